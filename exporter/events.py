@@ -1,0 +1,233 @@
+"""Butlr's webhook JSON turned into frozen events, or into errors that name the field.
+
+This module alone decides what a valid event is; after it nobody checks again. It knows nothing of
+Flask, of metrics, or of what the events are for.
+
+Source of the payload: docs.butlr.io/real-time-occupancy/webhooks-overview/zone-occupancy. The docs promise
+neither the shape of ids nor that optional fields are left out rather than null or empty, so all of
+these are taken alike.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from operator import attrgetter
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic_core import ErrorDetails, from_json
+
+MAX_STRING = 1024
+"""Longest string taken from an event, in characters."""
+
+EARLIEST_TIMESTAMP = 1_420_070_400_000
+"""2015-01-01 in milliseconds: anything before is a mistake in the unit, not a reading."""
+
+LATEST_SECONDS = 4_102_444_800
+"""2100-01-01 in seconds: a timestamp too early for milliseconds is taken for seconds up to here."""
+
+KSUID_EPOCH = 1_400_000_000
+"""Second 0 of a KSUID's clock, in Unix seconds (github.com/segmentio/ksuid)."""
+
+_KSUID_LENGTH = 27
+_KSUID_RANDOM_BITS = 128
+_KSUID_TIME_LIMIT = 1 << 32
+_BASE62 = {digit: n for n, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
+
+
+class Measure(StrEnum):
+    """A quantity that is exported, named by its event type as Butlr sends it."""
+
+    ZONE_OCCUPANCY = "ZONE_OCCUPANCY"
+    ZONE_OCCUPANCY_1MIN = "ZONE_OCCUPANCY_1MIN"
+
+
+MEASURES = {
+    "ZONE_OCCUPANCY": Measure.ZONE_OCCUPANCY,
+    "ZONE_OCCUPANCY_1MIN": Measure.ZONE_OCCUPANCY_1MIN,
+    # Butlr's changelog of 13 Aug 2025 spells it so; its webhook pages do not.
+    "ZONE_OCCUPANCY_1M": Measure.ZONE_OCCUPANCY_1MIN,
+}
+
+
+class Metadata(NamedTuple):
+    """Where a space is: every id, custom id and name that Butlr sends for it; `""` where it sent none."""
+
+    org_id: str = ""
+    org_name: str = ""
+    site_id: str = ""
+    site_name: str = ""
+    building_id: str = ""
+    building_name: str = ""
+    floor_id: str = ""
+    floor_name: str = ""
+    floor_custom_id: str = ""
+    room_id: str = ""
+    room_name: str = ""
+    room_custom_id: str = ""
+    zone_id: str = ""
+    zone_name: str = ""
+    zone_custom_id: str = ""
+
+
+class OccupancyEvent(NamedTuple):
+    """One delivery of one reading of one space."""
+
+    id: str
+    measure: Measure
+    space_id: str
+    timestamp: int
+    """When it was sensed, milliseconds since the epoch."""
+    value: float
+    """People, 0 or more; fractions are legal."""
+    generation: int | None
+    """When Butlr computed it, Unix seconds, if the id tells."""
+    metadata: Metadata
+
+
+class UnsupportedEvent(NamedTuple):
+    """A valid event of a type that is not exported."""
+
+    type: str
+
+
+class FieldError(NamedTuple):
+    """One thing wrong with an event; `field` is a dotted path, `""` for the event as a whole."""
+
+    field: str
+    message: str
+
+
+class NotJson(ValueError):  # noqa: N818 - the name reads as the answer it becomes
+    """The body is not JSON; the text gives line and column."""
+
+
+class InvalidEvent(ValueError):  # noqa: N818
+    """An event that cannot be taken: `errors` says why, `measure` is its type if it is an exported one."""
+
+    def __init__(self, errors: list[FieldError], measure: Measure | None) -> None:
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in errors))
+        self.errors = errors
+        self.measure = measure
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_STRING)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STRING)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Envelope(_Payload):
+    """What every Butlr event has, whatever its type."""
+
+    id: Id
+    type: Id
+    timestamp: Annotated[Number, Field(ge=EARLIEST_TIMESTAMP)]
+    version: Text | None = None
+
+
+_optional_texts: Any = dict.fromkeys(Metadata._fields, (Text | None, None))
+# Only the zone's own id is needed to count; a missing name must not cost a count.
+_ZoneMetadata = create_model("_ZoneMetadata", __base__=_Payload, **(_optional_texts | {"zone_id": (Id, ...)}))
+_metadata_values = attrgetter(*Metadata._fields)
+
+
+class _ZoneOccupancy(_Envelope):
+    """ZONE_OCCUPANCY and its 1-minute variant, whose payloads are the same."""
+
+    metadata: _ZoneMetadata
+    data: Annotated[Number, Field(ge=0)]
+
+
+def parse_body(body: bytes) -> list[Any]:
+    """Return the items of a request body: those of an array, or the one object it is.
+
+    Raises NotJson, also for `NaN`, `Infinity`, invalid UTF-8 and JSON nested deeper than 200 levels.
+    """
+    try:
+        parsed = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise NotJson(str(error)) from None
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
+    """Turn one parsed JSON item into a frozen event. Raises InvalidEvent."""
+    event_type = item.get("type") if isinstance(item, dict) else None
+    measure = MEASURES.get(event_type.upper()) if isinstance(event_type, str) else None
+    try:
+        if measure is None:
+            return UnsupportedEvent(_Envelope.model_validate(item).type)
+        payload = _ZoneOccupancy.model_validate(item)
+    except ValidationError as error:
+        raise InvalidEvent([_field_error(detail) for detail in error.errors()], measure) from None
+    metadata = Metadata(*[value or "" for value in _metadata_values(payload.metadata)])
+    return OccupancyEvent(
+        id=payload.id,
+        measure=measure,
+        space_id=metadata.zone_id,
+        timestamp=int(payload.timestamp),
+        value=abs(payload.data),  # -0.0 is 0
+        generation=generation(payload.id),
+        metadata=metadata,
+    )
+
+
+def generation(event_id: str) -> int | None:
+    """Return the Unix second inside an event id such as `event_2oUBiSXgx48RtbZKXHm5ekpAzFe`.
+
+    None unless the part after the last `_` is a KSUID: 27 base-62 digits that make 160 bits, of which
+    the first 32 are the seconds since KSUID_EPOCH.
+    """
+    ksuid = event_id[event_id.rfind("_") + 1 :]
+    if len(ksuid) != _KSUID_LENGTH:
+        return None
+    number = 0
+    try:
+        for digit in ksuid:
+            number = number * 62 + _BASE62[digit]
+    except KeyError:
+        return None
+    seconds = number >> _KSUID_RANDOM_BITS
+    return KSUID_EPOCH + seconds if seconds < _KSUID_TIME_LIMIT else None
+
+
+def utc(milliseconds: int) -> str:
+    """Return a time for people, such as `2024-09-30T22:37:12Z`; beyond the calendar, the plain number."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+
+
+_MESSAGES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_too_long": f"must be at most {MAX_STRING:,} characters long",
+    "float_type": "must be a JSON number, not quoted and not a boolean",
+    "finite_number": "must be a finite number",
+    "greater_than_equal": "must be 0 or more",
+    "model_type": "must be a JSON object",
+}
+
+
+def _field_error(detail: ErrorDetails) -> FieldError:
+    field = ".".join(map(str, detail["loc"]))
+    if not field:
+        return FieldError("", "an event must be a JSON object")
+    kind, value = detail["type"], detail["input"]
+    if kind == "greater_than_equal" and field == "timestamp":
+        return FieldError(field, _too_early(value))
+    if kind == "float_type" and type(value) is int:  # pydantic's word for an integer beyond any float
+        kind = "finite_number"
+    return FieldError(field, _MESSAGES.get(kind, detail["msg"]))
+
+
+def _too_early(timestamp: float) -> str:
+    milliseconds = int(timestamp * 1000)
+    if EARLIEST_TIMESTAMP <= milliseconds < LATEST_SECONDS * 1000:
+        return f"looks like seconds; send milliseconds since the epoch ({milliseconds} for {utc(milliseconds)})"
+    return "is before 2015; send milliseconds since the epoch"
