@@ -1,0 +1,59 @@
+"""Builds the exporter: the one place that knows everyone."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Flask
+
+from exporter import problems
+from exporter.ingest import Ingest
+from exporter.metrics import Metrics
+from exporter.occupancy import Limits, Occupancy, Snapshot
+from exporter.settings import Settings
+from exporter.watch import Watch
+from exporter.web import routes
+
+EXTENSION = "butlr_exporter"
+"""Where an app keeps its `Exporter`: `app.extensions[EXTENSION]`."""
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """The parts behind one app."""
+
+    occupancy: Occupancy
+    metrics: Metrics
+    watch: Watch
+
+
+def create_app(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Flask:
+    """Return a plain WSGI app with state of its own; `clock` tells Unix seconds."""
+    settings = settings or Settings()
+    limits = Limits(
+        window=_milliseconds(settings.window),
+        stale_after=_milliseconds(settings.stale_after),
+        forget_after=_milliseconds(settings.forget_after),
+        future_tolerance=_milliseconds(settings.future_tolerance),
+        max_spaces=settings.max_zones,
+    )
+    occupancy = Occupancy(limits)
+
+    def snapshot() -> Snapshot:
+        return occupancy.snapshot(int(clock() * 1000))
+
+    metrics = Metrics(snapshot, settings.labels)
+    app = Flask("exporter", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(routes(Ingest(occupancy, metrics, limits, clock), metrics, snapshot))
+    problems.register(app)
+    app.extensions[EXTENSION] = Exporter(occupancy, metrics, Watch(snapshot))
+    return app
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

@@ -1,0 +1,101 @@
+"""The command line: `butlr-exporter serve` and `butlr-exporter check`."""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from exporter import __version__, logs, server
+from exporter.app import EXTENSION, create_app
+from exporter.settings import SETTINGS, Settings, SettingsError, load, misspelt
+
+log = logging.getLogger(__name__)
+
+USAGE_ERROR = 2
+"""Exit status of mistakes in flags or settings."""
+
+_EPILOG = """\
+Every setting is a flag and an environment variable, and the flag wins: --stale-after 15m is
+BUTLR_EXPORTER_STALE_AFTER=15m. Durations are written 90s, 10m, 24h; sizes 512KiB, 1MiB.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    try:
+        settings = _settings(options, rest)
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            print(f"butlr-exporter: {mistake}", file=sys.stderr)  # noqa: T201
+        return USAGE_ERROR
+    status: int = options.run(settings)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="butlr-exporter", description="Prometheus exporter for Butlr zone occupancy webhooks.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run, summary in (
+        (_serve, "receive webhooks and serve metrics"),
+        (_check, "validate the settings and print them"),
+    ):
+        command = commands.add_parser(
+            run.__name__[1:],
+            help=summary,
+            description=f"{summary.capitalize()}.",
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.set_defaults(run=run)
+        settings = command.add_argument_group("settings")
+        for setting in SETTINGS:
+            description = f"{setting.help} (default: {setting.default})"
+            settings.add_argument(setting.flag, metavar=setting.kind.placeholder, help=description)
+            if "_" in setting.name:  # the name as the documentation spells it
+                settings.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
+    return parser
+
+
+def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
+    """Load the settings. Raises SettingsError with every mistake, unknown arguments among them."""
+    mistakes = [f"unknown argument {argument!r}; see butlr-exporter --help" for argument in rest]
+    try:
+        settings = load(vars(options), os.environ)
+    except SettingsError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise SettingsError(mistakes)
+    return settings
+
+
+def _check(settings: Settings) -> int:
+    for warning in misspelt(os.environ):
+        print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
+    for name, value in settings.show().items():
+        print(f"{name} = {value}")  # noqa: T201
+    return 0
+
+
+def _serve(settings: Settings) -> int:
+    logs.configure(settings.log_level, settings.log_format, throttled=("exporter.ingest", "uvicorn.error"))
+    for warning in misspelt(os.environ):
+        log.warning("unknown setting", {"detail": warning})
+    try:
+        listener = server.bind(*settings.listen)
+    except OSError as error:
+        log.error("cannot listen", {"listen": settings.listen, "reason": error.strerror or error})
+        return 1
+    app = create_app(settings, clock=time.time)
+    port = listener.getsockname()[1]
+    log.info("started", {"version": __version__, **settings.show(), "listen": settings.listen._replace(port=port)})
+    server.serve(app.wsgi_app, listener, settings.max_body, app.extensions[EXTENSION].watch.look)
+    log.info("stopped")
+    return 0

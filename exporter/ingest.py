@@ -1,0 +1,100 @@
+"""A request body turned into outcomes: parse, apply, count, and say what was wrong.
+
+The one way in for events, whatever brought them. It knows nothing of Flask; what it returns is what the
+sender is told.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from exporter.events import InvalidEvent, OccupancyEvent, UnsupportedEvent, parse_body, parse_event, utc
+from exporter.metrics import Metrics
+from exporter.occupancy import REFUSED, Limits, Occupancy, Outcome
+
+log = logging.getLogger(__name__)
+
+MAX_ERRORS = 100
+"""Most errors told for one request: an array of mistakes must not make an answer far larger than itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventError:
+    """Why one event of a request was refused; `field` is a dotted path, `""` for the whole event."""
+
+    index: int
+    field: str
+    message: str
+
+
+class Receipt(NamedTuple):
+    """What became of the events of one request."""
+
+    received: int
+    outcomes: dict[Outcome, int]
+    errors: list[EventError]
+    """At most MAX_ERRORS; empty if no event was refused."""
+
+    @property
+    def refused(self) -> int:
+        """How many events were refused."""
+        return sum(n for outcome, n in self.outcomes.items() if outcome in REFUSED)
+
+
+class Ingest:
+    """Takes deliveries into the store. Thread-safe."""
+
+    def __init__(self, occupancy: Occupancy, metrics: Metrics, limits: Limits, clock: Callable[[], float]) -> None:
+        """Take the store, what counts, the store's limits, and a clock that tells Unix seconds."""
+        self._occupancy = occupancy
+        self._metrics = metrics
+        self._limits = limits
+        self._clock = clock
+
+    def receive(self, body: bytes) -> Receipt:
+        """Take a request body event by event; a bad one does not hold up the others. Raises NotJson."""
+        items = parse_body(body)
+        arrival = self._clock()
+        outcomes: Counter[Outcome] = Counter()
+        errors: list[EventError] = []
+        for index, item in enumerate(items):
+            outcome, reasons = self._take(item, arrival)
+            outcomes[outcome] += 1
+            errors += [EventError(index, field, message) for field, message in reasons[: MAX_ERRORS - len(errors)]]
+        return Receipt(len(items), dict(outcomes), errors)
+
+    def _take(self, item: Any, arrival: float) -> tuple[Outcome, list[tuple[str, str]]]:
+        try:
+            event = parse_event(item)
+        except InvalidEvent as invalid:
+            self._metrics.count_event(invalid.measure, Outcome.INVALID, arrival)
+            _log_refusal(Outcome.INVALID, str(invalid), item)
+            return Outcome.INVALID, [(field, message) for field, message in invalid.errors]
+        if isinstance(event, UnsupportedEvent):
+            self._metrics.count_event(None, Outcome.UNSUPPORTED, arrival)
+            return Outcome.UNSUPPORTED, []
+        now = int(arrival * 1000)
+        outcome = self._occupancy.apply(event, now)
+        self._metrics.count_event(event.measure, outcome, arrival)
+        self._metrics.observe_delay(event.measure, outcome, (now - event.timestamp) / 1000)
+        if outcome in REFUSED:
+            field, message = self._refusal(event, outcome, now)
+            _log_refusal(outcome, f"{field}: {message}", item)
+            return outcome, [(field, message)]
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
+        return outcome, []
+
+    def _refusal(self, event: OccupancyEvent, outcome: Outcome, now: int) -> tuple[str, str]:
+        if outcome is Outcome.FUTURE:
+            ahead = (event.timestamp - now) // 1000
+            return "timestamp", f"{utc(event.timestamp)} is {ahead} s ahead of this server's clock, {utc(now)}"
+        return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"
+
+
+def _log_refusal(outcome: Outcome, reason: str, item: Any) -> None:
+    event_id = item.get("id") if isinstance(item, dict) else None
+    shown = event_id[:100] if isinstance(event_id, str) else ""
+    log.warning("event refused", {"outcome": outcome, "reason": reason[:500], "id": shown})

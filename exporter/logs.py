@@ -1,0 +1,99 @@
+"""Log lines: logfmt or JSON, one line each whatever the values hold, and a limit on repeated warnings.
+
+Anything is logged as `log.info("zone appeared", {"zone_id": ...})`: a fixed message and a mapping of
+fields. A leaf: it knows nothing of what is logged.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, TextIO
+
+_BARE = re.compile(r"[^\s\"=\\]+")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fields: dict[str, Any] = {"ts": when, "level": record.levelname.lower(), "msg": record.getMessage()}
+    if isinstance(record.args, Mapping):
+        fields |= record.args
+    if record.exc_info and record.exc_info[1]:
+        fields["error"] = repr(record.exc_info[1])
+        fields["trace"] = logging.Formatter().formatException(record.exc_info)
+    return fields
+
+
+class LogfmtFormatter(logging.Formatter):
+    """`ts=2026-01-01T00:00:00.000Z level=info msg="zone appeared" zone_id=zone_1`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        return " ".join(f"{key}={_logfmt(value)}" for key, value in _fields(record).items())
+
+
+class JsonFormatter(logging.Formatter):
+    """The same fields as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        return json.dumps(_fields(record), default=str)
+
+
+def _logfmt(value: object) -> str:
+    text = str(value)
+    if text.isprintable():
+        return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    # What is not printable could forge lines or drive a terminal.
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(text, ensure_ascii=False))
+
+
+class Throttle(logging.Filter):
+    """Lets `limit` warnings pass in each `period` (seconds); the next one says how many were left out."""
+
+    def __init__(self, limit: int, period: float, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._limit, self._period, self._clock = limit, period, clock
+        self._began = -period
+        self._passed = self._suppressed = 0
+        self._lock = Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record passes; less than a warning always does."""
+        if record.levelno < logging.WARNING:
+            return True
+        with self._lock:
+            now = self._clock()
+            if not 0 <= now - self._began < self._period:
+                self._began, self._passed = now, 0
+            if self._passed >= self._limit:
+                self._suppressed += 1
+                return False
+            self._passed += 1
+            suppressed, self._suppressed = self._suppressed, 0
+        if suppressed:
+            fields = record.args if isinstance(record.args, Mapping) else {}
+            record.args = {**fields, "suppressed": suppressed}
+        return True
+
+
+FORMATTERS: dict[str, type[logging.Formatter]] = {"logfmt": LogfmtFormatter, "json": JsonFormatter}
+
+
+def configure(level: str, log_format: str, throttled: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Send every log line of the process to `stream` (standard error by default) in one format.
+
+    The loggers named in `throttled` pass 10 warnings a minute each.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(FORMATTERS[log_format]())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in throttled:
+        logging.getLogger(name).addFilter(Throttle(limit=10, period=60.0, clock=time.monotonic))
+    # The server's own words about requests are warnings or worse; its progress is told by the exporter.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

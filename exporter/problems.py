@@ -1,0 +1,45 @@
+"""Errors as RFC 9457 `application/problem+json`, whatever raised them.
+
+It knows Flask and nothing of the exporter.
+"""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+log = logging.getLogger(__name__)
+
+
+def problem(status: int, detail: str, **members: Any) -> Response:
+    """Return one problem; `members` are what it carries beyond `type`, `title`, `status` and `detail`."""
+    title = HTTPStatus(status).phrase
+    response = jsonify(type="about:blank", title=title, status=status, detail=detail, **members)
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    return response
+
+
+def register(app: Flask) -> None:
+    """Answer every error of an app as a problem: what Werkzeug refuses, and what nobody foresaw."""
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        return problem(error.code or 500, error.description or "")
+
+    @app.errorhandler(NotFound)
+    def nothing_there(_: NotFound) -> Response:
+        return problem(404, f"there is nothing at {request.path}")
+
+    @app.errorhandler(MethodNotAllowed)
+    def wrong_method(error: MethodNotAllowed) -> Response:
+        response = problem(405, f"{request.path} does not take {request.method}")
+        response.allow.update(error.valid_methods or ())
+        return response
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> Response:
+        log.error("internal error", exc_info=error)
+        return problem(500, "an error of the exporter itself; its log says more")
