@@ -45,11 +45,10 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
 
     metrics = Metrics(snapshot, settings.labels)
     app = Flask("exporter", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.register_blueprint(routes(Ingest(occupancy, metrics, limits, clock), metrics, snapshot))
+    app.register_blueprint(routes(Ingest(occupancy, metrics, limits, clock), metrics, snapshot, settings.max_body))
     problems.register(app)
     app.extensions[EXTENSION] = Exporter(occupancy, metrics, Watch(snapshot))
     return app

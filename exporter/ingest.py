@@ -89,8 +89,11 @@ class Ingest:
 
     def _refusal(self, event: OccupancyEvent, outcome: Outcome, now: int) -> tuple[str, str]:
         if outcome is Outcome.FUTURE:
-            ahead = (event.timestamp - now) // 1000
-            return "timestamp", f"{utc(event.timestamp)} is {ahead} s ahead of this server's clock, {utc(now)}"
+            limit = self._limits.future_tolerance // 1000
+            return (
+                "timestamp",
+                f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}",
+            )
         return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"
 
 

@@ -67,7 +67,7 @@ class Metrics:
 
     def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str]) -> None:
         """Take what gives the zones at the time of a scrape, and the metadata fields that label them."""
-        self.registry = client.CollectorRegistry()
+        self.registry = client.CollectorRegistry(auto_describe=True)
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot

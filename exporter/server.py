@@ -47,7 +47,7 @@ PIECE = 1 << 18
 INLINE_BODY = 1 << 16
 """Bytes of the largest POST that is answered in the event loop: about a hundred events."""
 
-THREADS = 4
+THREADS = 2
 """Requests answered at a time outside the event loop."""
 
 MAX_FILES = 1 << 16
@@ -274,6 +274,26 @@ def serve(wsgi: WSGIApplication, listener: socket.socket, max_body: int, watch: 
     Requests under way are finished, within GRACE seconds.
     """
     _raise_file_limit()
+    server = configure(wsgi, max_body)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop, server, number)
+        for number in IGNORED_SIGNALS:
+            loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
+        watching = asyncio.create_task(every(WATCH_EVERY, watch))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            watching.cancel()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+def configure(wsgi: WSGIApplication, max_body: int) -> uvicorn.Server:
+    """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
         Gateway(wsgi, max_body),
         http=Connection,
@@ -285,22 +305,7 @@ def serve(wsgi: WSGIApplication, listener: socket.socket, max_body: int, watch: 
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
     )
-    server = _Uvicorn(config)
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, server, number)
-        for number in IGNORED_SIGNALS:
-            loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
-        watching = asyncio.create_task(_every(WATCH_EVERY, watch))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            watching.cancel()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+    return _Uvicorn(config)
 
 
 def _stop(server: uvicorn.Server, number: signal.Signals) -> None:
@@ -308,7 +313,8 @@ def _stop(server: uvicorn.Server, number: signal.Signals) -> None:
     server.should_exit = True
 
 
-async def _every(seconds: float, look: Callable[[], None]) -> None:
+async def every(seconds: float, look: Callable[[], None]) -> None:
+    """Call `look` in a thread again and again; its failing is logged and ends nothing."""
     while True:
         await asyncio.sleep(seconds)
         try:

@@ -102,7 +102,7 @@ def _address(text: str) -> Address:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:16]) <= 10**15:
+    if not (text.isascii() and text.isdigit()) or len(text) > 15 or int(text) < 1:
         raise ValueError("must be a whole number of 1 or more")
     return int(text)
 

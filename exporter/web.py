@@ -23,8 +23,11 @@ from exporter.status import status
 GZIP_LEVEL = 6
 
 
-def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot]) -> Blueprint:
-    """Return the views over what takes events, what counts, and what gives the zones as they are now."""
+def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], max_body: int) -> Blueprint:
+    """Return the views over what takes events, what counts, and what gives the zones as they are now.
+
+    A body of more than `max_body` bytes is refused.
+    """
     web = Blueprint("web", __name__)
 
     @web.before_request
@@ -35,10 +38,10 @@ def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot]) -
     @web.post("/webhook")
     def webhook() -> Response:
         try:
-            body = request.get_data(cache=False)
+            body = read_body(max_body)
         except RequestEntityTooLarge:
             metrics.count_rejection(Rejection.TOO_LARGE)
-            return problem(413, f"the body is larger than max_body, {request.max_content_length} bytes")
+            return problem(413, f"the body is larger than max_body, {max_body} bytes")
         try:
             receipt = ingest.receive(body)
         except NotJson as error:
@@ -80,6 +83,16 @@ def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot]) -
         return Response("butlr-exporter is ready.\n", content_type="text/plain; charset=utf-8")
 
     return web
+
+
+def read_body(limit: int) -> bytes:
+    """Return the request's body. Raises RequestEntityTooLarge if it has more than `limit` bytes."""
+    # Werkzeug cuts a body without a length off at its limit and says nothing, hence one byte more.
+    request.max_content_length = limit + 1
+    body = request.get_data(cache=False)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    return body
 
 
 def wants_openmetrics(accept: MIMEAccept) -> bool:

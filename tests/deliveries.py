@@ -63,3 +63,15 @@ def body(*events: OccupancyEvent) -> bytes:
     """Return a request body: one object for one event, an array for several."""
     payloads = [payload(event) for event in events]
     return json.dumps(payloads[0] if len(payloads) == 1 else payloads).encode()
+
+
+class Clock:
+    """A clock that tests move: Unix seconds, as `time.time` tells them."""
+
+    def __init__(self, milliseconds: int = NOW) -> None:
+        """Start at a time in milliseconds."""
+        self.now = milliseconds
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now / 1000

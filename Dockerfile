@@ -1,0 +1,21 @@
+# syntax=docker/dockerfile:1
+FROM python:3.13-slim AS build
+WORKDIR /src
+RUN python -m venv /venv
+COPY pyproject.toml README.md LICENSE ./
+COPY exporter ./exporter
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check .
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="butlr-exporter" \
+      org.opencontainers.image.description="Prometheus exporter for Butlr zone occupancy webhooks" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN useradd --system --uid 9728 --no-create-home --shell /usr/sbin/nologin butlr
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
+USER 9728:9728
+EXPOSE 9728
+HEALTHCHECK --interval=15s --timeout=3s --start-period=5s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9728/-/healthy', timeout=2)"]
+ENTRYPOINT ["butlr-exporter"]
+CMD ["serve"]

@@ -1,0 +1,46 @@
+# make run and make test need python3 >= 3.11 and nothing else; every other tool comes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+COVERED := exporter/events.py,exporter/occupancy.py,exporter/metrics.py,exporter/settings.py
+
+.PHONY: help run install test check lint clean
+
+help:
+	@echo 'make run       the exporter on port 9728'
+	@echo 'make test      all tests'
+	@echo 'make install   only the environment: .venv with the package and its tools'
+	@echo 'make check     format, lint, types, tests: what CI runs'
+	@echo 'make clean     removes the environment and what tools left behind'
+
+run: $(READY)
+	@exec $(BIN)/butlr-exporter serve
+
+install: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or later is needed; set PYTHON=...' >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || \
+		{ echo 'On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group test --group tools
+	@touch $@
+
+# The rule, the parser, the settings and the families are covered line by line and branch by branch.
+test: $(READY)
+	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/coverage report
+	$(BIN)/coverage report --include=$(COVERED) --fail-under=100 > /dev/null || \
+		{ echo 'These must be covered to 100 %: $(COVERED)' >&2; exit 1; }
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint
+	@$(MAKE) --no-print-directory test
+
+clean:
+	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

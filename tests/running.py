@@ -1,0 +1,110 @@
+"""The exporter as a process of its own, for tests that need the real thing."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
+
+
+def program(name: str) -> str:
+    """Return the path of a program that is not Python's; without it the test skips, but in CI it fails."""
+    found = shutil.which(name)
+    if found is None:
+        message = f"{name} is not installed (Debian: apt install prometheus)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Return the first true value of a condition; fail if there is none within some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if value := condition():
+                return value
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds:g} s for {what}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Running:
+    """One exporter process and what it logs."""
+
+    def __init__(self, log: Path, *flags: str, port: int | None = None) -> None:
+        """Start it on a free port and wait until it serves."""
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("BUTLR_EXPORTER_")}
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [str(CONSOLE_SCRIPT), "serve", f"--listen=127.0.0.1:{self.port}", *flags],
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environ,
+            )
+        wait_for(self._answers, "the exporter to serve")
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        return self.get("/-/ready") != b""
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return self._log.read_text()
+
+    def get(self, path: str) -> bytes:
+        """Return an answer's body."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:  # noqa: S310 - to this machine
+            answer: bytes = response.read()
+            return answer
+
+    def post(self, body: bytes) -> bytes:
+        """Post events; return the answer's body."""
+        request = urllib.request.Request(f"{self.url}/webhook", data=body)  # noqa: S310 - to this machine
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            answer: bytes = response.read()
+            return answer
+
+    def connect(self) -> socket.socket:
+        """Open a connection of one's own."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; return the exit status, which must come within five seconds."""
+        self.process.send_signal(number)
+        return self.process.wait(5)
+
+
+@contextmanager
+def running(log: Path, *flags: str, port: int | None = None) -> Iterator[Running]:
+    """Run an exporter for a while; whatever happens, it ends, and it has logged no traceback."""
+    exporter = Running(log, *flags, port=port)
+    try:
+        yield exporter
+        assert "Traceback" not in exporter.log()
+    finally:
+        exporter.process.kill()
+        exporter.process.wait()
