@@ -4,18 +4,18 @@ It knows Flask and nothing of the exporter.
 """
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.http import HTTP_STATUS_CODES
 
 log = logging.getLogger(__name__)
 
 
 def problem(status: int, detail: str, **members: Any) -> Response:
     """Return one problem; `members` are what it carries beyond `type`, `title`, `status` and `detail`."""
-    title = HTTPStatus(status).phrase
+    title = HTTP_STATUS_CODES[status]  # the standard library's words change with its version
     response = jsonify(type="about:blank", title=title, status=status, detail=detail, **members)
     response.status_code = status
     response.content_type = "application/problem+json"
