@@ -15,6 +15,7 @@ COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER 9728:9728
 EXPOSE 9728
+# The port inside the container stays 9728; -p maps it to another.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=5s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9728/-/healthy', timeout=2)"]
 ENTRYPOINT ["butlr-exporter"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from exporter import __version__, logs, server
 from exporter.app import EXTENSION, create_app
-from exporter.settings import SETTINGS, Settings, SettingsError, load, misspelt
+from exporter.settings import SETTINGS, Settings, SettingsError, doubts, load, nearest
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="butlr-exporter", description="Prometheus exporter for Butlr zone occupancy webhooks.", allow_abbrev=False
+        prog="butlr-exporter",
+        description="Prometheus exporter for Butlr zone occupancy webhooks.",
+        epilog="butlr-exporter COMMAND --help lists the settings.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -66,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
     """Load the settings. Raises SettingsError with every mistake, unknown arguments among them."""
-    mistakes = [f"unknown argument {argument!r}; see butlr-exporter --help" for argument in rest]
+    mistakes = [f"unknown argument {text!r}{nearest(text.partition('=')[0])}" for text in rest]
     try:
         settings = load(vars(options), os.environ)
     except SettingsError as error:
@@ -77,7 +80,7 @@ def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
 
 
 def _check(settings: Settings) -> int:
-    for warning in misspelt(os.environ):
+    for warning in doubts(settings, os.environ):
         print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
@@ -85,17 +88,21 @@ def _check(settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    logs.configure(settings.log_level, settings.log_format, throttled=("exporter.ingest", "uvicorn.error"))
-    for warning in misspelt(os.environ):
-        log.warning("unknown setting", {"detail": warning})
+    logs.configure(
+        settings.log_level, settings.log_format, throttled=("exporter.ingest", "exporter.problems", "uvicorn.error")
+    )
+    for warning in doubts(settings, os.environ):
+        log.warning("doubtful setting", {"reason": warning})
     try:
         listener = server.bind(*settings.listen)
     except OSError as error:
-        log.error("cannot listen", {"listen": settings.listen, "reason": error.strerror or error})
+        # The error's own text of a number holds Python's words as well.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        log.error("cannot listen", {"listen": str(settings.listen), "reason": reason})
         return 1
     app = create_app(settings, clock=time.time)
-    port = listener.getsockname()[1]
-    log.info("started", {"version": __version__, **settings.show(), "listen": settings.listen._replace(port=port)})
+    listen = settings.listen._replace(port=listener.getsockname()[1])
+    log.info("started", {"version": __version__, **settings.show(), "listen": str(listen)})
     server.serve(app.wsgi_app, listener, settings.max_body, app.extensions[EXTENSION].watch.look)
     log.info("stopped")
     return 0

@@ -4,8 +4,9 @@ Pure: no clock, no I/O, no pydantic, Flask or prometheus_client. State is a fold
 over deliveries, keyed by (space id, measure); what a space is (a zone, later a room or a floor) it does
 not know. All times are integers, milliseconds since the epoch; generations are Unix seconds.
 
-A *reading* is a value of one measure of one space at one timestamp. Readings are kept for a `window`
-counted back from the newest one, `n`. For an event with timestamp `t` and value `v` the first row that
+A *reading* is a value of one measure of one space at one timestamp. The readings of one measure of one
+space are kept for a `window` counted back from the newest of them, `n`; only row 4 asks for the space as a
+whole. For an event with timestamp `t` and value `v` the first row that
 holds decides (rows 1 and 2 are decided before an event comes here):
 
 | #  | when                                                        | outcome     | effect                        |

@@ -17,6 +17,9 @@ PREFIX = "BUTLR_EXPORTER_"
 
 ZERO = timedelta()
 
+RECOMPUTED = timedelta(minutes=5)
+"""How long Butlr computes a reading anew (docs.butlr.io, zone occupancy)."""
+
 _UNITS = {
     "y": timedelta(days=365),
     "w": timedelta(weeks=1),
@@ -222,15 +225,30 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
     return Settings(**values)
 
 
-def misspelt(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable that looks like a setting and is none.
+def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each thing that is no mistake and hardly meant."""
+    found = [f"{name} is not a setting{nearest(name)}" for name in sorted(environ) if _is_no_setting(name)]
+    if settings.window < RECOMPUTED:
+        found.append(f"window is shorter than the {show_duration(RECOMPUTED)} in which Butlr corrects a reading")
+    if settings.stale_after == ZERO < settings.forget_after:
+        found.append("with stale_after 0 a zone that does not change is still forgotten; forget_after 0 keeps it")
+    if ZERO < settings.forget_after <= settings.stale_after:
+        found.append("with forget_after no longer than stale_after a silent zone vanishes without being stale first")
+    return found
 
-    Not a mistake: Kubernetes gives every container such variables for a service of this name.
-    """
-    known = [setting.variable for setting in SETTINGS]
-    return [
-        f"{variable} is not a setting; did you mean {match}?"
-        for variable in sorted(environ)
-        if variable.startswith(PREFIX) and variable not in known
-        for match in get_close_matches(variable, known, n=1, cutoff=0.85)
-    ]
+
+def nearest(name: str) -> str:
+    """Return the end of a sentence on a flag or variable that there is not: what may have been meant, if anything."""
+    variable = name.startswith(PREFIX)
+    plain = name.removeprefix(PREFIX).strip("-").replace("-", "_").lower()
+    matches = [s for s in SETTINGS if get_close_matches(plain, [s.name], cutoff=0.75)]
+    return f"; did you mean {matches[0].variable if variable else matches[0].flag}?" if matches else ""
+
+
+def _is_no_setting(variable: str) -> bool:
+    # Kubernetes gives every container variables of the second kind for a service of this name.
+    return (
+        variable.startswith(PREFIX)
+        and re.match("SERVICE_|PORT(_|$)", variable.removeprefix(PREFIX)) is None
+        and variable not in [setting.variable for setting in SETTINGS]
+    )

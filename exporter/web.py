@@ -52,7 +52,7 @@ def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], m
             return jsonify(told)
         detail = f"{receipt.refused} of {receipt.received} events refused"
         if len(receipt.errors) == MAX_ERRORS:
-            detail += f"; no more than {MAX_ERRORS} errors are listed"
+            detail += f"; at most {MAX_ERRORS} errors are listed"
         return problem(422, detail, errors=[asdict(error) for error in receipt.errors], **told)
 
     @web.get("/metrics")

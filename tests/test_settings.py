@@ -11,8 +11,8 @@ from exporter.settings import (
     Address,
     Settings,
     SettingsError,
+    doubts,
     load,
-    misspelt,
     parse_duration,
     parse_size,
     show_duration,
@@ -107,19 +107,45 @@ class TestLoad:
         ]
         assert str(caught.value).splitlines() == caught.value.mistakes
 
-    def test_misspelt_variables(self) -> None:
-        """Told, with what was meant; what Kubernetes sets for a service of this name is not."""
+
+class TestDoubts:
+    """What is no mistake and hardly meant."""
+
+    def test_variables_that_are_no_settings(self) -> None:
+        """Told, with what was meant if that is plain; what Kubernetes sets for a service of this name is not."""
         environ = {
             "BUTLR_EXPORTER_STALE_AFER": "1m",
-            "BUTLR_EXPORTER_WINDOW": "1m",
+            "BUTLR_EXPORTER_RETENTION": "1d",
+            "BUTLR_EXPORTER_WINDOW": "10m",
             "BUTLR_EXPORTER_PORT": "tcp://10.0.0.1:9728",
             "BUTLR_EXPORTER_SERVICE_HOST": "10.0.0.1",
             "BUTLR_EXPORTER_PORT_9728_TCP_ADDR": "10.0.0.1",
             "HOME": "/",
         }
-        assert misspelt(environ) == [
-            "BUTLR_EXPORTER_STALE_AFER is not a setting; did you mean BUTLR_EXPORTER_STALE_AFTER?"
+        assert doubts(Settings(), environ) == [
+            "BUTLR_EXPORTER_RETENTION is not a setting",
+            "BUTLR_EXPORTER_STALE_AFER is not a setting; did you mean BUTLR_EXPORTER_STALE_AFTER?",
         ]
+
+    @pytest.mark.parametrize(
+        ("flags", "doubt"),
+        [
+            ({"window": "299s"}, "window is shorter than the 5m"),
+            ({"stale_after": "0"}, "forget_after 0 keeps it"),
+            ({"stale_after": "1h", "forget_after": "1h"}, "vanishes without being stale"),
+        ],
+    )
+    def test_settings_at_odds(self, flags: dict[str, str], doubt: str) -> None:
+        """Each is told once."""
+        (told,) = doubts(load(flags, {}), {})
+        assert doubt in told
+
+    @pytest.mark.parametrize(
+        "flags", [{}, {"window": "5m"}, {"stale_after": "0", "forget_after": "0"}, {"forget_after": "11m"}]
+    )
+    def test_sensible_settings(self, flags: dict[str, str]) -> None:
+        """No doubt about the defaults, nor at the edges."""
+        assert doubts(load(flags, {}), {}) == []
 
 
 class TestUnits:

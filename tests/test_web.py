@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class TestWebhook:
     def test_a_flood_of_errors(self, client: FlaskClient) -> None:
         """The answer says that it does not list them all."""
         told = problem(client.post("/webhook", data=b"[" + b"0," * 999 + b"0]"), 422)
-        assert told["detail"] == "1000 of 1000 events refused; no more than 100 errors are listed"
+        assert told["detail"] == "1000 of 1000 events refused; at most 100 errors are listed"
         assert len(told["errors"]) == 100
 
     def test_a_body_too_large(self, clock: Clock) -> None:
@@ -253,6 +254,32 @@ class TestZones:
         assert "2 zones: 1 fresh, 1 stale" in page
 
 
+class TestLog:
+    """What the log says of requests that are refused."""
+
+    def test_a_webhook_sent_to_the_wrong_place(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+        """It leaves a trace, as does what is no event; a browser that looks around does not."""
+        caplog.set_level(logging.INFO)
+        client.get("/favicon.ico")
+        assert caplog.records == []
+        client.post("/webhok", data=body(delivery()))
+        client.get("/webhook")
+        client.post("/webhook", data=b"{")
+        told = [record.args for record in caplog.records]
+        who = {"client": "127.0.0.1"}
+        assert told == [
+            {"status": 404, "reason": "there is nothing at /webhok", "method": "POST", "path": "/webhok", **who},
+            {"status": 405, "reason": "/webhook does not take GET", "method": "GET", "path": "/webhook", **who},
+            {
+                "status": 400,
+                "reason": "the body is not JSON: EOF while parsing an object at line 1 column 1",
+                "method": "POST",
+                "path": "/webhook",
+                **who,
+            },
+        ]
+
+
 class TestErrors:
     """Never an HTML error, never a traceback."""
 
@@ -290,7 +317,7 @@ class TestErrors:
         client.application.add_url_rule("/broken", view_func=broken)
         told = problem(client.get("/broken"), 500)
         assert "inside" not in json.dumps(told)
-        assert caplog.records[0].getMessage() == "internal error"
+        assert [record.getMessage() for record in caplog.records] == ["internal error", "request refused"]
 
     def test_other_refusals_of_the_framework(self, client: FlaskClient) -> None:
         """They are problems as well."""
