@@ -25,7 +25,7 @@ BUTLR_EXPORTER_STALE_AFTER=15m. Durations are written 90s, 10m, 24h; sizes 512Ki
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         settings = _settings(options, rest)
     except SettingsError as error:
@@ -65,6 +65,18 @@ def _parser() -> argparse.ArgumentParser:
             if "_" in setting.name:  # the name as the documentation spells it
                 settings.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
     return parser
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Return `--flag value` of settings as `--flag=value`, or argparse takes a value such as `-5m` for a flag."""
+    flags = {spelling for setting in SETTINGS for spelling in (setting.flag, f"--{setting.name}")}
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in flags and argument not in flags:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:

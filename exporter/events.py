@@ -156,7 +156,7 @@ def parse_body(body: bytes) -> list[Any]:
 def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
     """Turn one parsed JSON item into a frozen event. Raises InvalidEvent."""
     event_type = item.get("type") if isinstance(item, dict) else None
-    measure = MEASURES.get(event_type.upper()) if isinstance(event_type, str) else None
+    measure = _measure(event_type) if isinstance(event_type, str) else None
     try:
         if measure is None:
             return UnsupportedEvent(_Envelope.model_validate(item).type)
@@ -173,6 +173,11 @@ def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
         generation=generation(payload.id),
         metadata=metadata,
     )
+
+
+def _measure(event_type: str) -> Measure | None:
+    # Upper case beyond ASCII would take letters for others that only look alike.
+    return MEASURES.get(event_type.upper()) if event_type.isascii() else None
 
 
 def generation(event_id: str) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from exporter.events import InvalidEvent, OccupancyEvent, UnsupportedEvent, parse_body, parse_event, utc
+from exporter.events import LATEST_SECONDS, InvalidEvent, OccupancyEvent, UnsupportedEvent, parse_body, parse_event, utc
 from exporter.metrics import Metrics
 from exporter.occupancy import REFUSED, Limits, Occupancy, Outcome
 
@@ -90,10 +90,9 @@ class Ingest:
     def _refusal(self, event: OccupancyEvent, outcome: Outcome, now: int) -> tuple[str, str]:
         if outcome is Outcome.FUTURE:
             limit = self._limits.future_tolerance // 1000
-            return (
-                "timestamp",
-                f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}",
-            )
+            message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}"
+            hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
+            return "timestamp", message + hint
         return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"
 
 

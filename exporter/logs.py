@@ -19,7 +19,7 @@ _BARE = re.compile(r"[^\s\"=\\]+")
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fields: dict[str, Any] = {"ts": when, "level": record.levelname.lower(), "msg": record.getMessage()}
+    fields: dict[str, Any] = {"ts": when, "level": record.levelname.lower(), "msg": record.getMessage().rstrip()}
     if isinstance(record.args, Mapping):
         fields |= record.args
     if record.exc_info and record.exc_info[1]:
@@ -63,8 +63,8 @@ class Throttle(logging.Filter):
         self._lock = Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record passes; less than a warning always does."""
-        if record.levelno < logging.WARNING:
+        """Tell whether a record passes; what is less or more than a warning always does."""
+        if record.levelno != logging.WARNING:
             return True
         with self._lock:
             now = self._clock()

@@ -54,6 +54,10 @@ DELAY_BUCKETS = (1, 2.5, 5, 10, 30, 60, 120, 180, 240, 300, 360, 600, 1800, 3600
 """Seconds. Fine where live deliveries fall, a minute each through the five in which Butlr recomputes."""
 
 
+SAMPLE_SUFFIXES = ("", "_total", "_bucket", "_sum", "_count")
+"""What the name of a sample may have beyond that of its family."""
+
+
 class Rejection(StrEnum):
     """Why a request was refused before any event was read."""
 
@@ -130,8 +134,8 @@ class Metrics:
         self._rejected[reason].inc()
 
     def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> bytes:
-        """Return what a scrape reads, in OpenMetrics or the text format, only the given samples if any."""
-        wanted = list(names)
+        """Return what a scrape reads, in OpenMetrics or the text format, only the named families if any."""
+        wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
         return openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
 

@@ -106,7 +106,7 @@ def _address(text: str) -> Address:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 15 or int(text) < 1:
-        raise ValueError("must be a whole number of 1 or more")
+        raise ValueError("must be a whole number from 1 to 999999999999999")
     return int(text)
 
 
@@ -114,9 +114,9 @@ def _labels(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in Metadata._fields:
-            raise ValueError(f"{name!r} is not a metadata field; choose from {', '.join(Metadata._fields)}")
+            raise ValueError(f"must be some of {', '.join(Metadata._fields)}")
         if names.count(name) > 1:
-            raise ValueError(f"{name!r} is there twice")
+            raise ValueError(f"must have {name} once")
     return tuple(names if "zone_id" in names else [*names, "zone_id"])
 
 

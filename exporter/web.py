@@ -89,8 +89,7 @@ def read_body(limit: int) -> bytes:
     """Return the request's body. Raises RequestEntityTooLarge if it has more than `limit` bytes."""
     # Werkzeug cuts a body without a length off at its limit and says nothing, hence one byte more.
     request.max_content_length = limit + 1
-    body = request.get_data(cache=False)
-    if len(body) > limit:
+    if (request.content_length or 0) > limit or len(body := request.get_data(cache=False)) > limit:
         raise RequestEntityTooLarge
     return body
 

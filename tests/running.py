@@ -18,11 +18,11 @@ import pytest
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
 
 
-def program(name: str) -> str:
+def program(name: str, package: str) -> str:
     """Return the path of a program that is not Python's; without it the test skips, but in CI it fails."""
     found = shutil.which(name)
     if found is None:
-        message = f"{name} is not installed (Debian: apt install prometheus)"
+        message = f"{name} is not installed (Debian: apt install {package})"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)

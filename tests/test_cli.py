@@ -36,7 +36,7 @@ class TestCheck:
     def test_every_mistake_at_once(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """Exit status 2, a line each on standard error, nothing on standard output."""
         monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", "nowhere")
-        assert main(["check", "--stale-after=10", "--max-zone=3", "extra"]) == 2
+        assert main(["check", "--stale-after=10", "--window", "-5m", "--max-zone=3", "extra"]) == 2
         out, err = capsys.readouterr()
         assert out == ""
         assert err.splitlines() == [
@@ -44,6 +44,7 @@ class TestCheck:
             "butlr-exporter: unknown argument 'extra'",
             "butlr-exporter: BUTLR_EXPORTER_LISTEN must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728, "
             "not 'nowhere'",
+            "butlr-exporter: --window must be a duration such as 90s, 10m or 24h, not '-5m'",
             "butlr-exporter: --stale-after must be a duration such as 90s, 10m or 24h, not '10'",
         ]
 

@@ -46,7 +46,7 @@ class Prometheus:
         with (folder / "prometheus.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    program("prometheus"),
+                    program("prometheus", "prometheus"),
                     f"--config.file={config}",
                     f"--storage.tsdb.path={folder / 'data'}",
                     f"--web.listen-address=127.0.0.1:{port}",
@@ -116,6 +116,7 @@ class TestReadme:
 
     def test_one_event_in_and_its_gauge_out(self, exporter: Running) -> None:
         """The two commands, copied as they stand but for the port, print what README shows."""
+        program("curl", "curl")
         readme = (ROOT / "README.md").read_text()
         event_in, gauge_out = re.findall(r"```sh\n(curl .*?)\n```", readme, re.DOTALL)
         (shown,) = re.findall(r"```\n(butlr_zone_occupancy{.*?)\n```", readme, re.DOTALL)
@@ -135,14 +136,17 @@ class TestPromtool:
         """Nothing."""
         exporter.post(event(3, 'a "name" \\ of\nlines'))
         ended = subprocess.run(
-            [program("promtool"), "check", "metrics"], input=exporter.get("/metrics"), capture_output=True, check=False
+            [program("promtool", "prometheus"), "check", "metrics"],
+            input=exporter.get("/metrics"),
+            capture_output=True,
+            check=False,
         )
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
     def test_check_config(self) -> None:
         """The shipped configuration is valid."""
         ended = subprocess.run(
-            [program("promtool"), "check", "config", str(ROOT / "prometheus.yml")],
+            [program("promtool", "prometheus"), "check", "config", str(ROOT / "prometheus.yml")],
             capture_output=True,
             text=True,
             check=False,

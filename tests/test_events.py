@@ -106,6 +106,12 @@ class TestDocumentedPayload:
         (item,) = parse_body((VALID / f"{name}.json").read_bytes())
         assert parse_event(item) == UnsupportedEvent(event_type)
 
+    def test_look_alike_letters_are_not_the_type(self) -> None:
+        """A dotless i has the upper case of an i."""
+        assert parse_event(DOCUMENTED | {"type": "zone_occupancy_1m\u0131n"}) == UnsupportedEvent(
+            "zone_occupancy_1m\u0131n"
+        )
+
     def test_a_timestamp_may_have_a_fraction(self) -> None:
         """It is cut to the millisecond."""
         event = parse_event(DOCUMENTED | {"timestamp": 1727735832000.9})

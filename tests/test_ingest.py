@@ -65,6 +65,12 @@ class TestReceive:
         assert door.counted("other", Outcome.INVALID) == 2
         assert door.counted("ZONE_OCCUPANCY", Outcome.FUTURE) == 1
 
+    def test_a_wrong_unit(self) -> None:
+        """Microseconds are a date that nobody meant, so the answer says what is wanted."""
+        receipt = Door().ingest.receive(body(delivery(NOW * 1000)))
+        assert receipt.outcomes == {Outcome.FUTURE: 1}
+        assert receipt.errors[0].message.endswith("; send milliseconds since the epoch")
+
     def test_an_empty_array(self) -> None:
         """It is nothing, and no error."""
         assert Door().ingest.receive(b"[]") == Receipt(0, {}, [])

@@ -90,6 +90,7 @@ class TestThrottle:
         warnings = [record("w", {"n": n}, level=logging.WARNING) for n in range(5)]
         assert [throttle.filter(w) for w in warnings] == [True, True, False, False, False]
         assert throttle.filter(record("i"))
+        assert throttle.filter(record("e", level=logging.ERROR))
         now[0] += 60
         again = record("w", {"n": 9}, level=logging.WARNING)
         assert throttle.filter(again)

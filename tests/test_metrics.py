@@ -161,6 +161,11 @@ class TestZones:
         assert set(samples) == set(names[:3])
         assert Scraped(delivery()).samples(openmetrics=openmetrics, names=["no_such_family"]) == {}
 
+    def test_a_family_by_its_name(self, openmetrics: bool) -> None:
+        """All its samples, also where their names are longer."""
+        for name, number in [("butlr_exporter_event_delay_seconds", 3), ("butlr_exporter_events", 1)]:
+            assert len(Scraped().samples(openmetrics=openmetrics, names=[name])) == number
+
 
 class TestOwnFamilies:
     """The exporter's own metrics."""

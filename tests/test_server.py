@@ -16,8 +16,10 @@ from wsgiref.validate import validator
 import pytest
 import uvicorn
 
+from exporter import connection as connection_module
 from exporter import server
-from exporter.server import Gateway, bind
+from exporter.gateway import Gateway
+from exporter.server import bind
 from tests.deliveries import body, delivery, payload
 from tests.running import Running, running, wait_for
 
@@ -101,8 +103,8 @@ class TestStalled:
 
     def test_what_stands_still_is_cut_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A connection without a request, half a head, half a body, an answer not read: each ends in time."""
-        monkeypatch.setattr(server, "REQUEST_TIMEOUT", 0.3)
-        monkeypatch.setattr(server, "WRITE_TIMEOUT", 0.3)
+        monkeypatch.setattr(connection_module, "REQUEST_TIMEOUT", 0.3)
+        monkeypatch.setattr(connection_module, "WRITE_TIMEOUT", 0.3)
         monkeypatch.setattr(server, "KEEP_ALIVE", 1)
 
         def sized(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -174,6 +176,10 @@ class TestRawRequests:
             (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000, 413),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 4097\r\n\r\n[]" + b" " * 4095, 413),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 4096\r\n\r\n[]" + b" " * 4094, 200),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 400_000, 431),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 70_000, 431),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1400\r\n" + b" " * 5120, 413),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", 200),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 400),
@@ -209,6 +215,53 @@ class TestRawRequests:
             assert [b"healthy" in told for _, _, told in four] == [True, False, True, False]
 
 
+class TestUpgrade:
+    """An offer of another protocol is ignored; it must neither lose a body nor make a request of one."""
+
+    @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+    def test_the_body_is_the_body(self, exporter: Running, protocol: bytes) -> None:
+        """Whether it comes with the head or after it."""
+        inner = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]"
+        head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nCONNECTION: UPGRADE\r\nuPGRADE: %s\r\nContent-Length: %d\r\n\r\n"
+        event = fresh(v=3)
+        with exporter.connect() as connection:
+            ((status, _, told),) = answers(connection, head % (protocol, len(event)) + event)
+            assert (status, json.loads(told)["received"]) == (200, 1)
+            connection.sendall(head % (protocol, len(inner)))
+            time.sleep(0.1)
+            ((status, _, _),) = answers(connection, inner)
+            assert status == 400
+            ((status, _, told),) = answers(connection, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (status, told) == (200, b"butlr-exporter is healthy.\n")
+
+    def test_an_offer_in_pieces_ends_the_connection(self, exporter: Running) -> None:
+        """It is not recognised on the way in, and nothing after it is taken for a request."""
+        with exporter.connect() as connection:
+            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUp")
+            time.sleep(0.1)
+            connection.sendall(b"grade: h2c\r\nContent-Length: 2\r\n\r\n[]")
+            assert drained(connection) == b""
+
+
+class TestLeaving:
+    """Who leaves before the answer is no trouble, also with more requests waiting."""
+
+    def test_a_client_that_leaves_pipelined_requests(self, tmp_path: Path) -> None:
+        """No traceback, and the next is served; `running` checks the log."""
+        with running(tmp_path / "log") as exporter:
+            exporter.post(b"[" + b",".join(many_zones(0, 100)) + b"]")
+            with exporter.connect() as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+                time.sleep(0.5)
+            assert b"healthy" in exporter.get("/-/healthy")
+            with exporter.connect() as connection:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+                time.sleep(0.5)
+                assert exporter.stop() == 0
+            assert "level=error" not in exporter.log()
+
+
 class TestSignals:
     """Only a stop ends the process, and then in good order."""
 
@@ -225,7 +278,9 @@ class TestSignals:
             slow.sendall(event[50:])
             assert slow.recv(1000).startswith(b"HTTP/1.1 200 OK")
             assert exporter.process.wait(5) == 0
-            assert "msg=stopped" in exporter.log().splitlines()[-1]
+            *_, appeared, stopped = exporter.log().splitlines()
+            assert 'msg="zone appeared" zone_id=zone_a' in appeared  # also if the process stops at once
+            assert "msg=stopped" in stopped
             idle.close()
             slow.close()
 

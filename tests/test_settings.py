@@ -101,7 +101,7 @@ class TestLoad:
             "BUTLR_EXPORTER_WINDOW must be longer than 0, not '0'",
             "--stale-after must be a duration such as 90s, 10m or 24h, not '10'",
             "BUTLR_EXPORTER_MAX_BODY must be a size such as 512KiB or 1MiB, not '1MB'",
-            "--labels 'room' is not a metadata field; choose from org_id, org_name, site_id, site_name, building_id, "
+            "--labels must be some of org_id, org_name, site_id, site_name, building_id, "
             "building_name, floor_id, floor_name, floor_custom_id, room_id, room_name, room_custom_id, zone_id, "
             "zone_name, zone_custom_id, not 'room'",
         ]

@@ -1,0 +1,141 @@
+"""uvicorn's HTTP connection, made safe for the open internet.
+
+What stands still is cut off, what is not HTTP is answered as a problem, and nothing a client offers makes a
+body a request. It knows uvicorn's httptools connection from the inside, so pyproject.toml holds its version.
+"""
+
+import asyncio
+import json
+import logging
+import re
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT = 20.0
+"""Seconds from a request's first byte to its last, and from a connection to its first request."""
+
+WRITE_TIMEOUT = 30.0
+"""Seconds in which a client must take the next piece of an answer."""
+
+GRACE = 3.0
+"""Seconds that requests under way are given when the process is to stop."""
+
+MAX_HEAD = 1 << 16
+"""Bytes of a request line with its headers, give or take what one read brings."""
+
+_UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
+"""The header that offers another protocol. A server may ignore it (RFC 9110, 7.8); the parser does not, and loses
+the body, so it is given another name on the way in."""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, cut off when a request or the reading of an answer stands still."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start waiting for the first request; count every byte that a reader has not taken as unread."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)
+        self._in_request = self._in_head = False
+        self._head_size = 0
+        self._cycles: list[RequestResponseCycle] = []
+        self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
+        self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
+        self._stop = _Deadline(self, GRACE, "stopping")
+        self._request.start()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and limit the time of a request that they do not complete and the size of its head."""
+        if b"\nupgrade" in data.lower():
+            data = _UPGRADE.sub(rb"X", data)
+        super().data_received(data)
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD:
+                self._refuse(431, "Request Header Fields Too Large", f"the head is larger than {MAX_HEAD} bytes")
+        if self._in_request:
+            self._request.start()
+        else:
+            self._request.cancel()
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._in_request = self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that its head is whole, and keep the requests that wait for their answer."""
+        self._in_head = False
+        super().on_headers_complete()
+        self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
+
+    def on_message_complete(self) -> None:
+        """Note that it has come whole."""
+        self._in_request = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Limit the time in which the reader must take what is waiting."""
+        super().pause_writing()
+        self._answer.start()
+
+    def resume_writing(self) -> None:
+        """Note that it was taken."""
+        super().resume_writing()
+        self._answer.cancel()
+
+    def shutdown(self) -> None:
+        """Finish the request under way, but not for ever."""
+        super().shutdown()
+        self._stop.start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        for deadline in (self._request, self._answer, self._stop):
+            deadline.cancel()
+        # uvicorn tells the last request only; the one being answered would write to nobody.
+        for cycle in self._cycles:
+            cycle.disconnected = True
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP as a problem, like any other error."""
+        del msg
+        self._refuse(400, "Bad Request", "the request is not valid HTTP")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # The parser has stopped where another protocol was to begin; what follows cannot be told from a body.
+        self.transport.abort()
+
+    def _refuse(self, status: int, title: str, detail: str) -> None:
+        body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+        head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+        self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self.transport.close()
+
+
+class _Deadline:
+    """Aborts a connection some seconds after its start unless cancelled; may be started again."""
+
+    __slots__ = ("_connection", "_reason", "_seconds", "_timer")
+
+    def __init__(self, connection: Connection, seconds: float, reason: str) -> None:
+        self._connection, self._seconds, self._reason = connection, seconds, reason
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._timer = self._connection.loop.call_later(self._seconds, self._abort)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _abort(self) -> None:
+        client = self._connection.client
+        log.debug("connection cut off", {"reason": self._reason, "client": client[0] if client else ""})
+        # Not close(), which would wait for the reader that does not read.
+        self._connection.transport.abort()

@@ -1,0 +1,137 @@
+"""A WSGI app behind an ASGI server, called with whole bodies.
+
+A body is awaited in the event loop before the app is called, so a sender that stops in the middle holds up
+nobody; a short POST is then answered in the loop itself, everything else in a thread, so that a long scrape
+does not hold up events. Answers are sent by the loop, so a reader that stops holds up nobody either.
+
+It knows WSGI and ASGI and nothing of the exporter.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+log = logging.getLogger(__name__)
+
+PIECE = 1 << 18
+"""Bytes of an answer given to a connection at a time."""
+
+INLINE_BODY = 1 << 16
+"""Bytes of the largest POST that is answered in the event loop: about a hundred events."""
+
+THREADS = 2
+"""Requests answered at a time outside the event loop."""
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Gateway:
+    """An ASGI app that calls a WSGI app with whole bodies."""
+
+    def __init__(self, wsgi: WSGIApplication, max_body: int) -> None:
+        """Take the app and the size in bytes beyond which it refuses a body, so that no more need be read."""
+        self._wsgi = wsgi
+        self._max_body = max_body
+        self._threads = ThreadPoolExecutor(THREADS, "request")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        environ = _environ(scope)
+        if scope["method"] == "POST" and int(environ["CONTENT_LENGTH"] or 0) <= self._max_body:
+            body = await self._read(receive)
+            if body is None:
+                return
+            environ["wsgi.input"] = BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+            short = len(body) <= INLINE_BODY
+        else:
+            short = False
+        if short:
+            status, headers, answer = self._call(environ)
+        else:
+            status, headers, answer = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._call, environ
+            )
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        for start in range(0, len(answer), PIECE):
+            await send({"type": "http.response.body", "body": answer[start : start + PIECE], "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """Return the body, at most a piece longer than the app takes; None if the sender is gone."""
+        pieces, size, more = [], 0, True
+        while more and size <= self._max_body:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            pieces.append(message["body"])
+            size += len(message["body"])
+            more = message["more_body"]
+        return b"".join(pieces)
+
+    def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., object]:
+            del exc_info
+            started.append((status, headers))
+            return lambda _: None
+
+        answer = self._wsgi(environ, start_response)
+        try:
+            body = b"".join(answer)
+        finally:
+            if close := getattr(answer, "close", None):
+                close()
+        status, headers = started[-1]
+        return int(status[:3]), [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers], body
+
+
+def _environ(scope: Scope) -> dict[str, Any]:
+    """Return the WSGI environment of a request without its body (PEP 3333)."""
+    server, client = scope["server"] or ("", 0), scope["client"] or ("", 0)
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode().decode("latin-1") or "/",
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": str(server[0]),
+        "SERVER_PORT": str(server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": str(client[0]),
+        "CONTENT_LENGTH": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(),
+        "wsgi.errors": _Errors(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
+        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            environ[name] = value
+        elif name != "TRANSFER_ENCODING":  # the body is whole when the app sees it
+            name = f"HTTP_{name}"
+            environ[name] = f"{environ[name]},{value}" if name in environ else value
+    return environ
+
+
+class _Errors:
+    """`wsgi.errors`: what an app writes there is logged."""
+
+    def write(self, text: str) -> None:
+        log.error("wsgi error", {"text": text.rstrip()})
+
+    def writelines(self, lines: list[str]) -> None:
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        pass
