@@ -1,12 +1,17 @@
-"""Events for tests: ids that carry a generation, and the payloads that Butlr would send for them."""
+"""Events for tests: ids that carry a generation, the payloads that Butlr would send for them, and rough deliveries."""
 
 import json
 from typing import Any
+
+from hypothesis import strategies as st
 
 from exporter.events import KSUID_EPOCH, Measure, Metadata, OccupancyEvent
 
 NOW = 1_800_000_000_000
 """The tests' present, milliseconds since the epoch."""
+
+G = NOW // 1000
+"""A generation: the second in which an event sensed now may have been computed."""
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -75,3 +80,22 @@ class Clock:
     def __call__(self) -> float:
         """Tell the time."""
         return self.now / 1000
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
+    """Draw a set of events with generations that all differ, delivered in any order, each once or more."""
+    generations = draw(st.lists(st.integers(G - 900, G + 900), min_size=1, max_size=24, unique=True))
+    events = [
+        delivery(
+            NOW - draw(st.integers(-2, 20)) * MINUTE,
+            draw(st.integers(0, 3)),
+            generation=generation,
+            zone=draw(st.sampled_from(["zone_a", "zone_b"])),
+            name=draw(st.sampled_from(["Desk 01", "Desk 1", "Desk one"])),
+            measure=draw(st.sampled_from(Measure)),
+        )
+        for generation in generations
+    ]
+    again = draw(st.lists(st.sampled_from(events), max_size=24))
+    return draw(st.permutations(events + again))

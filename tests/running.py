@@ -1,11 +1,13 @@
 """The exporter as a process of its own, for tests that need the real thing."""
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+
+from exporter.server import bind, configure
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
 
@@ -108,3 +113,27 @@ def running(log: Path, *flags: str, port: int | None = None) -> Iterator[Running
     finally:
         exporter.process.kill()
         exporter.process.wait()
+
+
+class Threaded:
+    """A server in a thread, without the process around it."""
+
+    def __init__(self, wsgi: Any) -> None:
+        """Take the app to serve."""
+        self._wsgi = wsgi
+
+    def __enter__(self) -> tuple[int, uvicorn.Server]:
+        """Start; return the port and the server."""
+        self._listener = bind("127.0.0.1", 0)
+        port: int = self._listener.getsockname()[1]
+        self._server = configure(self._wsgi, max_body=1000)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[self._listener])))
+        self._thread.start()
+        wait_for(lambda: self._server.started, "the server to start")
+        return port, self._server
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive()

@@ -10,7 +10,7 @@ from exporter.ingest import MAX_ERRORS, EventError, Ingest, Receipt
 from exporter.metrics import Metrics
 from exporter.occupancy import Limits, Occupancy, Outcome
 from tests.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery
-from tests.test_occupancy import LIMITS, value
+from tests.stores import LIMITS, value
 
 
 class Door:

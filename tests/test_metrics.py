@@ -14,8 +14,8 @@ from exporter.events import Measure, Metadata, OccupancyEvent
 from exporter.metrics import OCCUPANCY, OUTCOMES, Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Outcome
 from exporter.settings import Settings
-from tests.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, delivery
-from tests.test_occupancy import LIMITS, deliveries
+from tests.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
+from tests.stores import LIMITS
 
 LABELS = Settings().labels
 SPACES = {

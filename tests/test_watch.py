@@ -7,7 +7,7 @@ import pytest
 from exporter.occupancy import Occupancy
 from exporter.watch import MOST_LINES, Watch
 from tests.deliveries import HOUR, MINUTE, NOW, Clock, delivery
-from tests.test_occupancy import LIMITS
+from tests.stores import LIMITS
 
 
 class TestWatch:

@@ -1,0 +1,34 @@
+"""Stores that have received some events, and what they hold."""
+
+from exporter.events import Measure, OccupancyEvent
+from exporter.occupancy import Limits, Occupancy, Outcome, Space
+from tests.deliveries import HOUR, MINUTE, NOW
+
+LIMITS = Limits(
+    window=15 * MINUTE,
+    stale_after=10 * MINUTE,
+    forget_after=24 * HOUR,
+    future_tolerance=5 * MINUTE,
+    max_spaces=100,
+)
+
+
+def told(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Occupancy, list[Outcome]]:
+    """Return a store that has received these events, and what it said to each."""
+    occupancy = Occupancy(limits)
+    return occupancy, [occupancy.apply(event, now) for event in events]
+
+
+def current(occupancy: Occupancy, zone: str = "zone_a", now: int = NOW) -> Space:
+    """Return one space as a reader sees it."""
+    return next(space for space in occupancy.snapshot(now).spaces if space.id == zone)
+
+
+def value(occupancy: Occupancy, zone: str = "zone_a") -> float:
+    """Return the current count of a space with one measure."""
+    return current(occupancy, zone).counts[0].value
+
+
+def readings(occupancy: Occupancy, zone: str = "zone_a") -> dict[int, float]:
+    """Return every reading kept for the plain measure: timestamp to value."""
+    return {reading.timestamp: reading.value for reading in occupancy.readings(Measure.ZONE_OCCUPANCY, zone)}

@@ -1,0 +1,155 @@
+"""One connection: what stands still, what is not HTTP, what offers another protocol, who leaves."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter import connection as connection_module
+from exporter import server
+from tests.running import Running, Threaded, running, wait_for
+from tests.sockets import answers, drained, fresh, many_zones, silent_reader
+
+
+@pytest.fixture(scope="module")
+def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return one exporter for many requests, with a small max_body."""
+    with running(tmp_path_factory.mktemp("raw") / "log", "--max-body=4KiB") as exporter:
+        yield exporter
+
+
+class TestDeadlines:
+    """Whatever stands still ends in time."""
+
+    def test_what_stands_still_is_cut_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A connection without a request, half a head, half a body, an answer not read: each ends in time."""
+        monkeypatch.setattr(connection_module, "REQUEST_TIMEOUT", 0.3)
+        monkeypatch.setattr(connection_module, "WRITE_TIMEOUT", 0.3)
+        monkeypatch.setattr(server, "KEEP_ALIVE", 1)
+
+        def sized(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            size = int(environ["PATH_INFO"][1:])
+            start_response("200 OK", [("Content-Length", str(size))])
+            return [b"x" * size]
+
+        whole = b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
+        with Threaded(sized) as (port, running_server):
+            for text in (
+                b"",
+                b"GET / HT",
+                b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+                b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+            ):
+                for before in (b"", whole):
+                    with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
+                        if before:
+                            assert answers(sender, before) == [(200, None, b"x")]
+                        sender.sendall(text)
+                        assert drained(sender) == b""
+            # Some of these sizes leave the server a rest that is small, some a large one, some none.
+            readers = [silent_reader(port, f"/{size}") for size in range(2 << 20, 4 << 20, 1 << 15)]
+            wait_for(lambda: running_server.server_state.connections, "the connections", 10)
+            wait_for(lambda: not running_server.server_state.connections, "the readers to be cut off", 10)
+            for reader in readers:
+                reader.close()
+
+
+class TestRawRequests:
+    """What no client library would send."""
+
+    @pytest.mark.parametrize(
+        ("text", "status"),
+        [
+            (b"GARBAGE\r\n\r\n", 400),
+            (b"GET http://host HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000, 413),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 4097\r\n\r\n[]" + b" " * 4095, 413),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 4096\r\n\r\n[]" + b" " * 4094, 200),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 400_000, 431),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 70_000, 431),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1400\r\n" + b" " * 5120, 413),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", 200),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 400),
+            (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;version=abc\r\n\r\n", 200),
+            (b"GET /%00%ff%2e%2e/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"GET //evil HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"GET /metrics?name[]=%ff&%00=%zz HTTP/1.0\r\n\r\n", 200),
+            (b"BREW /webhook HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+            (b"PUT /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 405),
+            (b"GET / HTTP/1.1\r\nHost: \xff<script>\r\n\r\n", 200),
+        ],
+    )
+    def test_status(self, exporter: Running, text: bytes, status: int) -> None:
+        """Every answer but a good one is a problem; the next request is served as if nothing had been."""
+        with exporter.connect() as connection:
+            ((answered, content_type, told),) = answers(connection, text)
+        assert answered == status
+        if status != 200:
+            assert content_type == "application/problem+json"
+            assert json.loads(told)["status"] == status
+        assert json.loads(exporter.post(b"[]"))["received"] == 0
+
+    def test_keep_alive_and_pipelining(self, exporter: Running) -> None:
+        """One connection, several requests, answers in order."""
+        event = fresh()
+        one = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(event), event)
+        with exporter.connect() as connection:
+            for outcome in ("new", "duplicate"):
+                ((_, _, told),) = answers(connection, one)
+                assert json.loads(told)["outcomes"] == {outcome: 1}
+            scrape = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+            four = answers(connection, scrape + one + scrape + one, 4)
+            assert [b"healthy" in told for _, _, told in four] == [True, False, True, False]
+
+
+class TestUpgrade:
+    """An offer of another protocol is ignored; it must neither lose a body nor make a request of one."""
+
+    @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+    def test_the_body_is_the_body(self, exporter: Running, protocol: bytes) -> None:
+        """Whether it comes with the head or after it."""
+        inner = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]"
+        head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nCONNECTION: UPGRADE\r\nuPGRADE: %s\r\nContent-Length: %d\r\n\r\n"
+        event = fresh(v=3)
+        with exporter.connect() as connection:
+            ((status, _, told),) = answers(connection, head % (protocol, len(event)) + event)
+            assert (status, json.loads(told)["received"]) == (200, 1)
+            connection.sendall(head % (protocol, len(inner)))
+            time.sleep(0.1)
+            ((status, _, _),) = answers(connection, inner)
+            assert status == 400
+            ((status, _, told),) = answers(connection, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (status, told) == (200, b"butlr-exporter is healthy.\n")
+
+    def test_an_offer_in_pieces_ends_the_connection(self, exporter: Running) -> None:
+        """It is not recognised on the way in, and nothing after it is taken for a request."""
+        with exporter.connect() as connection:
+            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUp")
+            time.sleep(0.1)
+            connection.sendall(b"grade: h2c\r\nContent-Length: 2\r\n\r\n[]")
+            assert drained(connection) == b""
+
+
+class TestLeaving:
+    """Who leaves before the answer is no trouble, also with more requests waiting."""
+
+    def test_a_client_that_leaves_pipelined_requests(self, tmp_path: Path) -> None:
+        """No traceback, and the next is served; `running` checks the log."""
+        with running(tmp_path / "log") as exporter:
+            exporter.post(b"[" + b",".join(many_zones(0, 100)) + b"]")
+            with exporter.connect() as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+                time.sleep(0.5)
+            assert b"healthy" in exporter.get("/-/healthy")
+            with exporter.connect() as connection:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+                time.sleep(0.5)
+                assert exporter.stop() == 0
+            assert "level=error" not in exporter.log()
