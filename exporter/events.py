@@ -232,7 +232,7 @@ def _field_error(detail: ErrorDetails) -> FieldError:
 
 
 def _too_early(timestamp: float) -> str:
-    milliseconds = int(timestamp * 1000)
-    if EARLIEST_TIMESTAMP <= milliseconds < LATEST_SECONDS * 1000:
+    if EARLIEST_TIMESTAMP // 1000 <= timestamp < LATEST_SECONDS:
+        milliseconds = int(timestamp * 1000)
         return f"looks like seconds; send milliseconds since the epoch ({milliseconds} for {utc(milliseconds)})"
     return "is before 2015; send milliseconds since the epoch"

@@ -144,9 +144,10 @@ class TestRefusals:
             (EARLIEST_TIMESTAMP - 1, "is before 2015; send milliseconds since the epoch"),
             (0, "is before 2015; send milliseconds since the epoch"),
             (-5, "is before 2015; send milliseconds since the epoch"),
+            (-1.797e308, "is before 2015; send milliseconds since the epoch"),
         ],
     )
-    def test_early_timestamps(self, timestamp: int, message: str) -> None:
+    def test_early_timestamps(self, timestamp: float, message: str) -> None:
         """Seconds sent by mistake get an error that says so."""
         assert refusal(DOCUMENTED | {"timestamp": timestamp})[1] == {"timestamp": message}
 

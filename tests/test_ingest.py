@@ -1,15 +1,19 @@
 """The way in: what a body becomes, what is counted, and what the log says."""
 
+import json
 import logging
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.events import Measure, NotJson
 from exporter.ingest import MAX_ERRORS, EventError, Ingest, Receipt
 from exporter.metrics import Metrics
 from exporter.occupancy import Limits, Occupancy, Outcome
-from tests.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery
+from exporter.status import status
+from tests.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, payload
 from tests.stores import LIMITS, value
 
 
@@ -108,6 +112,25 @@ class TestReceive:
         with pytest.raises(NotJson):
             door.ingest.receive(b"{")
         assert door.metrics.last_event is None
+
+
+class TestFuzz:
+    """Whatever one event holds, the way in takes it or refuses it, and the scrape goes on."""
+
+    @given(
+        t=st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([1.797e308, -1.797e308]),
+        v=st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+        now=st.sampled_from([NOW, 0]),
+    )
+    def test_any_numbers(self, t: float, v: float, now: int) -> None:
+        """Of any size and sign, at any time of the clock."""
+        door = Door()
+        door.clock.now = now
+        item = payload(delivery()) | {"timestamp": t, "data": v}
+        receipt = door.ingest.receive(json.dumps([item, item]).encode())
+        assert receipt.received == sum(receipt.outcomes.values()) == 2
+        assert b"butlr_exporter_zones" in door.metrics.exposition()
+        assert status(door.occupancy.snapshot(now))["totals"]["zones"] in (0, 1)
 
 
 class TestLog:
