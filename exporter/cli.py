@@ -107,6 +107,9 @@ def _serve(settings: Settings) -> int:
         log.warning("doubtful setting", {"reason": warning})
     try:
         listener = server.bind(*settings.listen)
+    except UnicodeError:
+        log.error("cannot listen", {"listen": str(settings.listen), "reason": "that is no host name"})
+        return 1
     except OSError as error:
         # The error's own text of a number holds Python's words as well.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror

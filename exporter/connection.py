@@ -23,9 +23,14 @@ GRACE = 3.0
 """Seconds that requests under way are given when the process is to stop."""
 
 MAX_HEAD = 1 << 16
-"""Bytes of a request line with its headers, give or take what one read brings."""
+"""Bytes of a request line with its headers, or of trailers, give or take what one read brings."""
 
+MAX_PIPELINE = 100
+"""Requests that a client may send before it has taken the answers to earlier ones."""
+
+_NAME = b"upgrade"
 _UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
+_UPGRADE_FIRST = re.compile(rb"(?:(?<=\n)|\A)u(?=pgrade[ \t]*:)", re.IGNORECASE)
 """The header that offers another protocol. A server may ignore it (RFC 9110, 7.8); the parser does not, and loses
 the body, so it is given another name on the way in."""
 
@@ -38,42 +43,69 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)
         self._in_request = self._in_head = False
-        self._head_size = 0
+        self._unframed = 0
+        self._held, self._line_begins = b"", False
         self._cycles: list[RequestResponseCycle] = []
+        self._lost = False
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
         self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
         self._stop = _Deadline(self, GRACE, "stopping")
         self._request.start()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, and limit the time of a request that they do not complete and the size of its head."""
-        if b"\nupgrade" in data.lower():
-            data = _UPGRADE.sub(rb"X", data)
-        super().data_received(data)
-        if self._in_head:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD:
-                self._refuse(431, "Request Header Fields Too Large", f"the head is larger than {MAX_HEAD} bytes")
-        if self._in_request:
+        """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
+        data, self._held = self._held + data, b""
+        if b"upgrade" in data.lower():
+            data = (_UPGRADE_FIRST if self._line_begins else _UPGRADE).sub(b"X", data)
+        line = data[data.rfind(b"\n") + 1 :]
+        if 0 < len(line) < len(_NAME) * 2 and _NAME.startswith(line.rstrip(b" \t").lower()):
+            data, self._held = data[: -len(line)], line
+        if data:
+            self._feed(data)
+        if self._held and not self._in_head:
+            data, self._held = self._held, b""
+            self._feed(data)
+        if self._unframed > MAX_HEAD:
+            self._refuse(431, "Request Header Fields Too Large", f"the head is larger than {MAX_HEAD} bytes")
+        if self._in_request or self.cycle is None or self.cycle.response_complete:
             self._request.start()
-        else:
-            self._request.cancel()
+
+    def _feed(self, data: bytes) -> None:
+        self._line_begins = data.endswith(b"\n")
+        self._unframed += len(data)
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
         self._in_request = self._in_head = True
-        self._head_size = 0
+        self._unframed = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, but not a trailer: nobody asks for those, and they would pass for headers."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Note that its head is whole, and keep the requests that wait for their answer."""
+        """Note that the head is whole, and keep the requests that wait for their answer."""
         self._in_head = False
+        self._unframed = 0
+        if len(self.pipeline) >= MAX_PIPELINE:
+            raise ValueError("too many requests at once")
         super().on_headers_complete()
+        self.scope["state"]["gone"] = self._is_lost
         self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._unframed = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        """Note that it has come whole."""
+        """Note that the request has come whole."""
         self._in_request = False
+        self._unframed = 0
+        self._request.cancel()
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -95,10 +127,14 @@ class Connection(HttpToolsProtocol):
         """Forget the connection."""
         for deadline in (self._request, self._answer, self._stop):
             deadline.cancel()
+        self._lost = True
         # uvicorn tells the last request only; the one being answered would write to nobody.
         for cycle in self._cycles:
             cycle.disconnected = True
         super().connection_lost(exc)
+
+    def _is_lost(self) -> bool:
+        return self._lost
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP as a problem, like any other error."""

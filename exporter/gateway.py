@@ -9,7 +9,7 @@ It knows WSGI and ASGI and nothing of the exporter.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Container, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
@@ -32,32 +32,41 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Gateway:
-    """An ASGI app that calls a WSGI app with whole bodies."""
+    """An ASGI app that calls a WSGI app with whole bodies.
 
-    def __init__(self, wsgi: WSGIApplication, max_body: int) -> None:
-        """Take the app and the size in bytes beyond which it refuses a body, so that no more need be read."""
+    The server tells by `scope["state"]["gone"]`, a function, whether the client has left.
+    """
+
+    def __init__(self, wsgi: WSGIApplication, max_body: int, quick: Container[str] = ()) -> None:
+        """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time."""
         self._wsgi = wsgi
         self._max_body = max_body
+        self._quick = quick
         self._threads = ThreadPoolExecutor(THREADS, "request")
+        self._slots = asyncio.Semaphore(THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         environ = _environ(scope)
-        if scope["method"] == "POST" and int(environ["CONTENT_LENGTH"] or 0) <= self._max_body:
-            body = await self._read(receive)
-            if body is None:
-                return
-            environ["wsgi.input"] = BytesIO(body)
-            environ["CONTENT_LENGTH"] = str(len(body))
-            short = len(body) <= INLINE_BODY
-        else:
-            short = False
+        short = scope["path"] in self._quick
+        if scope["method"] == "POST":
+            short = True
+            if int(environ["CONTENT_LENGTH"] or 0) <= self._max_body:
+                body = await self._read(receive)
+                if body is None:
+                    return
+                environ["wsgi.input"] = BytesIO(body)
+                environ["CONTENT_LENGTH"] = str(len(body))
+                short = len(body) <= INLINE_BODY
         if short:
             status, headers, answer = self._call(environ)
         else:
-            status, headers, answer = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._call, environ
-            )
+            async with self._slots:
+                # Who left while waiting must not keep those who are still there.
+                if scope["state"]["gone"]():
+                    return
+                loop = asyncio.get_running_loop()
+                status, headers, answer = await loop.run_in_executor(self._threads, self._call, environ)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         for start in range(0, len(answer), PIECE):
             await send({"type": "http.response.body", "body": answer[start : start + PIECE], "more_body": True})
@@ -115,6 +124,8 @@ def _environ(scope: Scope) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for raw_name, raw_value in scope["headers"]:
+        if b"_" in raw_name:  # in CGI's spelling it would pass for the name with a dash
+            continue
         name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             environ[name] = value

@@ -48,6 +48,10 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
+QUICK = frozenset({"/-/healthy", "/-/ready"})
+"""Paths that are answered in the event loop, however many scrapes wait."""
+
+
 def serve(wsgi: WSGIApplication, listener: socket.socket, max_body: int, watch: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, calling `watch` every now and then in a thread of its own.
 
@@ -76,7 +80,7 @@ def serve(wsgi: WSGIApplication, listener: socket.socket, max_body: int, watch: 
 def configure(wsgi: WSGIApplication, max_body: int) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        Gateway(wsgi, max_body),
+        Gateway(wsgi, max_body, QUICK),
         http=Connection,
         ws="none",
         lifespan="off",

@@ -40,6 +40,7 @@ class TestDeadlines:
         with Threaded(sized) as (port, running_server):
             for text in (
                 b"",
+                b"\r\n",
                 b"GET / HT",
                 b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
                 b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
@@ -76,6 +77,8 @@ class TestRawRequests:
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1400\r\n" + b" " * 5120, 413),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", 200),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 400),
+            (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent_Length: abc\r\n\r\n[]", 200),
+            (b"\r\n" * 100_000, 431),
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;version=abc\r\n\r\n", 200),
             (b"GET /%00%ff%2e%2e/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
             (b"GET //evil HTTP/1.1\r\nHost: x\r\n\r\n", 404),
@@ -127,13 +130,66 @@ class TestUpgrade:
             ((status, _, told),) = answers(connection, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (status, told) == (200, b"butlr-exporter is healthy.\n")
 
-    def test_an_offer_in_pieces_ends_the_connection(self, exporter: Running) -> None:
-        """It is not recognised on the way in, and nothing after it is taken for a request."""
+    @pytest.mark.parametrize("split", range(12))
+    def test_an_offer_in_two_reads(self, exporter: Running, split: int) -> None:
+        """Wherever the network cuts it."""
+        before = b"POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        offer = b"Upgrade: h2c\r\nContent-Length: 2\r\n\r\n[]"
         with exporter.connect() as connection:
-            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUp")
-            time.sleep(0.1)
-            connection.sendall(b"grade: h2c\r\nContent-Length: 2\r\n\r\n[]")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(before + offer[:split])
+            time.sleep(0.05)
+            ((status, _, told),) = answers(connection, offer[split:])
+            assert (status, json.loads(told)["received"]) == (200, 0)
+
+    def test_a_tunnel_ends_the_connection(self, exporter: Running) -> None:
+        """Nothing after CONNECT is taken for a request."""
+        with exporter.connect() as connection:
+            connection.sendall(b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert drained(connection) == b""
+
+
+class TestPipelines:
+    """Many requests on one connection."""
+
+    def test_valid_requests_are_not_taken_for_one_large_head(self, exporter: Running) -> None:
+        """Neither many small ones, nor a body and the beginning of the next head."""
+        event = fresh()
+        head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nX: %s\r\nContent-Length: %d\r\n\r\n"
+        one = head % (b"y" * 1500, len(event)) + event
+        with exporter.connect() as connection:
+            assert [status for status, _, _ in answers(connection, one * 90, 90)] == [200] * 90
+        blank = b" " * 4000
+        with exporter.connect() as connection:
+            many = (head % (b"y", len(blank) + 2) + b"[]" + blank) * 30
+            assert len(answers(connection, many + b"GET /-/healthy HT", 30)) == 30
+            ((status, _, _),) = answers(connection, b"TP/1.1\r\nHost: x\r\n\r\n")
+            assert status == 200
+
+    def test_too_many_at_once(self, exporter: Running) -> None:
+        """They are refused instead of kept."""
+        with exporter.connect() as connection:
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 900)
+            assert b"400 Bad Request" in drained(connection)
+
+
+class TestTrailers:
+    """What comes after a chunked body is no header."""
+
+    def test_a_trailer_changes_nothing(self, exporter: Running) -> None:
+        """Not even one that looks like a header of the body."""
+        text = b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n"
+        with exporter.connect() as connection:
+            ((status, _, _),) = answers(connection, text + b"Content_Length: abc\r\nX: y\r\n\r\n")
+            assert status == 200
+
+    @pytest.mark.parametrize("trailer", [b"a: b\r\n" * 100_000, b"a: " + b"b" * 600_000])
+    def test_endless_trailers(self, exporter: Running, trailer: bytes) -> None:
+        """They are refused like an endless head."""
+        text = b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n"
+        with exporter.connect() as connection:
+            ((status, _, _),) = answers(connection, text + trailer)
+            assert status == 431
 
 
 class TestLeaving:
@@ -145,11 +201,11 @@ class TestLeaving:
             exporter.post(b"[" + b",".join(many_zones(0, 100)) + b"]")
             with exporter.connect() as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 90)
                 time.sleep(0.5)
             assert b"healthy" in exporter.get("/-/healthy")
             with exporter.connect() as connection:
-                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 90)
                 time.sleep(0.5)
                 assert exporter.stop() == 0
             assert "level=error" not in exporter.log()

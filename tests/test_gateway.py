@@ -2,12 +2,26 @@
 
 import asyncio
 import socket
+import threading
 from typing import Any
 from wsgiref.validate import validator
 
-from exporter.gateway import Gateway
+from exporter.gateway import THREADS, Gateway
 from tests.running import Threaded
 from tests.sockets import answers
+
+SCOPE: dict[str, Any] = {
+    "method": "POST",
+    "path": "/",
+    "query_string": b"",
+    "http_version": "1.1",
+    "scheme": "http",
+    "server": None,
+    "client": None,
+    "headers": [],
+    "state": {"gone": lambda: False},
+}
+"""What a server says of a request."""
 
 
 class TestGateway:
@@ -44,15 +58,37 @@ class TestGateway:
         def app(*_: object) -> Any:
             raise AssertionError("called")
 
-        scope: dict[str, Any] = {
-            "method": "POST",
-            "path": "/",
-            "query_string": b"",
-            "http_version": "1.1",
-            "scheme": "http",
-            "server": None,
-            "client": None,
-            "headers": [],
-        }
-        asyncio.run(Gateway(app, 10)(scope, receive, send))
+        asyncio.run(Gateway(app, 10)(SCOPE, receive, send))
         assert sent == []
+
+    def test_who_leaves_while_waiting_is_not_served(self) -> None:
+        """So that a crowd that has gone does not hold up those who are there."""
+        called: list[str] = []
+        release = threading.Event()
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            called.append(environ["PATH_INFO"])
+            release.wait(10)
+            start_response("200 OK", [])
+            return []
+
+        async def receive() -> dict[str, Any]:
+            raise AssertionError("a GET has no body")
+
+        async def send(_: Any) -> None:
+            pass
+
+        def get(path: str, *, gone: bool) -> dict[str, Any]:
+            return SCOPE | {"method": "GET", "path": path, "state": {"gone": lambda: gone}}
+
+        async def crowd() -> None:
+            gateway = Gateway(app, 10, quick={"/quick"})
+            tasks = [asyncio.create_task(gateway(get("/slow", gone=False), receive, send)) for _ in range(THREADS)]
+            tasks += [asyncio.create_task(gateway(get("/left", gone=True), receive, send)) for _ in range(50)]
+            await asyncio.sleep(0.05)
+            release.set()
+            await gateway(get("/quick", gone=False), receive, send)
+            await asyncio.gather(*tasks)
+
+        asyncio.run(crowd())
+        assert sorted(called) == ["/quick"] + ["/slow"] * THREADS
