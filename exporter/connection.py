@@ -78,7 +78,6 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
         self._in_request = self._in_head = True
-        self._unframed = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -51,6 +51,11 @@ class TestDeadlines:
                             assert answers(sender, before) == [(200, None, b"x")]
                         sender.sendall(text)
                         assert drained(sender) == b""
+            # A connection that is used is not cut off, however old it is.
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
+                for _ in range(4):
+                    assert answers(sender, whole) == [(200, None, b"x")]
+                    time.sleep(0.2)
             # Some of these sizes leave the server a rest that is small, some a large one, some none.
             readers = [silent_reader(port, f"/{size}") for size in range(2 << 20, 4 << 20, 1 << 15)]
             wait_for(lambda: running_server.server_state.connections, "the connections", 10)
@@ -180,8 +185,16 @@ class TestTrailers:
         """Not even one that looks like a header of the body."""
         text = b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n"
         with exporter.connect() as connection:
-            ((status, _, _),) = answers(connection, text + b"Content_Length: abc\r\nX: y\r\n\r\n")
+            ((status, _, _),) = answers(connection, text + b"Content_Length: abc\r\n\r\n")
             assert status == 200
+
+        def tell(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            told = environ.get("HTTP_X", "none").encode()
+            start_response("200 OK", [("Content-Length", str(len(told)))])
+            return [told]
+
+        with Threaded(tell) as (port, _), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            assert answers(connection, text + b"X: trailer\r\n\r\n") == [(200, None, b"none")]
 
     @pytest.mark.parametrize("trailer", [b"a: b\r\n" * 100_000, b"a: " + b"b" * 600_000])
     def test_endless_trailers(self, exporter: Running, trailer: bytes) -> None:
