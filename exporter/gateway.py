@@ -68,9 +68,9 @@ class Gateway:
                 loop = asyncio.get_running_loop()
                 status, headers, answer = await loop.run_in_executor(self._threads, self._call, environ)
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        for start in range(0, len(answer), PIECE):
-            await send({"type": "http.response.body", "body": answer[start : start + PIECE], "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        for start in range(0, len(answer) or 1, PIECE):
+            end = start + PIECE
+            await send({"type": "http.response.body", "body": answer[start:end], "more_body": end < len(answer)})
 
     async def _read(self, receive: Receive) -> bytes | None:
         """Return the body, at most a piece longer than the app takes; None if the sender is gone."""

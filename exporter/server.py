@@ -29,6 +29,9 @@ WATCH_EVERY = 5.0
 MAX_FILES = 1 << 16
 """Open files, and so connections, that are asked of the system."""
 
+QUICK = frozenset({"/-/healthy", "/-/ready"})
+"""Paths that are answered in the event loop, however many scrapes wait."""
+
 IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Signals whose default is to end the process, and with it the state."""
 
@@ -46,10 +49,6 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=2048)
     family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
     return socket.create_server((host, port), family=family, backlog=2048)
-
-
-QUICK = frozenset({"/-/healthy", "/-/ready"})
-"""Paths that are answered in the event loop, however many scrapes wait."""
 
 
 def serve(wsgi: WSGIApplication, listener: socket.socket, max_body: int, watch: Callable[[], None]) -> None:
