@@ -1,11 +1,13 @@
-"""The command line: `butlr-exporter serve` and `butlr-exporter check`."""
+"""`butlr-exporter serve` and `butlr-exporter check`: the commands that take the settings."""
 
 import argparse
 import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from exporter import __version__, logs, server
 from exporter.app import EXTENSION, create_app
@@ -22,29 +24,8 @@ BUTLR_EXPORTER_STALE_AFTER=15m. Durations are written 90s, 10m, 24h; sizes 512Ki
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(_joined(sys.argv[1:] if arguments is None else arguments))
-    try:
-        settings = _settings(options, rest)
-    except SettingsError as error:
-        for mistake in error.mistakes:
-            print(f"butlr-exporter: {mistake}", file=sys.stderr)  # noqa: T201
-        return USAGE_ERROR
-    status: int = options.run(settings)
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="butlr-exporter",
-        description="Prometheus exporter for Butlr zone occupancy webhooks.",
-        epilog="butlr-exporter COMMAND --help lists the settings.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_commands(commands: Any) -> None:
+    """Add them to the parser of the command line."""
     for run, summary in (
         (_serve, "receive webhooks and serve metrics"),
         (_check, "validate the settings and print them"),
@@ -57,17 +38,26 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(run=run)
+        command.set_defaults(run=partial(_run, run))
         settings = command.add_argument_group("settings")
         for setting in SETTINGS:
             description = f"{setting.help} (default: {setting.default})"
             settings.add_argument(setting.flag, metavar=setting.kind.placeholder, help=description)
             if "_" in setting.name:  # the name as the documentation spells it
                 settings.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
-    return parser
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
+def _run(command: Callable[[Settings], int], options: argparse.Namespace, rest: list[str]) -> int:
+    try:
+        settings = _settings(options, rest)
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            print(f"butlr-exporter: {mistake}", file=sys.stderr)  # noqa: T201
+        return USAGE_ERROR
+    return command(settings)
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
     """Return `--flag value` of settings as `--flag=value`, or argparse takes a value such as `-5m` for a flag."""
     flags = {spelling for setting in SETTINGS for spelling in (setting.flag, f"--{setting.name}")}
     joined: list[str] = []

@@ -1,0 +1,25 @@
+"""The command line: `butlr-exporter serve`, `check` and `simulate`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from exporter import __version__
+from exporter.cli import service, simulate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="butlr-exporter",
+        description="Prometheus exporter for Butlr zone occupancy webhooks.",
+        epilog="butlr-exporter COMMAND --help lists what it takes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    service.add_commands(commands)
+    simulate.add_command(commands)
+    options, rest = parser.parse_known_args(service.joined(sys.argv[1:] if arguments is None else arguments))
+    status: int = options.run(options, rest)
+    return status

@@ -1,0 +1,190 @@
+"""What an exporter must show after some deliveries, and what it must have answered to each.
+
+Written from the words of the contract with the whole list in hand, where the exporter has to decide event by
+event; it shares nothing with the rule that it judges. Times are milliseconds since the epoch.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from exporter.events import (
+    InvalidEvent,
+    Measure,
+    Metadata,
+    NotJson,
+    OccupancyEvent,
+    UnsupportedEvent,
+    parse_body,
+    parse_event,
+)
+
+
+class Rule(NamedTuple):
+    """The exporter's settings that matter, in milliseconds."""
+
+    window: int = 15 * 60_000
+    stale_after: int = 10 * 60_000
+    future_tolerance: int = 5 * 60_000
+
+
+class Answered(NamedTuple):
+    """One delivery and the answer to it. `sent` is its first try: it arrived then, or at any time up to the answer."""
+
+    body: bytes
+    sent: float
+    answered: float
+    tries: int
+    outcomes: dict[str, int]
+    """How many events had which outcome, as the exporter answered."""
+
+
+class Shown(NamedTuple):
+    """What must be shown of one measure of one zone."""
+
+    metadata: Metadata
+    value: float
+    timestamp: int
+    """When it was sensed."""
+
+
+class Judgement(NamedTuple):
+    """What an answer must have been, and what it was."""
+
+    event: OccupancyEvent
+    must_be: str
+    is_: str
+
+
+class _Arrival(NamedTuple):
+    number: int
+    event: OccupancyEvent
+    delivery: Answered
+
+
+class Oracle:
+    """Has every delivery that was answered, in the order of the answers."""
+
+    def __init__(self, answered: Iterable[Answered], rule: Rule, unanswered: Iterable[bytes] = ()) -> None:
+        """Take them; zones with a delivery that was not answered are left out, for it may have arrived or not."""
+        self.rule = rule
+        self._series: dict[tuple[str, Measure], list[_Arrival]] = defaultdict(list)
+        names: dict[Metadata, Metadata] = {}
+        for number, delivery in enumerate(sorted(answered, key=lambda delivery: delivery.answered)):
+            for event in _events(delivery.body):
+                shared = event._replace(metadata=names.setdefault(event.metadata, event.metadata))
+                self._series[event.space_id, event.measure].append(_Arrival(number, shared, delivery))
+        for event in (event for body in unanswered for event in _events(body)):
+            for measure in Measure:
+                self._series.pop((event.space_id, measure), None)
+
+    def shown(self) -> dict[tuple[str, Measure], Shown]:
+        """Return what must be shown of every zone and measure, if it is not stale."""
+        newest: dict[str, dict[Measure, list[_Arrival]]] = defaultdict(dict)
+        for (zone, measure), arrivals in self._series.items():
+            if taken := [arrival for arrival in arrivals if self._is_future(arrival) is not True]:
+                n = max(arrival.event.timestamp for arrival in taken)
+                newest[zone][measure] = _distinct(arrival for arrival in taken if arrival.event.timestamp == n)
+        shown = {}
+        for zone, measures in newest.items():
+            # A zone has one name, that of its newest reading, whatever this measures.
+            latest = max(arrivals[0].event.timestamp for arrivals in measures.values())
+            of_latest = [a for arrivals in measures.values() for a in arrivals if a.event.timestamp == latest]
+            metadata = _standing(sorted(of_latest)).metadata
+            for measure, arrivals in measures.items():
+                shown[zone, measure] = Shown(metadata, _standing(arrivals).value, arrivals[0].event.timestamp)
+        return shown
+
+    def is_stale(self, shown: Shown, now: float) -> bool:
+        """Tell whether a count is too old at a time to be shown."""
+        return 0 < self.rule.stale_after < now - shown.timestamp
+
+    def judgements(self) -> Iterator[Judgement]:
+        """Return every answer that can only have been one, with what it must have been.
+
+        Not judged are deliveries that were under way while another of the same zone was, or that were sent
+        more than once: nobody but the exporter knows in which order they arrived. Nor are arrays of events.
+        """
+        for arrivals in self._series.values():
+            at: dict[int, list[_Arrival]] = defaultdict(list)
+            n = None
+            for arrival, alone in zip(arrivals, _alone(arrivals), strict=True):
+                event = arrival.event
+                future = self._is_future(arrival)
+                if alone and future is not None and sum(arrival.delivery.outcomes.values()) == 1:
+                    must_be = "future" if future else self._outcome(event, at[event.timestamp], n)
+                    yield Judgement(event, must_be, *arrival.delivery.outcomes)
+                if not future:
+                    at[event.timestamp].append(arrival)
+                    n = event.timestamp if n is None else max(n, event.timestamp)
+
+    def _outcome(self, event: OccupancyEvent, earlier: list[_Arrival], n: int | None) -> str:
+        """Return the first row of the table that holds, given what arrived earlier for the same timestamp."""
+        if n is not None and event.timestamp <= n - self.rule.window:
+            return "late"
+        if any((a.event.id, a.event.value) == (event.id, event.value) for a in earlier):
+            return "duplicate"
+        if any(_is_older(event, a.event) for a in earlier):
+            return "superseded"
+        if earlier:
+            return "repeated" if _standing(_distinct(earlier)).value == event.value else "corrected"
+        return "new" if n is None or event.timestamp > n else "backfilled"
+
+    def _is_future(self, arrival: _Arrival) -> bool | None:
+        """Tell whether it was ahead of the clock when it arrived; None if that depends on when it did."""
+        ahead = arrival.event.timestamp - self.rule.future_tolerance
+        if arrival.delivery.sent < ahead <= arrival.delivery.answered:
+            return None
+        return ahead > arrival.delivery.answered
+
+
+def _events(body: bytes) -> Iterator[OccupancyEvent]:
+    """Return the events of a body that are valid and of a measure that is exported."""
+    try:
+        items = parse_body(body)
+    except NotJson:
+        return
+    for item in items:
+        try:
+            event = parse_event(item)
+        except InvalidEvent:
+            continue
+        if not isinstance(event, UnsupportedEvent):
+            yield event
+
+
+def _distinct(arrivals: Iterable[_Arrival]) -> list[_Arrival]:
+    """Return the first arrival of each id with each value: the very same event again changes nothing."""
+    first: dict[tuple[str, float], _Arrival] = {}
+    for arrival in arrivals:
+        first.setdefault((arrival.event.id, arrival.event.value), arrival)
+    return list(first.values())
+
+
+def _standing(arrivals: Sequence[_Arrival]) -> OccupancyEvent:
+    """Return the one of several events for a timestamp that stands: the last to arrive of those not outdated then."""
+    standing = arrivals[0].event
+    latest = standing.generation
+    for event in (arrival.event for arrival in arrivals[1:]):
+        if event.generation is None or latest is None or event.generation >= latest:
+            standing = event
+        latest = max((g for g in (latest, event.generation) if g is not None), default=None)
+    return standing
+
+
+def _is_older(event: OccupancyEvent, than: OccupancyEvent) -> bool:
+    return event.generation is not None and than.generation is not None and event.generation < than.generation
+
+
+def _alone(arrivals: list[_Arrival]) -> list[bool]:
+    """Tell of each whether it was sent once, and while no other was under way."""
+    if not arrivals:
+        return []
+    deliveries = [arrival.delivery for arrival in arrivals]
+    answered_before = [float("-inf"), *accumulate((d.answered for d in deliveries[:-1]), max)]
+    sent_after = [*list(accumulate((d.sent for d in reversed(deliveries[1:])), min))[::-1], float("inf")]
+    return [
+        d.tries == 1 and before <= d.sent and d.answered <= after
+        for before, d, after in zip(answered_before, deliveries, sent_after, strict=True)
+    ]

@@ -1,0 +1,76 @@
+"""What people are told of a run: the progress while it lasts, a summary, a table of differences."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+_STEPS = 50
+"""Latencies are counted in this many steps for each factor of e: to 2 %."""
+
+MAX_ROWS = 20
+"""Rows of the longest table of differences; the rest is only counted."""
+
+
+@dataclass
+class Tally:
+    """Counts of one run."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Events by outcome."""
+    deliveries: int = 0
+    """Those that were answered."""
+    accepted: int = 0
+    """Those answered with 200."""
+    refused: int = 0
+    refusal: str = ""
+    """The reason for the first that was refused."""
+    retries: int = 0
+    lost: int = 0
+    """Deliveries that were to be lost and so were not sent."""
+    _latencies: Counter[int] = field(default_factory=Counter)
+
+    def took(self, seconds: float) -> None:
+        """Count the time from a delivery's last try to its answer."""
+        self._latencies[round(math.log(max(seconds, 1e-6)) * _STEPS)] += 1
+
+    def latency(self, share: float) -> float:
+        """Return the seconds within which this share of the answers came."""
+        rank = share * self._latencies.total()
+        for step, number in sorted(self._latencies.items()):
+            rank -= number
+            if rank <= 0:
+                return math.exp(step / _STEPS)
+        return 0.0
+
+    def summary(self, seconds: float) -> list[str]:
+        """Return the lines that end a run."""
+        lines = [
+            f"{self.deliveries:,} deliveries answered in {seconds:.1f} s, {self.deliveries / seconds:,.0f} a second"
+        ]
+        if self.deliveries:
+            median, p90, p99 = (_time(self.latency(share)) for share in (0.5, 0.9, 0.99))
+            lines[0] += f"; half of them within {median}, 90 % within {p90}, 99 % within {p99}"
+        lines += shares(self.outcomes)
+        lines.append(f"{self.retries:,} retries, {self.refused:,} refused, {self.lost:,} lost on the way")
+        return lines
+
+
+def shares(outcomes: Counter[str]) -> list[str]:
+    """Return a line for each outcome with its number and share, the most frequent first."""
+    return [f"  {name:<12} {n:>12,} {n / outcomes.total():>7.1%}" for name, n in outcomes.most_common()]
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, cut after MAX_ROWS rows."""
+    rows = list(rows)
+    shown = [heading, *rows[:MAX_ROWS]]
+    widths = [max(len(row[n]) for row in shown) for n in range(len(heading))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    if len(rows) > MAX_ROWS:
+        lines.append(f"and {len(rows) - MAX_ROWS:,} more")
+    return lines
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.2g} ms" if seconds < 0.1 else f"{seconds:.2g} s"

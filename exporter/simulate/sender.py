@@ -1,0 +1,196 @@
+"""Delivers as Butlr's cloud does: over a few connections that stay, each delivery tried again where that can help.
+
+Source: docs.butlr.io, FAQ: up to three retries within ten seconds.
+"""
+
+import asyncio
+import http
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from exporter.simulate.client import Answer, Connection, Target, Unanswered
+from exporter.simulate.delivery import Delivery
+from exporter.simulate.oracle import Answered
+from exporter.simulate.report import Tally
+
+RETRIES = (1.0, 3.0, 5.0)
+"""Seconds before each retry."""
+
+_BUSY = (408, 429, 500, 502, 503, 504)
+"""Statuses after which the same delivery may be taken later."""
+
+_NOBODY_THERE = (502, 503, 504)
+
+_REFUSED = (400, 413, 422)
+"""Statuses that are about the delivery and not about the way to the exporter: the next one may be taken."""
+
+_MAX_REFUSED = 10
+"""Refusals after which it is no use to go on, if nothing was ever taken."""
+
+
+class Stopped(Exception):  # noqa: N818 - the name reads as what happened
+    """It is no use to go on; the text says why, for people."""
+
+
+class Sender:
+    """Sends deliveries, each when it is due."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        connections: int,
+        retry: bool,
+        pace: Callable[[Delivery], float],
+        clock: Callable[[], float],
+        answered: Callable[[Delivery, Answered], None],
+    ) -> None:
+        """Take when a delivery is to be sent (Unix seconds), a clock (the same) and who is told of the answers.
+
+        With `retry` a delivery is tried until it is answered, from the first on.
+        """
+        self.tally = Tally()
+        self.unanswered: list[bytes] = []
+        """Deliveries of which nobody knows whether they arrived: the run was stopped before."""
+        self.absent = 0.0
+        """When nobody was there to answer for the last time, Unix seconds."""
+        self._target = target
+        self._connections = connections
+        self._retry = retry
+        self._pace = pace
+        self._clock = clock
+        self._answered = answered
+        self._stop = asyncio.Event()
+
+    async def send(self, deliveries: Iterable[Delivery]) -> None:
+        """Send all of them, or those that come before `stop` is called. Raises Stopped."""
+        shared = iter(deliveries)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self._connections):
+                    workers.create_task(self._work(shared))
+        except* Stopped as stopped:
+            raise stopped.exceptions[0] from None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Wait for the answers that are due and send nothing more."""
+        self._stop.set()
+
+    async def _work(self, deliveries: Iterator[Delivery]) -> None:
+        connection = None
+        for delivery in deliveries:
+            if delivery.lost:
+                self.tally.lost += 1
+                continue
+            if await self._stops_within(self._pace(delivery) - self._clock()):
+                break
+            connection = await self._deliver(delivery, connection)
+        if connection is not None:
+            connection.close()
+
+    async def _deliver(self, delivery: Delivery, connection: Connection | None) -> Connection | None:
+        """Try until there is an answer; return the connection for the next delivery."""
+        sent = self._clock()
+        tries = 0
+        while True:
+            tries += 1
+            tried = self._clock()
+            try:
+                if connection is None or not connection.usable:
+                    connection = await self._connect()
+                answer = await connection.post(delivery.body)
+            except Unanswered as unanswered:
+                reason = str(unanswered)
+            else:
+                if answer.status not in _BUSY:
+                    now = self._clock()
+                    self.tally.took(now - tried)
+                    outcomes = self._count(answer)
+                    self._answered(delivery, Answered(delivery.body, sent * 1000, now * 1000, tries, outcomes))
+                    return connection
+                if answer.status in _NOBODY_THERE:
+                    self.absent = self._clock()
+                reason = _words(answer)
+            if await self._stops_within(self._pause(tries, reason)):
+                self.unanswered.append(delivery.body)
+                return connection
+            self.tally.retries += 1
+
+    async def _connect(self) -> Connection:
+        try:
+            return await Connection.open(self._target)
+        except Unanswered:
+            self.absent = self._clock()
+            raise
+
+    def _pause(self, tries: int, reason: str) -> float:
+        """Return the seconds to wait before the next try. Raises Stopped if there is to be none."""
+        if self._retry:
+            return RETRIES[0]
+        # Before anything was answered, it is not the weather but a mistake in the command.
+        if self.tally.deliveries == 0 or tries > len(RETRIES):
+            raise Stopped(f"{self._target.url}: {reason}")
+        return RETRIES[tries - 1]
+
+    def _count(self, answer: Answer) -> dict[str, int]:
+        """Count one answer; return its outcomes. Raises Stopped if the next would be no better."""
+        taken = 200 <= answer.status < 300
+        if not taken and answer.status not in _REFUSED:
+            raise Stopped(f"{self._target.url}: {_words(answer)}")
+        outcomes = _outcomes(answer)
+        self.tally.deliveries += 1
+        self.tally.outcomes.update(outcomes)
+        if taken:
+            self.tally.accepted += 1
+        else:
+            self.tally.refused += 1
+            self.tally.refusal = self.tally.refusal or _words(answer)
+            if self.tally.accepted == 0 and self.tally.refused >= _MAX_REFUSED:
+                raise Stopped(f"{self._target.url}: all is refused: {_words(answer)}")
+        return outcomes
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait; tell whether the run was stopped before or meanwhile."""
+        if seconds > 0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stop.wait()
+            except TimeoutError:
+                return False
+        return self._stop.is_set()
+
+
+def _parsed(answer: Answer) -> dict[str, Any]:
+    try:
+        parsed = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _outcomes(answer: Answer) -> dict[str, int]:
+    outcomes = _parsed(answer).get("outcomes")
+    if not isinstance(outcomes, dict):
+        return {"no outcome": 1}
+    return {name: number for name, number in outcomes.items() if isinstance(number, int)}
+
+
+def _words(answer: Answer) -> str:
+    """Return what an answer that is an error says, such as `422 Unprocessable Entity: data: must be 0 or more`."""
+    parsed = _parsed(answer)
+    try:
+        words = f"{answer.status} {http.HTTPStatus(answer.status).phrase}"
+    except ValueError:
+        words = str(answer.status)
+    errors = parsed.get("errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        details = [errors[0].get("field"), errors[0].get("message")]
+    else:
+        details = [parsed.get("detail")]
+    return ": ".join([words, *(detail for detail in details if isinstance(detail, str) and detail)])[:500]
