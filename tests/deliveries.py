@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from exporter.events import KSUID_EPOCH, Measure, Metadata, OccupancyEvent
+from exporter.events import Measure, Metadata, OccupancyEvent
+from exporter.simulate.ids import ksuid
 
 NOW = 1_800_000_000_000
 """The tests' present, milliseconds since the epoch."""
@@ -17,17 +18,10 @@ SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
 
 def event_id(generation: int, tail: int = 0) -> str:
     """Return an event id whose KSUID holds `generation` (Unix seconds) and `tail` (its random part)."""
-    number = (generation - KSUID_EPOCH << 128) + tail
-    digits = ""
-    for _ in range(27):
-        number, digit = divmod(number, 62)
-        digits = _DIGITS[digit] + digits
-    return f"event_{digits}"
+    return f"event_{ksuid(generation, tail)}"
 
 
 def delivery(

@@ -95,6 +95,7 @@ def add_command(commands: Any) -> None:
     verify.add_argument(
         "--verify",
         metavar="METRICS_URL",
+        type=_web_address,
         help="scrape, and compare every zone with what it must show; holds all deliveries in memory",
     )
     verify.add_argument(
@@ -125,7 +126,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     try:
         target = Target(options.url, headers)
     except ValueError as error:
-        parser.error(f"argument --url: {error}")
+        parser.error(f"argument --url: {error}, not {options.url!r}")
     plan = Plan(
         zones=options.zones,
         measures=options.types,
@@ -203,6 +204,13 @@ def _time(text: str) -> int:
     except ValueError:
         raise ValueError("must be a time such as 2026-11-25T08:00:00Z") from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+@_type
+def _web_address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must be a URL such as http://localhost:9728/metrics")
+    return text
 
 
 @_type

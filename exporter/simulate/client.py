@@ -35,7 +35,7 @@ class Target:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be a URL such as http://localhost:9728/webhook")
-        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self.url = without_credentials(url)
         self.host = parts.hostname
         self.tls = ssl.create_default_context() if parts.scheme == "https" else None
         self.port = parts.port or (443 if self.tls else 80)
@@ -51,6 +51,12 @@ class Target:
         if any(character in line for line in lines for character in "\r\n\0") or " " in path:
             raise ValueError("must not hold spaces or line breaks")
         self.head = "\r\n".join([*lines, "Content-Length: "]).encode()
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without its `user:password@`."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def authorization(url: str) -> dict[str, str]:
@@ -158,6 +164,8 @@ class Connection(asyncio.Protocol):
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return error.reason or str(error)
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     return error.strerror or str(error)

@@ -28,10 +28,10 @@ _HELD_UP = 0.04
 _REPEATED = 0.04
 """Share of deliveries that come again, under the same id."""
 
-_LATE = 0.008
-"""Share of deliveries that are of readings from before the exporter's window."""
+_STRAGGLES = 0.04
+"""Share of computations that come with a reading from before the exporter's window."""
 
-_LATE_BY = (15, 16, 18)
+_LATE_BY = (15, 15, 16, 18)
 """Minutes that such a reading is older than the newest; the first is the window itself."""
 
 _RENAMED_AFTER = 6
@@ -53,6 +53,11 @@ class Plan:
     """Share of deliveries that are lost."""
     burst: bool = False
     """Whether nothing comes in the middle third, and then all of it at once."""
+
+    @property
+    def length(self) -> int | None:
+        """Milliseconds from the first computation to the end, if there is one."""
+        return None if self.intervals is None else self.intervals * self.interval
 
 
 class Delivery(NamedTuple):
@@ -108,17 +113,18 @@ class _Stream:
 
     def _compute(self, measure: Measure, sensor: Sensor, metadata: str, now: int) -> None:
         smoothed = measure is Measure.ZONE_OCCUPANCY_1MIN
-        random = self._delivery.random
+        newest = None
         for round_, sensed in sensor.computations():
-            value = sensed.computed(round_, smoothed)
-            self._send(self._body(measure, sensed.timestamp, value, metadata, now), now)
-            if random() < _LATE:
-                self._straggle(measure, sensed, value, metadata, now)
+            newest = newest or sensed
+            body = self._body(measure, sensed.timestamp, sensed.computed(round_, smoothed), metadata, now)
+            self._send(body, now)
+        if newest is not None and self._delivery.random() < _STRAGGLES:
+            self._straggle(measure, newest, metadata, now)
 
-    def _straggle(self, measure: Measure, sensed: Sensed, value: float, metadata: str, now: int) -> None:
-        """Send a reading of long ago; such ones are often sent again and again."""
+    def _straggle(self, measure: Measure, newest: Sensed, metadata: str, now: int) -> None:
+        """Send a reading of long ago; such ones are often sent more than once."""
         old = self._delivery.choice(_LATE_BY) * MINUTE
-        body = self._body(measure, sensed.timestamp - old, value, metadata, now - old)
+        body = self._body(measure, newest.timestamp - old, newest.truth, metadata, now - old)
         for _ in range(self._delivery.randint(1, 2)):
             self._send(body, now)
 
@@ -133,8 +139,7 @@ class _Stream:
 
     def _schedule(self, due: int, now: int, body: bytes) -> None:
         lost = self._delivery.random() < self._plan.drop
-        if self._plan.intervals is not None:
-            length = self._plan.intervals * self._plan.interval
+        if (length := self._plan.length) is not None:
             third = length // 3
             if self._plan.burst and third <= due - self._start < 2 * third:
                 # A backlog is sent as fast as it goes, and in no order.

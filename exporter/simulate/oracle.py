@@ -71,10 +71,11 @@ class Oracle:
         self.rule = rule
         self._series: dict[tuple[str, Measure], list[_Arrival]] = defaultdict(list)
         names: dict[Metadata, Metadata] = {}
-        for number, delivery in enumerate(sorted(answered, key=lambda delivery: delivery.answered)):
-            for event in _events(delivery.body):
-                shared = event._replace(metadata=names.setdefault(event.metadata, event.metadata))
-                self._series[event.space_id, event.measure].append(_Arrival(number, shared, delivery))
+        in_order = sorted(answered, key=lambda delivery: delivery.answered)
+        arrivals = ((event, delivery) for delivery in in_order for event in _events(delivery.body))
+        for number, (event, delivery) in enumerate(arrivals):
+            shared = event._replace(metadata=names.setdefault(event.metadata, event.metadata))
+            self._series[event.space_id, event.measure].append(_Arrival(number, shared, delivery))
         for event in (event for body in unanswered for event in _events(body)):
             for measure in Measure:
                 self._series.pop((event.space_id, measure), None)

@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
+import os
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -23,6 +24,9 @@ from exporter.simulate.verify import Difference, NotScraped, differences, scrape
 
 STANDARD = "-"
 """The name of a file that is standard input or output."""
+
+Clock = Callable[[], float]
+"""Tells Unix seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,87 +52,87 @@ class Job:
     """Whether the exporter still knows after a restart what it knew before."""
 
 
-def run(job: Job, clock: Callable[[], float] = time.time) -> int:
-    """Do it; return the exit status: 1 if anything was not as it must be. `clock` tells Unix seconds."""
-    try:
-        return _write(job, clock) if job.out else _send(job, clock)
-    except OSError as error:
-        return _failed(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
-
-
-def _stream(job: Job, clock: Callable[[], float]) -> tuple[int, Iterator[Delivery]]:
-    """Return when the deliveries begin, and the deliveries."""
+def run(job: Job, clock: Clock = time.time) -> int:
+    """Do it; return the exit status: 1 if anything was not as it must be."""
     start = job.start
     if start is None:
         start = int(clock() * 1000)
         if job.out or job.rate:
-            start -= _length(job.plan) or 0
-    return start, _read(job.source) if job.source else deliveries(job.plan, start)
+            start -= job.plan.length or 0
+    try:
+        with ExitStack() as files:
+            if job.source:
+                return _send(job, _read(files.enter_context(_opened(job.source, "rb"))), _lines(), clock)
+            stream = deliveries(job.plan, start)
+            progress = _simulated_time(job.plan, start)
+            if job.out:
+                return _write(job, stream, files.enter_context(_opened(job.out, "wb")), progress)
+            return _send(job, stream, progress, clock)
+    except BrokenPipeError:  # whoever read the deliveries has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
-def _length(plan: Plan) -> int | None:
-    return None if plan.intervals is None else plan.intervals * plan.interval
+def _opened(name: str, mode: str) -> AbstractContextManager[IO[bytes]]:
+    if name != STANDARD:
+        return open(name, mode)
+    return nullcontext(sys.stdout.buffer if mode == "wb" else sys.stdin.buffer)
 
 
-def _read(name: str) -> Iterator[Delivery]:
-    file: AbstractContextManager[IO[bytes]] = nullcontext(sys.stdin.buffer) if name == STANDARD else open(name, "rb")  # noqa: SIM115
-    with file as lines:
-        for line in lines:
-            if body := line.strip():
-                yield Delivery(0, body)
+def _read(lines: IO[bytes]) -> Iterator[Delivery]:
+    return (Delivery(0, body) for line in lines if (body := line.strip()))
 
 
 class _Progress:
-    """A bar while a person is watching: of the simulated time, or of a file's lines."""
+    """A bar while a person is watching."""
 
-    def __init__(self, job: Job, start: int) -> None:
-        length = _length(job.plan)
-        total = None if job.source or length is None else length / 1000
-        self._start = start
+    def __init__(self, total: float | None, done: Callable[[Delivery], float]) -> None:
+        self._done = done
         self._number = 0
-        self._lines = bool(job.source)
         form = "{percentage:3.0f}%|{bar}| {elapsed}, {postfix}" if total else "{elapsed}, {postfix}"
         self.bar = tqdm(total=total, disable=None, leave=False, bar_format=form)
 
     def __call__(self, delivery: Delivery) -> None:
         self._number += 1
         self.bar.set_postfix_str(f"{self._number:,} deliveries", refresh=False)
-        self.bar.update(1 if self._lines else max(0, (delivery.due - self._start) / 1000 - self.bar.n))
+        self.bar.update(max(0.0, self._done(delivery) - self.bar.n))
 
 
-def _write(job: Job, clock: Callable[[], float]) -> int:
-    start, stream = _stream(job, clock)
-    progress = _Progress(job, start)
+def _simulated_time(plan: Plan, start: int) -> _Progress:
+    return _Progress(plan.length, lambda delivery: delivery.due - start)
+
+
+def _lines() -> _Progress:
+    number = itertools.count(1)
+    return _Progress(None, lambda _: next(number))
+
+
+def _write(job: Job, stream: Iterator[Delivery], file: IO[bytes], progress: _Progress) -> int:
     written = []
     lost = 0
-    file: AbstractContextManager[IO[bytes]] = (
-        nullcontext(sys.stdout.buffer) if job.out == STANDARD else open(str(job.out), "wb")  # noqa: SIM115
-    )
-    with progress.bar, file as lines, suppress(KeyboardInterrupt):
+    with progress.bar, suppress(KeyboardInterrupt):
         for delivery in stream:
             progress(delivery)
             lost += delivery.lost
             if not delivery.lost:
-                lines.write(delivery.body + b"\n")
-                # As if it were answered at once; what it would be answered is the oracle's to say.
+                file.write(delivery.body + b"\n")
+                # As if it had been answered at once; what the answer would be is the oracle's to say.
                 written.append(Answered(delivery.body, delivery.due, delivery.due, 1, {"": 1}))
+    file.flush()
     outcomes = Counter(judgement.must_be for judgement in Oracle(written, job.rule).judgements())
-    _say(
-        f"{len(written):,} deliveries written, {lost:,} lost on the way",
-        *shares(outcomes),
-        to_error=job.out == STANDARD,
-    )
+    lines = [f"{len(written):,} deliveries written, {lost:,} lost on the way", *shares(outcomes)]
+    _say(*lines, file=sys.stderr if job.out == STANDARD else sys.stdout)
     return 0
 
 
-def _send(job: Job, clock: Callable[[], float]) -> int:
+def _send(job: Job, stream: Iterator[Delivery], progress: _Progress, clock: Clock) -> int:
     if job.verify and not job.retry:
         try:  # a mistake is told before the run, not after it
             scrape(job.verify)
         except NotScraped as error:
-            return _failed(f"{job.verify}: {error}")
-    start, stream = _stream(job, clock)
-    progress = _Progress(job, start)
+            return _failed(str(error))
     answered: list[Answered] = []
 
     def take(delivery: Delivery, answer: Answered) -> None:
@@ -149,6 +153,7 @@ def _send(job: Job, clock: Callable[[], float]) -> int:
         pace=_pace(job.rate, steady()),
         clock=steady,
         answered=take,
+        waiting=lambda reason: progress.bar.write(f"butlr-exporter: {reason}; trying again", file=sys.stderr),
     )
     with progress.bar:
         failure = uvloop.run(_until_stopped(sender, stream))
@@ -157,8 +162,6 @@ def _send(job: Job, clock: Callable[[], float]) -> int:
         _say(*tally.summary(time.monotonic() - began))
     if failure:
         return _failed(failure)
-    if sender.unanswered:
-        _say(f"stopped before {len(sender.unanswered)} deliveries were answered; their zones are not verified")
     verified = _verify(job, sender, answered, clock) if job.verify else 0
     if tally.refused:
         return _failed(f"{tally.refused:,} deliveries were refused, the first with {tally.refusal}")
@@ -194,7 +197,7 @@ async def _until_stopped(sender: Sender, stream: Iterator[Delivery]) -> str | No
     return None
 
 
-def _verify(job: Job, sender: Sender, answered: list[Answered], clock: Callable[[], float]) -> int:
+def _verify(job: Job, sender: Sender, answered: list[Answered], clock: Clock) -> int:
     if not job.journal:  # what was delivered before nobody was there is forgotten
         answered = [answer for answer in answered if answer.answered > sender.absent * 1000]
     oracle = Oracle(answered, job.rule, sender.unanswered)
@@ -202,24 +205,26 @@ def _verify(job: Job, sender: Sender, answered: list[Answered], clock: Callable[
     try:
         scraped = scrape(str(job.verify))
     except NotScraped as error:
-        return _failed(f"{job.verify}: {error}")
+        return _failed(str(error))
     found = list(differences(oracle, scraped, since, clock() * 1000))
     judgements = list(oracle.judgements())
-    wrong = [
+    found += [
         Difference(f"{event.metadata.zone_name} {event.space_id}", f"answer to {event.id}", must_be, is_)
         for event, must_be, is_ in judgements
         if must_be != is_
     ]
-    checked = f"{len(oracle.shown()):,} counts with their labels, and {len(judgements):,} answers"
-    if not found and not wrong:
-        _say(f"verified: {checked}, are as they must be")
+    checked = f"{len(oracle.shown()):,} counts with their labels and {len(judgements):,} answers"
+    if not found:
+        _say(f"verified: {checked} are as they must be")
         return 0
-    _say(*table(("zone", "what", "must be", "is"), [*found, *wrong]))
-    return _failed(f"verified {checked}: {len(found) + len(wrong):,} are not as they must be")
+    _say(*table(("zone", "what", "must be", "is"), found))
+    forgot = job.journal and sender.absent
+    hint = "; the exporter was away meanwhile, and one that keeps no journal forgets: --no-journal" if forgot else ""
+    return _failed(f"of {checked} {len(found):,} are not as they must be{hint}")
 
 
-def _say(*lines: str, to_error: bool = False) -> None:
-    print(*lines, sep="\n", file=sys.stderr if to_error else sys.stdout, flush=True)
+def _say(*lines: str, file: IO[str] | None = None) -> None:
+    print(*lines, sep="\n", file=file, flush=True)
 
 
 def _failed(reason: str) -> int:

@@ -45,10 +45,11 @@ class Sender:
         pace: Callable[[Delivery], float],
         clock: Callable[[], float],
         answered: Callable[[Delivery, Answered], None],
+        waiting: Callable[[str], None],
     ) -> None:
-        """Take when a delivery is to be sent (Unix seconds), a clock (the same) and who is told of the answers.
+        """Take when a delivery is to be sent (Unix seconds), a clock (the same), and who is told of answers and waits.
 
-        With `retry` a delivery is tried until it is answered, from the first on.
+        With `retry` a delivery is tried until it is answered, from the first on; without, as often as Butlr does.
         """
         self.tally = Tally()
         self.unanswered: list[bytes] = []
@@ -61,6 +62,8 @@ class Sender:
         self._pace = pace
         self._clock = clock
         self._answered = answered
+        self._waiting = waiting
+        self._in_outage = False
         self._stop = asyncio.Event()
 
     async def send(self, deliveries: Iterable[Delivery]) -> None:
@@ -131,15 +134,18 @@ class Sender:
 
     def _pause(self, tries: int, reason: str) -> float:
         """Return the seconds to wait before the next try. Raises Stopped if there is to be none."""
-        if self._retry:
-            return RETRIES[0]
+        words = f"{self._target.url}: {reason}"
         # Before anything was answered, it is not the weather but a mistake in the command.
-        if self.tally.deliveries == 0 or tries > len(RETRIES):
-            raise Stopped(f"{self._target.url}: {reason}")
-        return RETRIES[tries - 1]
+        if not self._retry and (self.tally.deliveries == 0 or tries > len(RETRIES)):
+            raise Stopped(words)
+        if not self._in_outage:
+            self._in_outage = True
+            self._waiting(words)
+        return RETRIES[0] if self._retry else RETRIES[tries - 1]
 
     def _count(self, answer: Answer) -> dict[str, int]:
         """Count one answer; return its outcomes. Raises Stopped if the next would be no better."""
+        self._in_outage = False
         taken = 200 <= answer.status < 300
         if not taken and answer.status not in _REFUSED:
             raise Stopped(f"{self._target.url}: {_words(answer)}")

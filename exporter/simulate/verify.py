@@ -5,12 +5,11 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.events import Measure, Metadata
-from exporter.simulate.client import authorization
+from exporter.simulate.client import authorization, without_credentials
 from exporter.simulate.oracle import Oracle
 
 SCRAPE_TIMEOUT = 60.0
@@ -50,27 +49,26 @@ class Difference(NamedTuple):
 
 
 def scrape(url: str) -> Scraped:
-    """Return what an exporter shows now. Raises NotScraped."""
+    """Return what an exporter shows now at an `http://` or `https://` URL. Raises NotScraped."""
     scraped: Scraped = defaultdict(lambda: defaultdict(list))
+    plain = without_credentials(url)
     try:
-        parts = urlsplit(url)
-        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        if parts.scheme not in ("http", "https"):
-            raise ValueError("must be a URL such as http://localhost:9728/metrics")
-        request = urllib.request.Request(plain, headers=authorization(url))  # noqa: S310 - the scheme was checked
-        with urllib.request.urlopen(request, timeout=SCRAPE_TIMEOUT) as answer:  # noqa: S310
+        request = urllib.request.Request(plain, headers=authorization(url))  # noqa: S310
+        with urllib.request.urlopen(request, timeout=SCRAPE_TIMEOUT) as answer:  # noqa: S310 - as the user wishes
             text = answer.read().decode()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 scraped[sample.name][sample.labels.get("zone_id", "")].append(Sample(sample.labels, sample.value))
     except urllib.error.HTTPError as error:
-        raise NotScraped(f"{error.code} {error.reason}") from None
+        raise NotScraped(f"{plain}: {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
-        raise NotScraped(getattr(error.reason, "strerror", None) or str(error.reason)) from None
-    except (OSError, ValueError) as error:
-        raise NotScraped(str(error)) from None
+        raise NotScraped(f"{plain}: {getattr(error.reason, 'strerror', None) or error.reason}") from None
+    except OSError as error:
+        raise NotScraped(f"{plain}: {error.strerror or error}") from None
+    except ValueError:  # what is no exposition
+        scraped.clear()
     if _OURS not in scraped:
-        raise NotScraped("no metrics of butlr-exporter")
+        raise NotScraped(f"{plain}: shows no metrics of butlr-exporter")
     return scraped
 
 
