@@ -6,6 +6,7 @@ what the exporter spends on the event it carries.
 
 import asyncio
 import base64
+import os
 import ssl
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -168,4 +169,5 @@ def _reason(error: OSError) -> str:
         return f"TLS: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    return error.strerror or str(error)
+    # The error's own text of a number holds Python's words as well.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

@@ -86,51 +86,45 @@ class Sender:
         self._stop.set()
 
     async def _work(self, deliveries: Iterator[Delivery]) -> None:
-        connection = None
-        for delivery in deliveries:
-            if delivery.lost:
-                self.tally.lost += 1
-                continue
-            if await self._stops_within(self._pace(delivery) - self._clock()):
-                break
-            connection = await self._deliver(delivery, connection)
-        if connection is not None:
-            connection.close()
+        line = _Line(self._target)
+        try:
+            for delivery in deliveries:
+                if delivery.lost:
+                    self.tally.lost += 1
+                elif await self._stops_within(self._pace(delivery) - self._clock()):
+                    break
+                else:
+                    await self._deliver(delivery, line)
+        finally:
+            line.close()
 
-    async def _deliver(self, delivery: Delivery, connection: Connection | None) -> Connection | None:
-        """Try until there is an answer; return the connection for the next delivery."""
+    async def _deliver(self, delivery: Delivery, line: "_Line") -> None:
+        """Try until there is an answer, or the run is stopped."""
         sent = self._clock()
         tries = 0
         while True:
             tries += 1
             tried = self._clock()
             try:
-                if connection is None or not connection.usable:
-                    connection = await self._connect()
-                answer = await connection.post(delivery.body)
+                answer = await line.post(delivery.body)
             except Unanswered as unanswered:
                 reason = str(unanswered)
+                if line.fresh:  # and so not just a connection that was cut
+                    self.absent = self._clock()
             else:
                 if answer.status not in _BUSY:
                     now = self._clock()
                     self.tally.took(now - tried)
                     outcomes = self._count(answer)
                     self._answered(delivery, Answered(delivery.body, sent * 1000, now * 1000, tries, outcomes))
-                    return connection
+                    return
                 if answer.status in _NOBODY_THERE:
                     self.absent = self._clock()
                 reason = _words(answer)
             if await self._stops_within(self._pause(tries, reason)):
                 self.unanswered.append(delivery.body)
-                return connection
+                return
             self.tally.retries += 1
-
-    async def _connect(self) -> Connection:
-        try:
-            return await Connection.open(self._target)
-        except Unanswered:
-            self.absent = self._clock()
-            raise
 
     def _pause(self, tries: int, reason: str) -> float:
         """Return the seconds to wait before the next try. Raises Stopped if there is to be none."""
@@ -170,6 +164,27 @@ class Sender:
             except TimeoutError:
                 return False
         return self._stop.is_set()
+
+
+class _Line:
+    """One connection after another, as each is needed."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._connection: Connection | None = None
+        self.fresh = True
+        """Whether the last post was the first over its connection."""
+
+    async def post(self, body: bytes) -> Answer:
+        """Send one body and wait for the answer. Raises Unanswered."""
+        self.fresh = self._connection is None or not self._connection.usable
+        if self._connection is None or self.fresh:
+            self._connection = await Connection.open(self._target)
+        return await self._connection.post(body)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
 
 def _parsed(answer: Answer) -> dict[str, Any]:

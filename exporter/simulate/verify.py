@@ -50,26 +50,32 @@ class Difference(NamedTuple):
 
 def scrape(url: str) -> Scraped:
     """Return what an exporter shows now at an `http://` or `https://` URL. Raises NotScraped."""
-    scraped: Scraped = defaultdict(lambda: defaultdict(list))
     plain = without_credentials(url)
     try:
         request = urllib.request.Request(plain, headers=authorization(url))  # noqa: S310
         with urllib.request.urlopen(request, timeout=SCRAPE_TIMEOUT) as answer:  # noqa: S310 - as the user wishes
-            text = answer.read().decode()
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                scraped[sample.name][sample.labels.get("zone_id", "")].append(Sample(sample.labels, sample.value))
+            scraped = parse(answer.read().decode())
     except urllib.error.HTTPError as error:
+        error.close()
         raise NotScraped(f"{plain}: {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
         raise NotScraped(f"{plain}: {getattr(error.reason, 'strerror', None) or error.reason}") from None
     except OSError as error:
         raise NotScraped(f"{plain}: {error.strerror or error}") from None
-    except ValueError:  # what is no exposition
-        scraped.clear()
+    except ValueError:  # no exposition
+        scraped = {}
     if _OURS not in scraped:
         raise NotScraped(f"{plain}: shows no metrics of butlr-exporter")
     return scraped
+
+
+def parse(exposition: str) -> Scraped:
+    """Sort the samples of an exposition. Raises ValueError."""
+    samples: Scraped = defaultdict(lambda: defaultdict(list))
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            samples[sample.name][sample.labels.get("zone_id", "")].append(Sample(sample.labels, sample.value))
+    return samples
 
 
 def differences(oracle: Oracle, scraped: Scraped, since: float, until: float) -> Iterator[Difference]:

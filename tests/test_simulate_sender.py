@@ -1,0 +1,387 @@
+"""What the simulator sends, and what it makes of the answers: retries, refusals, ends."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvloop
+
+from exporter.simulate import client, sender
+from exporter.simulate.client import Answer, Connection, Target, Unanswered
+from exporter.simulate.delivery import Delivery
+from exporter.simulate.oracle import Answered
+from exporter.simulate.sender import Sender, Stopped
+from tests.running import free_port
+from tests.scripted import Scripted, answer, scripted
+
+PROBLEM = b'{"title": "x", "detail": "no", "errors": [{"index": 0, "field": "data", "message": "must be 0 or more"}]}'
+
+
+class Sent:
+    """A sender and what it was told."""
+
+    def __init__(self, url: str, *, retry: bool = False, connections: int = 1) -> None:
+        """Send to a URL, each delivery at once."""
+        self.answers: list[Answered] = []
+        self.waits: list[str] = []
+        self.sender = Sender(
+            Target(url, {}),
+            connections=connections,
+            retry=retry,
+            pace=lambda delivery: delivery.due / 1000,
+            clock=time.time,
+            answered=lambda _, answered: self.answers.append(answered),
+            waiting=self.waits.append,
+        )
+
+    async def send(self, number: int = 1) -> None:
+        """Send some deliveries."""
+        await self.sender.send(Delivery(0, str(n).encode()) for n in range(number))
+
+    async def fails(self, number: int = 1) -> str:
+        """Send some deliveries; return why that was given up."""
+        with pytest.raises(Stopped) as stopped:
+            await self.send(number)
+        return str(stopped.value)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "RETRIES", (0.01, 0.02, 0.03))
+
+
+def served(test: Callable[[Scripted], Awaitable[None]], *script: bytes | None) -> None:
+    """Run a test against a server with a script."""
+
+    async def run() -> None:
+        async with scripted(*script) as server:
+            await test(server)
+
+    uvloop.run(run())
+
+
+class TestClient:
+    """One POST over one connection."""
+
+    @pytest.mark.parametrize(
+        ("said", "heard"),
+        [
+            (answer(200, b"yes"), Answer(200, b"yes")),
+            (answer(422, b"no"), Answer(422, b"no")),
+            (answer(200, b""), Answer(200, b"")),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nye\r\n1\r\ns\r\n0\r\n\r\n",
+                Answer(200, b"yes"),
+            ),
+            (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"yes"), Answer(200, b"yes")),
+            (b"HTTP/1.0 401 No\r\n\r\nuntil the end", Answer(401, b"until the end")),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nand close", Answer(200, b"and close")),
+            (b"220 smtp.example.org ready\r\n", "the answer is not HTTP"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun", "the connection was cut"),
+            (None, "the connection was cut"),
+        ],
+    )
+    def test_answers(self, said: bytes | None, heard: Answer | str) -> None:
+        """Whatever HTTP allows for the end of a body; what is none has a reason."""
+
+        async def test(server: Scripted) -> None:
+            connection = await Connection.open(Target(server.url, {}))
+            try:
+                told: Answer | str = await connection.post(b"body")
+            except Unanswered as unanswered:
+                told = str(unanswered)
+            assert told == heard
+            connection.close()
+
+        served(test, said)
+
+    def test_no_answer_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ends the connection, so that a late answer is not taken for the next one's."""
+        monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.05)
+
+        async def test(server: Scripted) -> None:
+            server.open.clear()
+            connection = await Connection.open(Target(server.url, {}))
+            with pytest.raises(Unanswered, match=r"no answer within 0\.05 s"):
+                await connection.post(b"body")
+            assert not connection.usable
+            server.open.set()
+
+        served(test)
+
+    def test_one_request_after_the_other(self) -> None:
+        """On one connection, with the headers that were given and the length of each body."""
+
+        async def test(server: Scripted) -> None:
+            url = server.url.replace("//", "//us%40er:pass@")
+            connection = await Connection.open(Target(f"{url}?a=b", {"X-API-Key": "secret"}))
+            for text in (b"first", b"second one"):
+                await connection.post(text)
+            connection.close()
+            assert server.connections == 1
+            assert [sent for _, _, sent in server.requests] == [b"first", b"second one"]
+            line, headers, _ = server.requests[1]
+            assert line == "POST /webhook?a=b HTTP/1.1"
+            assert headers["Host"] == f"127.0.0.1:{server.port}"
+            assert headers["X-API-Key"] == "secret"
+            assert headers["Authorization"] == "Basic dXNAZXI6cGFzcw=="
+
+        served(test)
+
+    @pytest.mark.parametrize(
+        "url", ["", "webhook", "ftp://host/", "http://", "http://host:port/", "http://h/a\r\nb: c"]
+    )
+    def test_urls_that_are_none(self, url: str) -> None:
+        """Are refused."""
+        with pytest.raises(ValueError, match=r".+"):
+            Target(url, {})
+
+    def test_headers_cannot_be_forged(self) -> None:
+        """A key with a line break is refused."""
+        with pytest.raises(ValueError, match="line breaks"):
+            Target("http://host/", {"X-API-Key": "a\r\nX-Other: b"})
+
+    def test_credentials_are_not_told(self) -> None:
+        """Neither in errors nor in the header that names the host."""
+        target = Target("http://user:secret@host:81/webhook", {})
+        assert target.url == "http://host:81/webhook"
+        assert b"secret" not in target.head
+        assert (target.host, target.port) == ("host", 81)
+
+
+class TestAnswered:
+    """Deliveries that get an answer."""
+
+    def test_outcomes_are_counted(self) -> None:
+        """As the exporter told them."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(3)
+            tally = sent.sender.tally
+            assert tally.outcomes == {"new": 1, "corrected": 2, "no outcome": 1}
+            assert (tally.deliveries, tally.accepted, tally.refused, tally.retries) == (3, 3, 0, 0)
+            assert [answered.body for answered in sent.answers] == [b"0", b"1", b"2"]
+            assert sent.answers[1].outcomes == {"corrected": 2}
+            assert all(answered.sent <= answered.answered for answered in sent.answers)
+
+        served(test, answer(), answer(200, b'{"outcomes": {"corrected": 2}}'), answer(200, b"[]"))
+
+    def test_several_connections_stay(self) -> None:
+        """They share the deliveries, each once."""
+
+        async def test(server: Scripted) -> None:
+            await Sent(server.url, connections=3).send(30)
+            assert server.connections == 3
+            assert sorted(int(text) for _, _, text in server.requests) == list(range(30))
+
+        served(test)
+
+    def test_a_connection_that_the_other_side_ended_is_no_failure(self) -> None:
+        """The next delivery goes over a new one."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(3)
+            assert sent.sender.tally.retries == 0
+            assert server.connections == 2
+
+        served(test, answer(), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    def test_each_when_it_is_due(self) -> None:
+        """Not before."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            due = time.time() + 0.2
+            await sent.sender.send([Delivery(int(due * 1000), b"0")])
+            assert sent.answers[0].sent >= due * 1000 - 1
+
+        served(test)
+
+    def test_what_is_to_be_lost_is_not_sent(self) -> None:
+        """It is counted."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.sender.send([Delivery(0, b"0", lost=True), Delivery(0, b"1")])
+            assert [text for _, _, text in server.requests] == [b"1"]
+            assert sent.sender.tally.lost == 1
+
+        served(test)
+
+
+class TestRetries:
+    """Deliveries that get no answer, or one that says to come again."""
+
+    @pytest.mark.parametrize("failure", [None, answer(503), answer(500), answer(429), answer(502), b"220 not HTTP\r\n"])
+    def test_the_same_again(self, failure: bytes | None) -> None:
+        """What was not taken is tried up to three times more."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(3)
+            assert [text for _, _, text in server.requests] == [b"0", b"1", b"1", b"1", b"1", b"2"]
+            assert [answered.tries for answered in sent.answers] == [1, 4, 1]
+            assert sent.sender.tally.retries == 3
+            assert len(sent.waits) == 1
+
+        served(test, answer(), failure, failure, failure)
+
+    def test_then_it_is_given_up(self) -> None:
+        """With the last reason."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            assert await sent.fails(9) == f"{server.url}: 503 Service Unavailable: no: later"
+            assert len(server.requests) == 5
+
+        problem = answer(503, b'{"detail": "no: later"}')
+        served(test, answer(), problem, problem, problem, problem)
+
+    def test_nobody_there_at_the_start(self) -> None:
+        """Is a mistake in the command, and told at once."""
+        url = f"http://127.0.0.1:{free_port()}/webhook"
+        sent = Sent(url, connections=4)
+        assert uvloop.run(sent.fails()) == f"{url}: Connection refused"
+        assert sent.waits == []
+
+    def test_with_retry_it_waits(self) -> None:
+        """From the start on, until somebody is there; who then has been absent is known."""
+        port = free_port()
+        sent = Sent(f"http://127.0.0.1:{port}/webhook", retry=True)
+
+        async def test() -> None:
+            sending = asyncio.create_task(sent.send())
+            while sent.sender.tally.retries < 6:
+                await asyncio.sleep(0.01)
+            async with scripted(port=port):
+                await sending
+
+        uvloop.run(test())
+        assert [answered.tries for answered in sent.answers] == [sent.sender.tally.retries + 1]
+        assert sent.waits == [f"http://127.0.0.1:{port}/webhook: Connection refused"]
+        assert sent.answers[0].sent < sent.sender.absent * 1000 < sent.answers[0].answered
+
+    def test_a_connection_that_was_cut_is_not_an_absence(self) -> None:
+        """But one that is cut as soon as it was made is."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(2)
+            assert sent.sender.absent == 0
+            server.script = [None]
+            await sent.send(1)
+            assert sent.sender.absent > 0
+
+        served(test, answer(), None)
+
+    def test_what_was_not_answered_when_it_was_stopped(self) -> None:
+        """Is known to be in doubt."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url, retry=True)
+            sending = asyncio.create_task(sent.send(9))
+            while sent.sender.tally.retries < 2:
+                await asyncio.sleep(0.01)
+            sent.sender.stop()
+            await sending
+            assert sent.sender.unanswered == [b"0"]
+
+        served(test, *[None] * 1000)
+
+
+class TestRefused:
+    """Answers that say no."""
+
+    def test_a_delivery_is_refused_and_the_next_is_sent(self) -> None:
+        """The first reason is kept."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(30)
+            assert sent.sender.tally.refused == 20
+            assert sent.sender.tally.refusal == "422 Unprocessable Entity: data: must be 0 or more"
+            assert len(sent.answers) == 30
+
+        served(test, answer(), answer(422, PROBLEM), *[answer(400)] * 10, *[answer(413)] * 9)
+
+    def test_if_none_is_taken_it_is_no_use(self) -> None:
+        """After ten."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            reason = await sent.fails(30)
+            assert reason == f"{server.url}: all is refused: 422 Unprocessable Entity: data: must be 0 or more"
+            assert len(server.requests) == 10
+
+        served(test, *[answer(422, PROBLEM)] * 30)
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (answer(401, b'{"detail": "an API key is needed"}'), "401 Unauthorized: an API key is needed"),
+            (answer(404, b"<html>"), "404 Not Found"),
+            (answer(301, b""), "301 Moved Permanently"),
+            (b"HTTP/1.1 299 Well\r\nContent-Length: 0\r\n\r\n", None),
+            (b"HTTP/1.1 499 Hm\r\nContent-Length: 0\r\n\r\n", "499"),
+        ],
+    )
+    def test_the_way_is_wrong(self, said: bytes, reason: str | None) -> None:
+        """No other delivery would be taken: it ends at once. Any 2xx is a yes."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url, connections=2, retry=True)
+            if reason is None:
+                await sent.send(3)
+            else:
+                assert await sent.fails(3) == f"{server.url}: {reason}"
+
+        served(test, answer(), said)
+
+
+class TestStop:
+    """When a person has seen enough."""
+
+    def test_what_is_under_way_is_answered_and_nothing_more_is_sent(self) -> None:
+        """Also while it waits for the next to be due."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url, connections=2)
+            server.open.clear()
+            later = int((time.time() + 60) * 1000)
+            sending = asyncio.create_task(
+                sent.sender.send([Delivery(0, b"0"), Delivery(later, b"1"), Delivery(0, b"2")])
+            )
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            sent.sender.stop()
+            server.open.set()
+            await asyncio.wait_for(sending, 5)
+            assert [answered.body for answered in sent.answers] == [b"0"]
+            assert sent.sender.unanswered == []
+
+        served(test)
+
+
+def test_a_host_that_there_is_not() -> None:
+    """Is told by name."""
+    sent = Sent("http://no-such-host.invalid/webhook")
+    assert uvloop.run(sent.fails()).startswith("http://no-such-host.invalid/webhook: Name or service not known")
+
+
+def test_tls_to_what_speaks_none() -> None:
+    """Has words."""
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 no TLS\r\n")
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        async with server:
+            sent = Sent(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/webhook")
+            assert (await sent.fails()).partition("/webhook: ")[2] == "TLS: wrong version number"
+
+    uvloop.run(test())

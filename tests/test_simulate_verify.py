@@ -1,0 +1,133 @@
+"""What is compared after a run: the real exposition is right, and whatever is changed in it is found."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from exporter.app import create_app
+from exporter.events import Measure
+from exporter.settings import Settings
+from exporter.simulate.oracle import Answered, Oracle, Rule
+from exporter.simulate.verify import Difference, NotScraped, differences, parse, scrape
+from tests.deliveries import MINUTE, NOW, SECOND, Clock, body, delivery
+from tests.running import Threaded, free_port
+
+EVENTS = [
+    delivery(NOW - MINUTE, 3, zone="zone_a", name="Desk 01"),
+    delivery(NOW - MINUTE, 2.5, zone="zone_b", name='a "name" \\ of\nlines'),
+    delivery(NOW - MINUTE, 4, zone="zone_b", name="Desk 02", measure=Measure.ZONE_OCCUPANCY_1MIN, id="b"),
+]
+
+
+def exposed(clock: Clock, settings: Settings | None = None) -> str:
+    """Return what a real exporter shows after EVENTS."""
+    exporter = create_app(settings, clock=clock).test_client()
+    for event in EVENTS:
+        exporter.post("/webhook", data=body(event))
+    return exporter.get("/metrics").text
+
+
+def found(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
+    """Return the differences of an exposition from what EVENTS must have led to."""
+    oracle = Oracle([Answered(body(event), NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
+    return list(differences(oracle, parse(exposition), now, until or now))
+
+
+class TestDifferences:
+    """None, and each that there can be."""
+
+    @pytest.mark.parametrize("labels", [("zone_id",), ("site_name", "zone_id", "zone_name"), Settings().labels])
+    def test_none(self, labels: tuple[str, ...]) -> None:
+        """Whatever the labels of the exporter are."""
+        assert found(exposed(Clock(), Settings(labels=labels))) == []
+
+    @pytest.mark.parametrize(
+        ("change", "difference"),
+        [
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy{.*"zone_a".*}) 3.0', r"\1 4.0", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "3", "4"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^butlr_zone_occupancy{.*"zone_a".*\n', "", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "3", "none"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy{.*"zone_a".*)\n', r"\1\n\1\n", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "3", "3 and 3"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_timestamp_seconds{.*"zone_a".*}) .*', r"\1 1.0", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY seconds of its time", f"{(NOW - MINUTE) / 1000:.0f}", "1"),
+            ),
+            (
+                lambda text: text.replace("Desk 01", "Desk 1"),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY zone_name", "'Desk 01'", "'Desk 1'"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_info{.*)Desk 01(.*)\n', r"\1Desk 01\2\n\1Desk 1\2\n", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY zone_name", "'Desk 01'", "'Desk 01' and 'Desk 1'"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_1min{.*}) 4.0', r"\1 2.5", text),
+                Difference("Desk 02 zone_b", "ZONE_OCCUPANCY_1MIN count", "4", "2.5"),
+            ),
+        ],
+    )  # fmt: skip
+    def test_one(self, change: Callable[[str], str], difference: Difference) -> None:
+        """Is found, and no other."""
+        exposition = exposed(Clock())
+        assert change(exposition) != exposition
+        assert found(change(exposition)) == [difference]
+
+    def test_other_zones_are_not_asked_about(self) -> None:
+        """The exporter may have other senders."""
+        assert found(exposed(Clock()) + 'butlr_zone_occupancy{zone_id="zone_c"} 1\n') == []
+
+
+class TestStale:
+    """Counts that are too old."""
+
+    def test_must_be_absent(self) -> None:
+        """And are, with their time and names still there; a frozen one is found."""
+        late = NOW + 10 * MINUTE
+        fresh, clock = exposed(Clock()), Clock()
+        exporter = create_app(clock=clock).test_client()
+        for event in EVENTS:
+            exporter.post("/webhook", data=body(event))
+        clock.now = late
+        assert found(exporter.get("/metrics").text, late) == []
+        assert found(fresh, late)[0] == Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "none", "3")
+
+    def test_on_the_edge_both_is_right(self) -> None:
+        """It became stale between the beginning and the end of the scrape."""
+        edge = NOW + 9 * MINUTE
+        assert found(exposed(Clock()), edge, edge + SECOND) == []
+        assert found(exposed(Clock(edge + SECOND)), edge, edge + SECOND) == []
+
+
+class TestScrape:
+    """Where the metrics come from."""
+
+    def test_a_real_exporter(self) -> None:
+        """Is read."""
+        with Threaded(create_app().wsgi_app) as (port, _):
+            assert scrape(f"http://user:pass@127.0.0.1:{port}/metrics")["butlr_exporter_zones"]
+
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [("/metric", "404 Not Found"), ("/", "shows no metrics of butlr-exporter"), ("/-/healthy", "shows no metrics")],
+    )
+    def test_what_is_no_exposition(self, path: str, reason: str) -> None:
+        """Is said in a line."""
+        with Threaded(create_app().wsgi_app) as (port, _), pytest.raises(NotScraped) as not_scraped:
+            scrape(f"http://127.0.0.1:{port}{path}")
+        assert str(not_scraped.value).startswith(f"http://127.0.0.1:{port}{path}: {reason}")
+
+    def test_nobody_there(self) -> None:
+        """Is said without the password."""
+        port = free_port()
+        with pytest.raises(NotScraped) as not_scraped:
+            scrape(f"http://user:secret@127.0.0.1:{port}/metrics")
+        assert str(not_scraped.value) == f"http://127.0.0.1:{port}/metrics: Connection refused"
