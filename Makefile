@@ -4,10 +4,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 COVERED := exporter/events.py,exporter/occupancy.py,exporter/metrics.py,exporter/settings.py
 
-.PHONY: help run install test check lint clean
+.PHONY: help run demo install test check lint clean
 
 help:
 	@echo 'make run       the exporter on port 9728'
+	@echo 'make demo      the exporter with a simulated building, and Prometheus if it is installed'
 	@echo 'make test      all tests'
 	@echo 'make install   only the environment: .venv with the package and its tools'
 	@echo 'make check     format, lint, types, tests: what CI runs'
@@ -15,6 +16,9 @@ help:
 
 run: $(READY)
 	@exec $(BIN)/butlr-exporter serve
+
+demo: $(READY)
+	@exec $(BIN)/python scripts/demo.py
 
 install: $(READY)
 

@@ -57,15 +57,21 @@ def free_port() -> int:
 class Running:
     """One exporter process and what it logs."""
 
-    def __init__(self, log: Path, *flags: str, port: int | None = None) -> None:
-        """Start it on a free port and wait until it serves."""
+    def __init__(self, log: Path, *flags: str, port: int | None = None, package: Path | None = None) -> None:
+        """Start it on a free port and wait until it serves; `package` is a folder with another version of it."""
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
         environ = {name: value for name, value in os.environ.items() if not name.startswith("BUTLR_EXPORTER_")}
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [str(CONSOLE_SCRIPT), "serve", f"--listen=127.0.0.1:{self.port}", *flags],
+                [
+                    *([sys.executable, "-m", "exporter"] if package else [str(CONSOLE_SCRIPT)]),
+                    "serve",
+                    f"--listen=127.0.0.1:{self.port}",
+                    *flags,
+                ],
+                cwd=package,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 env=environ,
@@ -104,9 +110,9 @@ class Running:
 
 
 @contextmanager
-def running(log: Path, *flags: str, port: int | None = None) -> Iterator[Running]:
+def running(log: Path, *flags: str, port: int | None = None, package: Path | None = None) -> Iterator[Running]:
     """Run an exporter for a while; whatever happens, it ends, and it has logged no traceback."""
-    exporter = Running(log, *flags, port=port)
+    exporter = Running(log, *flags, port=port, package=package)
     try:
         yield exporter
         assert "Traceback" not in exporter.log()

@@ -1,9 +1,11 @@
 """A server that says what it is told to say, for tests of clients."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
+
+import uvloop
 
 
 def answer(status: int = 200, body: bytes = b'{"received": 1, "outcomes": {"new": 1}}') -> bytes:
@@ -67,3 +69,13 @@ async def scripted(*script: bytes | None, port: int = 0) -> AsyncIterator[Script
     finally:
         server.close()
         await served.close()
+
+
+def served(test: Callable[[Scripted], Awaitable[None]], *script: bytes | None) -> None:
+    """Run a test against a server with a script."""
+
+    async def run() -> None:
+        async with scripted(*script) as server:
+            await test(server)
+
+    uvloop.run(run())

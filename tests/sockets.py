@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from http.client import parse_headers
@@ -51,3 +52,47 @@ def silent_reader(port: int, path: str) -> socket.socket:
     reader.connect(("127.0.0.1", port))
     reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return reader
+
+
+class Cable:
+    """Carries connections to a port, until they are cut."""
+
+    def __init__(self, port: int) -> None:
+        """Listen on a port of its own."""
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.connections = 0
+        """How many there have been."""
+        self._pairs: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._pairs += [near, far]
+                self.connections += 1
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(1 << 16):
+                sink.sendall(piece)
+
+    def cut(self) -> int:
+        """Cut every connection there is; return how many."""
+        cut, self._pairs = self._pairs, []
+        for end in cut:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        return len(cut) // 2
+
+    def close(self) -> None:
+        """Carry nothing any more."""
+        self._listener.close()
+        self.cut()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import create_app
+from exporter.cli import main
 from exporter.metrics import Rejection
 from exporter.occupancy import REFUSED, Outcome
 from exporter.settings import SETTINGS
@@ -81,6 +82,15 @@ def test_make_targets(document: str) -> None:
     targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
     assert set(re.findall(r"(?:^|`)make (\w+)", (ROOT / document).read_text(), re.MULTILINE)) <= set(targets)
     assert set(re.findall(r"'make (\w+) ", makefile)) == set(targets) - {"help", "lint"}
+
+
+def test_options_of_simulate(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every option that is named exists."""
+    with pytest.raises(SystemExit):
+        main(["simulate", "--help"])
+    options = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
+    text = (ROOT / "docs" / "simulator.md").read_text() + "".join(re.findall(r"butlr-exporter simulate .*", README))
+    assert set(re.findall(r"--[a-z][a-z-]+", text)) <= options
 
 
 def test_links() -> None:

@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import pytest
 import uvloop
 
-from exporter.simulate import client, sender
-from exporter.simulate.client import Answer, Connection, Target, Unanswered
+from exporter.simulate import sender
+from exporter.simulate.client import Target
 from exporter.simulate.delivery import Delivery
 from exporter.simulate.oracle import Answered
 from exporter.simulate.sender import Sender, Stopped
 from tests.running import free_port
-from tests.scripted import Scripted, answer, scripted
+from tests.scripted import Scripted, answer, scripted, served
 
 PROBLEM = b'{"title": "x", "detail": "no", "errors": [{"index": 0, "field": "data", "message": "must be 0 or more"}]}'
 
@@ -49,105 +48,6 @@ class Sent:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "RETRIES", (0.01, 0.02, 0.03))
-
-
-def served(test: Callable[[Scripted], Awaitable[None]], *script: bytes | None) -> None:
-    """Run a test against a server with a script."""
-
-    async def run() -> None:
-        async with scripted(*script) as server:
-            await test(server)
-
-    uvloop.run(run())
-
-
-class TestClient:
-    """One POST over one connection."""
-
-    @pytest.mark.parametrize(
-        ("said", "heard"),
-        [
-            (answer(200, b"yes"), Answer(200, b"yes")),
-            (answer(422, b"no"), Answer(422, b"no")),
-            (answer(200, b""), Answer(200, b"")),
-            (
-                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nye\r\n1\r\ns\r\n0\r\n\r\n",
-                Answer(200, b"yes"),
-            ),
-            (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"yes"), Answer(200, b"yes")),
-            (b"HTTP/1.0 401 No\r\n\r\nuntil the end", Answer(401, b"until the end")),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nand close", Answer(200, b"and close")),
-            (b"220 smtp.example.org ready\r\n", "the answer is not HTTP"),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun", "the connection was cut"),
-            (None, "the connection was cut"),
-        ],
-    )
-    def test_answers(self, said: bytes | None, heard: Answer | str) -> None:
-        """Whatever HTTP allows for the end of a body; what is none has a reason."""
-
-        async def test(server: Scripted) -> None:
-            connection = await Connection.open(Target(server.url, {}))
-            try:
-                told: Answer | str = await connection.post(b"body")
-            except Unanswered as unanswered:
-                told = str(unanswered)
-            assert told == heard
-            connection.close()
-
-        served(test, said)
-
-    def test_no_answer_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Ends the connection, so that a late answer is not taken for the next one's."""
-        monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.05)
-
-        async def test(server: Scripted) -> None:
-            server.open.clear()
-            connection = await Connection.open(Target(server.url, {}))
-            with pytest.raises(Unanswered, match=r"no answer within 0\.05 s"):
-                await connection.post(b"body")
-            assert not connection.usable
-            server.open.set()
-
-        served(test)
-
-    def test_one_request_after_the_other(self) -> None:
-        """On one connection, with the headers that were given and the length of each body."""
-
-        async def test(server: Scripted) -> None:
-            url = server.url.replace("//", "//us%40er:pass@")
-            connection = await Connection.open(Target(f"{url}?a=b", {"X-API-Key": "secret"}))
-            for text in (b"first", b"second one"):
-                await connection.post(text)
-            connection.close()
-            assert server.connections == 1
-            assert [sent for _, _, sent in server.requests] == [b"first", b"second one"]
-            line, headers, _ = server.requests[1]
-            assert line == "POST /webhook?a=b HTTP/1.1"
-            assert headers["Host"] == f"127.0.0.1:{server.port}"
-            assert headers["X-API-Key"] == "secret"
-            assert headers["Authorization"] == "Basic dXNAZXI6cGFzcw=="
-
-        served(test)
-
-    @pytest.mark.parametrize(
-        "url", ["", "webhook", "ftp://host/", "http://", "http://host:port/", "http://h/a\r\nb: c"]
-    )
-    def test_urls_that_are_none(self, url: str) -> None:
-        """Are refused."""
-        with pytest.raises(ValueError, match=r".+"):
-            Target(url, {})
-
-    def test_headers_cannot_be_forged(self) -> None:
-        """A key with a line break is refused."""
-        with pytest.raises(ValueError, match="line breaks"):
-            Target("http://host/", {"X-API-Key": "a\r\nX-Other: b"})
-
-    def test_credentials_are_not_told(self) -> None:
-        """Neither in errors nor in the header that names the host."""
-        target = Target("http://user:secret@host:81/webhook", {})
-        assert target.url == "http://host:81/webhook"
-        assert b"secret" not in target.head
-        assert (target.host, target.port) == ("host", 81)
 
 
 class TestAnswered:

@@ -56,9 +56,11 @@ def add_command(commands: Any) -> None:
     )
 
     what = command.add_argument_group("what")
-    what.add_argument("--zones", metavar="N", type=_number, default=20, help="(default: %(default)s)")
-    types = ",".join(Measure)
-    what.add_argument("--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY", help=f"of {types}")
+    what.add_argument("--zones", metavar="N", type=_number, default=20, help="how many zones (default: %(default)s)")
+    types = " and ".join(Measure)
+    what.add_argument(
+        "--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY", help=f"of {types}; the first if not given"
+    )
     what.add_argument(
         "--interval",
         metavar="DURATION",
@@ -67,7 +69,11 @@ def add_command(commands: Any) -> None:
         help="from reading to reading, at least 1s (default: %(default)s)",
     )
     what.add_argument(
-        "--duration", metavar="DURATION", type=_duration, default="10m", help="(default: %(default)s; 0: until Ctrl-C)"
+        "--duration",
+        metavar="DURATION",
+        type=_duration,
+        default="10m",
+        help="(default: %(default)s; 0: until Ctrl-C)",
     )
     what.add_argument("--seed", metavar="N", type=int, default=1, help="equal seeds give equal streams (default: 1)")
     what.add_argument(

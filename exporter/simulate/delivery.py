@@ -82,12 +82,13 @@ class _Stream:
         building, self._people, self._sensing, self._delivery = (
             Random(f"{subject} {plan.seed}") for subject in ("building", "people", "sensing", "delivery")
         )
+        # Computations are spread over the interval, in no order; the first is at its beginning.
+        estate = list(zones(plan.zones, building))
+        building.shuffle(estate)
         self._zones = [
-            (building.randrange(plan.interval), zone, People(zone.use, zone.crowded_hour), Sensor())
-            for zone in zones(plan.zones, building)
+            (n * plan.interval // plan.zones, zone, People(zone.use, zone.crowded_hour), Sensor())
+            for n, zone in enumerate(estate)
         ]
-        # Computations are spread over the interval, one zone after the other.
-        self._zones.sort(key=lambda row: row[0])
         self._waiting: list[tuple[int, int, Delivery]] = []
         self._number = count()
 

@@ -91,8 +91,8 @@ class _Progress:
     def __init__(self, total: float | None, done: Callable[[Delivery], float]) -> None:
         self._done = done
         self._number = 0
-        form = "{percentage:3.0f}%|{bar}| {elapsed}, {postfix}" if total else "{elapsed}, {postfix}"
-        self.bar = tqdm(total=total, disable=None, leave=False, bar_format=form)
+        form = "{percentage:3.0f}%|{bar}| {elapsed}{postfix}" if total else "{elapsed}{postfix}"
+        self.bar = tqdm(total=total, disable=None, leave=False, dynamic_ncols=True, bar_format=form)
 
     def __call__(self, delivery: Delivery) -> None:
         self._number += 1

@@ -1,0 +1,97 @@
+"""`butlr-exporter simulate --verify`, the installed console script, against a running exporter."""
+
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import exporter
+from tests.running import free_port, running, wait_for
+from tests.simulating import FAST, ended, started, verifies
+from tests.sockets import Cable
+
+
+class TestVerify:
+    """The rule as it is, and as it must not be."""
+
+    def test_flat_out(self, tmp_path: Path) -> None:
+        """Both measures, with losses and an outage: all is as it must be, and the summary says how rough it was."""
+        with running(tmp_path / "log") as target:
+            run = ended(verifies(target, *FAST, "--types=zone_occupancy,zone_occupancy_1min", "--drop=0.05", "--burst"))
+        assert (run.returncode, run.stderr) == (0, "")
+        first, *lines = run.stdout.replace(",", "").splitlines()
+        answered = re.match(r"(\d+) deliveries answered in [\d.]+ s \d+ a second; half of them within ", first)
+        judged = re.fullmatch(r"verified: 40 counts with their labels and (\d+) answers are as they must be", lines[-1])
+        assert answered
+        assert judged
+        number = int(answered[1])
+        assert 6000 < number < 2 * int(judged[1])
+        shares = {line.split()[0]: int(line.split()[1]) for line in lines[:-2]}
+        assert set(shares) == {"new", "backfilled", "corrected", "repeated", "duplicate", "superseded", "late"}
+        assert sum(shares.values()) == number
+        assert re.fullmatch(r"0 retries 0 refused \d+ lost on the way", lines[-2])
+
+    @pytest.mark.parametrize(
+        ("line", "broken", "found"),
+        [
+            ("if t <= self.floor:", "if False:", r"answer to \S+ +late +duplicate"),
+            ("and generation < than", "and False", r"answer to \S+ +superseded +(repeated|corrected)"),
+            ("if delivery in reading.deliveries:", "if False:", r"answer to \S+ +duplicate +(repeated|superseded)"),
+            (
+                "metadata = event.metadata",
+                "metadata = metadata if any(metadata) else event.metadata",
+                r"zone_name +'Quiet Desk 01' +'Desk 01'",
+            ),
+            ("self.value = value\n        return", "return", r"count +\d+ +\d+"),
+        ],
+    )
+    def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:
+        """One line of the rule is broken, and it is found."""
+        package = tmp_path / "package"
+        shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
+        rule = package / "exporter" / "occupancy.py"
+        text = rule.read_text()
+        assert line in text
+        rule.write_text(text.replace(line, broken, 1))
+        with running(tmp_path / "log", package=package) as wrong:
+            run = ended(verifies(wrong, *FAST))
+        assert run.returncode == 1
+        assert re.search(r"^zone +what +must be +is$", run.stdout, re.MULTILINE)
+        assert re.search(found, run.stdout), run.stdout
+        assert re.fullmatch(
+            r"butlr-exporter: of 20 counts with their labels and [\d,]+ answers [\d,]+ are not as they must be\n",
+            run.stderr,
+        )
+
+    def test_connections_are_cut(self, tmp_path: Path) -> None:
+        """Deliveries under way are sent again, and nothing counts twice."""
+        with running(tmp_path / "log") as target:
+            cable = Cable(target.port)
+            flags = ("--interval=1s", "--duration=6s", "--zones=100", f"--url=http://127.0.0.1:{cable.port}/webhook")
+            with started(verifies(target, *flags)) as simulator:
+                for n in range(1, 4):
+                    wait_for(lambda: simulator.poll() is not None or cable.connections >= 4 * n, "connections")  # noqa: B023
+                    time.sleep(0.5)
+                    assert cable.cut() == 4
+                out, err = simulator.communicate(timeout=30)
+            cable.close()
+        assert simulator.returncode == 0, (out, err)
+
+    @pytest.mark.parametrize(("flag", "status"), [("--no-journal", 0), ("--connections=4", 1)])
+    def test_the_exporter_is_restarted(self, tmp_path: Path, flag: str, status: int) -> None:
+        """It starts empty: right with what came after, and not with what was acknowledged before."""
+        port = free_port()
+        with running(tmp_path / "log", port=port) as target:
+            flags = ("--interval=1s", "--duration=7s", "--zones=100", "--retry", flag)
+            with started(verifies(target, *flags)) as simulator:
+                wait_for(lambda: target.get("/metrics").count(b"\nbutlr_zone_occupancy{") == 100, "every zone")
+                target.process.send_signal(signal.SIGKILL)
+                target.process.wait()
+                with running(tmp_path / "log2", port=port):
+                    out, err = simulator.communicate(timeout=30)
+        assert simulator.returncode == status, (out, err)
+        assert err.startswith(f"butlr-exporter: {target.url}/webhook: ")
+        assert ("one that keeps no journal forgets: --no-journal" in err) == (status == 1)
