@@ -13,10 +13,14 @@ def answer(status: int = 200, body: bytes = b'{"received": 1, "outcomes": {"new"
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-class Scripted:
-    """What it says, one item for each request: bytes, or None to cut the connection. At the end, 200."""
+class Cut(bytes):
+    """What is said before the connection is cut."""
 
-    def __init__(self, script: Iterable[bytes | None]) -> None:
+
+class Scripted:
+    """What it says, one item for each request; at the end, 200."""
+
+    def __init__(self, script: Iterable[bytes]) -> None:
         """Take the script."""
         self.script = list(script)
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
@@ -44,9 +48,8 @@ class Scripted:
                 self.requests.append((line, headers, await reader.readexactly(int(headers["Content-Length"]))))
                 await self.open.wait()
                 said = self.script.pop(0) if self.script else answer()
-                if said is not None:
-                    writer.write(said)
-                if said is None or (b"\r\nContent-Length" not in said and b"chunked" not in said):
+                writer.write(said)
+                if isinstance(said, Cut):
                     break
         writer.close()
 
@@ -59,7 +62,7 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(*script: bytes | None, port: int = 0) -> AsyncIterator[Scripted]:
+async def scripted(*script: bytes, port: int = 0) -> AsyncIterator[Scripted]:
     """Serve a script."""
     served = Scripted(script)
     server = await asyncio.start_server(served.handle, "127.0.0.1", port)
@@ -71,7 +74,7 @@ async def scripted(*script: bytes | None, port: int = 0) -> AsyncIterator[Script
         await served.close()
 
 
-def served(test: Callable[[Scripted], Awaitable[None]], *script: bytes | None) -> None:
+def served(test: Callable[[Scripted], Awaitable[None]], *script: bytes) -> None:
     """Run a test against a server with a script."""
 
     async def run() -> None:

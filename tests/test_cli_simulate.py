@@ -1,5 +1,6 @@
 """`butlr-exporter simulate`: options, files, how a run ends before its time, what a person sees."""
 
+import json
 import os
 import pty
 import re
@@ -34,10 +35,11 @@ class TestFiles:
         assert main(["simulate", "--interval=1s", "--duration=40s", f"--out={file}"]) == 0
         foretold = capsys.readouterr().out.splitlines()
         number = len(file.read_bytes().splitlines())
+        assert max(json.loads(line)["timestamp"] for line in file.read_bytes().splitlines()) < time.time() * 1000
         assert foretold[0] == f"{number:,} deliveries written, 0 lost on the way"
         run = ended(verifies(target, f"--in={file}"))
         assert run.returncode == 0, run.stderr
-        assert run.stdout.splitlines()[1:-2] == foretold[1:]
+        assert run.stdout.splitlines()[1:-3] == foretold[1:]
         assert run.stdout.splitlines()[-1].startswith(f"verified: 20 counts with their labels and {number:,} answers")
 
     def test_equal_seeds(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -70,7 +72,7 @@ class TestFiles:
         assert run.returncode == 1
         first, *lines = run.stdout.splitlines()
         assert first.startswith("4 deliveries answered")
-        assert {tuple(line.split()[:2]) for line in lines[:-2]} == {
+        assert {tuple(line.split()[:2]) for line in lines[:-3]} == {
             ("duplicate", "2"), ("new", "1"), ("invalid", "1"), ("no", "outcome"),
         }  # fmt: skip
         assert lines[-2] == "0 retries, 2 refused, 0 lost on the way"

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.simulate import client
 from exporter.simulate.client import Answer, Connection, Target, Unanswered
-from tests.scripted import Scripted, answer, served
+from tests.scripted import Cut, Scripted, answer, served
 
 
 class TestClient:
@@ -21,14 +21,15 @@ class TestClient:
                 Answer(200, b"yes"),
             ),
             (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"yes"), Answer(200, b"yes")),
-            (b"HTTP/1.0 401 No\r\n\r\nuntil the end", Answer(401, b"until the end")),
+            (Cut(b"HTTP/1.0 401 No\r\n\r\nuntil the end"), Answer(401, b"until the end")),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nand close", Answer(200, b"and close")),
             (b"220 smtp.example.org ready\r\n", "the answer is not HTTP"),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun", "the connection was cut"),
-            (None, "the connection was cut"),
+            (Cut(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun"), "the connection was cut"),
+            (Cut(), "the connection was cut"),
+            (Cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "the connection was cut"),
         ],
     )
-    def test_answers(self, said: bytes | None, heard: Answer | str) -> None:
+    def test_answers(self, said: bytes, heard: Answer | str) -> None:
         """Whatever HTTP allows for the end of a body; what is none has a reason."""
 
         async def test(server: Scripted) -> None:
@@ -62,8 +63,8 @@ class TestClient:
         async def test(server: Scripted) -> None:
             url = server.url.replace("//", "//us%40er:pass@")
             connection = await Connection.open(Target(f"{url}?a=b", {"X-API-Key": "secret"}))
-            for text in (b"first", b"second one"):
-                await connection.post(text)
+            assert await connection.post(b"first") == Answer(200, b"one")
+            assert await connection.post(b"second one") == Answer(200, b"two")
             connection.close()
             assert server.connections == 1
             assert [sent for _, _, sent in server.requests] == [b"first", b"second one"]
@@ -73,7 +74,17 @@ class TestClient:
             assert headers["X-API-Key"] == "secret"
             assert headers["Authorization"] == "Basic dXNAZXI6cGFzcw=="
 
-        served(test)
+        served(test, answer(200, b"one"), answer(200, b"two"))
+
+    def test_the_other_side_wants_no_more(self) -> None:
+        """The connection is not used again, although it is still there."""
+
+        async def test(server: Scripted) -> None:
+            connection = await Connection.open(Target(server.url, {}))
+            await connection.post(b"body")
+            assert not connection.usable
+
+        served(test, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     @pytest.mark.parametrize(
         "url", ["", "webhook", "ftp://host/", "http://", "http://host:port/", "http://h/a\r\nb: c"]

@@ -98,6 +98,15 @@ class TestStream:
         assert 60 < found["late"] < 200
         assert found["just late"] > 10
 
+    def test_what_is_computed_together_does_not_come_together(self, stream: list[Delivery]) -> None:
+        """Each delivery takes its own time."""
+        together: dict[tuple[str, int | None], list[int]] = {}
+        for event in events(stream):
+            if event.timestamp >= NOW:
+                together.setdefault((event.space_id, event.generation), []).append(event.timestamp)
+        disordered = [timestamps for timestamps in together.values() if timestamps != sorted(timestamps, reverse=True)]
+        assert len(disordered) > len(together) / 2
+
     def test_both_measures(self) -> None:
         """If asked for; the smoothed one may be a fraction."""
         both = events(list(deliveries(Plan(zones=8, measures=tuple(Measure), intervals=20), NOW)))
@@ -172,9 +181,10 @@ class TestPeople:
 
     def test_nights_are_empty_and_days_are_not(self) -> None:
         """It fills in the morning and empties in the evening."""
-        hours = self.day(QUEUE)
-        assert not any(hours[22:] + hours[:7])
-        assert all(hours[8:17])
+        for use in (DESK, QUEUE):
+            hours = self.day(use)
+            assert not any(hours[23:] + hours[:7])
+            assert sum(hours[9:17]) > 2
 
     def test_a_crowded_hour(self) -> None:
         """More than twice what the hours around it have."""

@@ -12,7 +12,7 @@ from exporter.simulate.delivery import Delivery
 from exporter.simulate.oracle import Answered
 from exporter.simulate.sender import Sender, Stopped
 from tests.running import free_port
-from tests.scripted import Scripted, answer, scripted, served
+from tests.scripted import Cut, Scripted, answer, scripted, served
 
 PROBLEM = b'{"title": "x", "detail": "no", "errors": [{"index": 0, "field": "data", "message": "must be 0 or more"}]}'
 
@@ -115,8 +115,8 @@ class TestAnswered:
 class TestRetries:
     """Deliveries that get no answer, or one that says to come again."""
 
-    @pytest.mark.parametrize("failure", [None, answer(503), answer(500), answer(429), answer(502), b"220 not HTTP\r\n"])
-    def test_the_same_again(self, failure: bytes | None) -> None:
+    @pytest.mark.parametrize("failure", [*map(answer, (429, 500, 502, 503)), Cut(), Cut(b"220 not HTTP\r\n")])
+    def test_the_same_again(self, failure: bytes) -> None:
         """What was not taken is tried up to three times more."""
 
         async def test(server: Scripted) -> None:
@@ -171,11 +171,34 @@ class TestRetries:
             sent = Sent(server.url)
             await sent.send(2)
             assert sent.sender.absent == 0
-            server.script = [None]
+            server.script = [Cut()]
             await sent.send(1)
             assert sent.sender.absent > 0
 
-        served(test, answer(), None)
+        served(test, answer(), Cut())
+
+    def test_a_proxy_that_finds_nobody_is_an_absence(self) -> None:
+        """Which is not so if the exporter itself cannot take it now."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(2)
+            assert sent.sender.absent == 0
+            server.script = [answer(502)]
+            await sent.send(1)
+            assert sent.sender.absent > 0
+
+        served(test, answer(), answer(429))
+
+    def test_one_that_does_not_stay(self) -> None:
+        """A cut after an answer is nothing."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            await sent.send(2)
+            assert sent.sender.absent == 0
+
+        served(test, answer(), Cut())
 
     def test_what_was_not_answered_when_it_was_stopped(self) -> None:
         """Is known to be in doubt."""
@@ -189,7 +212,7 @@ class TestRetries:
             await sending
             assert sent.sender.unanswered == [b"0"]
 
-        served(test, *[None] * 1000)
+        served(test, *[Cut()] * 1000)
 
 
 class TestRefused:

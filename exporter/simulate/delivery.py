@@ -82,12 +82,10 @@ class _Stream:
         building, self._people, self._sensing, self._delivery = (
             Random(f"{subject} {plan.seed}") for subject in ("building", "people", "sensing", "delivery")
         )
-        # Computations are spread over the interval, in no order; the first is at its beginning.
-        estate = list(zones(plan.zones, building))
-        building.shuffle(estate)
+        # Computations are spread over the interval, zone by zone.
         self._zones = [
             (n * plan.interval // plan.zones, zone, People(zone.use, zone.crowded_hour), Sensor())
-            for n, zone in enumerate(estate)
+            for n, zone in enumerate(zones(plan.zones, building))
         ]
         self._waiting: list[tuple[int, int, Delivery]] = []
         self._number = count()

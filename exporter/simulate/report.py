@@ -48,10 +48,10 @@ class Tally:
         lines = [
             f"{self.deliveries:,} deliveries answered in {seconds:.1f} s, {self.deliveries / seconds:,.0f} a second"
         ]
+        lines += shares(self.outcomes)
         if self.deliveries:
             median, p90, p99 = (_time(self.latency(share)) for share in (0.5, 0.9, 0.99))
-            lines[0] += f"; half of them within {median}, 90 % within {p90}, 99 % within {p99}"
-        lines += shares(self.outcomes)
+            lines.append(f"half of the answers within {median}, 90 % within {p90}, 99 % within {p99}")
         lines.append(f"{self.retries:,} retries, {self.refused:,} refused, {self.lost:,} lost on the way")
         return lines
 
