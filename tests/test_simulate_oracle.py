@@ -16,7 +16,7 @@ ZONE = ("zone_a", Measure.ZONE_OCCUPANCY)
 
 def one_by_one(*events: OccupancyEvent) -> list[Answered]:
     """Return deliveries of which each was answered, with `?`, before the next was sent."""
-    return [Answered(body(event), NOW + n, NOW + n + 1, 1, {"?": 1}) for n, event in enumerate(events)]
+    return [Answered(body(event), 0, NOW + n, NOW + n + 1, 1, {"?": 1}) for n, event in enumerate(events)]
 
 
 def oracle(*events: OccupancyEvent, rule: Rule = RULE) -> Oracle:
@@ -65,30 +65,30 @@ class TestOutcomes:
 
     def test_what_was_under_way_together_is_not_judged(self) -> None:
         """Either may have arrived first; what was sent after both is judged again."""
-        first = Answered(body(delivery(NOW, 1, id="a")), 10, 20, 1, {"new": 1})
-        second = Answered(body(delivery(NOW, 2, id="b")), 15, 25, 1, {"corrected": 1})
-        third = Answered(body(delivery(NOW, 2, id="c")), 25, 30, 1, {"repeated": 1})
+        first = Answered(body(delivery(NOW, 1, id="a")), 0, 10, 20, 1, {"new": 1})
+        second = Answered(body(delivery(NOW, 2, id="b")), 0, 15, 25, 1, {"corrected": 1})
+        third = Answered(body(delivery(NOW, 2, id="c")), 0, 25, 30, 1, {"repeated": 1})
         judgements = Oracle([third, second, first], RULE).judgements()
         assert [judgement.event.id for judgement in judgements] == ["c"]
 
     def test_a_slow_delivery_leaves_those_inside_it_unjudged(self) -> None:
         """It may have arrived before, between or after them."""
-        slow = Answered(body(delivery(NOW, 1, id="a")), 0, 100, 1, {"new": 1})
-        inside = [Answered(body(delivery(NOW, 2, id=i)), t, t + 1, 1, {"new": 1}) for i, t in (("b", 10), ("c", 20))]
+        slow = Answered(body(delivery(NOW, 1, id="a")), 0, 0, 100, 1, {"new": 1})
+        inside = [Answered(body(delivery(NOW, 2, id=i)), 0, t, t + 1, 1, {"new": 1}) for i, t in (("b", 10), ("c", 20))]
         assert list(Oracle([slow, *inside], RULE).judgements()) == []
 
     def test_what_was_sent_twice_is_not_judged(self) -> None:
         """The first try may have arrived although no answer came."""
-        assert list(Oracle([Answered(body(delivery(NOW)), 1, 2, 2, {"duplicate": 1})], RULE).judgements()) == []
+        assert list(Oracle([Answered(body(delivery(NOW)), 0, 1, 2, 2, {"duplicate": 1})], RULE).judgements()) == []
 
     def test_arrays_are_not_judged(self) -> None:
         """Their answer does not say which event had which outcome."""
-        array = Answered(body(delivery(NOW), delivery(NOW, zone="zone_b")), 1, 2, 1, {"new": 2})
+        array = Answered(body(delivery(NOW), delivery(NOW, zone="zone_b")), 0, 1, 2, 1, {"new": 2})
         assert list(Oracle([array], RULE).judgements()) == []
 
     def test_what_crossed_the_limit_while_under_way_is_not_judged(self) -> None:
         """It was ahead of the clock when it was sent and not when it was answered."""
-        answered = Answered(body(delivery(NOW + 5 * MINUTE)), NOW - 10, NOW + 10, 1, {"future": 1})
+        answered = Answered(body(delivery(NOW + 5 * MINUTE)), 0, NOW - 10, NOW + 10, 1, {"future": 1})
         assert list(Oracle([answered], RULE).judgements()) == []
 
     @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ class TestOutcomes:
     )
     def test_what_is_no_event_of_ours(self, text: bytes) -> None:
         """Is nothing to the oracle."""
-        nothing = Oracle([Answered(text, 1, 2, 1, {"invalid": 1})], RULE)
+        nothing = Oracle([Answered(text, 0, 1, 2, 1, {"invalid": 1})], RULE)
         assert (nothing.shown(), list(nothing.judgements())) == ({}, [])
 
 
@@ -173,7 +173,7 @@ class TestAgainstTheStore:
         """For any deliveries in any order."""
         occupancy, outcomes = told(*events, limits=LIMITS, now=NOW)
         answered = [
-            Answered(body(event), NOW + n / 1000, NOW + n / 1000, 1, {outcome.value: 1})
+            Answered(body(event), 0, NOW + n / 1000, NOW + n / 1000, 1, {outcome.value: 1})
             for n, (event, outcome) in enumerate(zip(events, outcomes, strict=True))
         ]
         knows = Oracle(answered, RULE)

@@ -30,7 +30,7 @@ def exposed(clock: Clock, settings: Settings | None = None) -> str:
 
 def found(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
     """Return the differences of an exposition from what EVENTS must have led to."""
-    oracle = Oracle([Answered(body(event), NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
+    oracle = Oracle([Answered(body(event), 0, NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
     return list(differences(oracle, parse(exposition), now, until or now))
 
 

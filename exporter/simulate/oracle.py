@@ -30,9 +30,14 @@ class Rule(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """One delivery and the answer to it. `sent` is its first try: it arrived then, or at any time up to the answer."""
+    """One delivery and the answer to it.
+
+    It was first sent at `sent`, and arrived then or at any time up to the answer; the answer came over a
+    connection that was made at `connected`.
+    """
 
     body: bytes
+    connected: float
     sent: float
     answered: float
     tries: int

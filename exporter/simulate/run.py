@@ -20,7 +20,7 @@ from exporter.simulate.delivery import Delivery, Plan, deliveries
 from exporter.simulate.oracle import Answered, Oracle, Rule
 from exporter.simulate.report import shares, table
 from exporter.simulate.sender import Sender, Stopped
-from exporter.simulate.verify import Difference, NotScraped, differences, scrape
+from exporter.simulate.verify import Difference, NotScraped, differences, process_start, scrape
 
 STANDARD = "-"
 """The name of a file that is standard input or output."""
@@ -119,7 +119,7 @@ def _write(job: Job, stream: Iterator[Delivery], file: IO[bytes], progress: _Pro
             if not delivery.lost:
                 file.write(delivery.body + b"\n")
                 # As if it had been answered at once; what the answer would be is the oracle's to say.
-                written.append(Answered(delivery.body, delivery.due, delivery.due, 1, {"": 1}))
+                written.append(Answered(delivery.body, 0, delivery.due, delivery.due, 1, {"": 1}))
     file.flush()
     outcomes = Counter(judgement.must_be for judgement in Oracle(written, job.rule).judgements())
     lines = [f"{len(written):,} deliveries written, {lost:,} lost on the way", *shares(outcomes)]
@@ -198,14 +198,15 @@ async def _until_stopped(sender: Sender, stream: Iterator[Delivery]) -> str | No
 
 
 def _verify(job: Job, sender: Sender, answered: list[Answered], clock: Clock) -> int:
-    if not job.journal:  # what was delivered before nobody was there is forgotten
-        answered = [answer for answer in answered if answer.answered > sender.absent * 1000]
-    oracle = Oracle(answered, job.rule, sender.unanswered)
     since = clock() * 1000
     try:
         scraped = scrape(str(job.verify))
     except NotScraped as error:
         return _failed(str(error))
+    started = process_start(scraped)
+    if not job.journal:  # what an earlier process has answered is forgotten
+        answered = [answer for answer in answered if answer.connected > started]
+    oracle = Oracle(answered, job.rule, sender.unanswered)
     found = list(differences(oracle, scraped, since, clock() * 1000))
     judgements = list(oracle.judgements())
     found += [
@@ -218,8 +219,8 @@ def _verify(job: Job, sender: Sender, answered: list[Answered], clock: Clock) ->
         _say(f"verified: {checked} are as they must be")
         return 0
     _say(*table(("zone", "what", "must be", "is"), found))
-    forgot = job.journal and sender.absent
-    hint = "; the exporter was away meanwhile, and one that keeps no journal forgets: --no-journal" if forgot else ""
+    restarted = job.journal and any(answer.connected < started for answer in answered)
+    hint = "; it was restarted meanwhile, and without a journal it forgets: --no-journal" if restarted else ""
     return _failed(f"of {checked} {len(found):,} are not as they must be{hint}")
 
 

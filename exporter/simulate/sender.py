@@ -20,8 +20,6 @@ RETRIES = (1.0, 3.0, 5.0)
 _BUSY = (408, 429, 500, 502, 503, 504)
 """Statuses after which the same delivery may be taken later."""
 
-_NOBODY_THERE = (502, 503, 504)
-
 _REFUSED = (400, 413, 422)
 """Statuses that are about the delivery and not about the way to the exporter: the next one may be taken."""
 
@@ -54,8 +52,6 @@ class Sender:
         self.tally = Tally()
         self.unanswered: list[bytes] = []
         """Deliveries of which nobody knows whether they arrived: the run was stopped before."""
-        self.absent = 0.0
-        """When nobody was there to answer for the last time, Unix seconds."""
         self._target = target
         self._connections = connections
         self._retry = retry
@@ -86,7 +82,7 @@ class Sender:
         self._stop.set()
 
     async def _work(self, deliveries: Iterator[Delivery]) -> None:
-        line = _Line(self._target)
+        line = _Line(self._target, self._clock)
         try:
             for delivery in deliveries:
                 if delivery.lost:
@@ -109,17 +105,15 @@ class Sender:
                 answer = await line.post(delivery.body)
             except Unanswered as unanswered:
                 reason = str(unanswered)
-                if line.fresh:  # and so not just a connection that was cut
-                    self.absent = self._clock()
             else:
                 if answer.status not in _BUSY:
                     now = self._clock()
                     self.tally.took(now - tried)
                     outcomes = self._count(answer)
-                    self._answered(delivery, Answered(delivery.body, sent * 1000, now * 1000, tries, outcomes))
+                    connected, first, last = (1000 * seconds for seconds in (line.connected, sent, now))
+                    self._answered(delivery, Answered(delivery.body, connected, first, last, tries, outcomes))
                     return
-                if answer.status in _NOBODY_THERE:
-                    self.absent = self._clock()
+                line.close()
                 reason = _words(answer)
             if await self._stops_within(self._pause(tries, reason)):
                 self.unanswered.append(delivery.body)
@@ -169,17 +163,18 @@ class Sender:
 class _Line:
     """One connection after another, as each is needed."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, clock: Callable[[], float]) -> None:
         self._target = target
+        self._clock = clock
         self._connection: Connection | None = None
-        self.fresh = True
-        """Whether the last post was the first over its connection."""
+        self.connected = 0.0
+        """Since when, Unix seconds."""
 
     async def post(self, body: bytes) -> Answer:
         """Send one body and wait for the answer. Raises Unanswered."""
-        self.fresh = self._connection is None or not self._connection.usable
-        if self._connection is None or self.fresh:
+        if self._connection is None or not self._connection.usable:
             self._connection = await Connection.open(self._target)
+            self.connected = self._clock()
         return await self._connection.post(body)
 
     def close(self) -> None:

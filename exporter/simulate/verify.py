@@ -78,6 +78,12 @@ def parse(exposition: str) -> Scraped:
     return samples
 
 
+def process_start(scraped: Scraped) -> float:
+    """Return when the exporter was started, milliseconds since the epoch, to the second before; 0 if unknown."""
+    samples = scraped["process_start_time_seconds"][""]
+    return 1000 * samples[0].value if samples else 0.0
+
+
 def differences(oracle: Oracle, scraped: Scraped, since: float, until: float) -> Iterator[Difference]:
     """Return what is shown otherwise than it must be, zone by zone.
 
