@@ -1,7 +1,6 @@
 """`make demo`: an exporter, a building in fast motion that sends to it, and a Prometheus if there is one."""
 
 import argparse
-import os
 import shutil
 import signal
 import socket
@@ -15,6 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BUTLR_EXPORTER = str(Path(sys.executable).with_name("butlr-exporter"))
 GRAPH = "graph?g0.expr=butlr_zone_occupancy&g0.tab=0&g0.range_input=5m"
+SEED = 2026
+"""Another than that of `simulate`, so that both can send to one exporter."""
+
 PATIENCE = 15.0
 """Seconds in which what was started must serve, and what is stopped must end."""
 
@@ -66,50 +68,58 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9728, help="the exporter's (default: %(default)s)")
     parser.add_argument("--prometheus-port", type=int, default=9090, help="(default: %(default)s)")
     options = parser.parse_args()
-    exporter, prometheus = (f"http://localhost:{port}" for port in (options.port, options.prometheus_port))
     for port in (options.port, options.prometheus_port):
         try:  # or the building would be sent to whoever listens there
             socket.create_server(("127.0.0.1", port)).close()
-        except OSError as error:
-            sys.exit(f"port {port}: {os.strerror(error.errno or 0)}")
+        except OSError:
+            sys.exit(f"Port {port} is in use. If that is `make run` in another terminal, stop it first.")
     demo = Demo()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="butlr-exporter-demo-") as folder:
         try:
-            listen = f"--listen=127.0.0.1:{options.port}"
-            demo.start("the exporter", BUTLR_EXPORTER, "serve", listen, "--log-level=warning")
-            demo.wait_for(f"{exporter}/-/ready")
-            if found := shutil.which("prometheus"):
-                config = Path(folder, "prometheus.yml")
-                shipped = (ROOT / "prometheus.yml").read_text()
-                config.write_text(shipped.replace("localhost:9728", f"localhost:{options.port}"))
-                demo.start(
-                    "Prometheus",
-                    found,
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={folder}/data",
-                    f"--web.listen-address=127.0.0.1:{options.prometheus_port}",
-                    "--log.level=error",
-                )
-                demo.wait_for(f"{prometheus}/-/ready")
-            print(f"zones       {exporter}/\nmetrics     {exporter}/metrics")  # noqa: T201
-            if found:
-                print(f"graph       {prometheus}/{GRAPH}")  # noqa: T201
-            else:
-                print("no graph    prometheus is not installed (Debian: apt install prometheus)")  # noqa: T201
-            print("A minute of the building is a second here. Ctrl-C stops all of it.", flush=True)  # noqa: T201
-            demo.start(
-                "the simulator",
-                *(BUTLR_EXPORTER, "simulate", f"--url={exporter}/webhook"),
-                *("--interval=1s", "--duration=0", "--zones=32"),
-            )
-            while True:
-                demo.check()
-                time.sleep(0.5)
+            run(demo, options.port, options.prometheus_port, Path(folder))
         except KeyboardInterrupt:
-            print(flush=True)  # noqa: T201 - the terminal has just shown ^C
+            say("")  # the terminal has just shown ^C
         finally:
             demo.stop()
 
 
-main()
+def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
+    """Start all of it and watch over it."""
+    exporter, prometheus = f"http://localhost:{port}", f"http://localhost:{prometheus_port}"
+    demo.start("the exporter", BUTLR_EXPORTER, "serve", f"--listen=127.0.0.1:{port}", "--log-level=warning")
+    demo.wait_for(f"{exporter}/-/ready")
+    say(f"zones       {exporter}/\nmetrics     {exporter}/metrics")
+    if found := shutil.which("prometheus"):
+        config = folder / "prometheus.yml"
+        shipped = (ROOT / "prometheus.yml").read_text()
+        # As often as there is something new.
+        config.write_text(shipped.replace("localhost:9728", f"localhost:{port}").replace(" 15s", " 1s"))
+        demo.start(
+            "Prometheus",
+            found,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{prometheus_port}",
+            "--log.level=error",
+        )
+        demo.wait_for(f"{prometheus}/-/ready")
+        say(f"graph       {prometheus}/{GRAPH}")
+    else:
+        say("no graph    prometheus is not installed (Debian: apt install prometheus)")
+    say("One second here is one minute in the building. Ctrl-C stops all of it.")
+    building = ("--interval=1s", "--duration=0", "--zones=32", f"--seed={SEED}")
+    demo.start("the simulator", BUTLR_EXPORTER, "simulate", f"--url={exporter}/webhook", *building)
+    while True:
+        demo.check()
+        time.sleep(0.5)
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

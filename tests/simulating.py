@@ -28,7 +28,9 @@ def ended(command: list[str]) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """Start a command; whatever happens, it ends."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process
         finally:

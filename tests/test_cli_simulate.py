@@ -18,6 +18,8 @@ from exporter.cli import main
 from tests.running import Running, free_port, running, wait_for
 from tests.simulating import FAST, ended, sends_to, started, verifies
 
+SAMPLES = Path(__file__).parent / "samples" / "valid"
+
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Running]:
@@ -36,11 +38,13 @@ class TestFiles:
         foretold = capsys.readouterr().out.splitlines()
         number = len(file.read_bytes().splitlines())
         assert max(json.loads(line)["timestamp"] for line in file.read_bytes().splitlines()) < time.time() * 1000
-        assert foretold[0] == f"{number:,} deliveries written, 0 lost on the way"
+        assert foretold[0] == f"{number:,} deliveries written; an exporter must answer them with"
         run = ended(verifies(target, f"--in={file}"))
         assert run.returncode == 0, run.stderr
         assert run.stdout.splitlines()[1:-3] == foretold[1:]
-        assert run.stdout.splitlines()[-1].startswith(f"verified: 20 counts with their labels and {number:,} answers")
+        assert run.stdout.splitlines()[-1].startswith(
+            f"verified: 20 counts with their labels and {number:,} of {number:,} answers"
+        )
 
     def test_equal_seeds(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         """And equal starts give equal bytes; others do not. Only the deliveries are on standard output."""
@@ -49,7 +53,7 @@ class TestFiles:
             assert main(["simulate", "--out=-", f"--seed={seed}", "--start=2026-11-25T08:00:00Z"]) == 0
             out, err = capfdbinary.readouterr()
             assert out.count(b"\n") > 500
-            assert err.splitlines()[0].endswith(b" deliveries written, 0 lost on the way")
+            assert err.splitlines()[0].endswith(b" deliveries written; an exporter must answer them with")
             written.append(out)
         assert written[0] == written[1] != written[2]
 
@@ -66,16 +70,16 @@ class TestFiles:
     def test_a_captured_stream_with_what_is_none(self, target: Running, tmp_path: Path) -> None:
         """The good is taken, the bad is counted and told, and the exit status says so."""
         file = tmp_path / "captured.ndjson"
-        sample = (Path(__file__).parent / "samples" / "valid" / "documented.json").read_text().replace("\n", " ")
+        sample = (SAMPLES / "documented.json").read_text().replace("\n", " ")
         file.write_text(f'{sample}\n\nnonsense\n{{"id": "x"}}\n[{sample}, {sample}]\n')
         run = ended(verifies(target, f"--in={file}"))
         assert run.returncode == 1
         first, *lines = run.stdout.splitlines()
         assert first.startswith("4 deliveries answered")
         assert {tuple(line.split()[:2]) for line in lines[:-3]} == {
-            ("duplicate", "2"), ("new", "1"), ("invalid", "1"), ("no", "outcome"),
+            ("duplicate", "2"), ("new", "1"), ("invalid", "1"),
         }  # fmt: skip
-        assert lines[-2] == "0 retries, 2 refused, 0 lost on the way"
+        assert lines[-2] == "0 retries, 2 refused"
         assert run.stderr.startswith("butlr-exporter: 2 deliveries were refused, the first with 400 Bad Request: ")
 
     @pytest.mark.parametrize("flag", ["--in", "--out"])
@@ -99,6 +103,30 @@ class TestEnds:
         assert " deliveries answered in " in out
         assert "verified: 20 counts" in out
 
+    def test_while_a_pipe_is_waited_for(self, target: Running) -> None:
+        """As soon as while anything else is."""
+        with started(sends_to(f"{target.url}/webhook", "--in=-")) as simulator:
+            assert simulator.stdin is not None
+            simulator.stdin.write((SAMPLES / "documented.json").read_text().replace("\n", " ") + "\n")
+            simulator.stdin.flush()
+            wait_for(lambda: b'outcome="new"} 1.0' in target.get("/metrics"), "the delivery")
+            simulator.send_signal(signal.SIGINT)
+            assert simulator.wait(5) == 0
+
+    def test_while_it_scrapes(self) -> None:
+        """No longer than for answers."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+            with started(sends_to(url, f"--verify={url}")) as simulator:
+                connection, _ = listener.accept()
+                connection.recv(1)
+                for _ in range(2):
+                    simulator.send_signal(signal.SIGINT)
+                    time.sleep(0.2)
+                _, err = simulator.communicate(timeout=5)
+                connection.close()
+        assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
+
     def test_a_second_signal(self) -> None:
         """Does not wait for answers that do not come."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -112,7 +140,7 @@ class TestEnds:
                 simulator.send_signal(signal.SIGINT)
                 _, err = simulator.communicate(timeout=5)
                 connection.close()
-        assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for the answers\n")
+        assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
 
     @pytest.mark.parametrize(
         ("url", "reason"),
@@ -152,7 +180,13 @@ class TestOptions:
         [
             (["--interval=500ms"], "argument --interval: must be at least 1s, for an id tells the second"),
             (["--interval=1"], "argument --interval: must be a duration such as 90s, 10m or 24h, not '1'"),
-            (["--zones=0"], "argument --zones: must be a whole number from 1, not '0'"),
+            (["--zones=0"], "argument --zones: must be a whole number from 1 to 1,000,000, not '0'"),
+            (["--connections=1001"], "argument --connections: must be a whole number from 1 to 1,000, not '1001'"),
+            (["--start=2014-12-31"], "argument --start: must be in 2015 or later, not '2014-12-31'"),
+            (["--start=2199-01-01"], "--start is in the future"),
+            (["--duration=30s"], "--duration is shorter than one --interval, 1m; a shorter one shows more"),
+            (["--in=a", "--zones=3", "--burst"], "--in sends what is in the file: no --zones, --burst"),
+            (["--api-key=a\nb"], "argument --api-key: must not hold line breaks"),
             (
                 ["--types=TRAFFIC"],
                 "argument --types: must be some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, not 'TRAFFIC'",
@@ -162,11 +196,8 @@ class TestOptions:
             (["--rate=0"], "argument --rate: must be a number of deliveries a second, or max, not '0'"),
             (["--rate=fast"], "argument --rate: must be a number of deliveries a second, or max, not 'fast'"),
             (["--start=today"], "argument --start: must be a time such as 2026-11-25T08:00:00Z, not 'today'"),
-            (["--verify=localhost"], "argument --verify: must be a URL such as http://localhost:9728/metrics"),
-            (
-                ["--url=localhost"],
-                "argument --url: must be a URL such as http://localhost:9728/webhook, not 'localhost'",
-            ),
+            (["--verify=localhost"], "argument --verify: must be a URL such as http://localhost:9728/webhook"),
+            (["--url=localhost"], "argument --url: must be a URL such as http://localhost:9728/webhook"),
             (["--in=a", "--out=b"], "--in sends a file and --out writes one"),
             (["--out=b", "--verify=http://x/"], "--verify needs an exporter"),
             (["--duration=0", "--burst"], "--out, --rate and --burst need a --duration"),

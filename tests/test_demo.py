@@ -51,4 +51,5 @@ def test_a_port_that_is_taken() -> None:
         ended = subprocess.run(
             [sys.executable, str(DEMO), f"--port={port}"], capture_output=True, text=True, check=False, timeout=30
         )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"port {port}: Address already in use\n")
+    hint = "If that is `make run` in another terminal, stop it first."
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Port {port} is in use. {hint}\n")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from exporter.simulate import client
 from exporter.simulate.client import Answer, Connection, Target, Unanswered
 from tests.scripted import Cut, Scripted, answer, served
 
@@ -25,6 +24,9 @@ class TestClient:
             (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nand close", Answer(200, b"and close")),
             (b"220 smtp.example.org ready\r\n", "the answer is not HTTP"),
             (Cut(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun"), "the connection was cut"),
+            (Cut(b"HTTP/1.1 204 No Content\r\n\r\n"), Answer(204, b"")),
+            (Cut(b"HTTP/1.1 200 OK\r\n\r\n"), Answer(200, b"")),
+            (b"HTTP/1.1 101 Other\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "the answer is not HTTP"),
             (Cut(), "the connection was cut"),
             (Cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "the connection was cut"),
         ],
@@ -35,7 +37,7 @@ class TestClient:
         async def test(server: Scripted) -> None:
             connection = await Connection.open(Target(server.url, {}))
             try:
-                told: Answer | str = await connection.post(b"body")
+                told: Answer | str = await connection.send(b"body")
             except Unanswered as unanswered:
                 told = str(unanswered)
             assert told == heard
@@ -43,19 +45,30 @@ class TestClient:
 
         served(test, said)
 
-    def test_no_answer_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_answer_in_time(self) -> None:
         """Ends the connection, so that a late answer is not taken for the next one's."""
-        monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.05)
 
         async def test(server: Scripted) -> None:
             server.open.clear()
-            connection = await Connection.open(Target(server.url, {}))
+            connection = await Connection.open(Target(server.url, {}), timeout=0.05)
             with pytest.raises(Unanswered, match=r"no answer within 0\.05 s"):
-                await connection.post(b"body")
+                await connection.send(b"body")
             assert not connection.usable
             server.open.set()
 
         served(test)
+
+    def test_a_long_answer(self) -> None:
+        """Is not taken in whole."""
+
+        async def test(server: Scripted) -> None:
+            connection = await Connection.open(Target(server.url, {}), max_answer=1000)
+            assert len((await connection.send(b"body")).body) == 1000
+            with pytest.raises(Unanswered, match="the answer is too long"):
+                await connection.send(b"body")
+            assert not connection.usable
+
+        served(test, answer(200, b"x" * 1000), answer(200, b"x" * 1001))
 
     def test_one_request_after_the_other(self) -> None:
         """On one connection, with the headers that were given and the length of each body."""
@@ -63,8 +76,8 @@ class TestClient:
         async def test(server: Scripted) -> None:
             url = server.url.replace("//", "//us%40er:pass@")
             connection = await Connection.open(Target(f"{url}?a=b", {"X-API-Key": "secret"}))
-            assert await connection.post(b"first") == Answer(200, b"one")
-            assert await connection.post(b"second one") == Answer(200, b"two")
+            assert await connection.send(b"first") == Answer(200, b"one")
+            assert await connection.send(b"second one") == Answer(200, b"two")
             connection.close()
             assert server.connections == 1
             assert [sent for _, _, sent in server.requests] == [b"first", b"second one"]
@@ -81,13 +94,17 @@ class TestClient:
 
         async def test(server: Scripted) -> None:
             connection = await Connection.open(Target(server.url, {}))
-            await connection.post(b"body")
+            await connection.send(b"body")
             assert not connection.usable
 
         served(test, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     @pytest.mark.parametrize(
-        "url", ["", "webhook", "ftp://host/", "http://", "http://host:port/", "http://h/a\r\nb: c"]
+        "url",
+        [
+            *("", "webhook", "ftp://host/", "http://", "http://host:port/", "http://h:99999/", "http://[::1"),
+            *("http://h/a b", "http://h/\u00fc", "http://h/a\r\nb: c"),
+        ],
     )
     def test_urls_that_are_none(self, url: str) -> None:
         """Are refused."""
@@ -103,5 +120,24 @@ class TestClient:
         """Neither in errors nor in the header that names the host."""
         target = Target("http://user:secret@host:81/webhook", {})
         assert target.url == "http://host:81/webhook"
-        assert b"secret" not in target.head
+        assert b"secret" not in target.request(b"")
         assert (target.host, target.port) == ("host", 81)
+
+
+class TestWords:
+    """An answer that is an error, for people."""
+
+    @pytest.mark.parametrize(
+        ("said", "words"),
+        [
+            (Answer(422, b'{"errors": [{"field": "data", "message": "no"}]}'), "422 Unprocessable Entity: data: no"),
+            (Answer(422, b'{"errors": [{"field": "", "message": "no"}]}'), "422 Unprocessable Entity: no"),
+            (Answer(503, b'{"detail": "later", "errors": []}'), "503 Service Unavailable: later"),
+            (Answer(503, b'{"detail": 7, "errors": [7]}'), "503 Service Unavailable"),
+            (Answer(404, b"<html>"), "404 Not Found"),
+            (Answer(499, b"[" * 100_000), "499"),
+        ],
+    )
+    def test_words(self, said: Answer, words: str) -> None:
+        """The status, and what a problem says of it."""
+        assert said.words() == words

@@ -86,6 +86,24 @@ class TestOutcomes:
         array = Answered(body(delivery(NOW), delivery(NOW, zone="zone_b")), 0, 1, 2, 1, {"new": 2})
         assert list(Oracle([array], RULE).judgements()) == []
 
+    def test_what_was_refused_for_want_of_room_did_not_arrive(self) -> None:
+        """The oracle does not know `max_zones`. Nor did what was refused whole."""
+        for outcomes in ({"overflow": 1}, {}):
+            refused = Oracle([Answered(body(delivery(NOW)), 0, 1, 2, 1, outcomes)], RULE)
+            assert (refused.shown(), list(refused.judgements()), refused.sent) == ({}, [], 0)
+
+    def test_what_the_exporter_may_have_had_before_is_not_judged(self) -> None:
+        """What is newer is, and what is late by what it had."""
+        events = [
+            delivery(NOW - 1, id="a"),
+            delivery(NOW - 15 * MINUTE, id="b"),
+            delivery(NOW, id="c"),
+            delivery(NOW + 1, id="d"),
+            delivery(NOW - 15 * MINUTE + 1, id="e"),
+        ]
+        judgements = Oracle(one_by_one(*events), RULE, known={ZONE: NOW}).judgements()
+        assert [(j.event.id, j.must_be) for j in judgements] == [("b", "late"), ("d", "new"), ("e", "late")]
+
     def test_what_crossed_the_limit_while_under_way_is_not_judged(self) -> None:
         """It was ahead of the clock when it was sent and not when it was answered."""
         answered = Answered(body(delivery(NOW + 5 * MINUTE)), 0, NOW - 10, NOW + 10, 1, {"future": 1})
@@ -139,11 +157,20 @@ class TestShown:
         assert stale.is_stale(shown, NOW + 1)
         assert not oracle(rule=RULE._replace(stale_after=0)).is_stale(shown, NOW + 1)
 
+    def test_what_the_exporter_had_newer_is_not_asked_about(self) -> None:
+        """Its count and name may be of a reading that the oracle has not seen."""
+        answered = one_by_one(delivery(NOW), delivery(NOW, zone="zone_b"))
+        smoothed = ("zone_a", Measure.ZONE_OCCUPANCY_1MIN)
+        assert set(Oracle(answered, RULE, known={ZONE: NOW}).shown()) == {("zone_b", Measure.ZONE_OCCUPANCY)}
+        assert set(Oracle(answered, RULE, known={smoothed: NOW}).shown()) == {("zone_b", Measure.ZONE_OCCUPANCY)}
+        assert len(Oracle(answered, RULE, known={ZONE: NOW - 1, smoothed: NOW - 1}).shown()) == 2
+        assert Oracle(answered, RULE, known={ZONE: NOW}).sent == 2
+
     def test_zones_with_a_delivery_in_doubt_are_left_out(self) -> None:
         """It may have arrived or not."""
         answered = one_by_one(delivery(NOW), delivery(NOW, zone="zone_b"))
         in_doubt = [body(delivery(NOW + 1, 9, zone="zone_b"))]
-        assert set(Oracle(answered, RULE, in_doubt).shown()) == {ZONE}
+        assert set(Oracle(answered, RULE, unanswered=in_doubt).shown()) == {ZONE}
 
 
 @st.composite

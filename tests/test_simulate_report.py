@@ -28,14 +28,14 @@ class TestTally:
             "  new                     3   75.0%",
             "  late                    1   25.0%",
             "half of the answers within 1.2 ms, 90 % within 2.5 s, 99 % within 2.5 s",
-            "2 retries, 1 refused, 1,500 lost on the way",
+            "2 retries, 1 refused, 1,500 lost on purpose",
         ]
 
     def test_nothing(self) -> None:
         """Is said as well."""
         assert Tally().summary(1.0) == [
             "0 deliveries answered in 1.0 s, 0 a second",
-            "0 retries, 0 refused, 0 lost on the way",
+            "0 retries, 0 refused",
         ]
 
 
@@ -45,6 +45,10 @@ class TestTable:
     def test_columns(self) -> None:
         """As wide as their widest cell."""
         assert table(("a", "bb"), [("ccc", "d"), ("e", "f")]) == ["a    bb", "ccc  d", "e    f"]
+
+    def test_a_name_cannot_forge_a_row(self) -> None:
+        """What is not printable is shown as Python would write it."""
+        assert table(("a",), [("x\n\x1b[2J\udc80ü",)])[1] == "x\\n\\x1b[2J\\udc80ü"
 
     def test_a_long_one_is_cut(self) -> None:
         """And says by how much."""

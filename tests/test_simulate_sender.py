@@ -20,7 +20,7 @@ PROBLEM = b'{"title": "x", "detail": "no", "errors": [{"index": 0, "field": "dat
 class Sent:
     """A sender and what it was told."""
 
-    def __init__(self, url: str, *, retry: bool = False, connections: int = 1) -> None:
+    def __init__(self, url: str, *, retry: bool = False, one_by_one: bool = False, connections: int = 1) -> None:
         """Send to a URL, each delivery at once."""
         self.answers: list[Answered] = []
         self.waits: list[str] = []
@@ -28,6 +28,7 @@ class Sent:
             Target(url, {}),
             connections=connections,
             retry=retry,
+            one_by_one=one_by_one,
             pace=lambda delivery: delivery.due / 1000,
             clock=time.time,
             answered=lambda _, answered: self.answers.append(answered),
@@ -60,13 +61,52 @@ class TestAnswered:
             sent = Sent(server.url)
             await sent.send(3)
             tally = sent.sender.tally
-            assert tally.outcomes == {"new": 1, "corrected": 2, "no outcome": 1}
+            assert tally.outcomes == {"new": 1, "corrected": 2}
             assert (tally.deliveries, tally.accepted, tally.refused, tally.retries) == (3, 3, 0, 0)
             assert [answered.body for answered in sent.answers] == [b"0", b"1", b"2"]
             assert sent.answers[1].outcomes == {"corrected": 2}
             assert all(answered.sent <= answered.answered for answered in sent.answers)
 
-        served(test, answer(), answer(200, b'{"outcomes": {"corrected": 2}}'), answer(200, b"[]"))
+        served(
+            test,
+            answer(),
+            answer(200, b'{"outcomes": {"corrected": 2}}'),
+            answer(200, b'{"outcomes": {"x": 0, "y": "z"}}'),
+        )
+
+    def test_one_by_one(self) -> None:
+        """Deliveries of one zone wait for each other, and keep their order; those of others do not wait."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url, connections=3, one_by_one=True)
+            server.open.clear()
+            zones = [("0", "a"), ("1", "a"), ("2", "b"), ("3", "a")]
+            sending = asyncio.create_task(sent.sender.send(Delivery(0, n.encode(), zone) for n, zone in zones))
+            while len(server.requests) < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            assert {text for _, _, text in server.requests} == {b"0", b"2"}
+            server.open.set()
+            await sending
+            of_a = [text for _, _, text in server.requests if text != b"2"]
+            assert of_a == [b"0", b"1", b"3"]
+
+        served(test)
+
+    def test_where_none_has_come_yet(self) -> None:
+        """It looks again, until it is stopped."""
+
+        async def test(server: Scripted) -> None:
+            sent = Sent(server.url)
+            sending = asyncio.create_task(
+                sent.sender.send(iter([Delivery(0, b"0"), None, Delivery(0, b"1"), *[None] * 9999]))
+            )
+            while len(sent.answers) < 2:
+                await asyncio.sleep(0.01)
+            sent.sender.stop()
+            await asyncio.wait_for(sending, 2)
+
+        served(test)
 
     def test_several_connections_stay(self) -> None:
         """They share the deliveries, each once."""
@@ -87,7 +127,7 @@ class TestAnswered:
             assert sent.sender.tally.retries == 0
             assert server.connections == 2
 
-        served(test, answer(), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        served(test, answer(), b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{"outcomes":{}}')
 
     def test_each_when_it_is_due(self) -> None:
         """Not before."""
@@ -223,7 +263,9 @@ class TestRefused:
             (answer(401, b'{"detail": "an API key is needed"}'), "401 Unauthorized: an API key is needed"),
             (answer(404, b"<html>"), "404 Not Found"),
             (answer(301, b""), "301 Moved Permanently"),
-            (b"HTTP/1.1 299 Well\r\nContent-Length: 0\r\n\r\n", None),
+            (b'HTTP/1.1 299 Well\r\nContent-Length: 15\r\n\r\n{"outcomes":{}}', None),
+            (answer(200, b"thanks"), "200 OK, but that is not how butlr-exporter answers"),
+            (answer(200, b'["outcomes"]'), "200 OK, but that is not how butlr-exporter answers"),
             (b"HTTP/1.1 499 Hm\r\nContent-Length: 0\r\n\r\n", "499"),
         ],
     )
@@ -284,3 +326,9 @@ def test_tls_to_what_speaks_none() -> None:
             assert (await sent.fails()).partition("/webhook: ")[2] == "TLS: wrong version number"
 
     uvloop.run(test())
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_what_is_no_host_name(host: str) -> None:
+    """Is said so."""
+    assert uvloop.run(Sent(f"http://{host}/webhook").fails()).endswith("/webhook: that is no host name")

@@ -1,15 +1,19 @@
 """What is compared after a run: the real exposition is right, and whatever is changed in it is found."""
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
+import uvloop
 
 from exporter.app import create_app
 from exporter.events import Measure
 from exporter.settings import Settings
-from exporter.simulate.oracle import Answered, Oracle, Rule
-from exporter.simulate.verify import Difference, NotScraped, differences, parse, scrape
+from exporter.simulate.client import Target
+from exporter.simulate.exposition import NotScraped, newest, parse, process_start, scrape
+from exporter.simulate.oracle import Answered, Judgement, Oracle, Rule
+from exporter.simulate.verify import Difference, answered_wrong, shown_wrong
 from tests.deliveries import MINUTE, NOW, SECOND, Clock, body, delivery
 from tests.running import Threaded, free_port
 
@@ -31,7 +35,7 @@ def exposed(clock: Clock, settings: Settings | None = None) -> str:
 def found(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
     """Return the differences of an exposition from what EVENTS must have led to."""
     oracle = Oracle([Answered(body(event), 0, NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
-    return list(differences(oracle, parse(exposition), now, until or now))
+    return list(shown_wrong(oracle, parse(exposition), now, until or now))
 
 
 class TestDifferences:
@@ -59,15 +63,27 @@ class TestDifferences:
             ),
             (
                 lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_timestamp_seconds{.*"zone_a".*}) .*', r"\1 1.0", text),
-                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY seconds of its time", f"{(NOW - MINUTE) / 1000:.0f}", "1"),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY time", f"{(NOW - MINUTE) / 1000:.3f}", "1.000"),
             ),
             (
                 lambda text: text.replace("Desk 01", "Desk 1"),
                 Difference("Desk 01 zone_a", "ZONE_OCCUPANCY zone_name", "'Desk 01'", "'Desk 1'"),
             ),
             (
-                lambda text: re.sub(r'(?m)^(butlr_zone_info{.*)Desk 01(.*)\n', r"\1Desk 01\2\n\1Desk 1\2\n", text),
-                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY zone_name", "'Desk 01'", "'Desk 01' and 'Desk 1'"),
+                lambda text: re.sub(r'(?m)^butlr_zone_info{.*"zone_a".*\n', "", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY info", "1", "none"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_info{.*"zone_a".*}) 1.0', r"\1 0.0", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY info", "1", "0"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_info{.*)org_id="",(.*"zone_a".*)', r"\1\2", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY org_id", "''", "no label"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy{.*)room_name="",(.*"zone_a".*)', r"\1\2", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY room_name", "''", "'' and no label"),
             ),
             (
                 lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_1min{.*}) 4.0', r"\1 2.5", text),
@@ -113,7 +129,9 @@ class TestScrape:
     def test_a_real_exporter(self) -> None:
         """Is read."""
         with Threaded(create_app().wsgi_app) as (port, _):
-            assert scrape(f"http://user:pass@127.0.0.1:{port}/metrics")["butlr_exporter_zones"]
+            scraped = uvloop.run(scrape(Target(f"http://127.0.0.1:{port}/metrics", {}, "GET")))
+        assert scraped["butlr_exporter_zones"]
+        assert 0 < time.time() - process_start(scraped) / 1000 < 3600
 
     @pytest.mark.parametrize(
         ("path", "reason"),
@@ -122,12 +140,25 @@ class TestScrape:
     def test_what_is_no_exposition(self, path: str, reason: str) -> None:
         """Is said in a line."""
         with Threaded(create_app().wsgi_app) as (port, _), pytest.raises(NotScraped) as not_scraped:
-            scrape(f"http://127.0.0.1:{port}{path}")
+            uvloop.run(scrape(Target(f"http://127.0.0.1:{port}{path}", {}, "GET")))
         assert str(not_scraped.value).startswith(f"http://127.0.0.1:{port}{path}: {reason}")
 
     def test_nobody_there(self) -> None:
         """Is said without the password."""
         port = free_port()
         with pytest.raises(NotScraped) as not_scraped:
-            scrape(f"http://user:secret@127.0.0.1:{port}/metrics")
+            uvloop.run(scrape(Target(f"http://user:secret@127.0.0.1:{port}/metrics", {}, "GET")))
         assert str(not_scraped.value) == f"http://127.0.0.1:{port}/metrics: Connection refused"
+
+    def test_what_it_tells_of_before(self) -> None:
+        """The newest reading of each zone and measure; when the process started, if it tells."""
+        assert newest(parse(exposed(Clock()))) == {(e.space_id, e.measure): e.timestamp for e in EVENTS}
+        assert process_start(parse("process_start_time_seconds 17.5\n")) == 17_500
+        assert process_start(parse("")) == 0
+
+
+def test_answers() -> None:
+    """Those that were others than they must have been."""
+    judgements = [Judgement(EVENTS[0], "new", "new"), Judgement(EVENTS[0], "new", "late")]
+    difference = Difference("Desk 01 zone_a", f"answer to {EVENTS[0].id}", "new", "late")
+    assert list(answered_wrong(judgements)) == [difference]

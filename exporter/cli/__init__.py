@@ -1,11 +1,15 @@
 """The command line: `butlr-exporter serve`, `check` and `simulate`."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
 from exporter import __version__
 from exporter.cli import service, simulate
+
+INTERRUPTED = 130
+"""Exit status, as shells tell it, of what a Ctrl-C has ended where nothing better was to be done."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     service.add_commands(commands)
     simulate.add_command(commands)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names are Unicode, terminals not always
     options, rest = parser.parse_known_args(service.joined(sys.argv[1:] if arguments is None else arguments))
-    status: int = options.run(options, rest)
+    try:
+        status: int = options.run(options, rest)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status

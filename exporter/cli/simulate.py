@@ -1,13 +1,14 @@
 """`butlr-exporter simulate`: its options, and a run of the simulator made from them."""
 
 import argparse
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from exporter.events import Measure
-from exporter.settings import parse_duration
+from exporter.events import EARLIEST_TIMESTAMP, Measure
+from exporter.settings import parse_duration, show_duration
 from exporter.simulate.client import Target
 from exporter.simulate.delivery import Plan
 from exporter.simulate.oracle import Rule
@@ -18,7 +19,7 @@ _LEAST_INTERVAL = timedelta(seconds=1)
 _DESCRIPTION = """\
 Send deliveries such as Butlr's cloud sends: people come and go in a building, every reading is computed
 five times, and deliveries are delayed, reordered and repeated. Each interval is a minute of the building,
-which opens when the run begins; in the last four nothing new is sensed.
+which opens when the run begins; in the last four intervals nothing new is sensed.
 """
 
 _EPILOG = """\
@@ -45,118 +46,115 @@ def add_command(commands: Any) -> None:
         allow_abbrev=False,
     )
     command.set_defaults(run=partial(_run, command))
+    option = command.add_argument_group("target").add_argument
+    option("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
+    option("--api-key", metavar="KEY", type=_key, help="sent with each delivery as the header X-API-Key")
+    option("--connections", metavar="N", type=_connections, help="used at once (default: 4, or 1 with --in)")
+    option("--retry", action="store_true", help="wait for the exporter, at the start and on the way")
+    option("--rate", metavar="N|max", type=_rate, help="deliveries a second (default: as they are due; with --in: max)")
+    option("--out", metavar="FILE", help="write the deliveries, one on a line, instead of sending them; - is stdout")
 
-    where = command.add_argument_group("where to")
-    where.add_argument("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
-    where.add_argument("--api-key", metavar="KEY", help="sent with each delivery as the header X-API-Key")
-    where.add_argument("--connections", metavar="N", type=_number, help="how many at once (default: 4; with --in 1)")
-    where.add_argument("--retry", action="store_true", help="wait for the exporter, at the start and on the way")
-    where.add_argument(
-        "--out", metavar="FILE", help="write the deliveries, one on a line, instead; - for standard output"
+    option = command.add_argument_group("simulation").add_argument
+    plan = (
+        option("--zones", metavar="N", type=_zones, default="20", help="how many (default: %(default)s)"),
+        option(
+            "--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY",
+            help=f"of {' and '.join(Measure)} (default: %(default)s)",
+        ),
+        option(
+            "--interval", metavar="DURATION", type=_interval, default="60s",
+            help="from reading to reading, at least 1s (default: %(default)s)",
+        ),
+        option(
+            "--duration", metavar="DURATION", type=_duration, default="10m",
+            help="in whole intervals (default: %(default)s; 0: until Ctrl-C)",
+        ),
+        option("--seed", metavar="N", type=int, default="1", help="equal ones, equal streams (default: %(default)s)"),
+        option(
+            "--start", metavar="TIME", type=_time,
+            help="when the simulated time begins (default: now, or with --rate and --out so that it ends now)",
+        ),
+        option("--drop", metavar="P", type=_share, default="0", help="share of deliveries that are lost, 0 to 1"),
+        option("--burst", action="store_true", help="nothing in the middle third, then all of it at once"),
+    )  # fmt: skip
+    option(
+        "--in", metavar="FILE", dest="source", help="send the deliveries of a file instead, one on a line; - is stdin"
     )
+    command.set_defaults(planned=[action.dest for action in plan])
 
-    what = command.add_argument_group("what")
-    what.add_argument("--zones", metavar="N", type=_number, default=20, help="how many zones (default: %(default)s)")
-    types = " and ".join(Measure)
-    what.add_argument(
-        "--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY", help=f"of {types}; the first if not given"
-    )
-    what.add_argument(
-        "--interval",
-        metavar="DURATION",
-        type=_interval,
-        default="60s",
-        help="from reading to reading, at least 1s (default: %(default)s)",
-    )
-    what.add_argument(
-        "--duration",
-        metavar="DURATION",
-        type=_duration,
-        default="10m",
-        help="(default: %(default)s; 0: until Ctrl-C)",
-    )
-    what.add_argument("--seed", metavar="N", type=int, default=1, help="equal seeds give equal streams (default: 1)")
-    what.add_argument(
-        "--start",
-        metavar="TIME",
-        type=_time,
-        help="when the simulated time begins (default: now, or with --rate and --out so that it ends now)",
-    )
-    what.add_argument("--drop", metavar="P", type=_share, default=0.0, help="share of deliveries that are lost, 0 to 1")
-    what.add_argument("--burst", action="store_true", help="nothing in the middle third, then all of it at once")
-    what.add_argument(
-        "--in",
-        metavar="FILE",
-        dest="source",
-        help="send the deliveries of a file instead, one on a line; - for standard input",
-    )
-    what.add_argument(
-        "--rate",
-        metavar="N|max",
-        type=_rate,
-        help="deliveries a second, or as fast as they are answered (default: as they are due)",
-    )
-
-    verify = command.add_argument_group("afterwards")
-    verify.add_argument(
-        "--verify",
-        metavar="METRICS_URL",
-        type=_web_address,
-        help="scrape, and compare every zone with what it must show; holds all deliveries in memory",
-    )
-    verify.add_argument(
-        "--window", metavar="DURATION", type=_duration, default="15m", help="the exporter's (default: %(default)s)"
-    )
-    verify.add_argument(
-        "--stale-after", metavar="DURATION", type=_duration, default="10m", help="the exporter's (default: %(default)s)"
-    )
-    verify.add_argument(
-        "--no-journal",
-        action="store_true",
-        help="the exporter forgets when it is restarted: what came before is not verified",
-    )
+    option = command.add_argument_group("verification").add_argument
+    option(
+        "--verify", metavar="METRICS_URL", help="scrape, and compare every zone and answer with what it must be; "
+        "holds all deliveries in memory",
+    )  # fmt: skip
+    option(
+        "--window", metavar="DURATION", type=_duration, default="15m",
+        help="the exporter's window setting (default: %(default)s)",
+    )  # fmt: skip
+    option(
+        "--stale-after", metavar="DURATION", type=_duration, default="10m",
+        help="the exporter's stale_after setting (default: %(default)s)",
+    )  # fmt: skip
+    option("--no-journal", action="store_true", help="do not verify what was sent before a restart of the exporter")
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> int:
     if rest:
         parser.error(f"unknown argument {rest[0]!r}")
-    endless = options.duration == timedelta() and not options.source
+    defaults = parser.parse_args([])
+    planned = [name for name in options.planned if getattr(options, name) != getattr(defaults, name)]
+    endless = options.duration == timedelta() and options.source is None
+    paced = options.rate is None and options.out is None and options.source is None
     for mistaken, message in (
-        (options.out and options.source, "--in sends a file and --out writes one: take one of them"),
-        (options.out and options.verify, "--verify needs an exporter, and --out sends nothing"),
+        (options.out is not None and options.source is not None, "--in sends a file and --out writes one: take one"),
+        (
+            options.source is not None and planned,
+            f"--in sends what is in the file: no --{', --'.join(planned)}",
+        ),
+        (options.out is not None and options.verify, "--verify needs an exporter, and --out sends nothing"),
         (endless and (options.out or options.rate or options.burst), "--out, --rate and --burst need a --duration"),
+        (
+            timedelta() < options.duration < options.interval,
+            f"--duration is shorter than one --interval, {show_duration(options.interval)}; a shorter one shows more",
+        ),
+        (paced and options.start and options.start > time.time() * 1000, "--start is in the future"),
     ):
         if mistaken:
             parser.error(message)
-    headers = {"X-API-Key": options.api_key} if options.api_key else {}
-    try:
-        target = Target(options.url, headers)
-    except ValueError as error:
-        parser.error(f"argument --url: {error}, not {options.url!r}")
+    headers = {"Content-Type": "application/json"}
+    if options.api_key is not None:
+        headers["X-API-Key"] = options.api_key
     plan = Plan(
         zones=options.zones,
         measures=options.types,
         interval=_milliseconds(options.interval),
-        intervals=None if endless else max(1, options.duration // options.interval),
+        intervals=None if endless else options.duration // options.interval,
         seed=options.seed,
         drop=options.drop,
         burst=options.burst,
     )
     return run(
         Job(
-            target=target,
+            webhook=_target(parser, "--url", options.url, headers, "POST"),
+            metrics=None if options.verify is None else _target(parser, "--verify", options.verify, {}, "GET"),
             plan=plan,
+            rule=Rule(window=_milliseconds(options.window), stale_after=_milliseconds(options.stale_after)),
             start=options.start,
             source=options.source,
             out=options.out,
             rate=options.rate,
-            connections=options.connections or (1 if options.source else 4),
+            connections=options.connections or (4 if options.source is None else 1),
             retry=options.retry,
-            verify=options.verify,
-            rule=Rule(window=_milliseconds(options.window), stale_after=_milliseconds(options.stale_after)),
             journal=not options.no_journal,
         )
     )
+
+
+def _target(parser: argparse.ArgumentParser, option: str, url: str, headers: dict[str, str], method: str) -> Target:
+    try:
+        return Target(url, headers, method)
+    except ValueError as error:
+        parser.error(f"argument {option}: {error}")
 
 
 def _milliseconds(duration: timedelta) -> int:
@@ -175,6 +173,27 @@ def _type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parsed
 
 
+def _number(most: int) -> Callable[[str], Any]:
+    @_type
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= most:
+            raise ValueError(f"must be a whole number from 1 to {most:,}")
+        return int(text)
+
+    return number
+
+
+_connections = _number(1000)
+_zones = _number(1_000_000)
+
+
+@_type
+def _key(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must not hold line breaks or the like")
+    return text
+
+
 @_type
 def _duration(text: str) -> timedelta:
     return parse_duration(text)
@@ -189,13 +208,6 @@ def _interval(text: str) -> timedelta:
 
 
 @_type
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < 1:
-        raise ValueError("must be a whole number from 1")
-    return int(text)
-
-
-@_type
 def _types(text: str) -> tuple[Measure, ...]:
     names = [name.strip().upper() for name in text.split(",")]
     if not set(names) <= set(Measure):
@@ -206,17 +218,13 @@ def _types(text: str) -> tuple[Measure, ...]:
 @_type
 def _time(text: str) -> int:
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        milliseconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise ValueError("must be a time such as 2026-11-25T08:00:00Z") from None
-    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-@_type
-def _web_address(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise ValueError("must be a URL such as http://localhost:9728/metrics")
-    return text
+    if milliseconds < EARLIEST_TIMESTAMP:
+        raise ValueError("must be in 2015 or later")
+    return milliseconds
 
 
 @_type

@@ -40,16 +40,14 @@ class Zone(NamedTuple):
     id: str
     use: Use
     crowded_hour: int | None
-    metadata: str
-    """JSON."""
-    renamed: str
-    """JSON under its later name; the same if it keeps its name."""
+    metadata: tuple[str, ...]
+    """JSON, once for each of the names that it has one after the other."""
 
 
 def zones(number: int, random: Random) -> Iterator[Zone]:
     """Return zones, floor by floor.
 
-    Every third has a custom id, every fifth a crowded hour, every fiftieth gets another name on the way.
+    Every third has a custom id, every fifth a crowded hour, every tenth three names one after the other.
     """
     place: dict[str, str] = {"org_id": _id("org", random), "org_name": "Simulated Ltd."}
     rooms: dict[str, str] = {}
@@ -68,8 +66,10 @@ def zones(number: int, random: Random) -> Iterator[Zone]:
             id=str(zone["zone_id"]),
             use=use,
             crowded_hour=9 + n // 5 % 8 if n % 5 == 1 else None,
-            metadata=json.dumps(place | zone),
-            renamed=json.dumps(place | zone | {"zone_name": f"Quiet {name}"} if n % 50 == 0 else place | zone),
+            metadata=tuple(
+                json.dumps(place | zone | {"zone_name": f"{prefix}{name}"})
+                for prefix in (("", "Quiet ", "Focus ") if n % 10 == 0 else ("",))
+            ),
         )
 
 

@@ -12,10 +12,10 @@ from random import Random
 from typing import NamedTuple
 
 from exporter.events import Measure
-from exporter.simulate.building import zones
+from exporter.simulate.building import Zone, zones
 from exporter.simulate.ids import ksuid
 from exporter.simulate.people import OPENING, People
-from exporter.simulate.sensing import COMPUTATIONS, Sensed, Sensor
+from exporter.simulate.sensing import COMPUTATIONS, Sensor
 
 MINUTE = 60_000
 
@@ -29,13 +29,22 @@ _REPEATED = 0.04
 """Share of deliveries that come again, under the same id."""
 
 _STRAGGLES = 0.04
-"""Share of computations that come with a reading from before the exporter's window."""
+"""Share of a zone's intervals in which a reading from before the exporter's window is sent as well."""
 
 _LATE_BY = (15, 15, 16, 18)
 """Minutes that such a reading is older than the newest; the first is the window itself."""
 
+_REVISED_AT_ONCE = 0.01
+"""Share of computations, but of the newest reading, that are followed by another in the same second."""
+
 _RENAMED_AFTER = 6
 """Intervals after which some zones have another name."""
+
+_RENAMED_BEFORE = 3
+"""Intervals before the end at which they get yet another."""
+
+_HELD_BACK = 0.5
+"""Share of the deliveries under a name that is about to change which come at the very end."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,8 @@ class Delivery(NamedTuple):
     due: int
     """When it comes, milliseconds since the epoch."""
     body: bytes
+    zone: str = ""
+    """The id of its zone, if that is known."""
     lost: bool = False
 
 
@@ -92,63 +103,88 @@ class _Stream:
 
     def deliveries(self) -> Iterator[Delivery]:
         intervals = self._plan.intervals
+        last_sensed = None if intervals is None else max(0, intervals - COMPUTATIONS)
         for n in count() if intervals is None else range(intervals):
             sensed = self._start + n * self._plan.interval
             for phase, zone, people, sensor in self._zones:
-                yield from self._come(sensed + phase)
-                if intervals is None or n < max(1, intervals - COMPUTATIONS + 1):
+                now = sensed + phase
+                yield from self._come(now)
+                if last_sensed is None or n <= last_sensed:
                     sensor.sense(sensed, people.step(OPENING + n, self._people), self._sensing)
                 else:
                     sensor.rest()
-                metadata = zone.renamed if n >= _RENAMED_AFTER else zone.metadata
+                name, leaving = self._name(zone, n)
                 for measure in self._plan.measures:
-                    self._compute(measure, sensor, metadata, sensed + phase)
+                    self._compute(_Computation(zone.id, measure, zone.metadata[name], now, leaving), sensor)
         yield from self._come(None)
+
+    def _name(self, zone: Zone, n: int) -> tuple[int, bool]:
+        """Return which of its names a zone has in an interval, and whether it is about to have its last."""
+        last = None if self._plan.intervals is None else self._plan.intervals - _RENAMED_BEFORE
+        name = (n >= _RENAMED_AFTER) + (last is not None and n >= last)
+        return min(name, len(zone.metadata) - 1), len(zone.metadata) > 1 and n + 1 == last
 
     def _come(self, until: int | None) -> Iterator[Delivery]:
         """Return what has come by a time."""
         while self._waiting and (until is None or self._waiting[0][0] <= until):
             yield heappop(self._waiting)[2]
 
-    def _compute(self, measure: Measure, sensor: Sensor, metadata: str, now: int) -> None:
-        smoothed = measure is Measure.ZONE_OCCUPANCY_1MIN
+    def _compute(self, computation: "_Computation", sensor: Sensor) -> None:
+        smoothed = computation.measure is Measure.ZONE_OCCUPANCY_1MIN
         newest = None
         for round_, sensed in sensor.computations():
-            newest = newest or sensed
-            body = self._body(measure, sensed.timestamp, sensed.computed(round_, smoothed), metadata, now)
-            self._send(body, now)
+            value = sensed.computed(round_, smoothed)
+            event_id = self._event_id(computation.now)
+            self._send(computation, event_id, sensed.timestamp, value)
+            if newest is None:
+                newest = sensed
+            elif self._delivery.random() < _REVISED_AT_ONCE:
+                # Whether another value has another id is not documented either.
+                again = self._delivery.choice((event_id, self._event_id(computation.now)))
+                self._send(computation, again, sensed.timestamp, value + 1)
         if newest is not None and self._delivery.random() < _STRAGGLES:
-            self._straggle(measure, newest, metadata, now)
+            old = self._delivery.choice(_LATE_BY) * MINUTE
+            event_id = self._event_id(computation.now - old)
+            for _ in range(self._delivery.randint(1, 2)):  # such ones are often sent again and again
+                self._send(computation, event_id, newest.timestamp - old, newest.truth)
 
-    def _straggle(self, measure: Measure, newest: Sensed, metadata: str, now: int) -> None:
-        """Send a reading of long ago; such ones are often sent more than once."""
-        old = self._delivery.choice(_LATE_BY) * MINUTE
-        body = self._body(measure, newest.timestamp - old, newest.truth, metadata, now - old)
-        for _ in range(self._delivery.randint(1, 2)):
-            self._send(body, now)
+    def _event_id(self, now: int) -> str:
+        return f"event_{ksuid(now // 1000, self._delivery.getrandbits(128))}"
 
-    def _send(self, body: bytes, now: int) -> None:
+    def _send(self, computation: "_Computation", event_id: str, timestamp: int, value: float) -> None:
+        body = (
+            f'{{"id": "{event_id}", "type": "{computation.measure.value}", "timestamp": {timestamp}, '
+            f'"version": "v1.0.0", "metadata": {computation.metadata}, "data": {value:g}}}'
+        ).encode()
         random, interval = self._delivery.random, self._plan.interval
-        due = now + int(self._delivery.expovariate(1 / min(_DELAY, interval / 4)))
+        due = computation.now + int(self._delivery.expovariate(1 / min(_DELAY, interval / 4)))
         if random() < _HELD_UP:
             due += int((1 + 2 * random()) * interval)
-        self._schedule(due, now, body)
+        self._schedule(due, computation, body)
         if random() < _REPEATED:
-            self._schedule(due + int(3 * random() * interval), now, body)
+            self._schedule(due + int(3 * random() * interval), computation, body)
 
-    def _schedule(self, due: int, now: int, body: bytes) -> None:
+    def _schedule(self, due: int, computation: "_Computation", body: bytes) -> None:
         lost = self._delivery.random() < self._plan.drop
         if (length := self._plan.length) is not None:
-            third = length // 3
+            third, end = length // 3, self._start + length
             if self._plan.burst and third <= due - self._start < 2 * third:
                 # A backlog is sent as fast as it goes, and in no order.
                 due = self._start + 2 * third + self._delivery.randrange(self._plan.interval)
-            due = max(now, min(due, self._start + length))
-        heappush(self._waiting, (due, next(self._number), Delivery(due, body, lost)))
+            due = max(computation.now, min(due, end - 1))
+            if computation.leaving and self._delivery.random() < _HELD_BACK:
+                due = end
+        heappush(self._waiting, (due, next(self._number), Delivery(due, body, computation.zone, lost)))
 
-    def _body(self, measure: Measure, timestamp: int, value: float, metadata: str, now: int) -> bytes:
-        event_id = f"event_{ksuid(now // 1000, self._delivery.getrandbits(128))}"
-        return (
-            f'{{"id": "{event_id}", "type": "{measure.value}", "timestamp": {timestamp}, "version": "v1.0.0", '
-            f'"metadata": {metadata}, "data": {value:g}}}'
-        ).encode()
+
+class _Computation(NamedTuple):
+    """What is computed of a zone at one time."""
+
+    zone: str
+    measure: Measure
+    metadata: str
+    """JSON."""
+    now: int
+    """Milliseconds since the epoch."""
+    leaving: bool
+    """Whether the zone has another name from the next time on."""

@@ -1,12 +1,14 @@
 """What an exporter must show after some deliveries, and what it must have answered to each.
 
 Written from the words of the contract with the whole list in hand, where the exporter has to decide event by
-event; it shares nothing with the rule that it judges. Times are milliseconds since the epoch.
+event; it shares nothing with the rule that it judges but the parser of events, which also reads the time in an
+id. Times are milliseconds since the epoch.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.events import (
@@ -71,13 +73,26 @@ class _Arrival(NamedTuple):
 class Oracle:
     """Has every delivery that was answered, in the order of the answers."""
 
-    def __init__(self, answered: Iterable[Answered], rule: Rule, unanswered: Iterable[bytes] = ()) -> None:
-        """Take them; zones with a delivery that was not answered are left out, for it may have arrived or not."""
+    def __init__(
+        self,
+        answered: Iterable[Answered],
+        rule: Rule,
+        *,
+        unanswered: Iterable[bytes] = (),
+        known: Mapping[tuple[str, Measure], int] = MappingProxyType({}),
+    ) -> None:
+        """Take them, and of which time the exporter had a newest reading before, for each zone and measure.
+
+        Zones with a delivery that was not answered are left out, for it may have arrived or not.
+        """
         self.rule = rule
+        self._known = known
         self._series: dict[tuple[str, Measure], list[_Arrival]] = defaultdict(list)
         names: dict[Metadata, Metadata] = {}
         in_order = sorted(answered, key=lambda delivery: delivery.answered)
-        arrivals = ((event, delivery) for delivery in in_order for event in _events(delivery.body))
+        arrivals = (
+            (event, delivery) for delivery in in_order if _arrived(delivery) for event in _events(delivery.body)
+        )
         for number, (event, delivery) in enumerate(arrivals):
             shared = event._replace(metadata=names.setdefault(event.metadata, event.metadata))
             self._series[event.space_id, event.measure].append(_Arrival(number, shared, delivery))
@@ -85,8 +100,16 @@ class Oracle:
             for measure in Measure:
                 self._series.pop((event.space_id, measure), None)
 
+    @property
+    def sent(self) -> int:
+        """How many counts were sent: measures of zones."""
+        return len(self._series)
+
     def shown(self) -> dict[tuple[str, Measure], Shown]:
-        """Return what must be shown of every zone and measure, if it is not stale."""
+        """Return what must be shown of every zone and measure, if it is not stale.
+
+        Left out are zones of which the exporter had newer readings before.
+        """
         newest: dict[str, dict[Measure, list[_Arrival]]] = defaultdict(dict)
         for (zone, measure), arrivals in self._series.items():
             if taken := [arrival for arrival in arrivals if self._is_future(arrival) is not True]:
@@ -94,13 +117,20 @@ class Oracle:
                 newest[zone][measure] = _distinct(arrival for arrival in taken if arrival.event.timestamp == n)
         shown = {}
         for zone, measures in newest.items():
+            if any(arrivals[0].event.timestamp <= self._n_before(zone, m) for m, arrivals in measures.items()):
+                continue
             # A zone has one name, that of its newest reading, whatever this measures.
             latest = max(arrivals[0].event.timestamp for arrivals in measures.values())
+            if latest <= max(self._n_before(zone, measure) for measure in Measure):
+                continue
             of_latest = [a for arrivals in measures.values() for a in arrivals if a.event.timestamp == latest]
             metadata = _standing(sorted(of_latest)).metadata
             for measure, arrivals in measures.items():
                 shown[zone, measure] = Shown(metadata, _standing(arrivals).value, arrivals[0].event.timestamp)
         return shown
+
+    def _n_before(self, zone: str, measure: Measure) -> int:
+        return self._known.get((zone, measure), -1)
 
     def is_stale(self, shown: Shown, now: float) -> bool:
         """Tell whether a count is too old at a time to be shown."""
@@ -110,24 +140,29 @@ class Oracle:
         """Return every answer that can only have been one, with what it must have been.
 
         Not judged are deliveries that were under way while another of the same zone was, or that were sent
-        more than once: nobody but the exporter knows in which order they arrived. Nor are arrays of events.
+        more than once: nobody but the exporter knows in which order they arrived. Nor are arrays of events, or
+        readings that the exporter may have had before.
         """
-        for arrivals in self._series.values():
+        for (zone, measure), arrivals in self._series.items():
             at: dict[int, list[_Arrival]] = defaultdict(list)
-            n = None
+            before = n = self._n_before(zone, measure)
             for arrival, alone in zip(arrivals, _alone(arrivals), strict=True):
                 event = arrival.event
                 future = self._is_future(arrival)
                 if alone and future is not None and sum(arrival.delivery.outcomes.values()) == 1:
                     must_be = "future" if future else self._outcome(event, at[event.timestamp], n)
-                    yield Judgement(event, must_be, *arrival.delivery.outcomes)
+                    if must_be in ("future", "late") or event.timestamp > before:
+                        yield Judgement(event, must_be, *arrival.delivery.outcomes)
                 if not future:
                     at[event.timestamp].append(arrival)
-                    n = event.timestamp if n is None else max(n, event.timestamp)
+                    n = max(n, event.timestamp)
 
-    def _outcome(self, event: OccupancyEvent, earlier: list[_Arrival], n: int | None) -> str:
-        """Return the first row of the table that holds, given what arrived earlier for the same timestamp."""
-        if n is not None and event.timestamp <= n - self.rule.window:
+    def _outcome(self, event: OccupancyEvent, earlier: list[_Arrival], n: int) -> str:
+        """Return the first row of the table that holds.
+
+        `earlier` arrived before for the same timestamp, and `n` is the newest timestamp, or -1.
+        """
+        if event.timestamp <= n - self.rule.window:
             return "late"
         if any((a.event.id, a.event.value) == (event.id, event.value) for a in earlier):
             return "duplicate"
@@ -135,7 +170,7 @@ class Oracle:
             return "superseded"
         if earlier:
             return "repeated" if _standing(_distinct(earlier)).value == event.value else "corrected"
-        return "new" if n is None or event.timestamp > n else "backfilled"
+        return "new" if event.timestamp > n else "backfilled"
 
     def _is_future(self, arrival: _Arrival) -> bool | None:
         """Tell whether it was ahead of the clock when it arrived; None if that depends on when it did."""
@@ -143,6 +178,11 @@ class Oracle:
         if arrival.delivery.sent < ahead <= arrival.delivery.answered:
             return None
         return ahead > arrival.delivery.answered
+
+
+def _arrived(delivery: Answered) -> bool:
+    """Tell whether an answer says that the events were looked at, and not that the exporter had no room for them."""
+    return bool(delivery.outcomes) and "overflow" not in delivery.outcomes
 
 
 def _events(body: bytes) -> Iterator[OccupancyEvent]:

@@ -52,7 +52,9 @@ class Tally:
         if self.deliveries:
             median, p90, p99 = (_time(self.latency(share)) for share in (0.5, 0.9, 0.99))
             lines.append(f"half of the answers within {median}, 90 % within {p90}, 99 % within {p99}")
-        lines.append(f"{self.retries:,} retries, {self.refused:,} refused, {self.lost:,} lost on the way")
+        lines.append(f"{self.retries:,} retries, {self.refused:,} refused")
+        if self.lost:
+            lines[-1] += f", {self.lost:,} lost on purpose"
         return lines
 
 
@@ -63,13 +65,18 @@ def shares(outcomes: Counter[str]) -> list[str]:
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table, cut after MAX_ROWS rows."""
-    rows = list(rows)
+    rows = [[printable(cell) for cell in row] for row in rows]
     shown = [heading, *rows[:MAX_ROWS]]
     widths = [max(len(row[n]) for row in shown) for n in range(len(heading))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
     if len(rows) > MAX_ROWS:
         lines.append(f"and {len(rows) - MAX_ROWS:,} more")
     return lines
+
+
+def printable(text: str) -> str:
+    """Return a text from elsewhere so that it cannot move the cursor or begin a line."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _time(seconds: float) -> str:

@@ -7,23 +7,22 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import IO
 
 import uvloop
-from tqdm import tqdm
 
+from exporter.simulate import files
 from exporter.simulate.client import Target
 from exporter.simulate.delivery import Delivery, Plan, deliveries
+from exporter.simulate.exposition import NotScraped, Scraped, newest, process_start, scrape
 from exporter.simulate.oracle import Answered, Oracle, Rule
-from exporter.simulate.report import shares, table
+from exporter.simulate.progress import Progress
+from exporter.simulate.report import printable, shares, table
 from exporter.simulate.sender import Sender, Stopped
-from exporter.simulate.verify import Difference, NotScraped, differences, process_start, scrape
-
-STANDARD = "-"
-"""The name of a file that is standard input or output."""
+from exporter.simulate.verify import answered_wrong, shown_wrong
 
 Clock = Callable[[], float]
 """Tells Unix seconds."""
@@ -33,7 +32,7 @@ Clock = Callable[[], float]
 class Job:
     """What a run is to do."""
 
-    target: Target
+    webhook: Target
     plan: Plan
     rule: Rule
     start: int | None = None
@@ -46,8 +45,8 @@ class Job:
     """Deliveries a second; None is each when it is due."""
     connections: int = 4
     retry: bool = False
-    verify: str | None = None
-    """Where to scrape the metrics to verify."""
+    metrics: Target | None = None
+    """Where to scrape what is to be verified."""
     journal: bool = True
     """Whether the exporter still knows after a restart what it knew before."""
 
@@ -60,60 +59,32 @@ def run(job: Job, clock: Clock = time.time) -> int:
         if job.out or job.rate:
             start -= job.plan.length or 0
     try:
-        with ExitStack() as files:
-            if job.source:
-                return _send(job, _read(files.enter_context(_opened(job.source, "rb"))), _lines(), clock)
-            stream = deliveries(job.plan, start)
-            progress = _simulated_time(job.plan, start)
-            if job.out:
-                return _write(job, stream, files.enter_context(_opened(job.out, "wb")), progress)
-            return _send(job, stream, progress, clock)
+        with ExitStack() as stack:
+            if job.source is not None:
+                stream = files.read(stack.enter_context(files.opened(job.source, "rb")))
+                progress = stack.enter_context(closing(Progress()))
+            else:
+                stream = deliveries(job.plan, start)
+                progress = stack.enter_context(closing(Progress(start, job.plan.length)))
+            if job.out is not None:
+                return _write(job, stream, stack.enter_context(files.opened(job.out, "wb")), progress)
+            return uvloop.run(_Run(job, progress, clock).send(stream))
+    except (Stopped, NotScraped) as error:
+        return _failed(str(error))
+    except asyncio.CancelledError:
+        return _failed("stopped without waiting for answers")
     except BrokenPipeError:  # whoever read the deliveries has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
 
 
-def _opened(name: str, mode: str) -> AbstractContextManager[IO[bytes]]:
-    if name != STANDARD:
-        return open(name, mode)
-    return nullcontext(sys.stdout.buffer if mode == "wb" else sys.stdin.buffer)
-
-
-def _read(lines: IO[bytes]) -> Iterator[Delivery]:
-    return (Delivery(0, body) for line in lines if (body := line.strip()))
-
-
-class _Progress:
-    """A bar while a person is watching."""
-
-    def __init__(self, total: float | None, done: Callable[[Delivery], float]) -> None:
-        self._done = done
-        self._number = 0
-        form = "{percentage:3.0f}%|{bar}| {elapsed}{postfix}" if total else "{elapsed}{postfix}"
-        self.bar = tqdm(total=total, disable=None, leave=False, dynamic_ncols=True, bar_format=form)
-
-    def __call__(self, delivery: Delivery) -> None:
-        self._number += 1
-        self.bar.set_postfix_str(f"{self._number:,} deliveries", refresh=False)
-        self.bar.update(max(0.0, self._done(delivery) - self.bar.n))
-
-
-def _simulated_time(plan: Plan, start: int) -> _Progress:
-    return _Progress(plan.length, lambda delivery: delivery.due - start)
-
-
-def _lines() -> _Progress:
-    number = itertools.count(1)
-    return _Progress(None, lambda _: next(number))
-
-
-def _write(job: Job, stream: Iterator[Delivery], file: IO[bytes], progress: _Progress) -> int:
+def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progress: Progress) -> int:
     written = []
     lost = 0
-    with progress.bar, suppress(KeyboardInterrupt):
-        for delivery in stream:
+    with suppress(KeyboardInterrupt):
+        for delivery in filter(None, stream):
             progress(delivery)
             lost += delivery.lost
             if not delivery.lost:
@@ -121,113 +92,126 @@ def _write(job: Job, stream: Iterator[Delivery], file: IO[bytes], progress: _Pro
                 # As if it had been answered at once; what the answer would be is the oracle's to say.
                 written.append(Answered(delivery.body, 0, delivery.due, delivery.due, 1, {"": 1}))
     file.flush()
+    progress.close()
     outcomes = Counter(judgement.must_be for judgement in Oracle(written, job.rule).judgements())
-    lines = [f"{len(written):,} deliveries written, {lost:,} lost on the way", *shares(outcomes)]
-    _say(*lines, file=sys.stderr if job.out == STANDARD else sys.stdout)
+    lines = [f"{len(written):,} deliveries written; an exporter must answer them with", *shares(outcomes)]
+    if lost:
+        lines.append(f"{lost:,} lost on purpose")
+    _say(*lines, file=sys.stderr if job.out == files.STANDARD else sys.stdout)
     return 0
 
 
-def _send(job: Job, stream: Iterator[Delivery], progress: _Progress, clock: Clock) -> int:
-    if job.verify and not job.retry:
-        try:  # a mistake is told before the run, not after it
-            scrape(job.verify)
-        except NotScraped as error:
-            return _failed(str(error))
-    answered: list[Answered] = []
+class _Run:
+    """A run that sends."""
 
-    def take(delivery: Delivery, answer: Answered) -> None:
-        progress(delivery)
-        if job.verify:
-            answered.append(answer)
+    def __init__(self, job: Job, progress: Progress, clock: Clock) -> None:
+        self._job = job
+        self._progress = progress
+        self._answered: list[Answered] = []
+        self._began = time.monotonic()
+        self._ahead = clock() - self._began
+        self._sender = Sender(
+            job.webhook,
+            connections=job.connections,
+            retry=job.retry,
+            one_by_one=job.metrics is not None,
+            pace=self._pace(),
+            clock=self._now,
+            answered=self._take,
+            waiting=lambda reason: progress.say(f"butlr-exporter: {printable(reason)}; trying again"),
+        )
 
-    began = time.monotonic()
-    ahead = clock() - began
+    def _now(self) -> float:
+        """Return Unix seconds that run steadily, whatever is done to the clock meanwhile."""
+        return time.monotonic() + self._ahead
 
-    def steady() -> float:
-        return time.monotonic() + ahead
+    def _pace(self) -> Callable[[Delivery], float]:
+        """Return what tells when to send a delivery, Unix seconds."""
+        rate, began, number = self._job.rate, self._now(), itertools.count()
+        if rate is None:
+            return lambda delivery: delivery.due / 1000
+        return lambda _: began + next(number) / rate
 
-    sender = Sender(
-        job.target,
-        connections=job.connections,
-        retry=job.retry,
-        pace=_pace(job.rate, steady()),
-        clock=steady,
-        answered=take,
-        waiting=lambda reason: progress.bar.write(f"butlr-exporter: {reason}; trying again", file=sys.stderr),
-    )
-    with progress.bar:
-        failure = uvloop.run(_until_stopped(sender, stream))
-    tally = sender.tally
-    if tally.deliveries or not failure:
-        _say(*tally.summary(time.monotonic() - began))
-    if failure:
-        return _failed(failure)
-    verified = _verify(job, sender, answered, clock) if job.verify else 0
-    if tally.refused:
-        return _failed(f"{tally.refused:,} deliveries were refused, the first with {tally.refusal}")
-    return verified
+    def _take(self, delivery: Delivery, answer: Answered) -> None:
+        self._progress(delivery)
+        if self._job.metrics:
+            self._answered.append(answer)
 
+    async def send(self, stream: Iterator[Delivery | None]) -> int:
+        """Send, sum up, and verify if that is asked for; return the exit status. Raises Stopped, NotScraped."""
+        self._heed_signals()
+        before: Scraped | None = None
+        if self._job.metrics:
+            try:  # a mistake is told before the run, not after it
+                before = await scrape(self._job.metrics)
+            except NotScraped:
+                if not self._job.retry:
+                    raise
+        tally = self._sender.tally
+        try:
+            await self._sender.send(stream)
+        except Stopped:
+            self._progress.close()
+            if tally.deliveries:
+                _say(*tally.summary(time.monotonic() - self._began))
+            raise
+        self._sender.stop()
+        self._progress.close()
+        _say(*tally.summary(time.monotonic() - self._began))
+        verified = await self._verify(self._job.metrics, before) if self._job.metrics else 0
+        if tally.refused:
+            return _failed(f"{tally.refused:,} deliveries were refused, the first with {tally.refusal}")
+        return verified
 
-def _pace(rate: float | None, began: float) -> Callable[[Delivery], float]:
-    """Return what tells when to send a delivery, Unix seconds."""
-    if rate is None:
-        return lambda delivery: delivery.due / 1000
-    number = itertools.count()
-    return lambda _: began + next(number) / rate
+    def _heed_signals(self) -> None:
+        """Stop at a signal and wait for the answers under way; at a second one do not wait."""
+        loop = asyncio.get_running_loop()
+        running = asyncio.current_task()
+        assert running is not None  # noqa: S101 - this is a coroutine
 
+        def stop() -> None:
+            if self._sender.stopped:
+                running.cancel()
+            self._sender.stop()
 
-async def _until_stopped(sender: Sender, stream: Iterator[Delivery]) -> str | None:
-    """Send until the end or a signal; return what went wrong, if anything. A second signal stops at once."""
-    loop = asyncio.get_running_loop()
-    sending = asyncio.ensure_future(sender.send(stream))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
 
-    def stop() -> None:
-        if sender.stopped:
-            sending.cancel()
-        sender.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        await sending
-    except Stopped as stopped:
-        return str(stopped)
-    except asyncio.CancelledError:
-        return "stopped without waiting for the answers"
-    return None
-
-
-def _verify(job: Job, sender: Sender, answered: list[Answered], clock: Clock) -> int:
-    since = clock() * 1000
-    try:
-        scraped = scrape(str(job.verify))
-    except NotScraped as error:
-        return _failed(str(error))
-    started = process_start(scraped)
-    if not job.journal:  # what an earlier process has answered is forgotten
-        answered = [answer for answer in answered if answer.connected > started]
-    oracle = Oracle(answered, job.rule, sender.unanswered)
-    found = list(differences(oracle, scraped, since, clock() * 1000))
-    judgements = list(oracle.judgements())
-    found += [
-        Difference(f"{event.metadata.zone_name} {event.space_id}", f"answer to {event.id}", must_be, is_)
-        for event, must_be, is_ in judgements
-        if must_be != is_
-    ]
-    checked = f"{len(oracle.shown()):,} counts with their labels and {len(judgements):,} answers"
-    if not found:
+    async def _verify(self, metrics: Target, before: Scraped | None) -> int:
+        since = self._now() * 1000
+        scraped = await scrape(metrics)
+        until = self._now() * 1000
+        started = process_start(scraped)
+        answered = self._answered
+        restarted = any(answer.connected < started for answer in answered)
+        if restarted and not self._job.journal:  # what an earlier process knew is forgotten
+            answered = [answer for answer in answered if answer.connected > started]
+            before = None
+        known = newest(before) if before else {}
+        oracle = Oracle(answered, self._job.rule, unanswered=self._sender.unanswered, known=known)
+        counts, judgements = oracle.shown(), list(oracle.judgements())
+        differences = [*shown_wrong(oracle, scraped, since, until), *answered_wrong(judgements)]
+        checked = f"{len(counts):,} counts with their labels and {len(judgements):,} of {len(answered):,} answers"
+        if differences:
+            _say(*table(("zone", "what", "must be", "is"), differences))
+            hint = "; it was restarted meanwhile, and without a journal it forgets: --no-journal"
+            return _failed(
+                f"of {checked} {len(differences):,} are not as they must be"
+                f"{hint if restarted and self._job.journal else ''}"
+            )
+        if not counts:
+            reason = "the exporter had newer readings of these zones" if oracle.sent else "none was delivered"
+            return _failed(f"there was no count to verify: {reason}")
         _say(f"verified: {checked} are as they must be")
+        if len(counts) < oracle.sent:
+            _say(f"not verified: {oracle.sent - len(counts):,} counts of which the exporter had newer readings before")
         return 0
-    _say(*table(("zone", "what", "must be", "is"), found))
-    restarted = job.journal and any(answer.connected < started for answer in answered)
-    hint = "; it was restarted meanwhile, and without a journal it forgets: --no-journal" if restarted else ""
-    return _failed(f"of {checked} {len(found):,} are not as they must be{hint}")
 
 
 def _say(*lines: str, file: IO[str] | None = None) -> None:
-    print(*lines, sep="\n", file=file, flush=True)
+    print(*map(printable, lines), sep="\n", file=file, flush=True)
 
 
 def _failed(reason: str) -> int:
-    print(f"butlr-exporter: {reason}", file=sys.stderr)  # noqa: T201
+    _say(f"butlr-exporter: {reason}", file=sys.stderr)
     return 1

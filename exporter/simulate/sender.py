@@ -4,10 +4,9 @@ Source: docs.butlr.io, FAQ: up to three retries within ten seconds.
 """
 
 import asyncio
-import http
-import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from contextlib import nullcontext
 
 from exporter.simulate.client import Answer, Connection, Target, Unanswered
 from exporter.simulate.delivery import Delivery
@@ -22,6 +21,11 @@ _BUSY = (408, 429, 500, 502, 503, 504)
 
 _REFUSED = (400, 413, 422)
 """Statuses that are about the delivery and not about the way to the exporter: the next one may be taken."""
+
+_IDLE = 0.05
+"""Seconds after which to look again where none had come."""
+
+_AT_ONCE = nullcontext()
 
 _MAX_REFUSED = 10
 """Refusals after which it is no use to go on, if nothing was ever taken."""
@@ -40,6 +44,7 @@ class Sender:
         *,
         connections: int,
         retry: bool,
+        one_by_one: bool,
         pace: Callable[[Delivery], float],
         clock: Callable[[], float],
         answered: Callable[[Delivery, Answered], None],
@@ -48,6 +53,7 @@ class Sender:
         """Take when a delivery is to be sent (Unix seconds), a clock (the same), and who is told of answers and waits.
 
         With `retry` a delivery is tried until it is answered, from the first on; without, as often as Butlr does.
+        With `one_by_one` no two deliveries of a zone are under way at a time, so that their order is known.
         """
         self.tally = Tally()
         self.unanswered: list[bytes] = []
@@ -59,11 +65,15 @@ class Sender:
         self._clock = clock
         self._answered = answered
         self._waiting = waiting
+        self._turns: defaultdict[str, asyncio.Lock] | None = defaultdict(asyncio.Lock) if one_by_one else None
         self._in_outage = False
         self._stop = asyncio.Event()
 
-    async def send(self, deliveries: Iterable[Delivery]) -> None:
-        """Send all of them, or those that come before `stop` is called. Raises Stopped."""
+    async def send(self, deliveries: Iterable[Delivery | None]) -> None:
+        """Send all of them, or those that come before `stop` is called. Raises Stopped.
+
+        None among them means that none has come yet.
+        """
         shared = iter(deliveries)
         try:
             async with asyncio.TaskGroup() as workers:
@@ -81,16 +91,18 @@ class Sender:
         """Wait for the answers that are due and send nothing more."""
         self._stop.set()
 
-    async def _work(self, deliveries: Iterator[Delivery]) -> None:
+    async def _work(self, deliveries: Iterator[Delivery | None]) -> None:
         line = _Line(self._target, self._clock)
         try:
             for delivery in deliveries:
-                if delivery.lost:
+                if delivery is not None and delivery.lost:
                     self.tally.lost += 1
-                elif await self._stops_within(self._pace(delivery) - self._clock()):
+                    continue
+                if await self._stops_within(self._pace(delivery) - self._clock() if delivery else _IDLE):
                     break
-                else:
-                    await self._deliver(delivery, line)
+                if delivery:
+                    async with self._turns[delivery.zone] if self._turns is not None and delivery.zone else _AT_ONCE:
+                        await self._deliver(delivery, line)
         finally:
             line.close()
 
@@ -102,7 +114,7 @@ class Sender:
             tries += 1
             tried = self._clock()
             try:
-                answer = await line.post(delivery.body)
+                answer = await line.send(delivery.body)
             except Unanswered as unanswered:
                 reason = str(unanswered)
             else:
@@ -114,7 +126,7 @@ class Sender:
                     self._answered(delivery, Answered(delivery.body, connected, first, last, tries, outcomes))
                     return
                 line.close()
-                reason = _words(answer)
+                reason = answer.words()
             if await self._stops_within(self._pause(tries, reason)):
                 self.unanswered.append(delivery.body)
                 return
@@ -136,17 +148,20 @@ class Sender:
         self._in_outage = False
         taken = 200 <= answer.status < 300
         if not taken and answer.status not in _REFUSED:
-            raise Stopped(f"{self._target.url}: {_words(answer)}")
+            raise Stopped(f"{self._target.url}: {answer.words()}")
         outcomes = _outcomes(answer)
+        if taken and outcomes is None:
+            raise Stopped(f"{self._target.url}: {answer.words()}, but that is not how butlr-exporter answers")
+        outcomes = outcomes or {}
         self.tally.deliveries += 1
         self.tally.outcomes.update(outcomes)
         if taken:
             self.tally.accepted += 1
         else:
             self.tally.refused += 1
-            self.tally.refusal = self.tally.refusal or _words(answer)
+            self.tally.refusal = self.tally.refusal or answer.words()
             if self.tally.accepted == 0 and self.tally.refused >= _MAX_REFUSED:
-                raise Stopped(f"{self._target.url}: all is refused: {_words(answer)}")
+                raise Stopped(f"{self._target.url}: all is refused: {answer.words()}")
         return outcomes
 
     async def _stops_within(self, seconds: float) -> bool:
@@ -170,43 +185,21 @@ class _Line:
         self.connected = 0.0
         """Since when, Unix seconds."""
 
-    async def post(self, body: bytes) -> Answer:
-        """Send one body and wait for the answer. Raises Unanswered."""
+    async def send(self, body: bytes) -> Answer:
+        """Send one delivery and wait for the answer. Raises Unanswered."""
         if self._connection is None or not self._connection.usable:
             self._connection = await Connection.open(self._target)
             self.connected = self._clock()
-        return await self._connection.post(body)
+        return await self._connection.send(body)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
 
 
-def _parsed(answer: Answer) -> dict[str, Any]:
-    try:
-        parsed = json.loads(answer.body)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _outcomes(answer: Answer) -> dict[str, int]:
-    outcomes = _parsed(answer).get("outcomes")
+def _outcomes(answer: Answer) -> dict[str, int] | None:
+    """Return how many events had which outcome; None if the answer does not tell."""
+    outcomes = answer.parsed().get("outcomes")
     if not isinstance(outcomes, dict):
-        return {"no outcome": 1}
-    return {name: number for name, number in outcomes.items() if isinstance(number, int)}
-
-
-def _words(answer: Answer) -> str:
-    """Return what an answer that is an error says, such as `422 Unprocessable Entity: data: must be 0 or more`."""
-    parsed = _parsed(answer)
-    try:
-        words = f"{answer.status} {http.HTTPStatus(answer.status).phrase}"
-    except ValueError:
-        words = str(answer.status)
-    errors = parsed.get("errors")
-    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
-        details = [errors[0].get("field"), errors[0].get("message")]
-    else:
-        details = [parsed.get("detail")]
-    return ": ".join([words, *(detail for detail in details if isinstance(detail, str) and detail)])[:500]
+        return None
+    return {name: number for name, number in outcomes.items() if isinstance(number, int) and number > 0}
