@@ -200,7 +200,11 @@ class _Run:
                 f"{hint if restarted and self._job.journal else ''}"
             )
         if not counts:
-            reason = "the exporter had newer readings of these zones" if oracle.sent else "none was delivered"
+            reason = (
+                "the exporter had newer readings of these zones; another --seed makes others"
+                if oracle.sent
+                else "none was delivered"
+            )
             return _failed(f"there was no count to verify: {reason}")
         _say(f"verified: {checked} are as they must be")
         if len(counts) < oracle.sent:
