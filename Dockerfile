@@ -11,8 +11,10 @@ LABEL org.opencontainers.image.title="butlr-exporter" \
       org.opencontainers.image.description="Prometheus exporter for Butlr zone occupancy webhooks" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --system --uid 9728 --no-create-home --shell /usr/sbin/nologin butlr
+RUN install --directory --owner=butlr /data
 COPY --from=build /venv /venv
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 BUTLR_EXPORTER_JOURNAL=/data/journal.db
+VOLUME /data
 USER 9728:9728
 EXPOSE 9728
 # The port inside the container stays 9728; -p maps it to another.

@@ -190,20 +190,20 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown (default: %(default)s)")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
-        print("bench/servers.py: wrk is not installed", file=sys.stderr)  # noqa: T201
+        print("bench/servers.py: wrk is not installed", file=sys.stderr)
         return 1
     installed = [candidate for candidate in CANDIDATES if importlib.util.find_spec(candidate.module)]
     try:
         rounds = [{c: measure(c, options.seconds) for c in installed} for _ in range(options.rounds)]
     except (RuntimeError, OSError) as error:
-        print(f"bench/servers.py: {error}", file=sys.stderr)  # noqa: T201
+        print(f"bench/servers.py: {error}", file=sys.stderr)
         return 1
-    print(f"{'':<40}{'requests/s':>12}{'cpu/request':>13}  stalled senders")  # noqa: T201
+    print(f"{'':<40}{'requests/s':>12}{'cpu/request':>13}  stalled senders")
     for candidate in CANDIDATES:
-        print(f"{candidate.name:<40}{_row(candidate, rounds)}")  # noqa: T201
+        print(f"{candidate.name:<40}{_row(candidate, rounds)}")
     if base := [result[CANDIDATES[0]] for result in rounds if CANDIDATES[0] in result]:
         rate, cost = median(run.rate for run in base), median(run.cost for run in base)
-        print(f"\n1.00 is {rate:.0f} requests/s, {cost * 1e6:.0f} us of processor time per request")  # noqa: T201
+        print(f"\n1.00 is {rate:.0f} requests/s, {cost * 1e6:.0f} us of processor time per request")
     return 0
 
 

@@ -8,13 +8,19 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from exporter.events import LATEST_SECONDS, InvalidEvent, OccupancyEvent, UnsupportedEvent, parse_body, parse_event, utc
+from exporter.journal import JournalError
 from exporter.metrics import Metrics
-from exporter.occupancy import REFUSED, Limits, Occupancy, Outcome
+from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
+from exporter.recorder import Key, Recorder
 
 log = logging.getLogger(__name__)
+
+TOGETHER = 100
+"""Events of an array that are taken before others have their turn."""
 
 MAX_ERRORS = 100
 """Most errors told for one request: an array of mistakes must not make an answer far larger than itself."""
@@ -46,26 +52,50 @@ class Receipt(NamedTuple):
 class Ingest:
     """Takes deliveries into the store. Thread-safe."""
 
-    def __init__(self, occupancy: Occupancy, metrics: Metrics, limits: Limits, clock: Callable[[], float]) -> None:
-        """Take the store, what counts, the store's limits, and a clock that tells Unix seconds."""
+    def __init__(
+        self,
+        occupancy: Occupancy,
+        metrics: Metrics,
+        limits: Limits,
+        clock: Callable[[], float],
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Take the store, what counts, the store's limits, a clock that tells Unix seconds, and who keeps a journal."""
+        self._recorder = recorder
         self._occupancy = occupancy
         self._metrics = metrics
         self._limits = limits
         self._clock = clock
 
     def receive(self, body: bytes) -> Receipt:
-        """Take a request body event by event; a bad one does not hold up the others. Raises NotJson."""
+        """Take a request body event by event; a bad one does not hold up the others. Raises NotJson, JournalError."""
         items = parse_body(body)
         arrival = self._clock()
         outcomes: Counter[Outcome] = Counter()
         errors: list[EventError] = []
-        for index, item in enumerate(items):
-            outcome, reasons = self._take(item, arrival)
-            outcomes[outcome] += 1
-            errors += [EventError(index, field, message) for field, message in reasons[: MAX_ERRORS - len(errors)]]
+        refusal: JournalError | None = None
+
+        def take(first: int) -> list[Key]:
+            changed: list[Key] = []
+            for index, item in enumerate(items[first : first + TOGETHER], first):
+                outcome, reasons = self._take(item, arrival, changed)
+                outcomes[outcome] += 1
+                errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
+            return changed
+
+        for first in range(0, len(items), TOGETHER):
+            if self._recorder is None:
+                take(first)
+                continue
+            try:
+                self._recorder.keep(partial(take, first))
+            except JournalError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
         return Receipt(len(items), dict(outcomes), errors)
 
-    def _take(self, item: Any, arrival: float) -> tuple[Outcome, list[tuple[str, str]]]:
+    def _take(self, item: Any, arrival: float, changed: list[Key]) -> tuple[Outcome, list[tuple[str, str]]]:
         try:
             event = parse_event(item)
         except InvalidEvent as invalid:
@@ -79,6 +109,8 @@ class Ingest:
         outcome = self._occupancy.apply(event, now)
         self._metrics.count_event(event.measure, outcome, arrival)
         self._metrics.observe_delay(event.measure, outcome, (now - event.timestamp) / 1000)
+        if outcome in REMEMBERED:
+            changed.append((event.space_id, event.measure, event.timestamp))
         if outcome in REFUSED:
             field, message = self._refusal(event, outcome, now)
             _log_refusal(outcome, f"{field}: {message}", item)

@@ -102,6 +102,9 @@ class Metrics:
             buckets=DELAY_BUCKETS,
             registry=self.registry,
         )
+        self._journal_failures = client.Counter(
+            "butlr_exporter_journal_failures_total", "Writes the journal refused.", registry=self.registry
+        )
         build = client.Gauge(
             "butlr_exporter_build_info",
             "Version of the exporter and of the Python that runs it; always 1.",
@@ -132,6 +135,10 @@ class Metrics:
     def count_rejection(self, reason: Rejection) -> None:
         """Count one request that was refused whole."""
         self._rejected[reason].inc()
+
+    def count_journal_failure(self) -> None:
+        """Count one write that the journal refused."""
+        self._journal_failures.inc()
 
     def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> bytes:
         """Return what a scrape reads, in OpenMetrics or the text format, only the named families if any."""

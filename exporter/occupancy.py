@@ -28,55 +28,33 @@ more drops its oldest reading, as if the window were shorter, and what is droppe
 depends on what was delivered and not on the order, so order still does not matter. Only where a single
 reading was delivered that often are its earliest ids forgotten instead.
 
-A delivery is remembered as a 64-bit hash of id and value: a false duplicate among the deliveries of one
-reading is about as likely as one in 10^18.
+A delivery is remembered as a 64-bit hash of id and value, the same in every process: a false duplicate among
+the deliveries of one reading is about as likely as one in 10^18.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable
 from threading import Lock
 from typing import NamedTuple
 
 from exporter.events import Measure, Metadata, OccupancyEvent
+from exporter.readings import APPLIED, REFUSED, REMEMBERED, Limits, Memory, Outcome, Series, is_older
+
+__all__ = [
+    "APPLIED",
+    "REFUSED",
+    "REMEMBERED",
+    "Count",
+    "Limits",
+    "Memory",
+    "Occupancy",
+    "Outcome",
+    "Reading",
+    "Snapshot",
+    "Space",
+]
 
 _SWEEP_EVERY = 1000
 """Least milliseconds between two searches for forgotten spaces when there is no room for a new one."""
-
-
-class Outcome(StrEnum):
-    """What became of an event: a row of the table."""
-
-    INVALID = "invalid"
-    UNSUPPORTED = "unsupported"
-    FUTURE = "future"
-    OVERFLOW = "overflow"
-    LATE = "late"
-    DUPLICATE = "duplicate"
-    SUPERSEDED = "superseded"
-    REPEATED = "repeated"
-    CORRECTED = "corrected"
-    NEW = "new"
-    BACKFILLED = "backfilled"
-
-
-REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
-"""Outcomes that the sender is told of as an error."""
-
-APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
-"""Outcomes with an effect."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The rule's numbers, times in milliseconds; `stale_after` and `forget_after` of 0 mean never."""
-
-    window: int
-    stale_after: int
-    forget_after: int
-    future_tolerance: int
-    max_spaces: int
-    max_deliveries: int = 8192
-    """Distinct deliveries remembered for each measure of a space: nine a second for the default window."""
 
 
 class Reading(NamedTuple):
@@ -152,6 +130,36 @@ class Occupancy:
             kept = [Reading(t, r.value, r.generation) for t, r in series.readings.items()] if series else []
         return sorted(kept)
 
+    def memories(self, readings: Iterable[tuple[str, Measure, int]]) -> list[Memory]:
+        """Return what is known of readings, given as (space id, measure, timestamp), as far as they are still kept."""
+        with self._lock:
+            return [
+                space.memory(measure, timestamp)
+                for space_id, measure, timestamp in readings
+                if (space := self._spaces.get(space_id))
+                and (series := space.series.get(measure))
+                and timestamp in series.readings
+            ]
+
+    def keys(self) -> list[tuple[str, Measure, int]]:
+        """Return every reading that is kept, as (space id, measure, timestamp)."""
+        with self._lock:
+            return [
+                (space_id, measure, timestamp)
+                for space_id, space in self._spaces.items()
+                for measure, series in space.series.items()
+                for timestamp in series.readings
+            ]
+
+    def recall(self, memories: Iterable[Memory]) -> None:
+        """Take back what was known, before anything else is delivered; each space's newest readings first."""
+        with self._lock:
+            for memory in memories:
+                space = self._spaces.get(memory.space_id)
+                if space is None:
+                    space = self._spaces[memory.space_id] = _Space(memory.space_id)
+                space.recall(memory, self._limits)
+
     def _space(self, space_id: str, now: int) -> "_Space | None":
         space = self._spaces.get(space_id)
         if space is not None and self._is_forgotten(space, now):
@@ -181,23 +189,53 @@ class _Space:
     def __init__(self, space_id: str) -> None:
         self.arrival = 0
         self.named: tuple[int, int | None] = (-1, None)
-        self.series: dict[Measure, _Series] = {}
+        self.series: dict[Measure, Series] = {}
         self.view = Space(space_id, Metadata(), ())
 
     def take(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
         self.arrival = now
         series = self.series.get(event.measure)
         if series is None:
-            series = self.series[event.measure] = _Series()
+            series = self.series[event.measure] = Series()
         outcome = series.take(event, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
             self._show(event)
         return outcome
 
+    def memory(self, measure: Measure, timestamp: int) -> Memory:
+        series = self.series[measure]
+        reading = series.readings[timestamp]
+        return Memory(
+            space_id=self.view.id,
+            metadata=self.view.metadata,
+            arrival=self.arrival,
+            measure=measure,
+            timestamp=timestamp,
+            value=reading.value,
+            generation=reading.generation,
+            deliveries=tuple(reading.deliveries),
+            floor=series.floor if timestamp == series.newest else -1,
+            alone=len(self.series) == len(series.readings) == 1,
+        )
+
+    def recall(self, memory: Memory, limits: Limits) -> None:
+        if memory.arrival > self.arrival:
+            self.arrival = memory.arrival
+        series = self.series.get(memory.measure)
+        if series is None:
+            series = self.series[memory.measure] = Series()
+        series.recall(memory, limits)
+        if memory.timestamp == series.newest:
+            self.named = max(self.named, (memory.timestamp, memory.generation), key=_age)
+            self._view(memory.metadata)
+
     def _show(self, event: OccupancyEvent) -> None:
         metadata = self.view.metadata
         if self._names(event) and event.metadata != metadata:
             metadata = event.metadata
+        self._view(metadata)
+
+    def _view(self, metadata: Metadata) -> None:
         counts = tuple(
             Count(measure, series.newest, series.readings[series.newest].value)
             for measure, series in sorted(self.series.items())
@@ -213,84 +251,13 @@ class _Space:
         if event.timestamp > timestamp:
             self.named = (event.timestamp, event.generation)
             return True
-        if _is_older(event.generation, generation):
+        if is_older(event.generation, generation):
             return False
         if event.generation is not None:
             self.named = (timestamp, event.generation)
         return True
 
 
-class _Series:
-    """The readings of one measure of one space: rows 5 to 11."""
-
-    __slots__ = ("deliveries", "floor", "newest", "readings")
-
-    def __init__(self) -> None:
-        self.readings: dict[int, _Reading] = {}
-        self.newest = -1
-        self.floor = -1
-        """What is not after this is late. It only rises, so a reading that went does not come back."""
-        self.deliveries = 0
-
-    def take(self, event: OccupancyEvent, limits: Limits) -> Outcome:
-        t = event.timestamp
-        if t <= self.floor:
-            return Outcome.LATE
-        delivery = hash((event.id, event.value))
-        reading = self.readings.get(t)
-        if reading is not None:
-            if delivery in reading.deliveries:
-                return Outcome.DUPLICATE
-            reading.deliveries[delivery] = None
-            outcome = reading.revise(event.value, event.generation)
-        else:
-            self.readings[t] = _Reading(event.value, event.generation, delivery)
-            outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
-        self.deliveries += 1
-        if outcome is Outcome.NEW:
-            self.newest = t
-            self._close(t - limits.window)
-        while self.deliveries > limits.max_deliveries:
-            self._shorten()
-        return Outcome.LATE if t <= self.floor else outcome
-
-    def _close(self, floor: int) -> None:
-        """Drop the readings that are not after `floor`."""
-        self.floor = max(self.floor, floor)
-        for t in [t for t in self.readings if t <= self.floor]:
-            self.deliveries -= len(self.readings.pop(t).deliveries)
-
-    def _shorten(self) -> None:
-        oldest = min(self.readings)
-        if oldest < self.newest:
-            self._close(oldest)
-        else:
-            first_delivery = next(iter(self.readings[oldest].deliveries))
-            del self.readings[oldest].deliveries[first_delivery]
-            self.deliveries -= 1
-
-
-class _Reading:
-    """A value, how late it was computed, and the deliveries it was received in, first to last."""
-
-    __slots__ = ("deliveries", "generation", "value")
-
-    def __init__(self, value: float, generation: int | None, delivery: int) -> None:
-        self.value = value
-        self.generation = generation
-        self.deliveries: dict[int, None] = {delivery: None}
-
-    def revise(self, value: float, generation: int | None) -> Outcome:
-        if _is_older(generation, self.generation):
-            return Outcome.SUPERSEDED
-        if generation is not None:
-            self.generation = generation
-        if value == self.value:
-            return Outcome.REPEATED
-        self.value = value
-        return Outcome.CORRECTED
-
-
-def _is_older(generation: int | None, than: int | None) -> bool:
-    """Tell whether a generation is known to be older; with equal or unknown ones the later arrival wins."""
-    return generation is not None and than is not None and generation < than
+def _age(named: tuple[int, int | None]) -> tuple[int, int]:
+    timestamp, generation = named
+    return timestamp, -1 if generation is None else generation

@@ -13,18 +13,22 @@ from werkzeug.http import HTTP_STATUS_CODES
 log = logging.getLogger(__name__)
 
 
-def problem(status: int, detail: str, **members: Any) -> Response:
-    """Return one problem, and log it; `members` are what it has beyond `type`, `title`, `status` and `detail`."""
+def unlogged(status: int, detail: str, **members: Any) -> Response:
+    """Return one problem; `members` are what it has beyond `type`, `title`, `status` and `detail`."""
     title = HTTP_STATUS_CODES[status]  # the standard library's words change with its version
     response = jsonify(type="about:blank", title=title, status=status, detail=detail, **members)
     response.status_code = status
     response.content_type = "application/problem+json"
-    if status != 422:  # those are logged event by event
-        # Whoever looks around with a browser is no trouble; a webhook sent to the wrong place is.
-        level = logging.DEBUG if status == 404 and request.method == "GET" else logging.WARNING
-        fields = {"method": request.method, "path": request.path[:100], "client": request.remote_addr}
-        log.log(level, "request refused", {"status": status, "reason": detail, **fields})
     return response
+
+
+def problem(status: int, detail: str) -> Response:
+    """Return one problem, and log it."""
+    # Whoever looks around with a browser is no trouble; a webhook sent to the wrong place is.
+    level = logging.DEBUG if status == 404 and request.method == "GET" else logging.WARNING
+    fields = {"method": request.method, "path": request.path[:100], "client": request.remote_addr}
+    log.log(level, "request refused", {"status": status, "reason": detail, **fields})
+    return unlogged(status, detail)
 
 
 def register(app: Flask) -> None:

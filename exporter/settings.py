@@ -139,11 +139,18 @@ def _one_of(*choices: str) -> Kind:
     return Kind(parse, str, "|".join(choices))
 
 
+def _journal(text: str) -> str | None:
+    if text.startswith("redis:"):
+        raise ValueError("must be the path of a file, or none; Redis is not supported yet")
+    return None if text.lower() == "none" else text
+
+
 ADDRESS = Kind(_address, str, "HOST:PORT")
 DURATION = Kind(parse_duration, show_duration, "DURATION")
 POSITIVE_DURATION = _more_than(ZERO, DURATION, "must be longer than 0")
 SIZE = _more_than(0, Kind(parse_size, show_size, "SIZE"), "must be more than 0")
 COUNT = Kind(_count, str, "N")
+JOURNAL = Kind(_journal, lambda path: path or "none", "FILE")
 LABELS = Kind(_labels, ", ".join, "FIELD,...")
 
 
@@ -156,6 +163,9 @@ class Settings:
     """The effective settings; times are `timedelta`s, sizes are bytes."""
 
     listen: Address = _setting("0.0.0.0:9728", ADDRESS, "address that serves everything; port 0 takes a free one")
+    journal: str | None = _setting(
+        "none", JOURNAL, "SQLite file that keeps what is known over a restart; none: it is forgotten"
+    )
     window: timedelta = _setting(
         "15m", POSITIVE_DURATION, "how long a zone's readings are kept, counted back from its newest"
     )

@@ -15,12 +15,16 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from exporter import __version__
 from exporter.events import NotJson
 from exporter.ingest import MAX_ERRORS, Ingest
+from exporter.journal import JournalError
 from exporter.metrics import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Metrics, Rejection
 from exporter.occupancy import Snapshot
-from exporter.problems import problem
+from exporter.problems import problem, unlogged
 from exporter.status import status
 
 GZIP_LEVEL = 6
+
+RETRY_AFTER = 5
+"""Seconds after which the journal may be written again."""
 
 
 def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], max_body: int) -> Blueprint:
@@ -47,13 +51,17 @@ def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], m
         except NotJson as error:
             metrics.count_rejection(Rejection.MALFORMED)
             return problem(400, f"the body is not JSON: {error}")
+        except JournalError:  # the outage is logged, not each request
+            response = unlogged(503, "the journal cannot be written now; please send this again")
+            response.headers["Retry-After"] = str(RETRY_AFTER)
+            return response
         told = {"received": receipt.received, "outcomes": receipt.outcomes}
         if not receipt.refused:
             return jsonify(told)
         detail = f"{receipt.refused} of {receipt.received} events refused"
         if len(receipt.errors) == MAX_ERRORS:
             detail += f"; at most {MAX_ERRORS} errors are listed"
-        return problem(422, detail, errors=[asdict(error) for error in receipt.errors], **told)
+        return unlogged(422, detail, errors=[asdict(error) for error in receipt.errors], **told)
 
     @web.get("/metrics")
     def scrape() -> Response:

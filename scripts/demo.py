@@ -118,7 +118,7 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
 
 def say(text: str) -> None:
     """Print at once."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

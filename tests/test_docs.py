@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from exporter.app import create_app
 from exporter.cli import main
@@ -107,4 +108,17 @@ def test_docker_image() -> None:
     assert len(re.findall(r"^FROM python:3\.\d+-slim", dockerfile, re.MULTILINE)) == 2
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", dockerfile, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK ", dockerfile, re.MULTILINE)
+    assert re.search(r"^VOLUME /data$", dockerfile, re.MULTILINE)
+    assert "BUTLR_EXPORTER_JOURNAL=/data/" in dockerfile
     assert f"EXPOSE {listen.rpartition(':')[2]}" in dockerfile
+
+
+def test_compose() -> None:
+    """The exporter with its journal on a volume, and a Prometheus with the shipped configuration."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    exporter, prometheus = compose["services"]["butlr-exporter"], compose["services"]["prometheus"]
+    assert exporter["volumes"] == ["journal:/data"]
+    assert exporter["ports"] == ["9728:9728"]
+    assert "./prometheus.yml:/etc/prometheus/prometheus.yml:ro" in prometheus["volumes"]
+    assert prometheus["network_mode"] == "service:butlr-exporter"
+    assert set(compose["volumes"]) == {"journal", "prometheus"}

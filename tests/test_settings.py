@@ -21,6 +21,7 @@ from exporter.settings import (
 
 VALID = {
     "listen": ("[::1]:80", Address("::1", 80)),
+    "journal": ("/data/journal.db", "/data/journal.db"),
     "window": ("1h30m", timedelta(minutes=90)),
     "stale_after": ("0", timedelta()),
     "forget_after": ("1d", timedelta(days=1)),
@@ -34,6 +35,7 @@ VALID = {
 
 MISTAKES = {
     "listen": ["", "localhost", "localhost:http", ":65536", ":99999999999", "::1:80", ":٣", "1.2.3.4:-1"],
+    "journal": ["redis://localhost/0"],
     "window": ["0", "0s", "15", "m", "-5m", "5m3h", "1.5h", "15 m", "٣m", "9" * 30 + "d", "9" * 5000 + "s"],
     "stale_after": ["10", "ten minutes"],
     "forget_after": ["1month"],
@@ -54,6 +56,7 @@ class TestLoad:
         assert load({}, {}) == Settings()
         assert Settings().show() == {
             "listen": "0.0.0.0:9728",
+            "journal": "none",
             "window": "15m",
             "stale_after": "10m",
             "forget_after": "24h",

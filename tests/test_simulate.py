@@ -47,9 +47,9 @@ class TestVerify:
                 "metadata = metadata if any(metadata) else event.metadata",
                 r"zone_name +'Focus Desk 01' +'Desk 01'",
             ),
-            ("_is_older(event.generation, generation)", "True", r"zone_name +'Focus Desk 01' +'Quiet Desk 01'"),
+            ("if is_older(event.generation, generation)", "if True", r"zone_name +'Focus Desk 01' +'Quiet Desk 01'"),
             ("generation < than", "generation <= than", r"answer to \S+ +corrected +superseded"),
-            ("hash((event.id, event.value))", "hash(event.id)", r"answer to \S+ +corrected +duplicate"),
+            (r"{event.id}\0{event.value!r}", "{event.id}", r"answer to \S+ +corrected +duplicate"),
             (
                 "self._show(event)\n",
                 "self._show(event)\n        self.view = self.view._replace(metadata=event.metadata)\n",
@@ -62,10 +62,9 @@ class TestVerify:
         """One line of the rule is broken, and it is found."""
         package = tmp_path / "package"
         shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
-        rule = package / "exporter" / "occupancy.py"
-        text = rule.read_text()
-        assert line in text
-        rule.write_text(text.replace(line, broken, 1))
+        files = [package / "exporter" / name for name in ("occupancy.py", "readings.py")]
+        (file,) = [file for file in files if line in file.read_text()]
+        file.write_text(file.read_text().replace(line, broken, 1))
         with running(tmp_path / "log", package=package) as wrong:
             run = ended(verifies(wrong, *FAST))
         assert run.returncode == 1

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from exporter import __version__, logs, server
-from exporter.app import EXTENSION, create_app
+from exporter.app import EXTENSION, Exporter, create_app
+from exporter.journal import JournalError
 from exporter.settings import SETTINGS, Settings, SettingsError, doubts, load, nearest
 
 log = logging.getLogger(__name__)
@@ -96,18 +98,34 @@ def _serve(settings: Settings) -> int:
     for warning in doubts(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
     try:
-        listener = server.bind(*settings.listen)
-    except UnicodeError:
-        log.error("cannot listen", {"listen": str(settings.listen), "reason": "that is no host name"})
+        app = create_app(settings, clock=time.time)
+    except JournalError as error:
+        log.error("cannot start", {"reason": str(error)})
         return 1
+    exporter: Exporter = app.extensions[EXTENSION]
+    try:
+        listener = _listener(settings)
+        if listener is None:
+            return 1
+        listen = settings.listen._replace(port=listener.getsockname()[1])
+        log.info("started", {"version": __version__, **settings.show(), "listen": str(listen)})
+        if settings.journal is None:
+            log.info("no journal: what is known is forgotten when this process ends; --journal FILE keeps it")
+        server.serve(app.wsgi_app, listener, settings.max_body, exporter.look)
+    finally:
+        exporter.close()
+    log.info("stopped")
+    return 0
+
+
+def _listener(settings: Settings) -> socket.socket | None:
+    """Return the open port; None, and a line in the log, if it cannot be had."""
+    try:
+        return server.bind(*settings.listen)
+    except UnicodeError:
+        reason: str | None = "that is no host name"
     except OSError as error:
         # The error's own text of a number holds Python's words as well.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        log.error("cannot listen", {"listen": str(settings.listen), "reason": reason})
-        return 1
-    app = create_app(settings, clock=time.time)
-    listen = settings.listen._replace(port=listener.getsockname()[1])
-    log.info("started", {"version": __version__, **settings.show(), "listen": str(listen)})
-    server.serve(app.wsgi_app, listener, settings.max_body, app.extensions[EXTENSION].watch.look)
-    log.info("stopped")
-    return 0
+    log.error("cannot listen", {"listen": str(settings.listen), "reason": reason})
+    return None

@@ -1,0 +1,166 @@
+"""The readings of one measure of one space, and what becomes of one more delivery: rows 5 to 11 of the rule.
+
+Pure, like the rest of the rule; the table stands in `occupancy`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import NamedTuple
+
+from exporter.events import Measure, Metadata, OccupancyEvent
+
+
+class Outcome(StrEnum):
+    """What became of an event: a row of the table."""
+
+    INVALID = "invalid"
+    UNSUPPORTED = "unsupported"
+    FUTURE = "future"
+    OVERFLOW = "overflow"
+    LATE = "late"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    REPEATED = "repeated"
+    CORRECTED = "corrected"
+    NEW = "new"
+    BACKFILLED = "backfilled"
+
+
+REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
+"""Outcomes that the sender is told of as an error."""
+
+APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
+"""Outcomes with an effect on what is shown."""
+
+REMEMBERED = APPLIED | {Outcome.SUPERSEDED, Outcome.DUPLICATE}
+"""Outcomes of deliveries that are known from then on, or still."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The rule's numbers, times in milliseconds; `stale_after` and `forget_after` of 0 mean never."""
+
+    window: int
+    stale_after: int
+    forget_after: int
+    future_tolerance: int
+    max_spaces: int
+    max_deliveries: int = 8192
+    """Distinct deliveries remembered for each measure of a space: nine a second for the default window."""
+
+
+class Memory(NamedTuple):
+    """All that is known of one reading: what a journal keeps, and gives back."""
+
+    space_id: str
+    metadata: Metadata
+    """The space's."""
+    arrival: int
+    """Of the last delivery for the space."""
+    measure: Measure
+    timestamp: int
+    value: float
+    generation: int | None
+    deliveries: tuple[int, ...]
+    """Hashes, first to last."""
+    floor: int
+    """Readings of this measure of this space that are not after it are forgotten; -1 if this is not the newest."""
+    alone: bool
+    """Whether nothing else is known of the space, whatever was before it was forgotten."""
+
+
+class Series:
+    """The readings of one measure of one space: rows 5 to 11."""
+
+    __slots__ = ("deliveries", "floor", "newest", "readings")
+
+    def __init__(self) -> None:
+        self.readings: dict[int, Kept] = {}
+        self.newest = -1
+        self.floor = -1
+        """What is not after this is late. It only rises, so a reading that went does not come back."""
+        self.deliveries = 0
+
+    def take(self, event: OccupancyEvent, limits: Limits) -> Outcome:
+        """Take one delivery."""
+        t = event.timestamp
+        if t <= self.floor:
+            return Outcome.LATE
+        delivery = _hash(event)
+        reading = self.readings.get(t)
+        if reading is not None:
+            if delivery in reading.deliveries:
+                return Outcome.DUPLICATE
+            reading.deliveries[delivery] = None
+            outcome = reading.revise(event.value, event.generation)
+        else:
+            self.readings[t] = Kept(event.value, event.generation)
+            self.readings[t].deliveries[delivery] = None
+            outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
+        self.deliveries += 1
+        self._grow(t, limits)
+        return Outcome.LATE if t <= self.floor else outcome
+
+    def recall(self, memory: Memory, limits: Limits) -> None:
+        """Take back what was known of one reading."""
+        if memory.timestamp > self.floor and memory.timestamp not in self.readings:
+            reading = self.readings[memory.timestamp] = Kept(memory.value, memory.generation)
+            reading.deliveries = dict.fromkeys(memory.deliveries)
+            self.deliveries += len(reading.deliveries)
+            self._grow(memory.timestamp, limits)
+
+    def _grow(self, t: int, limits: Limits) -> None:
+        """Keep what is in the window of a reading that was added, and no more than may be remembered."""
+        if t > self.newest:
+            self.newest = t
+            self._close(t - limits.window)
+        while self.deliveries > limits.max_deliveries:
+            self._shorten()
+
+    def _close(self, floor: int) -> None:
+        """Drop the readings that are not after `floor`."""
+        self.floor = max(self.floor, floor)
+        for t in [t for t in self.readings if t <= self.floor]:
+            self.deliveries -= len(self.readings.pop(t).deliveries)
+
+    def _shorten(self) -> None:
+        oldest = min(self.readings)
+        if oldest < self.newest:
+            self._close(oldest)
+        else:
+            first_delivery = next(iter(self.readings[oldest].deliveries))
+            del self.readings[oldest].deliveries[first_delivery]
+            self.deliveries -= 1
+
+
+class Kept:
+    """A value, how late it was computed, and the deliveries it was received in, first to last."""
+
+    __slots__ = ("deliveries", "generation", "value")
+
+    def __init__(self, value: float, generation: int | None) -> None:
+        self.value = value
+        self.generation = generation
+        self.deliveries: dict[int, None] = {}
+
+    def revise(self, value: float, generation: int | None) -> Outcome:
+        """Take another delivery of this reading."""
+        if is_older(generation, self.generation):
+            return Outcome.SUPERSEDED
+        if generation is not None:
+            self.generation = generation
+        if value == self.value:
+            return Outcome.REPEATED
+        self.value = value
+        return Outcome.CORRECTED
+
+
+def _hash(event: OccupancyEvent) -> int:
+    """Return what a delivery is remembered by: 64 bits of its id and value."""
+    return int.from_bytes(blake2b(f"{event.id}\0{event.value!r}".encode(), digest_size=8).digest())
+
+
+def is_older(generation: int | None, than: int | None) -> bool:
+    """Tell whether a generation is known to be older; with equal or unknown ones the later arrival wins."""
+    return generation is not None and than is not None and generation < than

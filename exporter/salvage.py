@@ -1,0 +1,115 @@
+"""A journal that a crash has cut off: what is whole in it goes into a new file, and the old one is kept.
+
+SQLite refuses a file that is shorter than its header says. The pages that are there are whole, so the last one
+is made blank and its tables are read from both ends up to where that is missed.
+"""
+
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from exporter.journal import PAGE_SIZE, PUT_READING, PUT_SPACE, SqliteJournal, check_header, connect, failure
+
+log = logging.getLogger(__name__)
+
+CUT_OFF = ".cut-off"
+"""What the name of the old file gets behind it."""
+
+
+def open_journal(path: str) -> SqliteJournal:
+    """Open a journal, or make it; one that was cut off is made whole before. Raises JournalError."""
+    path = os.path.abspath(path)  # some names mean something else to SQLite
+    check_header(path)
+    if is_cut_off(path):
+        try:
+            readings, kept = salvage(path)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise failure(path, error) from None
+        log.warning("journal was cut off", {"readings": readings, "kept": kept})
+    return SqliteJournal(path)
+
+
+def is_cut_off(path: str) -> bool:
+    """Tell whether a file is shorter than its header says, and no log beside it holds the rest."""
+    try:
+        with open(path, "rb") as file:
+            header = file.read(100)
+    except OSError:
+        return False
+    log = f"{path}-wal"
+    if (
+        len(header) < 100
+        or int.from_bytes(header[16:18]) != PAGE_SIZE
+        or (os.path.exists(log) and os.path.getsize(log))
+    ):
+        return False
+    return os.path.getsize(path) < PAGE_SIZE * int.from_bytes(header[28:32])
+
+
+def salvage(path: str) -> tuple[int, str]:
+    """Make a whole journal of one that was cut off; return how many readings it has, and where the old one is.
+
+    Raises sqlite3.Error and OSError, and then everything is as it was.
+    """
+    padded, new = f"{path}.padded", f"{path}.new"
+    try:
+        with suppress(FileNotFoundError):
+            os.remove(new)
+        shutil.copyfile(path, padded)
+        with open(padded, "r+b") as file:
+            pages = int.from_bytes(file.read(100)[28:32])
+            file.truncate(os.path.getsize(padded) // PAGE_SIZE * PAGE_SIZE)
+            file.truncate(PAGE_SIZE * pages)
+        readings = _copy(padded, new)
+        number, kept = 1, path + CUT_OFF
+        while os.path.exists(kept):
+            number += 1
+            kept = f"{path}{CUT_OFF}.{number}"
+        os.link(path, kept)
+        os.replace(new, path)
+        return readings, kept
+    finally:
+        for left_over in (padded, new):
+            with suppress(FileNotFoundError):
+                os.remove(left_over)
+
+
+def _copy(padded: str, new: str) -> int:
+    """Copy what is whole; return how many readings that is. Raises sqlite3.Error, also if nothing is."""
+    uri = f"{Path(padded).absolute().as_uri()}?immutable=1"
+    readings = 0
+    with closing(sqlite3.connect(uri, uri=True)) as old, closing(connect(new)) as journal:
+        journal.execute("BEGIN")
+        spaces = set()
+        for row in _whole_rows(old, "space", "number"):
+            journal.execute(PUT_SPACE, row)
+            spaces.add(row[0])
+        for row in _whole_rows(old, "reading", "space", "measure", "timestamp"):
+            if row[0] in spaces:
+                journal.execute(PUT_READING, row)
+                readings += 1
+        journal.execute("COMMIT")
+    if not readings:
+        raise sqlite3.DatabaseError("it was cut off, and nothing in it is whole")
+    return readings
+
+
+def _whole_rows(database: sqlite3.Connection, table: str, *key: str) -> Iterator[tuple[object, ...]]:
+    """Return the rows that can be read, from either end."""
+    seen = set()
+    for direction in ("ASC", "DESC"):
+        order = ", ".join(f"{column} {direction}" for column in key)
+        try:
+            for row in database.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names of our own
+                if row[: len(key)] not in seen:
+                    seen.add(row[: len(key)])
+                    yield row
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            continue
+        return

@@ -1,0 +1,373 @@
+"""The journal: what is kept comes back, in every shape, and what is no journal is refused and left alone."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+
+from exporter.events import Measure, OccupancyEvent
+from exporter.journal import VERSION, JournalError, JournalGone, SqliteJournal
+from exporter.occupancy import Occupancy
+from exporter.readings import Limits, Memory
+from exporter.recorder import Key, Recorder
+from exporter.salvage import CUT_OFF, open_journal
+from tests.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
+from tests.stores import LIMITS, readings, told
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Return where a journal may be."""
+    return str(tmp_path / "journal.db")
+
+
+def known(occupancy: Occupancy) -> list[Memory]:
+    """Return all that a store knows, in an order of its own."""
+    return sorted(occupancy.memories(occupancy.keys()), key=lambda memory: memory[:5:2] + memory[3:5])
+
+
+def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> list[Key]:
+    """Deliver an event; return the reading that it is of."""
+    occupancy.apply(event, now)
+    return [(event.space_id, event.measure, event.timestamp)]
+
+
+def kept(path: str, *events: OccupancyEvent) -> Occupancy:
+    """Return a store that has received events, each of which went into a journal."""
+    occupancy = Occupancy(LIMITS)
+    recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)
+    for event in events:
+        recorder.keep(partial(applied, occupancy, event))
+    recorder.close()
+    return occupancy
+
+
+def recalled(path: str, limits: Limits = LIMITS) -> Occupancy:
+    """Return a store that was read back from a journal."""
+    occupancy = Occupancy(limits)
+    with closing(open_journal(path)) as journal:
+        occupancy.recall(journal.replay())
+    return occupancy
+
+
+class TestThereAndBack:
+    """What a store knows before and after."""
+
+    def test_everything_comes_back(self, path: str) -> None:
+        """Values, generations, deliveries, names, and what is the newest of two measures."""
+        events = [
+            delivery(NOW - MINUTE, 2.5, generation=G, name="old"),
+            delivery(NOW - MINUTE, 3, generation=G + 60, name="new"),
+            delivery(NOW, 4, id="a", name="ünïcödé \n'\""),
+            delivery(NOW - 2 * MINUTE, 1, generation=G, measure=Measure.ZONE_OCCUPANCY_1MIN),
+            delivery(NOW, 5, zone="zone_b"),
+        ]
+        before = kept(path, *events)
+        after = recalled(path)
+        assert known(after) == known(before)
+        assert sorted(after.snapshot(NOW).spaces) == sorted(before.snapshot(NOW).spaces)
+
+    def test_an_old_delivery_is_still_a_duplicate(self, path: str) -> None:
+        """Also one that was superseded, and it does not undo a correction."""
+        first, second = delivery(NOW, 1, id="a"), delivery(NOW, 2, id="b")
+        late = delivery(NOW - 1, 7, generation=G + 1)
+        superseded = delivery(NOW - 1, 6, generation=G)
+        kept(path, first, second, late, superseded)
+        after = recalled(path)
+        assert [after.apply(event, NOW) for event in (first, second, late, superseded)] == ["duplicate"] * 4
+        assert readings(after) == {NOW: 2, NOW - 1: 7}
+
+    def test_the_names_of_the_newest_reading(self, path: str) -> None:
+        """An earlier computation of it does not bring the old name back, for either measure."""
+        kept(path, delivery(NOW, 1, generation=G + 1, name="new"))
+        after = recalled(path)
+        smoothed = Measure.ZONE_OCCUPANCY_1MIN
+        after.apply(delivery(NOW, 1, generation=G, name="old", measure=smoothed), NOW)
+        assert after.snapshot(NOW).spaces[0].metadata.zone_name == "new"
+
+    def test_what_has_left_the_window_is_late(self, path: str) -> None:
+        """And is no longer in the file."""
+        kept(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW))
+        with closing(open_journal(path)) as journal:
+            assert [memory.timestamp for memory in journal.replay()] == [NOW, NOW - 14 * MINUTE]
+        assert recalled(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
+
+    @given(events=deliveries())
+    def test_a_store_that_was_interrupted_anywhere(
+        self, tmp_path_factory: pytest.TempPathFactory, events: list[OccupancyEvent]
+    ) -> None:
+        """Ends as one that was not, whatever is delivered again."""
+        path = str(tmp_path_factory.mktemp("journal") / "journal.db")
+        half = len(events) // 2
+        kept(path, *events[:half])
+        after = recalled(path)
+        outcomes = [after.apply(event, NOW) for event in events[half:]]
+        before, all_outcomes = told(*events, limits=LIMITS, now=NOW)
+        assert outcomes == all_outcomes[half:]
+        assert sorted(after.snapshot(NOW).spaces) == sorted(before.snapshot(NOW).spaces)
+        assert known(after) == known(before)
+
+    def test_forgotten_zones(self, path: str) -> None:
+        """Come back neither after a long stop, nor into the file."""
+        kept(path, delivery(NOW), delivery(NOW, zone="zone_b"))
+        assert recalled(path).snapshot(NOW + 24 * HOUR).spaces
+        assert recalled(path).snapshot(NOW + 24 * HOUR + 1).spaces == []
+
+    def test_stale_zones(self, path: str) -> None:
+        """Come back as stale."""
+        kept(path, delivery(NOW))
+        snapshot = recalled(path).snapshot(NOW + HOUR)
+        assert not snapshot.is_fresh(snapshot.spaces[0])
+
+    def test_a_zone_that_returns_after_it_was_forgotten(self, path: str) -> None:
+        """Brings nothing back of what was before, although the journal was not tidied in between."""
+        occupancy = Occupancy(LIMITS)
+        recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)
+        recorder.keep(partial(applied, occupancy, delivery(NOW, 50)))
+        later = NOW + 25 * HOUR
+        recorder.keep(partial(applied, occupancy, delivery(NOW - MINUTE, 7, id="b"), later))
+        recorder.close()
+        assert readings(occupancy) == readings(recalled(path)) == {NOW - MINUTE: 7}
+
+    def test_other_limits_than_before(self, path: str) -> None:
+        """Hold for what comes back: a shorter window, and fewer deliveries remembered."""
+        kept(path, *[delivery(NOW - n * MINUTE, n, id=f"{n}") for n in range(10)])
+        shorter = recalled(path, replace(LIMITS, window=5 * MINUTE))
+        assert list(readings(shorter)) == [NOW - n * MINUTE for n in range(4, -1, -1)]
+        assert shorter.apply(delivery(NOW - 5 * MINUTE, id="x"), NOW) == "late"
+        fewer = recalled(path, replace(LIMITS, max_deliveries=3))
+        assert list(readings(fewer)) == [NOW - 2 * MINUTE, NOW - MINUTE, NOW]
+
+    def test_its_size_is_bounded_by_the_window(self, path: str) -> None:
+        """However long it runs."""
+        sizes = []
+        for hour in range(1, 4):
+            events = [delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}") for n in range(60)]
+            occupancy = Occupancy(LIMITS)
+            recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)  # noqa: B023
+            for event in events:
+                recorder.keep(partial(applied, occupancy, event, event.timestamp))
+            recorder.close()
+            sizes.append(Path(path).stat().st_size)
+        assert sizes[0] == sizes[1] == sizes[2]
+
+
+class TestRefused:
+    """Files that are not taken, and stay as they are."""
+
+    @staticmethod
+    def refusal(path: str) -> str:
+        """Return why a file is refused, which must leave the folder as it was."""
+
+        def folder() -> dict[str, bytes]:
+            return {file.name: file.read_bytes() for file in Path(path).parent.iterdir()}
+
+        before = folder()
+        with pytest.raises(JournalError) as refused:
+            open_journal(path)
+        assert folder() == before
+        return str(refused.value)
+
+    @pytest.mark.parametrize("content", [b"hello", b"x" * 5000, b"SQLite format 3\0", b"\0"])
+    def test_foreign(self, path: str, content: bytes) -> None:
+        """What is no journal is not overwritten."""
+        Path(path).write_bytes(content)
+        assert self.refusal(path) == f"{path} is not a journal of butlr-exporter; choose another path"
+
+    def test_another_programs_database(self, path: str) -> None:
+        """It is SQLite, and not ours."""
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("CREATE TABLE precious (data)")
+        assert "is not a journal of butlr-exporter" in self.refusal(path)
+
+    def test_newer(self, path: str) -> None:
+        """What a later version wrote is not read as if it were of this one."""
+        open_journal(path).close()
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f"PRAGMA user_version = {VERSION + 1}")
+        assert "was written by a later version of butlr-exporter" in self.refusal(path)
+
+    def test_in_use(self, path: str) -> None:
+        """By another process; afterwards it can be had."""
+        code = (
+            "import sys; from exporter.salvage import open_journal as o; j = o(sys.argv[1]); print(flush=True); input()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert self.refusal(path) == f"{path} is in use by another process"
+            other.communicate(b"\n")
+        open_journal(path).close()
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        """Says so."""
+        with pytest.raises(JournalError, match=f"there is no folder {tmp_path}/no"):
+            open_journal(str(tmp_path / "no" / "journal.db"))
+        with pytest.raises(JournalError, match="is not a file"):
+            open_journal(str(tmp_path))
+
+    def test_a_log_without_its_file(self, path: str) -> None:
+        """It holds what is missing, so this is not a new journal."""
+        Path(f"{path}-wal").write_bytes(b"x" * 100)
+        assert "is missing, although its log" in self.refusal(path)
+        Path(path).touch()
+        assert "is missing, although its log" in self.refusal(path)
+
+    @pytest.mark.parametrize("name", [":memory:", "file:x.db?mode=memory", "a%20b?c#d", " ", "ünïcödé"])
+    def test_odd_names_are_names(self, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also where SQLite would take them for something else, and for a file that was cut off."""
+        monkeypatch.chdir(tmp_path)
+        kept(name, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone}") for zone in range(9) for n in range(14)])
+        assert [file.name for file in tmp_path.iterdir()] == [name]
+        before = len(known(recalled(name)))
+        Path(name).write_bytes(Path(name).read_bytes()[:-1])
+        assert before / 2 < len(known(recalled(name))) < before
+        assert {file.name for file in tmp_path.iterdir()} == {name, name + CUT_OFF}
+
+    def test_any_damage_is_told(self, path: str) -> None:
+        """Whatever is flipped, it is read or refused, and never anything else."""
+        kept(path, *[delivery(NOW - n * MINUTE, n, zone=f"zone_{zone}") for zone in range(9) for n in range(9)])
+        content = Path(path).read_bytes()
+        random = Random(1)
+        refused = 0
+        for _ in range(300):
+            damaged = bytearray(content)
+            for _ in range(random.randint(1, 20)):
+                damaged[random.randrange(len(damaged))] = random.randrange(256)
+            for left_over in Path(path).parent.iterdir():
+                left_over.unlink()
+            Path(path).write_bytes(damaged)
+            try:
+                recalled(path)
+            except JournalError:
+                refused += 1
+        assert refused > 100
+
+    def test_corrupt(self, path: str) -> None:
+        """Is refused when it is read, with what to do."""
+        kept(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone}") for zone in range(50) for n in range(14)])
+        content = bytearray(Path(path).read_bytes())
+        content[4096 * 2 :] = os.urandom(len(content) - 4096 * 2)
+        Path(path).write_bytes(content)
+        with pytest.raises(JournalError, match=r"is corrupt .*; restore it from a copy, or move it away"):
+            recalled(path)
+
+
+class TestCutOff:
+    """A file that a crash has cut in the middle."""
+
+    def test_at_every_sector_of_its_last_page(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
+        """It opens with what was whole, and the old one is kept."""
+        events = [delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(50) for n in range(14)]
+        Random(1).shuffle(events)  # so that the last page is not that of the last zone
+        before = {memory[:5]: memory for memory in known(kept(path, *events))}
+        content = Path(path).read_bytes()
+        assert len(content) % 1024 == 0
+        for cut in range(len(content) - 1024, len(content), 512):
+            Path(path).write_bytes(content[:cut])
+            after = known(recalled(path))
+            assert caplog.records[-1].args == {"readings": len(after), "kept": path + CUT_OFF}
+            assert 500 < len(after) < len(before)
+            assert all(before[memory[:5]][:-2] == memory[:-2] for memory in after)
+            assert Path(path + CUT_OFF).read_bytes() == content[:cut]
+            Path(path + CUT_OFF).unlink()
+            assert known(recalled(path)) == after
+
+    def test_the_log_beside_it(self, path: str) -> None:
+        """Loses what was written last, and nothing else."""
+        journal = open_journal(path)
+        occupancy, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
+        for memory in occupancy.memories(occupancy.keys()):
+            journal.append([memory])
+        log = Path(f"{path}-wal").read_bytes()
+        main = Path(path).read_bytes()
+        journal.close()
+        Path(path).write_bytes(main)
+        Path(f"{path}-wal").write_bytes(log[:-100])
+        assert len(known(recalled(path))) == 8
+
+    def test_again(self, path: str) -> None:
+        """The one that was kept the first time stays."""
+        kept(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(30) for n in range(14)])
+        for suffix in ("", ".2"):
+            content = Path(path).read_bytes()[:-1]
+            Path(path).write_bytes(content)
+            recalled(path)
+            assert Path(f"{path}{CUT_OFF}{suffix}").read_bytes() == content
+
+    def test_where_nothing_is_whole(self, path: str) -> None:
+        """It does not start as if there had been nothing."""
+        kept(path, delivery(NOW))
+        content = Path(path).read_bytes()[:2000]
+        Path(path).write_bytes(content)
+        with pytest.raises(JournalError, match=r"is corrupt .*nothing in it is whole"):
+            open_journal(path)
+        assert [file.read_bytes() for file in Path(path).parent.iterdir()] == [content]
+
+    def test_both(self, path: str) -> None:
+        """It is not guessed at: what is in the log belongs to what is missing."""
+        journal = open_journal(path)
+        occupancy, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
+        journal.append(occupancy.memories(occupancy.keys()))
+        log = Path(f"{path}-wal").read_bytes()
+        main = Path(path).read_bytes()
+        journal.close()
+        Path(path).write_bytes(main[:-1024])
+        Path(f"{path}-wal").write_bytes(log[: len(log) // 2])
+        with pytest.raises(JournalError, match="is corrupt"):
+            recalled(path)
+        assert not Path(path + CUT_OFF).exists()
+
+
+class TestWriting:
+    """One write."""
+
+    def test_all_or_nothing(self, path: str) -> None:
+        """What fails in the middle has not begun."""
+        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        first, second = occupancy.memories(occupancy.keys())
+        journal = open_journal(path)
+        with pytest.raises(JournalError):
+            journal.append([first, second._replace(timestamp=None)])  # type: ignore[arg-type]
+        assert list(journal.replay()) == []
+        journal.append([first, second])
+        assert len(list(journal.replay())) == 2
+        journal.close()
+
+    def test_a_file_that_is_gone(self, path: str) -> None:
+        """Is not written to, for the next start would not find it."""
+        journal = SqliteJournal(path)
+        occupancy, _ = told(delivery(NOW))
+        memories = occupancy.memories(occupancy.keys())
+        journal.append(memories)
+        os.remove(path)
+        with pytest.raises(JournalGone):
+            journal.append(memories)
+        Path(path).touch()
+        with pytest.raises(JournalGone):
+            journal.append(memories)
+        journal.close()
+
+    def test_retain(self, path: str) -> None:
+        """Drops every space but those that are named; what returns is written anew."""
+        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        memories = occupancy.memories(occupancy.keys())
+        for returns in (False, True):
+            journal = open_journal(path)
+            journal.append(memories)
+            journal.retain({"zone_b", "zone_c"})
+            if returns:
+                journal.append(memories)
+            journal.close()
+            spaces = {space.id for space in recalled(path).snapshot(NOW).spaces}
+            assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})
