@@ -99,15 +99,11 @@ def _copy(padded: str, new: str) -> int:
 
 
 def _whole_rows(database: sqlite3.Connection, table: str, *key: str) -> Iterator[tuple[object, ...]]:
-    """Return the rows that can be read, from either end."""
-    seen = set()
+    """Return the rows on either side of what is missing."""
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{column} {direction}" for column in key)
         try:
-            for row in database.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names of our own
-                if row[: len(key)] not in seen:
-                    seen.add(row[: len(key)])
-                    yield row
+            yield from database.execute(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - names of our own
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
