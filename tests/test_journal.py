@@ -16,10 +16,10 @@ from hypothesis import given
 from exporter.events import Measure, OccupancyEvent
 from exporter.journal import VERSION, JournalError, JournalGone, SqliteJournal
 from exporter.occupancy import Occupancy
-from exporter.readings import Limits, Memory
-from exporter.recorder import Key, Recorder
+from exporter.recorder import Recorder
 from exporter.salvage import CUT_OFF, open_journal
 from tests.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
+from tests.journals import applied, kept, known, recalled
 from tests.stores import LIMITS, readings, told
 
 
@@ -27,35 +27,6 @@ from tests.stores import LIMITS, readings, told
 def path(tmp_path: Path) -> str:
     """Return where a journal may be."""
     return str(tmp_path / "journal.db")
-
-
-def known(occupancy: Occupancy) -> list[Memory]:
-    """Return all that a store knows, in an order of its own."""
-    return sorted(occupancy.memories(occupancy.keys()), key=lambda memory: memory[:5:2] + memory[3:5])
-
-
-def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> list[Key]:
-    """Deliver an event; return the reading that it is of."""
-    occupancy.apply(event, now)
-    return [(event.space_id, event.measure, event.timestamp)]
-
-
-def kept(path: str, *events: OccupancyEvent) -> Occupancy:
-    """Return a store that has received events, each of which went into a journal."""
-    occupancy = Occupancy(LIMITS)
-    recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)
-    for event in events:
-        recorder.keep(partial(applied, occupancy, event))
-    recorder.close()
-    return occupancy
-
-
-def recalled(path: str, limits: Limits = LIMITS) -> Occupancy:
-    """Return a store that was read back from a journal."""
-    occupancy = Occupancy(limits)
-    with closing(open_journal(path)) as journal:
-        occupancy.recall(journal.replay())
-    return occupancy
 
 
 class TestThereAndBack:
@@ -261,72 +232,6 @@ class TestRefused:
         Path(path).write_bytes(content)
         with pytest.raises(JournalError, match=r"is corrupt .*; restore it from a copy, or move it away"):
             recalled(path)
-
-
-class TestCutOff:
-    """A file that a crash has cut in the middle."""
-
-    def test_at_every_sector_of_its_last_page(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
-        """It opens with what was whole, and the old one is kept."""
-        events = [delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(50) for n in range(14)]
-        Random(1).shuffle(events)  # so that the last page is not that of the last zone
-        before = {memory[:5]: memory for memory in known(kept(path, *events))}
-        content = Path(path).read_bytes()
-        assert len(content) % 1024 == 0
-        for cut in range(len(content) - 1024, len(content), 512):
-            Path(path).write_bytes(content[:cut])
-            after = known(recalled(path))
-            assert caplog.records[-1].args == {"readings": len(after), "kept": path + CUT_OFF}
-            assert len(before) - 50 < len(after) < len(before)
-            assert all(before[memory[:5]][:-2] == memory[:-2] for memory in after)
-            assert Path(path + CUT_OFF).read_bytes() == content[:cut]
-            Path(path + CUT_OFF).unlink()
-            assert known(recalled(path)) == after
-
-    def test_the_log_beside_it(self, path: str) -> None:
-        """Loses what was written last, and nothing else."""
-        journal = open_journal(path)
-        occupancy, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
-        for memory in occupancy.memories(occupancy.keys()):
-            journal.append([memory])
-        log = Path(f"{path}-wal").read_bytes()
-        main = Path(path).read_bytes()
-        journal.close()
-        Path(path).write_bytes(main)
-        Path(f"{path}-wal").write_bytes(log[:-100])
-        assert len(known(recalled(path))) == 8
-
-    def test_again(self, path: str) -> None:
-        """The one that was kept the first time stays."""
-        kept(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(30) for n in range(14)])
-        for suffix in ("", ".2"):
-            content = Path(path).read_bytes()[:-1]
-            Path(path).write_bytes(content)
-            recalled(path)
-            assert Path(f"{path}{CUT_OFF}{suffix}").read_bytes() == content
-
-    def test_where_nothing_is_whole(self, path: str) -> None:
-        """It does not start as if there had been nothing."""
-        kept(path, delivery(NOW))
-        content = Path(path).read_bytes()[:2000]
-        Path(path).write_bytes(content)
-        with pytest.raises(JournalError, match=r"is corrupt .*nothing in it is whole"):
-            open_journal(path)
-        assert [file.read_bytes() for file in Path(path).parent.iterdir()] == [content]
-
-    def test_both(self, path: str) -> None:
-        """It is not guessed at: what is in the log belongs to what is missing."""
-        journal = open_journal(path)
-        occupancy, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
-        journal.append(occupancy.memories(occupancy.keys()))
-        log = Path(f"{path}-wal").read_bytes()
-        main = Path(path).read_bytes()
-        journal.close()
-        Path(path).write_bytes(main[:-1024])
-        Path(f"{path}-wal").write_bytes(log[: len(log) // 2])
-        with pytest.raises(JournalError, match="is corrupt"):
-            recalled(path)
-        assert not Path(path + CUT_OFF).exists()
 
 
 class TestWriting:
