@@ -110,7 +110,7 @@ def _serve(settings: Settings) -> int:
         listen = settings.listen._replace(port=listener.getsockname()[1])
         log.info("started", {"version": __version__, **settings.show(), "listen": str(listen)})
         if settings.journal is None:
-            log.info("no journal: what is known is forgotten when this process ends; --journal FILE keeps it")
+            log.info("no journal", {"hint": "counts are forgotten when this process ends; --journal FILE keeps them"})
         server.serve(app.wsgi_app, listener, settings.max_body, exporter.look)
     finally:
         exporter.close()
