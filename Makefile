@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-COVERED := exporter/events.py,exporter/occupancy.py,exporter/metrics.py,exporter/settings.py
+COVERED := exporter/events.py,exporter/occupancy.py,exporter/readings.py,exporter/metrics.py,exporter/settings.py
 
 .PHONY: help run demo install test check lint clean
 

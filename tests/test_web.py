@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from exporter.app import create_app
+from exporter.app import EXTENSION, create_app
 from exporter.settings import Settings
 from exporter.web import wants_openmetrics
 from tests.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery
@@ -323,3 +323,25 @@ class TestErrors:
         """They are problems as well."""
         client.application.config["TRUSTED_HOSTS"] = ["example.org"]
         problem(client.get("/metrics"), 400)
+
+
+class TestJournal:
+    """An app that keeps one."""
+
+    def test_what_cannot_be_written_is_not_acknowledged(self, tmp_path: Path) -> None:
+        """503, when to come again, and a count; what changes nothing is answered as ever, and then it heals."""
+        app = create_app(Settings(journal=str(tmp_path / "journal.db")), clock=Clock())
+        exporter, client = app.extensions[EXTENSION], app.test_client()
+        assert client.post("/webhook", data=body(delivery())).status_code == 200
+        (tmp_path / "journal.db").unlink()
+        refused = client.post("/webhook", data=body(delivery(v=2, id="b")))
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert refused.content_type == "application/problem+json"
+        assert client.post("/webhook", data=b"{}").status_code == 422
+        assert "butlr_exporter_journal_failures_total 1.0" in client.get("/metrics").text
+        exporter.look()
+        assert client.post("/webhook", data=body(delivery(v=2, id="b"))).get_json()["outcomes"] == {"duplicate": 1}
+        exporter.close()
+        again = create_app(Settings(journal=str(tmp_path / "journal.db")), clock=Clock())
+        assert "butlr_zone_occupancy{" in again.test_client().get("/metrics").text
+        again.extensions[EXTENSION].close()
