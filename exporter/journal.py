@@ -13,6 +13,7 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Protocol
 
 from exporter.events import Measure, Metadata
@@ -28,6 +29,9 @@ _MAGIC = b"SQLite format 3\0"
 
 _LOCK_TIMEOUT = 2.0
 """Seconds that another process is given to let go of the file."""
+
+_CHECK_EVERY = 0.05
+"""Seconds between two looks, when something is written, whether the file is still where it was."""
 
 PAGE_SIZE = 1024
 """Bytes. A write is a page or two in the log, so small ones pay."""
@@ -128,6 +132,7 @@ class SqliteJournal:
         self._spaces: dict[str, tuple[int, Metadata]] = {}
         """The number of each space that is written, and what it is called there."""
         self._next = 1
+        self._checked = 0.0
         try:
             self._database = connect(path)
             self._inode, self._log_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
@@ -181,7 +186,8 @@ class SqliteJournal:
 
     def _write(self, statements: list["Statement"]) -> None:
         """Execute all of them, or none. Raises JournalError, and JournalGone if the next start would not find it."""
-        self._check_place()
+        if monotonic() > self._checked + _CHECK_EVERY:
+            self._check_place()
         execute = self._database.execute
         try:
             if len(statements) == 1:  # a transaction of its own
@@ -216,7 +222,8 @@ class SqliteJournal:
             raise JournalGone(f"{self._path}-wal is gone")
 
     def _check_place(self) -> None:
-        """See that the file itself is where it was, which is cheap enough for each write. Raises JournalGone."""
+        """See that the file itself is where it was. Raises JournalGone."""
+        self._checked = monotonic()
         if not _is(self._path, self._inode):
             raise JournalGone(f"{self._path} is gone")
 

@@ -58,13 +58,14 @@ class Recorder:
         """Read everything back into the store, which is empty yet. Raises JournalError."""
         gc.disable()  # or it would look at millions of objects again and again, of which none is garbage
         try:
-            self._occupancy.recall(self._journal.replay())
+            readings = self._occupancy.recall(self._journal.replay())
+            gc.freeze()  # nor later
         except JournalError:
             self._journal.close()
             raise
         finally:
             gc.enable()
-        log.info("journal read back", {"readings": len(self._occupancy.keys())})
+        log.info("journal read back", {"readings": readings})
 
     def keep(self, change: Callable[[], list[Key]]) -> None:
         """Call what changes readings, and write what is known of those it returns.

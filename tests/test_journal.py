@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -256,9 +257,11 @@ class TestWriting:
         memories = occupancy.memories(occupancy.keys())
         journal.append(memories)
         os.remove(path)
+        time.sleep(0.06)
         with pytest.raises(JournalGone):
             journal.append(memories)
         Path(path).touch()
+        time.sleep(0.06)
         with pytest.raises(JournalGone):
             journal.append(memories)
         journal.close()

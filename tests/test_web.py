@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,7 @@ class TestJournal:
         exporter, client = app.extensions[EXTENSION], app.test_client()
         assert client.post("/webhook", data=body(delivery())).status_code == 200
         (tmp_path / "journal.db").unlink()
+        time.sleep(0.06)  # it is looked for every 0.05 s
         refused = client.post("/webhook", data=body(delivery(v=2, id="b")))
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         assert refused.content_type == "application/problem+json"
