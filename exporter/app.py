@@ -1,14 +1,17 @@
 """Builds the exporter: the one place that knows everyone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask, abort, request
+from pydantic import SecretStr
 
-from exporter import problems
+from exporter import problems, web
+from exporter.auth import Guard
 from exporter.ingest import Ingest
 from exporter.metrics import Metrics
 from exporter.occupancy import Limits, Occupancy, Snapshot
@@ -16,7 +19,6 @@ from exporter.recorder import Recorder
 from exporter.salvage import open_journal
 from exporter.settings import Settings
 from exporter.watch import Watch
-from exporter.web import routes
 
 EXTENSION = "butlr_exporter"
 """Where an app keeps its `Exporter`: `app.extensions[EXTENSION]`."""
@@ -31,6 +33,10 @@ class Exporter:
     watch: Watch
     recorder: Recorder | None
     """Who keeps the journal, if there is one."""
+    reading_app: Flask | None
+    """The app of `metrics_listen`, if it is set."""
+    takes_body: Callable[[Mapping[str, Any]], bool]
+    """Tells by the WSGI environment of a POST whether its body matters."""
 
     def look(self) -> None:
         """Do what is to be done every few seconds."""
@@ -45,8 +51,9 @@ class Exporter:
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Flask:
-    """Return a plain WSGI app with state of its own; `clock` tells Unix seconds.
+    """Return the plain WSGI app of `listen`, with state of its own; `clock` tells Unix seconds.
 
+    With `metrics_listen`, what reads is an app of its own on the same state: `extensions[EXTENSION].reading_app`.
     With a journal, the state is what was kept in it. Raises JournalError.
     """
     settings = settings or Settings()
@@ -67,16 +74,45 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     if settings.journal is not None:
         recorder = Recorder(occupancy, partial(open_journal, settings.journal), snapshot, metrics.count_journal_failure)
         recorder.recall()
+    senders = Guard(
+        "Butlr webhook",
+        _basic(settings.webhook_username, settings.webhook_password),
+        [key.get_secret_value() for key in settings.webhook_api_keys or ()],
+        settings.webhook_api_key_header,
+    )
+    readers = Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
+    ingest = Ingest(occupancy, metrics, limits, clock, recorder)
+    webhook = web.webhook(ingest, metrics, senders, settings.max_body)
+    reading = web.reading(metrics, snapshot, readers)
+    if settings.metrics_listen is None:
+        app, reading_app = _app(webhook, reading, web.health()), None
+    else:
+        app, reading_app = _app(webhook, web.health()), _app(reading, web.health())
+    app.extensions[EXTENSION] = Exporter(
+        occupancy, metrics, Watch(snapshot), recorder, reading_app, web.takes_body(senders)
+    )
+    return app
+
+
+def _app(*blueprints: Blueprint) -> Flask:
     app = Flask("exporter", static_folder=None)
     # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.register_blueprint(
-        routes(Ingest(occupancy, metrics, limits, clock, recorder), metrics, snapshot, settings.max_body)
-    )
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
     problems.register(app)
-    app.extensions[EXTENSION] = Exporter(occupancy, metrics, Watch(snapshot), recorder)
+
+    @app.before_request
+    def one_process() -> None:
+        if request.environ.get("wsgi.multiprocess"):
+            abort(503, "the zones live in one process; this server runs several, which would split them")
+
     return app
+
+
+def _basic(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:
+    return (username, password.get_secret_value()) if username and password else None
 
 
 def _milliseconds(duration: timedelta) -> int:

@@ -25,6 +25,9 @@ GRACE = 3.0
 MAX_HEAD = 1 << 16
 """Bytes of a request line with its headers, or of trailers, give or take what one read brings."""
 
+MAX_HEADERS = 100
+"""Headers of one request."""
+
 MAX_PIPELINE = 100
 """Requests that a client may send before it has taken the answers to earlier ones."""
 
@@ -41,8 +44,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first request; count every byte that a reader has not taken as unread."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)
-        self._in_request = self._in_head = False
+        self._in_request = self._in_head = self._too_many_headers = False
         self._unframed = 0
         self._held, self._line_begins = b"", False
         self._cycles: list[RequestResponseCycle] = []
@@ -50,6 +52,8 @@ class Connection(HttpToolsProtocol):
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
         self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
         self._stop = _Deadline(self, GRACE, "stopping")
+        # A TLS transport pauses at the limit, a plain one beyond it; at 0 the former would never write.
+        transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
         self._request.start()
 
     def data_received(self, data: bytes) -> None:
@@ -66,7 +70,7 @@ class Connection(HttpToolsProtocol):
             data, self._held = self._held, b""
             self._feed(data)
         if self._unframed > MAX_HEAD:
-            self._refuse(431, "Request Header Fields Too Large", f"the head is larger than {MAX_HEAD} bytes")
+            self._refuse_head(f"the head is larger than {MAX_HEAD} bytes")
         if self._in_request or self.cycle is None or self.cycle.response_complete:
             self._request.start()
 
@@ -82,8 +86,12 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, but not a trailer: nobody asks for those, and they would pass for headers."""
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            self._too_many_headers = True
+            raise ValueError("too many headers")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Note that the head is whole, and keep the requests that wait for their answer."""
@@ -92,7 +100,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINE:
             raise ValueError("too many requests at once")
         super().on_headers_complete()
-        self.scope["state"]["gone"] = self._is_lost
+        self.scope["state"] |= {"gone": self._is_lost, "abort": self.transport.abort}
         self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
 
     def on_body(self, body: bytes) -> None:
@@ -138,11 +146,17 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP as a problem, like any other error."""
         del msg
-        self._refuse(400, "Bad Request", "the request is not valid HTTP")
+        if self._too_many_headers:
+            self._refuse_head(f"there are more than {MAX_HEADERS} headers")
+        else:
+            self._refuse(400, "Bad Request", "the request is not valid HTTP")
 
     def _unsupported_upgrade_warning(self) -> None:
         # The parser has stopped where another protocol was to begin; what follows cannot be told from a body.
         self.transport.abort()
+
+    def _refuse_head(self, detail: str) -> None:
+        self._refuse(431, "Request Header Fields Too Large", detail)
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
         body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})

@@ -22,8 +22,15 @@ log = logging.getLogger(__name__)
 TOGETHER = 100
 """Events of an array that are taken before others have their turn."""
 
+MAX_EVENTS = 10_000
+"""Most events of one array: a million mistakes of two bytes each must not keep others waiting."""
+
 MAX_ERRORS = 100
 """Most errors told for one request: an array of mistakes must not make an answer far larger than itself."""
+
+
+class TooManyEvents(ValueError):  # noqa: N818 - the name reads as the answer it becomes
+    """An array of more events than are taken at once; none of them was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,13 @@ class Ingest:
         self._clock = clock
 
     def receive(self, body: bytes) -> Receipt:
-        """Take a request body event by event; a bad one does not hold up the others. Raises NotJson, JournalError."""
+        """Take a request body event by event; a bad one does not hold up the others.
+
+        Raises NotJson, TooManyEvents, JournalError.
+        """
         items = parse_body(body)
+        if len(items) > MAX_EVENTS:
+            raise TooManyEvents(f"{len(items)} events in one array; send at most {MAX_EVENTS} at a time")
         arrival = self._clock()
         outcomes: Counter[Outcome] = Counter()
         errors: list[EventError] = []

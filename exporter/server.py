@@ -1,4 +1,4 @@
-"""The process that serves a WSGI app: one event loop, its signals, and a look at the zones now and then.
+"""The process that serves WSGI apps, each on its port: one event loop, its signals, and a look now and then.
 
 Why this server: docs/server.md. It knows WSGI and nothing of the exporter.
 """
@@ -9,7 +9,10 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication
 
 import uvicorn
@@ -22,6 +25,12 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept for the next request."""
+
+HANDSHAKE_TIMEOUT = 20.0
+"""Seconds in which a client must have finished its TLS handshake."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds in which a client must agree to the end of a TLS connection."""
 
 WATCH_EVERY = 5.0
 """Seconds between two looks at the zones."""
@@ -36,11 +45,35 @@ IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Signals whose default is to end the process, and with it the state."""
 
 
+class Listener(NamedTuple):
+    """A port, and what it serves."""
+
+    socket: socket.socket
+    wsgi: WSGIApplication
+    max_body: int
+    """Bytes of the largest body that the app takes."""
+    takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    """Tells by the WSGI environment of a POST whether the app reads its body."""
+    tls: ssl.SSLContext | None = None
+
+
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `serve`, which ends with a status of its own instead of by the signal."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as uvicorn does, but with limits on the time of TLS handshakes, for which it has no setting."""
+        protocol = partial(self.config.http_protocol_class, self.config, self.server_state, {})  # type: ignore[call-arg]
+        limits = {}
+        if self.config.ssl:
+            limits = {"ssl_handshake_timeout": HANDSHAKE_TIMEOUT, "ssl_shutdown_timeout": CLOSE_TIMEOUT}
+        loop: Any = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(protocol, sock=each, ssl=self.config.ssl, **limits) for each in sockets or []
+        ]
+        self.started = True
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -51,35 +84,38 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def serve(wsgi: WSGIApplication, listener: socket.socket, max_body: int, watch: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, calling `watch` every now and then in a thread of its own.
+def serve(listeners: Sequence[Listener], *looks: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, calling each of `looks` every now and then in a thread of its own.
 
     Requests under way are finished, within connection.GRACE seconds.
     """
     _raise_file_limit()
-    server = configure(wsgi, max_body)
+    servers = [configure(listener) for listener in listeners]
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, server, number)
+            loop.add_signal_handler(number, _stop, servers, number)
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
-        watching = asyncio.create_task(every(WATCH_EVERY, watch))
+        watching = [asyncio.create_task(every(WATCH_EVERY, look)) for look in looks]
         try:
-            await server.serve(sockets=[listener])
+            serving = [server.serve([listener.socket]) for server, listener in zip(servers, listeners, strict=True)]
+            await asyncio.gather(*serving)
         finally:
-            watching.cancel()
-            watch()  # what came since the last look
+            for task in watching:
+                task.cancel()
+            for look in looks:
+                look()  # what came since the last time
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
 
 
-def configure(wsgi: WSGIApplication, max_body: int) -> uvicorn.Server:
+def configure(listener: Listener) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        Gateway(wsgi, max_body, QUICK),
+        Gateway(listener.wsgi, listener.max_body, QUICK, listener.takes_body),
         http=Connection,
         ws="none",
         lifespan="off",
@@ -89,12 +125,15 @@ def configure(wsgi: WSGIApplication, max_body: int) -> uvicorn.Server:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
     )
+    config.load()
+    config.ssl = listener.tls
     return _Uvicorn(config)
 
 
-def _stop(server: uvicorn.Server, number: signal.Signals) -> None:
+def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
     log.info("stopping", {"signal": number.name})
-    server.should_exit = True
+    for server in servers:
+        server.should_exit = True
 
 
 async def every(seconds: float, look: Callable[[], None]) -> None:

@@ -1,37 +1,50 @@
 """Every setting, declared once: name, default, help and validation.
 
 A setting `stale_after` is the environment variable `BUTLR_EXPORTER_STALE_AFTER` and the flag
-`--stale-after` (or `--stale_after`); the flag wins. A leaf: it knows nothing of what the settings are for.
+`--stale-after` (or `--stale_after`); the flag wins. A secret may also come from a file, named by the same
+with `_FILE` or `-file` at the end. A leaf: it knows nothing of what the settings are for.
 """
 
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.events import Metadata
+from pydantic import SecretStr
+
+from exporter.kinds import (
+    ADDRESS,
+    COUNT,
+    DURATION,
+    FILE,
+    HEADER,
+    JOURNAL,
+    LABELS,
+    POSITIVE_DURATION,
+    SECRET,
+    SECRETS,
+    SIZE,
+    USERNAME,
+    ZERO,
+    Address,
+    Kind,
+    one_of,
+    optional,
+    show_duration,
+)
+from exporter.tls import Certificate, TlsError
 
 PREFIX = "BUTLR_EXPORTER_"
 
-ZERO = timedelta()
+LONG_ENOUGH = 16
+"""Characters of an API key that nobody guesses."""
 
 RECOMPUTED = timedelta(minutes=5)
 """How long Butlr computes a reading anew (docs.butlr.io, zone occupancy)."""
-
-_UNITS = {
-    "y": timedelta(days=365),
-    "w": timedelta(weeks=1),
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-    "ms": timedelta(milliseconds=1),
-}
-_DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
-_SIZES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
-_SIZE = re.compile(f"([0-9]+)({'|'.join(_SIZES)})?")
 
 
 class SettingsError(ValueError):
@@ -42,118 +55,6 @@ class SettingsError(ValueError):
         self.mistakes = mistakes
 
 
-class Address(NamedTuple):
-    """Where to listen; an empty host is every interface."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """Return it as it is written in the setting."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class Kind(NamedTuple):
-    """How a setting is written: `parse` raises ValueError with what is wrong, `show` is its inverse."""
-
-    parse: Callable[[str], Any]
-    show: Callable[[Any], str]
-    placeholder: str
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read a duration as Prometheus writes it, such as `90s`, `1h30m` or `0`. Raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if text != "0" and (match is None or not text):
-        raise ValueError("must be a duration such as 90s, 10m or 24h")
-    try:
-        amounts = match.groups() if match else ()
-        return sum((int(n) * unit for n, unit in zip(amounts, _UNITS.values(), strict=False) if n), ZERO)
-    except (OverflowError, ValueError):
-        raise ValueError("is too long a duration") from None
-
-
-def show_duration(duration: timedelta) -> str:
-    """Write a duration as Prometheus does, such as `1h30m`."""
-    rest, text = duration, ""
-    for name in ("h", "m", "s", "ms"):
-        n, rest = divmod(rest, _UNITS[name])
-        text += f"{n}{name}" if n else ""
-    return text or "0s"
-
-
-def parse_size(text: str) -> int:
-    """Read a size such as `512KiB`, `1MiB` or plain bytes; return bytes. Raises ValueError."""
-    match = _SIZE.fullmatch(text)
-    if match is None or len(match[1]) > 15:
-        raise ValueError("must be a size such as 512KiB or 1MiB")
-    return int(match[1]) * _SIZES[match[2] or "B"]
-
-
-def show_size(size: int) -> str:
-    """Write a size in bytes in the largest unit that leaves no fraction, such as `1MiB`."""
-    unit = next(unit for unit, factor in _SIZES.items() if size % factor == 0 and (size or factor == 1))
-    return f"{size // _SIZES[unit]}{unit}"
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535 or (":" in host and not bracketed):
-        raise ValueError("must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728")
-    return Address(host[1:-1] if bracketed else host, int(port))
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 15 or int(text) < 1:
-        raise ValueError("must be a whole number from 1 to 999999999999999")
-    return int(text)
-
-
-def _labels(text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in Metadata._fields:
-            raise ValueError(f"must be some of {', '.join(Metadata._fields)}")
-        if names.count(name) > 1:
-            raise ValueError(f"must have {name} once")
-    return tuple(names if "zone_id" in names else [*names, "zone_id"])
-
-
-def _more_than(least: Any, kind: Kind, message: str) -> Kind:
-    def parse(text: str) -> Any:
-        value = kind.parse(text)
-        if value <= least:
-            raise ValueError(message)
-        return value
-
-    return kind._replace(parse=parse)
-
-
-def _one_of(*choices: str) -> Kind:
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return text.lower()
-
-    return Kind(parse, str, "|".join(choices))
-
-
-def _journal(text: str) -> str | None:
-    if text.startswith("redis:"):
-        raise ValueError("must be the path of a file, or none; Redis is not supported yet")
-    return None if text.lower() == "none" else text
-
-
-ADDRESS = Kind(_address, str, "HOST:PORT")
-DURATION = Kind(parse_duration, show_duration, "DURATION")
-POSITIVE_DURATION = _more_than(ZERO, DURATION, "must be longer than 0")
-SIZE = _more_than(0, Kind(parse_size, show_size, "SIZE"), "must be more than 0")
-COUNT = Kind(_count, str, "N")
-JOURNAL = Kind(_journal, lambda path: path or "none", "FILE")
-LABELS = Kind(_labels, ", ".join, "FIELD,...")
-
-
 def _setting(default: str, kind: Kind, description: str) -> Any:
     return field(default=kind.parse(default), metadata={"kind": kind, "default": default, "help": description})
 
@@ -162,9 +63,14 @@ def _setting(default: str, kind: Kind, description: str) -> Any:
 class Settings:
     """The effective settings; times are `timedelta`s, sizes are bytes."""
 
-    listen: Address = _setting("0.0.0.0:9728", ADDRESS, "address that serves everything; port 0 takes a free one")
+    listen: Address = _setting(
+        "0.0.0.0:9728", ADDRESS, "address that serves everything, or what metrics_listen leaves; port 0: a free one"
+    )
+    metrics_listen: Address | None = _setting(
+        "none", optional(ADDRESS), "address of everything but /webhook; listen then serves that and health only"
+    )
     journal: str | None = _setting(
-        "none", JOURNAL, "SQLite file that keeps what is known over a restart; none: it is forgotten"
+        "none", optional(JOURNAL), "SQLite file that keeps what is known over a restart; none: it is forgotten"
     )
     window: timedelta = _setting(
         "15m", POSITIVE_DURATION, "how long a zone's readings are kept, counted back from its newest"
@@ -183,8 +89,24 @@ class Settings:
         LABELS,
         "metadata fields that label each zone; zone_id is always one",
     )
-    log_level: str = _setting("info", _one_of("debug", "info", "warning", "error"), "least severe level that is logged")
-    log_format: str = _setting("logfmt", _one_of("logfmt", "json"), "how a log line is written")
+    webhook_api_key_header: str = _setting("X-API-Key", HEADER, "header in which Butlr sends the key")
+    webhook_api_keys: tuple[SecretStr, ...] | None = _setting(
+        "none", optional(SECRETS), "keys of which an event must bring one; several, for the time of a change"
+    )
+    webhook_username: str | None = _setting(
+        "none", optional(USERNAME), "name for HTTP basic authentication of events; beside keys, either is enough"
+    )
+    webhook_password: SecretStr | None = _setting("none", optional(SECRET), "password that goes with webhook_username")
+    metrics_username: str | None = _setting(
+        "none", optional(USERNAME), "name for HTTP basic authentication of everything that reads"
+    )
+    metrics_password: SecretStr | None = _setting("none", optional(SECRET), "password that goes with metrics_username")
+    tls_cert: str | None = _setting(
+        "none", optional(FILE), "PEM file with the certificate of listen and its chain; none: no TLS"
+    )
+    tls_key: str | None = _setting("none", optional(FILE), "PEM file with the private key of tls_cert")
+    log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "least severe level that is logged")
+    log_format: str = _setting("logfmt", one_of("logfmt", "json"), "how a log line is written")
 
     def show(self) -> dict[str, str]:
         """Return every setting by name, as it would be written."""
@@ -209,9 +131,26 @@ class Setting(NamedTuple):
         """Its flag, as documented."""
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def file(self) -> "Setting | None":
+        """What names the file it may come from, if it is a secret."""
+        if not self.kind.secret:
+            return None
+        return Setting(f"{self.name}_file", FILE, "none", f"file that holds {self.name}")
+
 
 SETTINGS = [Setting(f.name, **f.metadata) for f in fields(Settings)]
 """All settings, in the order of the documentation."""
+
+GIVEN = [given for setting in SETTINGS for given in (setting, setting.file) if given]
+"""All settings with those that name the file of a secret: what flags and variables there are."""
+
+TOGETHER = (
+    ("webhook_username", "webhook_password"),
+    ("metrics_username", "metrics_password"),
+    ("tls_cert", "tls_key"),
+)
+"""Settings of which one without the other is a mistake."""
 
 
 def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
@@ -219,20 +158,74 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
 
     An empty variable is taken as not set. Raises SettingsError with every mistake, not just the first.
     """
-    values, mistakes = {}, []
+    values: dict[str, Any] = {}
+    mistakes: dict[str, str] = {}
     for setting in SETTINGS:
-        source, text = setting.flag, flags.get(setting.name)
-        if text is None:
-            source, text = setting.variable, environ.get(setting.variable) or None
+        try:
+            source, text = _given(setting, flags, environ)
+        except ValueError as error:
+            mistakes[setting.name] = str(error)
+            continue
         if text is None:
             continue
         try:
-            values[setting.name] = setting.kind.parse(text.strip())
+            values[setting.name] = setting.kind.parse(text)
         except ValueError as error:
-            mistakes.append(f"{source} {error}, not {text!r}")
+            mistakes[setting.name] = f"{source} {error}" + ("" if setting.kind.secret else f", not {text!r}")
+    for one, other in TOGETHER:
+        if {one, other} & mistakes.keys():
+            continue
+        if (values.get(one) is None) != (values.get(other) is None):
+            mistakes[one] = f"{one} and {other} go together; only one of them is set"
+    if values.get("tls_cert") and values.get("tls_key"):
+        try:
+            Certificate(values["tls_cert"], values["tls_key"])
+        except TlsError as error:
+            mistakes["tls_cert"] = str(error)
     if mistakes:
-        raise SettingsError(mistakes)
+        raise SettingsError(list(mistakes.values()))
     return Settings(**values)
+
+
+def _given(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return where a setting comes from, and its text if it is given. Raises ValueError."""
+    for source, text, file_source, path in _places(setting, flags, environ):
+        if text is not None and path is not None:
+            raise ValueError(f"{source} and {file_source} are both set; one is enough")
+        if path is not None:
+            return file_source, _read(file_source, path)
+        if text is not None:
+            return source, text if setting.kind.secret else text.strip()
+    return "", None
+
+
+def _places(
+    setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, str, str | None]]:
+    """Give each place a setting may come from, the stronger first: name and text, and those of the file."""
+    file = setting.file
+    yield (
+        setting.flag,
+        flags.get(setting.name),
+        file.flag if file else "",
+        flags.get(file.name) if file else None,
+    )
+    yield (
+        setting.variable,
+        environ.get(setting.variable) or None,
+        file.variable if file else "",
+        (environ.get(file.variable) or None) if file else None,
+    )
+
+
+def _read(source: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{source} names {path!r}, which is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "that is no path"
+        raise ValueError(f"{source} names {path!r}, which cannot be read: {reason}") from None
 
 
 def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
@@ -244,14 +237,28 @@ def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         found.append("with stale_after 0 a zone that does not change is still forgotten; forget_after 0 keeps it")
     if ZERO < settings.forget_after <= settings.stale_after:
         found.append("with forget_after no longer than stale_after a silent zone vanishes without being stale first")
+    if any(len(key.get_secret_value()) < LONG_ENOUGH for key in settings.webhook_api_keys or ()):
+        found.append(
+            f"a key in webhook_api_keys has less than {LONG_ENOUGH} characters; openssl rand -hex 32 makes one"
+        )
     return found
+
+
+def opened(settings: Settings) -> str:
+    """Return what everyone may do who reaches the port, for want of credentials; empty if nothing."""
+    anyone = []
+    if not settings.webhook_api_keys and not settings.webhook_username:
+        anyone.append("send events (no webhook_api_keys, no webhook_username)")
+    if not settings.metrics_listen and not settings.metrics_username:
+        anyone.append("read every count (no metrics_listen, no metrics_username)")
+    return f"whoever reaches {settings.listen} may {' and '.join(anyone)}" if anyone else ""
 
 
 def nearest(name: str) -> str:
     """Return the end of a sentence on a flag or variable that there is not: what may have been meant, if anything."""
     variable = name.startswith(PREFIX)
     plain = name.removeprefix(PREFIX).strip("-").replace("-", "_").lower()
-    matches = [s for s in SETTINGS if get_close_matches(plain, [s.name], cutoff=0.75)]
+    matches = [s for s in GIVEN if get_close_matches(plain, [s.name], cutoff=0.75)]
     return f"; did you mean {matches[0].variable if variable else matches[0].flag}?" if matches else ""
 
 
@@ -260,5 +267,5 @@ def _is_no_setting(variable: str) -> bool:
     return (
         variable.startswith(PREFIX)
         and re.match("SERVICE_|PORT(_|$)", variable.removeprefix(PREFIX)) is None
-        and variable not in [setting.variable for setting in SETTINGS]
+        and variable not in [given.variable for given in GIVEN]
     )

@@ -1,25 +1,30 @@
 """The HTTP interface: what each request means, in views of a few lines.
 
 It turns requests into calls and results into responses. Of events, zones and families it knows only the
-modules that do.
+modules that do. One blueprint for each kind of caller, so that each can have a port of its own.
 """
 
 import gzip
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from exporter import __version__
+from exporter.auth import Guard
 from exporter.events import NotJson
-from exporter.ingest import MAX_ERRORS, Ingest
+from exporter.ingest import MAX_ERRORS, Ingest, TooManyEvents
 from exporter.journal import JournalError
 from exporter.metrics import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Metrics, Rejection
 from exporter.occupancy import Snapshot
 from exporter.problems import problem, unlogged
 from exporter.status import status
+
+WEBHOOK = "/webhook"
 
 GZIP_LEVEL = 6
 
@@ -27,30 +32,28 @@ RETRY_AFTER = 5
 """Seconds after which the journal may be written again."""
 
 
-def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], max_body: int) -> Blueprint:
-    """Return the views over what takes events, what counts, and what gives the zones as they are now.
+def webhook(ingest: Ingest, metrics: Metrics, guard: Guard, max_body: int) -> Blueprint:
+    """Return the view that takes events; a body of more than `max_body` bytes is refused."""
+    blueprint = _guarded("webhook", guard, metrics)
 
-    A body of more than `max_body` bytes is refused.
-    """
-    web = Blueprint("web", __name__)
+    def refused(reason: Rejection, status: int, detail: str) -> Response:
+        metrics.count_rejection(reason)
+        return problem(status, detail)
 
-    @web.before_request
-    def one_process() -> None:
-        if request.environ.get("wsgi.multiprocess"):
-            abort(503, "the zones live in one process; this server runs several, which would split them")
-
-    @web.post("/webhook")
-    def webhook() -> Response:
+    @blueprint.post(WEBHOOK)
+    def receive() -> Response:
+        if encoding := content_encoding(request.environ):
+            response = refused(Rejection.MALFORMED, 415, f"the body is encoded as {encoding[:100]}; send it as it is")
+            response.headers["Accept-Encoding"] = "identity"
+            return response
         try:
-            body = read_body(max_body)
+            receipt = ingest.receive(read_body(max_body))
         except RequestEntityTooLarge:
-            metrics.count_rejection(Rejection.TOO_LARGE)
-            return problem(413, f"the body is larger than max_body, {max_body} bytes")
-        try:
-            receipt = ingest.receive(body)
+            return refused(Rejection.TOO_LARGE, 413, f"the body is larger than max_body, {max_body} bytes")
+        except TooManyEvents as error:
+            return refused(Rejection.TOO_LARGE, 413, str(error))
         except NotJson as error:
-            metrics.count_rejection(Rejection.MALFORMED)
-            return problem(400, f"the body is not JSON: {error}")
+            return refused(Rejection.MALFORMED, 400, f"the body is not JSON: {error}")
         except JournalError:  # the outage is logged, not each request
             response = unlogged(503, "the journal cannot be written now; please send this again")
             response.headers["Retry-After"] = str(RETRY_AFTER)
@@ -63,7 +66,29 @@ def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], m
             detail += f"; at most {MAX_ERRORS} errors are listed"
         return unlogged(422, detail, errors=[asdict(error) for error in receipt.errors], **told)
 
-    @web.get("/metrics")
+    return blueprint
+
+
+def takes_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
+    """Return what tells by a POST's head whether its body matters; if not, it is answered without being read."""
+
+    def takes(environ: Mapping[str, Any]) -> bool:
+        return environ["PATH_INFO"] == WEBHOOK and guard.admits(environ) and not content_encoding(environ)
+
+    return takes
+
+
+def reading(metrics: Metrics, snapshot: Callable[[], Snapshot], guard: Guard) -> Blueprint:
+    """Return the views over what counts, and over what gives the zones as they are now."""
+    blueprint = _guarded("reading", guard, metrics)
+
+    @blueprint.after_request
+    def for_this_client_now(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    @blueprint.get("/metrics")
     def scrape() -> Response:
         openmetrics = wants_openmetrics(request.accept_mimetypes)
         body = metrics.exposition(openmetrics=openmetrics, names=request.args.getlist("name[]"))
@@ -74,23 +99,62 @@ def routes(ingest: Ingest, metrics: Metrics, snapshot: Callable[[], Snapshot], m
             response.content_encoding = "gzip"
         return response
 
-    @web.get("/api/v1/zones")
+    @blueprint.get("/api/v1/zones")
     def zones() -> Response:
         return jsonify(status(snapshot()))
 
-    @web.get("/")
-    def page() -> str:
-        return render_template("status.html", version=__version__, **status(snapshot()))
+    @blueprint.get("/")
+    def page() -> Response:
+        nonce = secrets.token_urlsafe(16)
+        response = Response(
+            render_template("status.html", nonce=nonce, version=__version__, **status(snapshot())), mimetype="text/html"
+        )
+        # Nothing but the page's own style, were a name ever to get through unescaped.
+        response.headers["Content-Security-Policy"] = (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"
+        )
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
 
-    @web.get("/-/healthy")
+    return blueprint
+
+
+def health() -> Blueprint:
+    """Return the views for probes, which need no credentials."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/-/healthy")
     def healthy() -> Response:
         return Response("butlr-exporter is healthy.\n", content_type="text/plain; charset=utf-8")
 
-    @web.get("/-/ready")
+    @blueprint.get("/-/ready")
     def ready() -> Response:
         return Response("butlr-exporter is ready.\n", content_type="text/plain; charset=utf-8")
 
-    return web
+    return blueprint
+
+
+def _guarded(name: str, guard: Guard, metrics: Metrics) -> Blueprint:
+    blueprint = Blueprint(name, __name__)
+
+    @blueprint.before_request
+    def admit() -> Response | None:
+        if guard.admits(request.environ):
+            return None
+        metrics.count_rejection(Rejection.UNAUTHORIZED)
+        response = problem(401, f"this takes {guard.wanted}; what came with the request is missing or wrong")
+        for challenge in guard.challenges:
+            response.headers.add("WWW-Authenticate", challenge)
+        return response
+
+    return blueprint
+
+
+def content_encoding(environ: Mapping[str, Any]) -> str:
+    """Return how a request's body is encoded; empty if it is not."""
+    encoding: str = environ.get("HTTP_CONTENT_ENCODING", "").strip()
+    return "" if encoding.lower() == "identity" else encoding
 
 
 def read_body(limit: int) -> bytes:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,8 +18,9 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 
-from exporter.server import bind, configure
+from exporter.server import Listener, bind, configure
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
 
@@ -57,10 +59,21 @@ def free_port() -> int:
 class Running:
     """One exporter process and what it logs."""
 
-    def __init__(self, log: Path, *flags: str, port: int | None = None, package: Path | None = None) -> None:
-        """Start it on a free port and wait until it serves; `package` is a folder with another version of it."""
+    def __init__(
+        self,
+        log: Path,
+        *flags: str,
+        port: int | None = None,
+        package: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Start it on a free port and wait until it serves.
+
+        `package` is a folder with another version of it, `tls` what a client needs to trust it.
+        """
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.tls = tls
         self._log = log
         environ = {name: value for name, value in os.environ.items() if not name.startswith("BUTLR_EXPORTER_")}
         with log.open("wb") as stderr:
@@ -76,7 +89,12 @@ class Running:
                 stderr=stderr,
                 env=environ,
             )
-        wait_for(self._answers, "the exporter to serve")
+        try:
+            wait_for(self._answers, "the exporter to serve")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log()
@@ -88,14 +106,14 @@ class Running:
 
     def get(self, path: str) -> bytes:
         """Return an answer's body."""
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:  # noqa: S310 - to this machine
+        with urllib.request.urlopen(self.url + path, timeout=10, context=self.tls) as response:  # noqa: S310 - to this machine
             answer: bytes = response.read()
             return answer
 
     def post(self, body: bytes) -> bytes:
         """Post events; return the answer's body."""
         request = urllib.request.Request(f"{self.url}/webhook", data=body)  # noqa: S310 - to this machine
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10, context=self.tls) as response:  # noqa: S310
             answer: bytes = response.read()
             return answer
 
@@ -110,9 +128,9 @@ class Running:
 
 
 @contextmanager
-def running(log: Path, *flags: str, port: int | None = None, package: Path | None = None) -> Iterator[Running]:
+def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
     """Run an exporter for a while; whatever happens, it ends, and it has logged no traceback."""
-    exporter = Running(log, *flags, port=port, package=package)
+    exporter = Running(log, *flags, **options)
     try:
         yield exporter
         assert "Traceback" not in exporter.log()
@@ -124,19 +142,24 @@ def running(log: Path, *flags: str, port: int | None = None, package: Path | Non
 class Threaded:
     """A server in a thread, without the process around it."""
 
-    def __init__(self, wsgi: Any) -> None:
+    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None) -> None:
         """Take the app to serve."""
         self._wsgi = wsgi
+        self._tls = tls
 
     def __enter__(self) -> tuple[int, uvicorn.Server]:
         """Start; return the port and the server."""
         self._listener = bind("127.0.0.1", 0)
         port: int = self._listener.getsockname()[1]
-        self._server = configure(self._wsgi, max_body=1000)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve(sockets=[self._listener])))
+        self._server = configure(Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls))
+        self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         wait_for(lambda: self._server.started, "the server to start")
         return port, self._server
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._server.serve(sockets=[self._listener]))
 
     def __exit__(self, *_: object) -> None:
         """Stop."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -45,11 +46,13 @@ def drained(connection: socket.socket) -> bytes:
     return bytes(answer)
 
 
-def silent_reader(port: int, path: str) -> socket.socket:
+def silent_reader(port: int, path: str, tls: ssl.SSLContext | None = None) -> socket.socket:
     """Ask for something and do not read the answer."""
     reader = socket.socket()
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     reader.connect(("127.0.0.1", port))
+    if tls:
+        reader = tls.wrap_socket(reader, server_hostname="127.0.0.1")
     reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return reader
 

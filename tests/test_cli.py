@@ -9,7 +9,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import main
-from exporter.settings import SETTINGS
+from exporter.settings import GIVEN, SETTINGS
 from tests.running import CONSOLE_SCRIPT
 
 
@@ -40,13 +40,39 @@ class TestCheck:
         out, err = capsys.readouterr()
         assert out == ""
         assert err.splitlines() == [
-            "butlr-exporter: unknown argument '--max-zone=3'; did you mean --max-zones?",
+            "butlr-exporter: unknown argument '--max-zone'; did you mean --max-zones?",
             "butlr-exporter: unknown argument 'extra'",
             "butlr-exporter: BUTLR_EXPORTER_LISTEN must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728, "
             "not 'nowhere'",
             "butlr-exporter: --window must be a duration such as 90s, 10m or 24h, not '-5m'",
             "butlr-exporter: --stale-after must be a duration such as 90s, 10m or 24h, not '10'",
         ]
+
+    def test_what_everyone_may_do(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A warning, as at the start of `serve`; none with credentials for both."""
+        assert main(["check"]) == 0
+        (warning,) = capsys.readouterr().err.splitlines()
+        assert warning.startswith("butlr-exporter: warning: whoever reaches 0.0.0.0:9728 may send events (")
+        assert main(["check", "--webhook-api-keys=0123456789abcdef", "--metrics-listen=127.0.0.1:9729"]) == 0
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize(
+        ("arguments", "status"),
+        [
+            (["--webhook-api-keys=hush", "--webhook-username=x", "--webhook-password=hush"], 0),
+            (["--webhook_api_keys", "hush", "--metrics-username=x", "--metrics_password", "hush"], 0),
+            (["--webhook-password=hush"], 2),
+            (["--webhook-pasword=hush", "--webhook-api-key", "hush", "--metrics-password=hush"], 2),
+        ],
+    )
+    def test_secrets_are_not_printed(
+        self, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
+    ) -> None:
+        """Nor where they belong to a misspelt flag."""
+        assert main(["check", *arguments]) == status
+        told = capsys.readouterr()
+        assert "hush" not in told.out + told.err
+        assert ("<secret>" in told.out) is (status == 0)
 
     def test_a_misspelt_variable(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """A warning, not a mistake."""
@@ -63,10 +89,10 @@ class TestHelp:
         with pytest.raises(SystemExit) as exit_:
             main(["serve", "--help"])
         assert exit_.value.code == 0
-        out = " ".join(capsys.readouterr().out.split())
-        for setting in SETTINGS:
-            assert f"{setting.flag} {setting.kind.placeholder}" in out
-            assert f"(default: {setting.default})" in out
+        out = "".join(capsys.readouterr().out.split())  # lines are broken anywhere
+        for setting in GIVEN:
+            assert f"{setting.flag}{setting.kind.placeholder}" in out
+            assert f"(default:{setting.default})".replace(" ", "") in out
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The package's."""

@@ -84,6 +84,8 @@ class TestRawRequests:
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 400),
             (b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent_Length: abc\r\n\r\n[]", 200),
             (b"\r\n" * 100_000, 431),
+            (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
+            (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 100 + b"\r\n", 200),
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;version=abc\r\n\r\n", 200),
             (b"GET /%00%ff%2e%2e/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
             (b"GET //evil HTTP/1.1\r\nHost: x\r\n\r\n", 404),

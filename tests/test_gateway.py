@@ -6,7 +6,10 @@ import threading
 from typing import Any
 from wsgiref.validate import validator
 
-from exporter.gateway import THREADS, Gateway
+import pytest
+
+from exporter import gateway as gateway_module
+from exporter.gateway import PIECE, THREADS, Gateway
 from tests.running import Threaded
 from tests.sockets import answers
 
@@ -19,7 +22,7 @@ SCOPE: dict[str, Any] = {
     "server": None,
     "client": None,
     "headers": [],
-    "state": {"gone": lambda: False},
+    "state": {"gone": lambda: False, "abort": lambda: None},
 }
 """What a server says of a request."""
 
@@ -80,7 +83,7 @@ class TestGateway:
             pass
 
         def get(path: str, *, gone: bool) -> dict[str, Any]:
-            return SCOPE | {"method": "GET", "path": path, "state": {"gone": lambda: gone}}
+            return SCOPE | {"method": "GET", "path": path, "state": SCOPE["state"] | {"gone": lambda: gone}}
 
         async def crowd() -> None:
             gateway = Gateway(app, 10, quick={"/quick"})
@@ -93,3 +96,76 @@ class TestGateway:
 
         asyncio.run(crowd())
         assert sorted(called) == ["/quick"] + ["/slow"] * THREADS  # the quick one while the slow ones had every thread
+
+
+class TestBodies:
+    """Which bodies are awaited."""
+
+    @pytest.mark.parametrize("takes", [True, False])
+    def test_a_body_that_does_not_matter_is_not_awaited(self, takes: bool) -> None:
+        """The app is called at once, without it."""
+        received, seen = [], []
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            seen.append((environ["HTTP_X"], environ["wsgi.input"].read()))
+            start_response("401 Unauthorized", [])
+            return []
+
+        async def receive() -> dict[str, Any]:
+            received.append(1)
+            return {"type": "http.request", "body": b"hello", "more_body": False}
+
+        async def send(_: Any) -> None:
+            pass
+
+        scope = SCOPE | {"headers": [(b"x", b"key"), (b"content-length", b"5")]}
+        gateway = Gateway(app, 10, takes_body=lambda environ: takes and environ["HTTP_X"] == "key")
+        asyncio.run(gateway(scope, receive, send))
+        assert (received, seen) == ([1], [("key", b"hello")]) if takes else ([], [("key", b"")])
+
+
+class TestWaiting:
+    """Answers that nobody takes."""
+
+    def test_the_oldest_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Beyond the limit; one alone may be larger than it, small ones do not count."""
+        monkeypatch.setattr(gateway_module, "MAX_WAITING", 3 * PIECE)
+        cut: list[int] = []
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            return [b"x" * int(environ["PATH_INFO"][1:])]
+
+        async def run(sizes: list[int]) -> list[int]:
+            cut.clear()
+            gateway, ends = Gateway(app, 10), [asyncio.Event() for _ in sizes]
+
+            async def ask(number: int, size: int) -> None:
+                async def receive() -> dict[str, Any]:
+                    raise AssertionError("a GET has no body")
+
+                async def send(_: Any) -> None:
+                    await ends[number].wait()
+
+                def abort() -> None:
+                    cut.append(number)
+                    ends[number].set()
+
+                state = SCOPE["state"] | {"abort": abort}
+                await gateway(SCOPE | {"method": "GET", "path": f"/{size}", "state": state}, receive, send)
+
+            tasks = []
+            for number, size in enumerate(sizes):
+                tasks.append(asyncio.create_task(ask(number, size)))
+                await asyncio.sleep(0.02)
+            told = list(cut)
+            for end in ends:
+                end.set()
+            await asyncio.gather(*tasks)
+            return told
+
+        two = 2 * PIECE
+        assert asyncio.run(run([two, two, 10, two])) == [0, 1]
+        assert asyncio.run(run([9 * PIECE, 10, 10])) == []
+        assert asyncio.run(run([9 * PIECE, two])) == [0]
+        assert asyncio.run(run([10] * 50)) == []

@@ -6,14 +6,18 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
+
+from flask import Flask
 
 from exporter import __version__, logs, server
 from exporter.app import EXTENSION, Exporter, create_app
 from exporter.journal import JournalError
-from exporter.settings import SETTINGS, Settings, SettingsError, doubts, load, nearest
+from exporter.kinds import Address
+from exporter.settings import GIVEN, Settings, SettingsError, doubts, load, nearest, opened
+from exporter.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +27,7 @@ USAGE_ERROR = 2
 _EPILOG = """\
 Every setting is a flag and an environment variable, and the flag wins: --stale-after 15m is
 BUTLR_EXPORTER_STALE_AFTER=15m. Durations are written 90s, 10m, 24h; sizes 512KiB, 1MiB.
+A secret is best kept in a file: flags are seen in the list of processes.
 """
 
 
@@ -42,7 +47,7 @@ def add_commands(commands: Any) -> None:
         )
         command.set_defaults(run=partial(_run, run))
         settings = command.add_argument_group("settings")
-        for setting in SETTINGS:
+        for setting in GIVEN:
             description = f"{setting.help} (default: {setting.default})"
             settings.add_argument(setting.flag, metavar=setting.kind.placeholder, help=description)
             if "_" in setting.name:  # the name as the documentation spells it
@@ -61,7 +66,7 @@ def _run(command: Callable[[Settings], int], options: argparse.Namespace, rest: 
 
 def joined(arguments: Sequence[str]) -> list[str]:
     """Return `--flag value` of settings as `--flag=value`, or argparse takes a value such as `-5m` for a flag."""
-    flags = {spelling for setting in SETTINGS for spelling in (setting.flag, f"--{setting.name}")}
+    flags = {spelling for setting in GIVEN for spelling in (setting.flag, f"--{setting.name}")}
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] in flags and argument not in flags:
@@ -73,7 +78,7 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
     """Load the settings. Raises SettingsError with every mistake, unknown arguments among them."""
-    mistakes = [f"unknown argument {text!r}{nearest(text.partition('=')[0])}" for text in rest]
+    mistakes = [f"unknown argument {text!r}{nearest(text)}" for text in _unknown(rest)]
     try:
         settings = load(vars(options), os.environ)
     except SettingsError as error:
@@ -83,8 +88,18 @@ def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
     return settings
 
 
+def _unknown(rest: Iterable[str]) -> Iterator[str]:
+    """Give the arguments that are none, but no value of theirs: it may be that of a misspelt secret."""
+    after_flag = False
+    for text in rest:
+        is_flag = text.startswith("-")
+        if is_flag or not after_flag:
+            yield text.partition("=")[0]
+        after_flag = is_flag and "=" not in text
+
+
 def _check(settings: Settings) -> int:
-    for warning in doubts(settings, os.environ):
+    for warning in filter(None, [*doubts(settings, os.environ), opened(settings)]):
         print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
@@ -103,29 +118,54 @@ def _serve(settings: Settings) -> int:
         log.error("cannot start", {"reason": str(error)})
         return 1
     exporter: Exporter = app.extensions[EXTENSION]
+    certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+    shown = settings.show()
     try:
-        listener = _listener(settings)
-        if listener is None:
-            return 1
-        listen = settings.listen._replace(port=listener.getsockname()[1])
-        log.info("started", {"version": __version__, **settings.show(), "listen": str(listen)})
+        listeners = _listeners(settings, app, exporter, certificate)
+        for listener, name in zip(listeners, ("listen", "metrics_listen"), strict=False):
+            address: Address = getattr(settings, name)
+            shown[name] = str(address._replace(port=listener.socket.getsockname()[1]))
+        log.info("started", {"version": __version__, **shown})
+        if anyone := opened(settings):
+            log.warning("no credentials", {"reason": anyone})
         if settings.journal is None:
             log.info("no journal", {"hint": "counts are forgotten when this process ends; --journal FILE keeps them"})
-        server.serve(app.wsgi_app, listener, settings.max_body, exporter.look)
+        server.serve(listeners, exporter.look, *([certificate.look] if certificate else []))
+    except CannotListen as error:
+        log.error("cannot listen", error.fields)
+        return 1
     finally:
         exporter.close()
     log.info("stopped")
     return 0
 
 
-def _listener(settings: Settings) -> socket.socket | None:
-    """Return the open port; None, and a line in the log, if it cannot be had."""
+def _listeners(
+    settings: Settings, app: Flask, exporter: Exporter, certificate: Certificate | None
+) -> list[server.Listener]:
+    """Return the open ports, each with what it serves. Raises CannotListen."""
+    public = _bound("listen", settings.listen)
+    tls = certificate.context if certificate else None
+    listeners = [server.Listener(public, app.wsgi_app, settings.max_body, exporter.takes_body, tls)]
+    if settings.metrics_listen and exporter.reading_app:
+        inside = _bound("metrics_listen", settings.metrics_listen)
+        listeners.append(server.Listener(inside, exporter.reading_app.wsgi_app, 0, lambda _: False))
+    return listeners
+
+
+class CannotListen(Exception):  # noqa: N818 - the name reads as what happened
+    """A port that cannot be had; `fields` are for the log."""
+
+    def __init__(self, name: str, address: Address, reason: str | None) -> None:
+        self.fields = {name: str(address), "reason": reason}
+
+
+def _bound(name: str, address: Address) -> socket.socket:
     try:
-        return server.bind(*settings.listen)
+        return server.bind(*address)
     except UnicodeError:
-        reason: str | None = "that is no host name"
+        raise CannotListen(name, address, "that is no host name") from None
     except OSError as error:
         # The error's own text of a number holds Python's words as well.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    log.error("cannot listen", {"listen": str(settings.listen), "reason": reason})
-    return None
+        raise CannotListen(name, address, reason) from None

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from exporter.events import EARLIEST_TIMESTAMP, Measure
-from exporter.settings import parse_duration, show_duration
+from exporter.kinds import parse_duration, show_duration
 from exporter.simulate.client import Target
 from exporter.simulate.delivery import Plan
 from exporter.simulate.oracle import Rule

@@ -1,0 +1,100 @@
+"""docs/openapi.yaml and the program say the same, in both directions."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter import __version__
+from exporter.app import create_app
+from exporter.events import EARLIEST_TIMESTAMP, MAX_STRING, Measure, Metadata
+from exporter.ingest import MAX_ERRORS, MAX_EVENTS
+from exporter.occupancy import Outcome
+from exporter.settings import Settings
+from tests.deliveries import Clock, body, delivery
+from tests.running import running
+from tests.sockets import fresh
+
+ROOT = Path(__file__).parent.parent
+SPECIFICATION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+SCHEMAS = SPECIFICATION["components"]["schemas"]
+
+
+def test_paths() -> None:
+    """Every path that is served, with its methods, and no other."""
+    assert {(path, method.upper()) for path, methods in SPECIFICATION["paths"].items() for method in methods} == {
+        (rule.rule, method)
+        for rule in create_app().url_map.iter_rules()
+        for method in rule.methods or ()
+        if method in ("GET", "POST")
+    }
+
+
+def test_numbers_and_names() -> None:
+    """Limits, outcomes, measures, fields, and the defaults of settings."""
+    (events,) = SPECIFICATION["paths"]["/webhook"]["post"]["requestBody"]["content"].values()
+    assert events["schema"]["oneOf"][1]["maxItems"] == MAX_EVENTS
+    assert SCHEMAS["Event"]["properties"]["timestamp"]["minimum"] == EARLIEST_TIMESTAMP
+    assert SCHEMAS["Event"]["properties"]["id"]["maxLength"] == SCHEMAS["Text"]["maxLength"] == MAX_STRING
+    assert set(SCHEMAS["Metadata"]["properties"]) == set(Metadata._fields)
+    assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
+    assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
+    measures = SCHEMAS["Zones"]["properties"]["zones"]["items"]["properties"]["measures"]
+    assert set(measures["propertyNames"]["enum"]) == set(Measure)
+    assert SPECIFICATION["components"]["securitySchemes"]["apiKey"]["name"] == Settings().webhook_api_key_header
+    assert SPECIFICATION["info"]["version"] == __version__
+
+
+def test_the_example() -> None:
+    """It is an event, as documented."""
+    (events,) = SPECIFICATION["paths"]["/webhook"]["post"]["requestBody"]["content"].values()
+    client = create_app(clock=Clock()).test_client()
+    assert client.post("/webhook", json=events["examples"]["documented"]["value"]).get_json()["outcomes"] == {"new": 1}
+
+
+def test_every_field_of_the_answer_is_described() -> None:
+    """Schemathesis sees an exporter that may have no zones."""
+    client = create_app(clock=Clock()).test_client()
+    client.post("/webhook", data=body(delivery()))
+    zone = client.get("/api/v1/zones").get_json()["zones"][0]
+    described = SCHEMAS["Zones"]["properties"]["zones"]["items"]["properties"]
+    assert set(zone) == set(described)
+    assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
+    """Schemathesis finds nothing: no 5xx, no undocumented answer, nothing wrong accepted, nothing right refused."""
+    flags = [
+        "--webhook-api-keys=0123456789abcdef",
+        "--metrics-username=prometheus",
+        "--metrics-password=hush",
+        "--webhook-username=prometheus",
+        "--webhook-password=hush",
+    ]
+    with running(tmp_path / "log", *(flags if secured else [])) as exporter:
+        if not secured:
+            exporter.post(fresh("before", 3))
+        ended = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"),
+                f"--config-file={ROOT / 'tests' / 'schemathesis.toml'}",
+                "run",
+                str(ROOT / "docs" / "openapi.yaml"),
+                f"--url={exporter.url}",
+                "--max-examples=100",
+                "--seed=1",
+                *(["--auth=prometheus:hush"] if secured else []),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout[-5000:] + ended.stderr[-5000:]
+        assert "level=error" not in exporter.log()
+        if not secured:
+            assert b'zone_id="before"' in exporter.get("/metrics?name[]=butlr_zone_occupancy")
