@@ -1,10 +1,13 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim AS build
 WORKDIR /src
-RUN python -m venv /venv
+COPY locks ./locks
+RUN python -m venv /build && /build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r locks/build.txt
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r locks/image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter ./exporter
-RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check .
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir /dist . \
+    && /venv/bin/pip install --no-deps --no-index --disable-pip-version-check /dist/*.whl
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="butlr-exporter" \

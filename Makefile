@@ -4,7 +4,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 COVERED := exporter/events.py,exporter/occupancy.py,exporter/readings.py,exporter/metrics.py,exporter/settings.py
 
-.PHONY: help run demo install test check lint clean
+# Every version with its hashes, for every Python and platform.
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	--custom-compile-command 'make lock'
+
+.PHONY: help run demo install test check lint lock audit clean
 
 help:
 	@echo 'make run       the exporter on port 9728'
@@ -12,6 +16,8 @@ help:
 	@echo 'make test      all tests'
 	@echo 'make install   only the environment: .venv with the package and its tools'
 	@echo 'make check     format, lint, types, tests: what CI runs'
+	@echo 'make lock      the newest versions that pyproject.toml allows, into locks/'
+	@echo 'make audit     asks a public database for known weaknesses of the locked versions'
 	@echo 'make clean     removes the environment and what tools left behind'
 
 run: $(READY)
@@ -22,13 +28,13 @@ demo: $(READY)
 
 install: $(READY)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml locks/ci.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; set PYTHON=...' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear .venv || \
 		{ echo 'On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group test --group tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/ci.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The rule, the parser, the settings and the families are covered line by line and branch by branch.
@@ -45,6 +51,19 @@ lint: $(READY)
 
 check: lint
 	@$(MAKE) --no-print-directory test
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --group supply
+	$(LOCK) --upgrade pyproject.toml --group build --group test --group tools --output-file locks/ci.txt
+	$(LOCK) --constraint locks/ci.txt pyproject.toml --output-file locks/image.txt
+	$(LOCK) --constraint locks/ci.txt --group build --output-file locks/build.txt
+
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --group supply
+	$(BIN)/pip-audit --strict --disable-pip --requirement locks/image.txt
+	$(BIN)/pip-audit --strict --disable-pip --requirement locks/ci.txt
 
 clean:
 	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

@@ -17,7 +17,7 @@ from exporter import server
 from exporter.kinds import SECRET
 from exporter.settings import SettingsError, load
 from exporter.tls import Certificate
-from tests.running import Threaded, free_port, running, wait_for
+from tests.running import Threaded, free_port, program, running, wait_for
 from tests.sockets import drained, fresh, silent_reader
 
 
@@ -67,7 +67,7 @@ class TestSettings:
         encrypted = tmp_path / "encrypted.key"
         encrypted.write_bytes(
             subprocess.run(
-                ["openssl", "pkey", "-aes256", "-passout", "pass:x", "-in", pairs[0].key],
+                [program("openssl", "openssl"), "pkey", "-aes256", "-passout", "pass:x", "-in", pairs[0].key],
                 capture_output=True,
                 check=True,
             ).stdout
