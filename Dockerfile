@@ -20,8 +20,7 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 BUTLR_EXPORTER_JOURNAL=/data/journal
 VOLUME /data
 USER 9728:9728
 EXPOSE 9728
-# The port inside the container stays 9728; -p maps it to another.
-HEALTHCHECK --interval=15s --timeout=3s --start-period=5s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9728/-/healthy', timeout=2)"]
+# It looks at the environment variables, not at flags: inside the container, leave the port as it is and map it with -p.
+HEALTHCHECK --interval=15s --timeout=3s --start-period=5s CMD ["python", "-m", "exporter.probe"]
 ENTRYPOINT ["butlr-exporter"]
 CMD ["serve"]

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from exporter import problems, web
 from exporter.auth import Guard
 from exporter.ingest import Ingest
-from exporter.metrics import Metrics
+from exporter.metrics import Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Snapshot
 from exporter.recorder import Recorder
 from exporter.salvage import open_journal
@@ -37,6 +37,10 @@ class Exporter:
     """The app of `metrics_listen`, if it is set."""
     takes_body: Callable[[Mapping[str, Any]], bool]
     """Tells by the WSGI environment of a POST whether its body matters."""
+
+    def count_malformed(self) -> None:
+        """Count one request that was not HTTP."""
+        self.metrics.count_rejection(Rejection.MALFORMED)
 
     def look(self) -> None:
         """Do what is to be done every few seconds."""

@@ -159,6 +159,9 @@ class Connection(HttpToolsProtocol):
         self._refuse(431, "Request Header Fields Too Large", detail)
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
+        client = self.client[0] if self.client else ""
+        log.warning("request refused", {"status": status, "reason": detail, "client": client})
+        self.app.malformed()
         body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
         head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
         self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())

@@ -48,11 +48,14 @@ class Gateway:
         max_body: int,
         quick: Container[str] = (),
         takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+        malformed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time.
 
-        `takes_body` tells by a POST's head whether the app reads the body; if not, it is called without one.
+        `takes_body` tells by a POST's head whether the app reads the body; if not, it is called without one. The
+        connection calls `malformed` for each request that it refuses because it is not HTTP.
         """
+        self.malformed = malformed
         self._wsgi = wsgi
         self._max_body = max_body
         self._quick = quick

@@ -55,6 +55,8 @@ class Listener(NamedTuple):
     takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True
     """Tells by the WSGI environment of a POST whether the app reads its body."""
     tls: ssl.SSLContext | None = None
+    malformed: Callable[[], None] = lambda: None
+    """Called for each request that is not HTTP, and so is not seen by the app."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -115,7 +117,7 @@ def serve(listeners: Sequence[Listener], *looks: Callable[[], None]) -> None:
 def configure(listener: Listener) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        Gateway(listener.wsgi, listener.max_body, QUICK, listener.takes_body),
+        Gateway(listener.wsgi, listener.max_body, QUICK, listener.takes_body, listener.malformed),
         http=Connection,
         ws="none",
         lifespan="off",

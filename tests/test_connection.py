@@ -105,6 +105,18 @@ class TestRawRequests:
             assert json.loads(told)["status"] == status
         assert json.loads(exporter.post(b"[]"))["received"] == 0
 
+    def test_what_is_no_http_is_counted_and_logged(self, tmp_path: Path) -> None:
+        """Like any malformed request; the app never sees it."""
+        with running(tmp_path / "log") as exporter:
+            for text in (b"GARBAGE\r\n\r\n", b"\x16\x03\x01\x02\x00", b"\r\n" * 100_000) * 5:
+                with exporter.connect() as connection:
+                    connection.sendall(text)
+                    assert drained(connection)[:11] in (b"HTTP/1.1 40", b"HTTP/1.1 43")
+            told = exporter.get("/metrics?name[]=butlr_exporter_rejected_requests_total")
+            assert b'{reason="malformed"} 15.0' in told
+            assert exporter.log().count('msg="request refused" status=4') == 10  # of which a minute has ten
+            assert 'status=431 reason="the head is larger than 65536 bytes" client=127.0.0.1' in exporter.log()
+
     def test_keep_alive_and_pipelining(self, exporter: Running) -> None:
         """One connection, several requests, answers in order."""
         event = fresh()

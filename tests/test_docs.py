@@ -1,6 +1,7 @@
 """The documentation and the program name the same things, in both directions."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -102,12 +103,13 @@ def test_links() -> None:
 
 
 def test_docker_image() -> None:
-    """Two stages, a user without privileges, a health check, and the port of the settings."""
+    """Two stages, a user without privileges, a health check that exists, and the port of the settings."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     (listen,) = [setting.default for setting in SETTINGS if setting.name == "listen"]
     assert len(re.findall(r"^FROM python:3\.\d+-slim", dockerfile, re.MULTILINE)) == 2
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", dockerfile, re.MULTILINE)
-    assert re.search(r"^HEALTHCHECK ", dockerfile, re.MULTILINE)
+    assert re.search(r'^HEALTHCHECK .*"exporter.probe"\]$', dockerfile, re.MULTILINE)
+    assert find_spec("exporter.probe")
     assert re.search(r"^VOLUME /data$", dockerfile, re.MULTILINE)
     assert "BUTLR_EXPORTER_JOURNAL=/data/" in dockerfile
     assert f"EXPOSE {listen.rpartition(':')[2]}" in dockerfile
@@ -118,7 +120,7 @@ def test_compose() -> None:
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     exporter, prometheus = compose["services"]["butlr-exporter"], compose["services"]["prometheus"]
     assert exporter["volumes"] == ["journal:/data"]
-    assert exporter["ports"] == ["9728:9728"]
+    assert exporter["ports"] == ["127.0.0.1:9728:9728"]
     assert "./prometheus.yml:/etc/prometheus/prometheus.yml:ro" in prometheus["volumes"]
     assert prometheus["network_mode"] == "service:butlr-exporter"
     assert set(compose["volumes"]) == {"journal", "prometheus"}

@@ -108,7 +108,9 @@ def _check(settings: Settings) -> int:
 
 def _serve(settings: Settings) -> int:
     logs.configure(
-        settings.log_level, settings.log_format, throttled=("exporter.ingest", "exporter.problems", "uvicorn.error")
+        settings.log_level,
+        settings.log_format,
+        throttled=("exporter.ingest", "exporter.problems", "exporter.connection", "uvicorn.error"),
     )
     for warning in doubts(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
@@ -144,12 +146,26 @@ def _listeners(
     settings: Settings, app: Flask, exporter: Exporter, certificate: Certificate | None
 ) -> list[server.Listener]:
     """Return the open ports, each with what it serves. Raises CannotListen."""
-    public = _bound("listen", settings.listen)
-    tls = certificate.context if certificate else None
-    listeners = [server.Listener(public, app.wsgi_app, settings.max_body, exporter.takes_body, tls)]
+    listeners = [
+        server.Listener(
+            _bound("listen", settings.listen),
+            app.wsgi_app,
+            settings.max_body,
+            takes_body=exporter.takes_body,
+            malformed=exporter.count_malformed,
+            tls=certificate.context if certificate else None,
+        )
+    ]
     if settings.metrics_listen and exporter.reading_app:
-        inside = _bound("metrics_listen", settings.metrics_listen)
-        listeners.append(server.Listener(inside, exporter.reading_app.wsgi_app, 0, lambda _: False))
+        listeners.append(
+            server.Listener(
+                _bound("metrics_listen", settings.metrics_listen),
+                exporter.reading_app.wsgi_app,
+                max_body=0,
+                takes_body=lambda _: False,
+                malformed=exporter.count_malformed,
+            )
+        )
     return listeners
 
 

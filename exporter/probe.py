@@ -1,0 +1,43 @@
+"""`python -m exporter.probe`: asks the exporter of this container whether it serves, for Docker's HEALTHCHECK.
+
+It takes the address from the same environment variables as `serve`, and knows nothing of flags.
+"""
+
+import http.client
+import os
+import ssl
+import sys
+
+from exporter.settings import SettingsError, load
+
+TIMEOUT = 2.0
+"""Seconds."""
+
+_HERE = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to listen on
+
+
+def main() -> int:
+    """Return 0 if it serves, 1 if not, with the reason on standard error."""
+    try:
+        settings = load({}, os.environ)
+        address = settings.metrics_listen or settings.listen
+        host = _HERE.get(address.host, address.host)
+        if settings.tls_cert and not settings.metrics_listen:
+            # The certificate is for the name by which others come.
+            unverified = ssl._create_unverified_context()  # noqa: S323
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, address.port, timeout=TIMEOUT, context=unverified
+            )
+        else:
+            connection = http.client.HTTPConnection(host, address.port, timeout=TIMEOUT)
+        connection.request("GET", "/-/healthy")
+        status = connection.getresponse().status
+        connection.close()
+    except (SettingsError, OSError, http.client.HTTPException) as error:
+        print(f"butlr-exporter: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0 if status == http.client.OK else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What Docker is told of the exporter's health."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exporter import probe
+from tests.running import free_port, running
+from tests.test_tls import Pair, pairs  # noqa: F401 - a fixture
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("BUTLR_EXPORTER_"):
+            monkeypatch.delenv(name)
+
+
+def test_health(
+    tmp_path: Path,
+    pairs: tuple[Pair, Pair],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """0 while it serves, over TLS too and on either port, with credentials set; 1 once it does not."""
+    monkeypatch.setenv("BUTLR_EXPORTER_METRICS_USERNAME", "prometheus")
+    monkeypatch.setenv("BUTLR_EXPORTER_METRICS_PASSWORD", "hush")
+    inner = free_port()
+    secured = ["--metrics-username=prometheus", "--metrics-password=hush"]
+    with running(tmp_path / "log", *secured) as exporter:
+        monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", f"0.0.0.0:{exporter.port}")
+        assert probe.main() == 0
+    assert probe.main() == 1
+    assert "refused" in capsys.readouterr().err
+    with running(tmp_path / "log", *secured, *pairs[0].flags(), tls=pairs[0].client) as exporter:
+        monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", f":{exporter.port}")
+        assert probe.main() == 1
+        monkeypatch.setenv("BUTLR_EXPORTER_TLS_CERT", pairs[0].cert)
+        monkeypatch.setenv("BUTLR_EXPORTER_TLS_KEY", pairs[0].key)
+        assert probe.main() == 0
+        monkeypatch.setenv("BUTLR_EXPORTER_METRICS_LISTEN", f"127.0.0.1:{inner}")
+        assert probe.main() == 1
+    with running(
+        tmp_path / "log", *secured, *pairs[0].flags(), f"--metrics-listen=127.0.0.1:{inner}", tls=pairs[0].client
+    ):
+        assert probe.main() == 0
+    monkeypatch.setenv("BUTLR_EXPORTER_TLS_KEY", "/nowhere")
+    assert probe.main() == 1
+    assert "tls_key cannot be read" in capsys.readouterr().err
