@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter import connection, events, gateway, ingest, server
 from exporter.app import create_app
 from exporter.cli import main
 from exporter.metrics import Rejection
-from exporter.occupancy import REFUSED, Outcome
+from exporter.occupancy import REFUSED, Limits, Outcome
 from exporter.settings import SETTINGS
 from tests.test_metrics import Scraped
 
@@ -100,6 +101,36 @@ def test_links() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_limits() -> None:
+    """SECURITY.md gives the numbers of the program, in its order, and each names the module it is in."""
+    rows = (ROOT / "SECURITY.md").read_text().partition("| what | limit |")[2].partition("\n\n")[0].splitlines()[2:]
+    told = [[cell.strip() for cell in row.strip("|").split("|")][1::2] for row in rows]
+    defaults = {setting.name: setting.default for setting in SETTINGS}
+    assert told == [
+        [f"`max_body` ({defaults['max_body'].replace('MiB', ' MiB')})", ""],
+        ["none is taken", "`web`"],
+        [f"{ingest.MAX_EVENTS:,}", "`ingest`"],
+        [f"{ingest.MAX_ERRORS}", "`ingest`"],
+        ["200 levels", "`events`"],
+        [f"{events.MAX_STRING:,} characters", "`events`"],
+        [f"`max_zones` ({int(defaults['max_zones']):,})", ""],
+        [f"{Limits(0, 0, 0, 0, 0).max_deliveries:,}", "`readings`"],
+        [f"{connection.MAX_HEAD >> 10} KiB", "`connection`"],
+        [f"{connection.MAX_HEADERS}", "`connection`"],
+        [f"{connection.MAX_PIPELINE}", "`connection`"],
+        [f"{server.HANDSHAKE_TIMEOUT:.0f} s", "`server`"],
+        [f"{connection.REQUEST_TIMEOUT:.0f} s", "`connection`"],
+        [f"{connection.WRITE_TIMEOUT:.0f} s", "`connection`"],
+        [f"{gateway.MAX_WAITING >> 20} MiB", "`gateway`"],
+        [f"{server.KEEP_ALIVE} s", "`server`"],
+        [f"the limit of open files, raised to {server.MAX_FILES:,} where allowed", "`server`"],
+        ["10 a minute", "`logs`"],
+    ]
+    events.parse_body(b"[" * 200 + b"]" * 200)
+    with pytest.raises(events.NotJson):
+        events.parse_body(b"[" * 202 + b"]" * 202)
 
 
 def test_docker_image() -> None:
