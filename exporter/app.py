@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from exporter import problems, web
 from exporter.auth import Guard
+from exporter.capacity import CapacityFile
 from exporter.ingest import Ingest
 from exporter.metrics import Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Snapshot
@@ -31,6 +32,7 @@ class Exporter:
     occupancy: Occupancy
     metrics: Metrics
     watch: Watch
+    capacity: CapacityFile
     recorder: Recorder | None
     """Who keeps the journal, if there is one."""
     reading_app: Flask | None
@@ -58,7 +60,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     """Return the plain WSGI app of `listen`, with state of its own; `clock` tells Unix seconds.
 
     With `metrics_listen`, what reads is an app of its own on the same state: `extensions[EXTENSION].reading_app`.
-    With a journal, the state is what was kept in it. Raises JournalError.
+    With a journal, the state is what was kept in it. Raises JournalError, and CapacityError for a bad capacity file.
     """
     settings = settings or Settings()
     limits = Limits(
@@ -73,7 +75,8 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     def snapshot() -> Snapshot:
         return occupancy.snapshot(int(clock() * 1000))
 
-    metrics = Metrics(snapshot, settings.labels)
+    capacity = CapacityFile(settings.capacity_file, clock)
+    metrics = Metrics(snapshot, settings.labels, capacity)
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(occupancy, partial(open_journal, settings.journal), snapshot, metrics.count_journal_failure)
@@ -87,13 +90,13 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     readers = Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
     ingest = Ingest(occupancy, metrics, limits, clock, recorder)
     webhook = web.webhook(ingest, metrics, senders, settings.max_body)
-    reading = web.reading(metrics, snapshot, readers)
+    reading = web.reading(metrics, capacity, snapshot, readers)
     if settings.metrics_listen is None:
         app, reading_app = _app(webhook, reading, web.health()), None
     else:
         app, reading_app = _app(webhook, web.health()), _app(reading, web.health())
     app.extensions[EXTENSION] = Exporter(
-        occupancy, metrics, Watch(snapshot), recorder, reading_app, web.takes_body(senders)
+        occupancy, metrics, Watch(snapshot), capacity, recorder, reading_app, web.takes_body(senders)
     )
     return app
 

@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
+from exporter.capacity import CapacityFile
 from exporter.events import Measure, Metadata
 from exporter.occupancy import APPLIED, Outcome, Snapshot
 
@@ -69,8 +70,9 @@ class Rejection(StrEnum):
 class Metrics:
     """All families of one app. Thread-safe."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str]) -> None:
-        """Take what gives the zones at the time of a scrape, and the metadata fields that label them."""
+    def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: CapacityFile) -> None:
+        """Take what gives the zones at a scrape, the metadata fields that label them, and their capacity."""
+        self._capacity = capacity
         self.registry = client.CollectorRegistry(auto_describe=True)
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
@@ -168,6 +170,9 @@ class Metrics:
         info = GaugeMetricFamily(
             "butlr_zone_info", "Every id and name Butlr gives for the zone; always 1.", labels=Metadata._fields
         )
+        capacity = GaugeMetricFamily(
+            "butlr_zone_capacity", "People the zone is meant for, from the capacity file.", labels=self._labels
+        )
         zones = GaugeMetricFamily("butlr_exporter_zones", "Zones known, by whether they are silent.", labels=["state"])
         received = GaugeMetricFamily(
             "butlr_exporter_last_event_received_timestamp_seconds", "Arrival of the last valid event."
@@ -176,6 +181,8 @@ class Metrics:
         for space in snapshot.spaces:
             labels = labels_of(space.metadata)
             info.add_metric(space.metadata, 1)
+            if (people := self._capacity.of(space.metadata)) is not None:
+                capacity.add_metric(labels, people)
             for count in space.counts:
                 timestamp[count.measure].add_metric(labels, count.timestamp / 1000)
                 if not snapshot.is_stale(count):
@@ -185,4 +192,16 @@ class Metrics:
         zones.add_metric(["stale"], len(snapshot.spaces) - fresh)
         if last_event is not None:
             received.add_metric([], last_event)
-        return [*occupancy.values(), *timestamp.values(), info, zones, received]
+        return [*occupancy.values(), *timestamp.values(), info, capacity, zones, received, *self._reloads()]
+
+    def _reloads(self) -> Iterable[Metric]:
+        successful = GaugeMetricFamily(
+            "butlr_exporter_config_last_reload_successful", "Whether the capacity file was taken when it was last read."
+        )
+        succeeded = GaugeMetricFamily(
+            "butlr_exporter_config_last_reload_success_timestamp_seconds", "When the capacity file was last taken."
+        )
+        if self._capacity.path:
+            successful.add_metric([], self._capacity.successful)
+            succeeded.add_metric([], self._capacity.succeeded)
+        return [successful, succeeded]

@@ -41,7 +41,7 @@ MAX_FILES = 1 << 16
 QUICK = frozenset({"/-/healthy", "/-/ready"})
 """Paths that are answered in the event loop, however many scrapes wait."""
 
-IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals whose default is to end the process, and with it the state."""
 
 
@@ -86,8 +86,10 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def serve(listeners: Sequence[Listener], *looks: Callable[[], None]) -> None:
+def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, calling each of `looks` every now and then in a thread of its own.
+
+    SIGHUP calls `reload`, in a thread as well.
 
     Requests under way are finished, within connection.GRACE seconds.
     """
@@ -100,6 +102,7 @@ def serve(listeners: Sequence[Listener], *looks: Callable[[], None]) -> None:
             loop.add_signal_handler(number, _stop, servers, number)
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
+        loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, reload)
         watching = [asyncio.create_task(every(WATCH_EVERY, look)) for look in looks]
         try:
             serving = [server.serve([listener.socket]) for server, listener in zip(servers, listeners, strict=True)]

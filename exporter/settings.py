@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
+from exporter import capacity
+from exporter.capacity import CapacityError
 from exporter.kinds import (
     ADDRESS,
     COUNT,
@@ -88,6 +90,9 @@ class Settings:
         "site_name, building_name, floor_name, room_name, zone_name, zone_id",
         LABELS,
         "metadata fields that label each zone; zone_id is always one",
+    )
+    capacity_file: str | None = _setting(
+        "none", optional(FILE), "YAML file with how many people each zone is meant for; read again on SIGHUP"
     )
     webhook_api_key_header: str = _setting("X-API-Key", HEADER, "header in which Butlr sends the key")
     webhook_api_keys: tuple[SecretStr, ...] | None = _setting(
@@ -182,6 +187,11 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
             Certificate(values["tls_cert"], values["tls_key"])
         except TlsError as error:
             mistakes["tls_cert"] = str(error)
+    if values.get("capacity_file"):
+        try:
+            capacity.read(values["capacity_file"])
+        except CapacityError as error:
+            mistakes |= {f"capacity_file {n}": f"capacity_file: {m}" for n, m in enumerate(error.mistakes)}
     if mistakes:
         raise SettingsError(list(mistakes.values()))
     return Settings(**values)

@@ -16,6 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from exporter import __version__
 from exporter.auth import Guard
+from exporter.capacity import CapacityError, CapacityFile
 from exporter.events import NotJson
 from exporter.ingest import MAX_ERRORS, Ingest, TooManyEvents
 from exporter.journal import JournalError
@@ -78,8 +79,8 @@ def takes_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
     return takes
 
 
-def reading(metrics: Metrics, snapshot: Callable[[], Snapshot], guard: Guard) -> Blueprint:
-    """Return the views over what counts, and over what gives the zones as they are now."""
+def reading(metrics: Metrics, capacity: CapacityFile, snapshot: Callable[[], Snapshot], guard: Guard) -> Blueprint:
+    """Return the views over what counts, what zones are meant for, and what gives the zones as they are now."""
     blueprint = _guarded("reading", guard, metrics)
 
     @blueprint.after_request
@@ -101,13 +102,14 @@ def reading(metrics: Metrics, snapshot: Callable[[], Snapshot], guard: Guard) ->
 
     @blueprint.get("/api/v1/zones")
     def zones() -> Response:
-        return jsonify(status(snapshot()))
+        return jsonify(status(snapshot(), capacity.of))
 
     @blueprint.get("/")
     def page() -> Response:
         nonce = secrets.token_urlsafe(16)
         response = Response(
-            render_template("status.html", nonce=nonce, version=__version__, **status(snapshot())), mimetype="text/html"
+            render_template("status.html", nonce=nonce, version=__version__, **status(snapshot(), capacity.of)),
+            mimetype="text/html",
         )
         # Nothing but the page's own style, were a name ever to get through unescaped.
         response.headers["Content-Security-Policy"] = (
@@ -116,6 +118,14 @@ def reading(metrics: Metrics, snapshot: Callable[[], Snapshot], guard: Guard) ->
         )
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
+
+    @blueprint.post("/-/reload")
+    def reload() -> Response:
+        try:
+            capacity.reload()
+        except CapacityError as error:  # it is logged where it happens
+            return unlogged(422, f"the capacity file was not taken, the old one stays: {error}")
+        return Response("Read again.\n", content_type="text/plain; charset=utf-8")
 
     return blueprint
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.capacity import CapacityFile
 from exporter.events import Measure, NotJson
 from exporter.ingest import MAX_ERRORS, EventError, Ingest, Receipt
 from exporter.metrics import Metrics
@@ -24,7 +25,9 @@ class Door:
         """Begin empty."""
         self.clock = Clock()
         self.occupancy = Occupancy(limits)
-        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), ("zone_id",))
+        self.metrics = Metrics(
+            lambda: self.occupancy.snapshot(self.clock.now), ("zone_id",), CapacityFile(None, self.clock)
+        )
         self.ingest = Ingest(self.occupancy, self.metrics, limits, self.clock)
 
     def counted(self, event_type: str, outcome: Outcome) -> float | None:
@@ -130,7 +133,7 @@ class TestFuzz:
         receipt = door.ingest.receive(json.dumps([item, item]).encode())
         assert receipt.received == sum(receipt.outcomes.values()) == 2
         assert b"butlr_exporter_zones" in door.metrics.exposition()
-        assert status(door.occupancy.snapshot(now))["totals"]["zones"] in (0, 1)
+        assert status(door.occupancy.snapshot(now), lambda _: None)["totals"]["zones"] in (0, 1)
 
 
 class TestLog:

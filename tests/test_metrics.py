@@ -10,6 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.capacity import CapacityFile
 from exporter.events import Measure, Metadata, OccupancyEvent
 from exporter.metrics import OCCUPANCY, OUTCOMES, Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Outcome
@@ -34,12 +35,18 @@ class Scraped:
     """A store with its families, and what a scrape of it reads."""
 
     def __init__(
-        self, *events: OccupancyEvent, labels: tuple[str, ...] = LABELS, limits: Limits = LIMITS, now: int = NOW
+        self,
+        *events: OccupancyEvent,
+        labels: tuple[str, ...] = LABELS,
+        limits: Limits = LIMITS,
+        now: int = NOW,
+        capacity: CapacityFile | None = None,
     ) -> None:
         """Take events that arrive now."""
         self.clock = Clock(now)
+        capacity = capacity or CapacityFile(None, self.clock)
         self.occupancy = Occupancy(limits)
-        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), labels)
+        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), labels, capacity)
         for event in events:
             self.occupancy.apply(event, now)
 

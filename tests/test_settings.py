@@ -44,6 +44,7 @@ MISTAKES = {
     "webhook_api_key_header": ["", "X API Key", "x_api_key", "Host", "content-length", "X-API-Key:", "Schlüssel"],
     "webhook_username": ["", "but:lr"],
     "metrics_username": ["", ":"],
+    "capacity_file": [""],
     "tls_cert": [""],
     "tls_key": [""],
     "log_level": ["loud"],
@@ -68,6 +69,7 @@ class TestLoad:
             "max_zones": "100000",
             "max_body": "1MiB",
             "labels": "site_name, building_name, floor_name, room_name, zone_name, zone_id",
+            "capacity_file": "none",
             "webhook_api_key_header": "X-API-Key",
             "webhook_api_keys": "none",
             "webhook_username": "none",
@@ -93,8 +95,8 @@ class TestLoad:
         assert getattr(load(other | {name: None}, {variable: text}), name) == value
 
     def test_every_setting_is_tried(self) -> None:
-        """Here, or with the files it needs in test_tls."""
-        assert {setting.name for setting in SETTINGS} == {*VALID, "tls_cert", "tls_key"}
+        """Here, or with the files it needs in test_tls and test_capacity."""
+        assert {setting.name for setting in SETTINGS} == {*VALID, "capacity_file", "tls_cert", "tls_key"}
 
     def test_an_empty_variable_is_not_set(self) -> None:
         """Compose files leave such behind."""

@@ -1,6 +1,7 @@
 """`butlr-exporter serve` and `butlr-exporter check`: the commands that take the settings."""
 
 import argparse
+import contextlib
 import logging
 import os
 import socket
@@ -14,6 +15,8 @@ from flask import Flask
 
 from exporter import __version__, logs, server
 from exporter.app import EXTENSION, Exporter, create_app
+from exporter.capacity import Capacity, CapacityError, read
+from exporter.cli import against
 from exporter.journal import JournalError
 from exporter.kinds import Address
 from exporter.settings import GIVEN, Settings, SettingsError, doubts, load, nearest, opened
@@ -52,16 +55,21 @@ def add_commands(commands: Any) -> None:
             settings.add_argument(setting.flag, metavar=setting.kind.placeholder, help=description)
             if "_" in setting.name:  # the name as the documentation spells it
                 settings.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
+    command.add_argument(
+        "--against",
+        metavar="FILE",
+        help="events, one on a line: also print which capacity rule each of their zones takes",
+    )
 
 
-def _run(command: Callable[[Settings], int], options: argparse.Namespace, rest: list[str]) -> int:
+def _run(command: Callable[[Settings, argparse.Namespace], int], options: argparse.Namespace, rest: list[str]) -> int:
     try:
         settings = _settings(options, rest)
     except SettingsError as error:
         for mistake in error.mistakes:
             print(f"butlr-exporter: {mistake}", file=sys.stderr)  # noqa: T201
         return USAGE_ERROR
-    return command(settings)
+    return command(settings, options)
 
 
 def joined(arguments: Sequence[str]) -> list[str]:
@@ -98,15 +106,17 @@ def _unknown(rest: Iterable[str]) -> Iterator[str]:
         after_flag = is_flag and "=" not in text
 
 
-def _check(settings: Settings) -> int:
+def _check(settings: Settings, options: argparse.Namespace) -> int:
     for warning in filter(None, [*doubts(settings, os.environ), opened(settings)]):
         print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
-    return 0
+    if options.against is None:
+        return 0
+    return against.show(read(settings.capacity_file) if settings.capacity_file else Capacity([]), options.against)
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
     logs.configure(
         settings.log_level,
         settings.log_format,
@@ -116,7 +126,7 @@ def _serve(settings: Settings) -> int:
         log.warning("doubtful setting", {"reason": warning})
     try:
         app = create_app(settings, clock=time.time)
-    except JournalError as error:
+    except (JournalError, CapacityError) as error:
         log.error("cannot start", {"reason": str(error)})
         return 1
     exporter: Exporter = app.extensions[EXTENSION]
@@ -132,7 +142,7 @@ def _serve(settings: Settings) -> int:
             log.warning("no credentials", {"reason": anyone})
         if settings.journal is None:
             log.info("no journal", {"hint": "counts are forgotten when this process ends; --journal FILE keeps them"})
-        server.serve(listeners, exporter.look, *([certificate.look] if certificate else []))
+        server.serve(listeners, partial(_reload, exporter), exporter.look, *([certificate.look] if certificate else []))
     except CannotListen as error:
         log.error("cannot listen", error.fields)
         return 1
@@ -140,6 +150,11 @@ def _serve(settings: Settings) -> int:
         exporter.close()
     log.info("stopped")
     return 0
+
+
+def _reload(exporter: Exporter) -> None:
+    with contextlib.suppress(CapacityError):  # it is logged where it happens
+        exporter.capacity.reload()
 
 
 def _listeners(

@@ -1,0 +1,291 @@
+"""Capacity: which rule a zone takes, what is wrong with a file, and reading it again."""
+
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.app import EXTENSION, create_app
+from exporter.capacity import CapacityError, CapacityFile, parse, read
+from exporter.cli import main
+from exporter.events import Metadata
+from exporter.settings import Settings, SettingsError, load
+from tests.deliveries import MINUTE, NOW, Clock, body, delivery
+from tests.running import running, wait_for
+from tests.sockets import fresh
+from tests.test_metrics import SPACES, Scraped
+from tests.test_web import problem, samples
+
+DOCUMENTED = """
+capacity:
+  - {zone_id: zone_2oUJLGKGlqPjwnUCwXNXpX3HB28, max: 4}
+  - {floor_name: "1st Floor", zone_name: "Desk *", max: 1}
+  - {max: 20}
+"""
+
+
+class TestRules:
+    """The first rule of which every field matches."""
+
+    @pytest.mark.parametrize(
+        ("zone", "line"),
+        [
+            ({"zone_id": "zone_2oUJLGKGlqPjwnUCwXNXpX3HB28", "floor_name": "1st Floor", "zone_name": "Desk 1"}, 3),
+            ({"floor_name": "1st Floor", "zone_name": "Desk 01"}, 4),
+            ({"floor_name": "1st Floor", "zone_name": "Desk "}, 4),
+            ({"floor_name": "1st Floor", "zone_name": "Desk \n1 "}, 4),
+            ({"floor_name": "1st Floor", "zone_name": "desk 01"}, 5),
+            ({"floor_name": "1st floor", "zone_name": "Desk 01"}, 5),
+            ({"floor_name": "1st Floor", "zone_name": "A Desk 01"}, 5),
+            ({"zone_name": "Desk 01"}, 5),
+            ({}, 5),
+        ],
+    )
+    def test_the_documented_file(self, zone: dict[str, str], line: int) -> None:
+        """Case matters, and the whole of a name."""
+        capacity = parse(DOCUMENTED)
+        for _ in range(2):  # the second time it is remembered
+            rule = capacity.rule(Metadata(**zone))
+            assert rule is not None
+            assert (rule.line, capacity.of(Metadata(**zone))) == (line, {3: 4, 4: 1, 5: 20}[line])
+
+    @pytest.mark.parametrize(
+        ("pattern", "name", "matches"),
+        [
+            ("Desk ?", "Desk 1", True),
+            ("Desk ?", "Desk 10", False),
+            ("Desk [12]", "Desk 2", True),
+            ("Desk [!12]", "Desk 2", False),
+            ("Desk [[]1]", "Desk [1]", True),
+            ("01", "01", True),
+            ("1e3", "1000.0", False),
+            ("''", "", True),
+            ("'*'", "", True),
+            ("a.c", "abc", False),
+            ("null", "null", True),
+        ],
+    )
+    def test_wildcards(self, pattern: str, name: str, matches: bool) -> None:
+        """As shells have them; a text that looks like a number is a text."""
+        capacity = parse(f"capacity:\n  - zone_name: {pattern}\n    max: 1")
+        assert (capacity.of(Metadata(zone_name=name)) == 1) is matches
+
+    def test_no_capacity(self) -> None:
+        """A rule may say so; nothing after it is looked at. Without a rule there is none either."""
+        capacity = parse("capacity:\n  - {zone_name: Hall, max: null}\n  - {zone_name: '*a*', max: 2.5}")
+        assert capacity.of(Metadata(zone_name="Hall")) is None
+        assert capacity.of(Metadata(zone_name="Bar")) == 2.5
+        assert capacity.of(Metadata(zone_name="Desk")) is None
+        assert parse("capacity: []").of(Metadata()) is None
+
+
+MISTAKES: list[tuple[str, list[str]]] = [
+    ("", ["line 1: must be a mapping with the one key capacity"]),
+    ("- {max: 1}", ["line 1: must be a mapping with the one key capacity"]),
+    ("# why\ncapacity:\n", ["line 2: must be a mapping with the one key capacity"]),
+    ("capacity: {max: 1}", ["line 1: must be a mapping with the one key capacity"]),
+    ("capacity: []\nrules: []", ["line 1: must be a mapping with the one key capacity"]),
+    ("!!python/object/apply:os.abort []", ["line 1: must be a mapping with the one key capacity"]),
+    ("capacity:\n  - {max: 1", ["line 2: expected ',' or '}'"]),
+    ("capacity:\n\t- {max: 1}", ["line 2: found character '\\t'"]),
+    ("capacity: []\n---\ncapacity: []", ["line 2: but found another document"]),
+    ("capacity: [*x]", ["line 1: found undefined alias"]),
+    ("capacity: []\0", ["line 1: unacceptable character #x0000"]),
+    (
+        "capacity:\n  - 4\n  - {max: 4}\n  - {zone_nmae: x, max: 4}\n  - zone_name: x\n    room_name: y\n",
+        [
+            'line 2: a rule is a mapping such as {zone_name: "Desk *", max: 1}',
+            "line 4: zone_nmae is neither max nor one of org_id, ",
+            "line 5: a rule needs max, the number of people",
+        ],
+    ),
+    (
+        "capacity:\n  - zone_name: [x]\n    max: 0\n  - {max: 1, max: 2}\n  - {? [x] : 1, max: 1}\n",
+        [
+            "line 2: zone_name must be a text",
+            "line 3: max must be a number of people above 0, or null for none",
+            "line 4: max is there twice",
+            "line 5: that is neither max nor",
+        ],
+    ),
+    *(
+        (f"capacity: [{{max: {number}}}]", ["line 1: max must be a number of people above 0"])
+        for number in ("-1", "0", "0.0", ".nan", ".inf", "1e999", "yes", "'4'", "[4]", "four", "2025-01-01", "!!int x")
+    ),
+]
+
+
+class TestMistakes:
+    """What a file can have wrong."""
+
+    @pytest.mark.parametrize(("text", "mistakes"), MISTAKES, ids=[text for text, _ in MISTAKES])
+    def test_lines(self, text: str, mistakes: list[str]) -> None:
+        """Every mistake at once, each with its line."""
+        with pytest.raises(CapacityError) as caught:
+            parse(text)
+        assert len(caught.value.mistakes) == len(mistakes)
+        for told, expected in zip(caught.value.mistakes, mistakes, strict=True):
+            assert told.startswith(expected)
+            assert "\n" not in told
+
+    def test_files(self, tmp_path: Path) -> None:
+        """That cannot be read."""
+        (tmp_path / "latin").write_bytes(b"capacity: [] # \xe4")
+        for path, reason in [
+            (tmp_path / "latin", f"{tmp_path / 'latin'} is not UTF-8 text"),
+            (tmp_path, f"'{tmp_path}' cannot be read: Is a directory"),
+            (tmp_path / "none", f"'{tmp_path / 'none'}' cannot be read: No such file or directory"),
+            ("a\0b", "'a\\x00b' cannot be read: that is no path"),
+        ]:
+            with pytest.raises(CapacityError) as caught:
+                read(str(path))
+            assert caught.value.mistakes == [reason]
+
+    def test_before_the_port_opens(self, tmp_path: Path) -> None:
+        """Told with all other mistakes."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity:\n  - {max: 0}\n  - {zone_name: x}\n")
+        with pytest.raises(SettingsError) as caught:
+            load({"capacity_file": str(file), "window": "0"}, {})
+        assert caught.value.mistakes == [
+            "--window must be longer than 0, not '0'",
+            "capacity_file: line 2: max must be a number of people above 0, or null for none",
+            "capacity_file: line 3: a rule needs max, the number of people",
+        ]
+
+
+class TestExposition:
+    """What Prometheus and people see of it."""
+
+    def test_family(self, tmp_path: Path) -> None:
+        """On the labels of the count, also while the zone is stale; absent for a zone without a rule."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{zone_name: Desk 01, max: 4}]")
+        capacity = CapacityFile(str(file), Clock())
+        scraped = Scraped(delivery(), delivery(zone="zone_b", name="Hall"), capacity=capacity)
+        assert scraped.samples()["butlr_zone_capacity"] == [(SPACES, 4)]
+        scraped.clock.now += 20 * MINUTE
+        assert "butlr_zone_occupancy" not in scraped.samples()
+        assert scraped.samples()["butlr_zone_capacity"] == [(SPACES, 4)]
+        # A renamed zone takes the rule of its new name.
+        scraped.occupancy.apply(delivery(NOW + MINUTE, name="Hall"), NOW + MINUTE)
+        assert "butlr_zone_capacity" not in scraped.samples()
+
+    def test_without_a_file(self) -> None:
+        """Nothing is said of it."""
+        told = Scraped(delivery()).samples()
+        assert not [name for name in told if "capacity" in name or "config" in name]
+
+    def test_page_and_json(self, tmp_path: Path) -> None:
+        """The number, or none."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{zone_name: Desk 01, max: 4.5}]")
+        client = create_app(Settings(capacity_file=str(file)), Clock()).test_client()
+        client.post("/webhook", data=body(delivery(), delivery(zone="zone_b", name="Hall")))
+        told: list[dict[str, Any]] = client.get("/api/v1/zones").get_json()["zones"]
+        assert [zone["capacity"] for zone in told] == [4.5, None]
+        assert '<td class="number">4.5</td>' in client.get("/").text
+
+
+class TestReload:
+    """The file is read again while it serves."""
+
+    def test_by_request(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A good file is taken at once; a bad one is told with its lines, and the old rules stay."""
+        caplog.set_level(logging.INFO, "exporter.capacity")
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{max: 4}]")
+        clock = Clock()
+        client = create_app(Settings(capacity_file=str(file)), clock).test_client()
+        client.post("/webhook", data=body(delivery()))
+
+        def told() -> tuple[str, ...]:
+            families = ("butlr_zone_capacity", "butlr_exporter_config_last_reload_successful")
+            stamp = "butlr_exporter_config_last_reload_success_timestamp_seconds"
+            return tuple(samples(client, family)[0].rpartition(" ")[2] for family in (*families, stamp))
+
+        assert told() == ("4.0", "1.0", "1.8e+09")
+        clock.now += MINUTE
+        file.write_text("capacity:\n  - {max: 0}\n")
+        detail = problem(client.post("/-/reload"), 422)["detail"]
+        assert detail == (
+            "the capacity file was not taken, the old one stays: line 2: max must be a number of people above 0, "
+            "or null for none"
+        )
+        assert told() == ("4.0", "0.0", "1.8e+09")
+        file.write_text("capacity: [{max: 7}]")
+        assert client.post("/-/reload").status_code == 200
+        assert told() == ("7.0", "1.0", "1.80000006e+09")
+        file.unlink()
+        problem(client.post("/-/reload"), 422)
+        assert told() == ("7.0", "0.0", "1.80000006e+09")
+        assert [record.getMessage() for record in caplog.records] == [
+            "capacity file not taken",
+            "capacity file read",
+            "capacity file not taken",
+        ]
+
+    def test_without_a_file(self) -> None:
+        """There is nothing to do."""
+        app = create_app(clock=Clock())
+        assert app.test_client().post("/-/reload").status_code == 200
+        assert app.extensions[EXTENSION].capacity.successful
+
+    def test_it_is_for_readers(self) -> None:
+        """With their credentials, on their port."""
+        client = create_app(load({"metrics_username": "u", "metrics_password": "p"}, {}), Clock()).test_client()
+        problem(client.post("/-/reload"), 401)
+        problem(create_app(load({"metrics_listen": ":1"}, {}), Clock()).test_client().post("/-/reload"), 404)
+
+    def test_by_signal(self, tmp_path: Path) -> None:
+        """SIGHUP does the same, and a bad file ends nothing."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{max: 4}]")
+        with running(tmp_path / "log", f"--capacity-file={file}") as exporter:
+            exporter.post(fresh())
+            file.write_text("capacity: [{max: none}]")
+            os.kill(exporter.process.pid, signal.SIGHUP)
+            wait_for(lambda: "capacity file not taken" in exporter.log(), "the bad file in the log")
+            assert b"} 4.0" in exporter.get("/metrics?name[]=butlr_zone_capacity")
+            file.write_text("capacity: [{max: 5}]")
+            os.kill(exporter.process.pid, signal.SIGHUP)
+            wait_for(lambda: b"} 5.0" in exporter.get("/metrics?name[]=butlr_zone_capacity"), "the good file")
+            assert exporter.stop() == 0
+
+
+class TestCheck:
+    """`butlr-exporter check`."""
+
+    def test_against(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Which rule each zone of a file of events takes, under its newest names."""
+        (tmp_path / "capacity.yml").write_text(DOCUMENTED.replace("  - {max: 20}", "  - {zone_name: Hall, max: null}"))
+        lines = [
+            body(delivery(NOW, name="Desk 1"), delivery(NOW - 1, name="Hall")),
+            b"",
+            body(delivery(zone="zone_b", name="Hall")),
+            body(delivery(zone="zone_c", name="Lobby")),
+            json.dumps({"id": "x", "type": "TRAFFIC", "timestamp": NOW}).encode(),
+        ]
+        (tmp_path / "events").write_bytes(b"\n".join(lines) + b"\n")
+        flags = [f"--capacity-file={tmp_path / 'capacity.yml'}", "--webhook-username=x", "--webhook-password=y"]
+        assert main(["check", *flags, f"--against={tmp_path / 'events'}"]) == 0
+        assert capsys.readouterr().out.splitlines()[-3:] == [
+            "1st Floor / Desk 1 / zone_a: 1 by line 4",
+            "1st Floor / Hall / zone_b: no capacity by line 5",
+            "1st Floor / Lobby / zone_c: no rule",
+        ]
+
+    def test_what_is_no_event(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each line is told, the others are shown, and the status is 1; so it is for a file that is not there."""
+        (tmp_path / "events").write_bytes(b"{\n{}\n" + body(delivery()))
+        assert main(["check", "--against", str(tmp_path / "events")]) == 1
+        out, err = capsys.readouterr()
+        assert out.endswith("\n1st Floor / Desk 01 / zone_a: no rule\n")
+        assert f"{tmp_path / 'events'} line 1: " in err
+        assert f"{tmp_path / 'events'} line 2: " in err
+        assert main(["check", "--against", str(tmp_path / "none")]) == 1
+        assert "cannot be read: No such file or directory" in capsys.readouterr().err
