@@ -23,7 +23,7 @@ GRACE = 3.0
 """Seconds that requests under way are given when the process is to stop."""
 
 MAX_HEAD = 1 << 16
-"""Bytes of a request line with its headers, or of trailers, give or take what one read brings."""
+"""Bytes of a request line with its headers, or of trailers."""
 
 MAX_HEADERS = 100
 """Headers of one request."""
@@ -44,8 +44,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first request; count every byte that a reader has not taken as unread."""
         super().connection_made(transport)
-        self._in_request = self._in_head = self._too_many_headers = False
-        self._unframed = 0
+        self._in_request = self._in_head = self._head_refused = False
+        self._unframed = self._head = 0
         self._held, self._line_begins = b"", False
         self._cycles: list[RequestResponseCycle] = []
         self._lost = False
@@ -70,7 +70,7 @@ class Connection(HttpToolsProtocol):
             data, self._held = self._held, b""
             self._feed(data)
         if self._unframed > MAX_HEAD:
-            self._refuse_head(f"the head is larger than {MAX_HEAD} bytes")
+            self._refuse_head()
         if self._in_request or self.cycle is None or self.cycle.response_complete:
             self._request.start()
 
@@ -82,15 +82,17 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
         self._in_request = self._in_head = True
+        self._head = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, but not a trailer: nobody asks for those, and they would pass for headers."""
         if not self._in_head:
             return
-        if len(self.headers) >= MAX_HEADERS:
-            self._too_many_headers = True
-            raise ValueError("too many headers")
+        self._head += len(name) + len(value)
+        if len(self.headers) >= MAX_HEADERS or self._head + len(self.url) > MAX_HEAD:
+            self._head_refused = True
+            raise ValueError("too many headers, or too long")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -146,8 +148,8 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP as a problem, like any other error."""
         del msg
-        if self._too_many_headers:
-            self._refuse_head(f"there are more than {MAX_HEADERS} headers")
+        if self._head_refused:
+            self._refuse_head()
         else:
             self._refuse(400, "Bad Request", "the request is not valid HTTP")
 
@@ -155,8 +157,9 @@ class Connection(HttpToolsProtocol):
         # The parser has stopped where another protocol was to begin; what follows cannot be told from a body.
         self.transport.abort()
 
-    def _refuse_head(self, detail: str) -> None:
-        self._refuse(431, "Request Header Fields Too Large", detail)
+    def _refuse_head(self) -> None:
+        limits = f"at most {MAX_HEADERS} headers, and {MAX_HEAD} bytes with the request line, are taken"
+        self._refuse(431, "Request Header Fields Too Large", limits)
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
         client = self.client[0] if self.client else ""

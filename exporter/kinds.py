@@ -175,8 +175,11 @@ def _secret(text: str) -> SecretStr:
 
 
 def _secrets(text: str) -> tuple[SecretStr, ...]:
-    keys = [key.strip() for key in re.split(r"[,\n]", text)]
-    return tuple(_secret(key) for key in keys if key) or (_secret(""),)
+    keys = [key for part in re.split(r"[,\n]", text) if (key := part.strip())]
+    # Lines of another file, or a comment, would be keys that everyone knows.
+    if any(key.startswith(("#", "-----")) for key in keys):
+        raise ValueError("must be keys and nothing else: neither comments nor a certificate or its key")
+    return tuple(map(_secret, keys)) or (_secret(""),)
 
 
 ADDRESS = Kind(_address, str, "HOST:PORT")

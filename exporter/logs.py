@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, TextIO
@@ -53,32 +54,47 @@ def _logfmt(value: object) -> str:
 
 
 class Throttle(logging.Filter):
-    """Lets `limit` warnings pass in each `period` (seconds); the next one says how many were left out."""
+    """Lets `limit` warnings of a kind pass in each `period` (seconds); the next one says how many were left out.
+
+    A kind is a message with its `status` or `outcome`: refusals of one sort must not hide those of another.
+    """
 
     def __init__(self, limit: int, period: float, clock: Callable[[], float]) -> None:
         super().__init__()
         self._limit, self._period, self._clock = limit, period, clock
-        self._began = -period
-        self._passed = self._suppressed = 0
+        self._budgets: dict[tuple[object, ...], _Budget] = {}
         self._lock = Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a record passes; what is less or more than a warning always does."""
         if record.levelno != logging.WARNING:
             return True
+        fields = record.args if isinstance(record.args, Mapping) else {}
+        kind = (record.msg, fields.get("status"), fields.get("outcome"))
         with self._lock:
             now = self._clock()
-            if not 0 <= now - self._began < self._period:
-                self._began, self._passed = now, 0
-            if self._passed >= self._limit:
-                self._suppressed += 1
+            budget = self._budgets.get(kind)
+            if budget is None:
+                budget = self._budgets[kind] = _Budget(now)
+            if not 0 <= now - budget.began < self._period:
+                budget.began, budget.passed = now, 0
+            if budget.passed >= self._limit:
+                budget.suppressed += 1
                 return False
-            self._passed += 1
-            suppressed, self._suppressed = self._suppressed, 0
+            budget.passed += 1
+            suppressed, budget.suppressed = budget.suppressed, 0
         if suppressed:
-            fields = record.args if isinstance(record.args, Mapping) else {}
             record.args = {**fields, "suppressed": suppressed}
         return True
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What has passed of one kind since the period began."""
+
+    began: float
+    passed: int = 0
+    suppressed: int = 0
 
 
 FORMATTERS: dict[str, type[logging.Formatter]] = {"logfmt": LogfmtFormatter, "json": JsonFormatter}
@@ -87,13 +103,13 @@ FORMATTERS: dict[str, type[logging.Formatter]] = {"logfmt": LogfmtFormatter, "js
 def configure(level: str, log_format: str, throttled: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Send every log line of the process to `stream` (standard error by default) in one format.
 
-    The loggers named in `throttled` pass 10 warnings a minute each.
+    The loggers named in `throttled` pass 10 warnings of a kind a minute.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(FORMATTERS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in throttled:
         logging.getLogger(name).addFilter(Throttle(limit=10, period=60.0, clock=time.monotonic))
-    # The server's own words about requests are warnings or worse; its progress is told by the exporter.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # The server's progress is told by the exporter, and so is what it warns of: requests that are not HTTP.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -161,7 +161,7 @@ TOGETHER = (
 def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
     """Work out the settings from flags (by setting name) and environment variables.
 
-    An empty variable is taken as not set. Raises SettingsError with every mistake, not just the first.
+    An empty variable is taken as not set, but for a secret. Raises SettingsError with every mistake.
     """
     values: dict[str, Any] = {}
     mistakes: dict[str, str] = {}
@@ -177,11 +177,15 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
             values[setting.name] = setting.kind.parse(text)
         except ValueError as error:
             mistakes[setting.name] = f"{source} {error}" + ("" if setting.kind.secret else f", not {text!r}")
-    for one, other in TOGETHER:
-        if {one, other} & mistakes.keys():
-            continue
-        if (values.get(one) is None) != (values.get(other) is None):
-            mistakes[one] = f"{one} and {other} go together; only one of them is set"
+    for pair in TOGETHER:
+        missing = [name for name in pair if values.get(name) is None]
+        if len(missing) == 1 and not set(pair) & mistakes.keys():
+            (given,) = set(pair) - set(missing)
+            mistakes[given] = f"{given} is set and {missing[0]} is not; they go together"
+    listen: Address = values.get("listen", Settings.listen)
+    if listen.port and values.get("metrics_listen") == listen:
+        mistakes["metrics_listen"] = "metrics_listen and listen are the same address"
+    mistakes |= {name: f"{name} is not a setting{nearest(name)}" for name in _credentials_misspelt(environ)}
     if values.get("tls_cert") and values.get("tls_key"):
         try:
             Certificate(values["tls_cert"], values["tls_key"])
@@ -202,6 +206,8 @@ def _given(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[s
     for source, text, file_source, path in _places(setting, flags, environ):
         if text is not None and path is not None:
             raise ValueError(f"{source} and {file_source} are both set; one is enough")
+        if setting.kind.secret and path is None and environ.get(source) == "":
+            raise ValueError(f"{source} is empty; leave it out if there is to be none")
         if path is not None:
             return file_source, _read(file_source, path)
         if text is not None:
@@ -229,18 +235,23 @@ def _places(
 
 
 def _read(source: str, path: str) -> str:
+    if not path:
+        raise ValueError(f"{source} must not be empty")
     try:
-        return Path(path).read_text("utf-8").rstrip("\r\n")
+        text = Path(path).read_text("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise ValueError(f"{source} names {path!r}, which is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "that is no path"
         raise ValueError(f"{source} names {path!r}, which cannot be read: {reason}") from None
+    if text.strip().lower() == "none":
+        raise ValueError(f"{source} names {path!r}, which holds no secret but the word none")
+    return text
 
 
 def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each thing that is no mistake and hardly meant."""
-    found = [f"{name} is not a setting{nearest(name)}" for name in sorted(environ) if _is_no_setting(name)]
+    found = [f"{name} is not a setting{nearest(name)}" for name in sorted(filter(_is_no_setting, environ))]
     if settings.window < RECOMPUTED:
         found.append(f"window is shorter than the {show_duration(RECOMPUTED)} in which Butlr corrects a reading")
     if settings.stale_after == ZERO < settings.forget_after:
@@ -258,18 +269,34 @@ def opened(settings: Settings) -> str:
     """Return what everyone may do who reaches the port, for want of credentials; empty if nothing."""
     anyone = []
     if not settings.webhook_api_keys and not settings.webhook_username:
-        anyone.append("send events (no webhook_api_keys, no webhook_username)")
-    if not settings.metrics_listen and not settings.metrics_username:
-        anyone.append("read every count (no metrics_listen, no metrics_username)")
-    return f"whoever reaches {settings.listen} may {' and '.join(anyone)}" if anyone else ""
+        anyone.append(f"send events to {settings.listen} (no webhook_api_keys, no webhook_username)")
+    address = settings.metrics_listen or settings.listen
+    if not settings.metrics_username and not _is_loopback(address):
+        anyone.append(f"read every count at {address} (no metrics_username)")
+    return f"everyone may {' and '.join(anyone)}" if anyone else ""
+
+
+def _is_loopback(address: Address) -> bool:
+    return address.host == "localhost" or address.host.startswith("127.") or address.host == "::1"
 
 
 def nearest(name: str) -> str:
     """Return the end of a sentence on a flag or variable that there is not: what may have been meant, if anything."""
     variable = name.startswith(PREFIX)
     plain = name.removeprefix(PREFIX).strip("-").replace("-", "_").lower()
-    matches = [s for s in GIVEN if get_close_matches(plain, [s.name], cutoff=0.75)]
-    return f"; did you mean {matches[0].variable if variable else matches[0].flag}?" if matches else ""
+    for name in get_close_matches(plain, [setting.name for setting in GIVEN], n=1, cutoff=0.75):
+        meant = next(setting for setting in GIVEN if setting.name == name)
+        return f"; did you mean {meant.variable if variable else meant.flag}?"
+    return ""
+
+
+def _credentials_misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that are no settings but meant to be of those that keep strangers out."""
+    return [
+        name
+        for name in sorted(filter(_is_no_setting, environ))
+        if re.search("WEBHOOK|METRICS|TLS|KEY|PASSWORD|SECRET", name.removeprefix(PREFIX))
+    ]
 
 
 def _is_no_setting(variable: str) -> bool:

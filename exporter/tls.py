@@ -61,4 +61,18 @@ class Certificate:
             # Without a password of ours, OpenSSL would ask for one on the terminal.
             self.context.load_cert_chain(self._cert, self._key, password="")
         except ssl.SSLError as error:
-            raise TlsError(f"tls_cert and tls_key are no pair of PEM files: {error.reason or error}") from None
+            raise TlsError(self._why(error)) from None
+
+    def _why(self, error: ssl.SSLError) -> str:
+        """Return what is wrong with which file: OpenSSL's words name neither."""
+        with open(self._cert, "rb") as cert, open(self._key, "rb") as key:
+            cert_text, key_text = cert.read(), key.read()
+        if b"-----BEGIN CERTIFICATE-----" not in cert_text:
+            return f"tls_cert holds no PEM certificate, {self._cert!r}"
+        if b"PRIVATE KEY-----" not in key_text:
+            return f"tls_key holds no PEM private key, {self._key!r}"
+        if b"ENCRYPTED" in key_text:
+            return f"tls_key has a password; give one without, {self._key!r}"
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+            return f"tls_key is not the key of tls_cert, {self._key!r} and {self._cert!r}"
+        return f"tls_cert or tls_key is damaged, {self._cert!r} and {self._key!r}: {error.reason or error}"

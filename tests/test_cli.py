@@ -52,7 +52,7 @@ class TestCheck:
         """A warning, as at the start of `serve`; none with credentials for both."""
         assert main(["check"]) == 0
         (warning,) = capsys.readouterr().err.splitlines()
-        assert warning.startswith("butlr-exporter: warning: whoever reaches 0.0.0.0:9728 may send events (")
+        assert warning.startswith("butlr-exporter: warning: everyone may send events to 0.0.0.0:9728 (")
         assert main(["check", "--webhook-api-keys=0123456789abcdef", "--metrics-listen=127.0.0.1:9729"]) == 0
         assert capsys.readouterr().err == ""
 

@@ -37,7 +37,8 @@ def test_a_building_until_it_is_stopped() -> None:
         finally:
             demo.terminate()
     assert demo.returncode == 0
-    assert err == ""
+    (warning,) = err.splitlines()  # it is open, but to this machine only
+    assert "no credentials" in warning
     assert [line.split()[-1] for line in out.splitlines()[:2]] == [f"http://localhost:{port}/", metrics]
     assert " deliveries answered in " in out
     for ended in (port, prometheus):

@@ -1,7 +1,6 @@
 """The whole of it: the installed console script, scraped by a real Prometheus with the shipped configuration."""
 
 import json
-import re
 import subprocess
 import time
 import urllib.parse
@@ -112,24 +111,6 @@ class TestPrometheus:
         finally:
             prometheus.process.terminate()
             prometheus.process.wait(30)
-
-
-class TestReadme:
-    """The first thing a new user does."""
-
-    def test_one_event_in_and_its_gauge_out(self, exporter: Running) -> None:
-        """The two commands, copied as they stand but for the port, print what README shows."""
-        program("curl", "curl")
-        readme = (ROOT / "README.md").read_text()
-        event_in, gauge_out = re.findall(r"```sh\n(curl .*?)\n```", readme, re.DOTALL)
-        (shown,) = re.findall(r"```\n(butlr_zone_occupancy{.*?)\n```", readme, re.DOTALL)
-        told = []
-        for command in (event_in, gauge_out):
-            assert "http://localhost:9728/" in command
-            command_here = command.replace("localhost:9728", f"127.0.0.1:{exporter.port}")
-            told.append(subprocess.run(["sh", "-c", command_here], capture_output=True, text=True, check=True).stdout)
-        assert json.loads(told[0]) == {"received": 1, "outcomes": {"new": 1}}
-        assert told[1].strip() == shown
 
 
 class TestPromtool:

@@ -99,6 +99,16 @@ class TestThrottle:
         assert throttle.filter(plain)
         assert plain.args == ()
 
+    def test_kinds(self) -> None:
+        """Another status or outcome has a budget of its own: noise must not hide what matters."""
+        throttle = Throttle(limit=2, period=60, clock=lambda: 100.0)
+        told = [
+            throttle.filter(record("w", {key: value, "path": str(n)}, level=logging.WARNING))
+            for key, value in [("status", 404), ("status", 401), ("outcome", "future"), ("outcome", "invalid")]
+            for n in range(3)
+        ]
+        assert told == [True, True, False] * 4
+
     def test_a_line_without_fields(self) -> None:
         """It gets the number all the same."""
         now = [0.0]

@@ -1,13 +1,13 @@
 """The settings: each from its flag or its variable, every mistake told at once."""
 
+import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from exporter.kinds import SECRET, Address
-from exporter.settings import SETTINGS, TOGETHER, Setting, Settings, SettingsError, doubts, load, opened
+from exporter.kinds import Address
+from exporter.settings import SETTINGS, TOGETHER, Settings, SettingsError, doubts, load, nearest, opened
 
 VALID = {
     "listen": ("[::1]:80", Address("::1", 80)),
@@ -130,91 +130,6 @@ class TestLoad:
         assert str(caught.value).splitlines() == caught.value.mistakes
 
 
-SECRET_SETTINGS = [setting for setting in SETTINGS if setting.kind.secret]
-
-
-class TestSecrets:
-    """Never seen, and from a file if you like."""
-
-    def test_which_they_are(self) -> None:
-        """Keys and passwords."""
-        names = [setting.name for setting in SECRET_SETTINGS]
-        assert names == ["webhook_api_keys", "webhook_password", "metrics_password"]
-
-    def test_they_are_not_shown(self) -> None:
-        """Neither by `show` nor by `repr`; how many keys there are is no secret."""
-        settings = load(
-            {
-                "webhook_api_keys": "hush-1,hush-2",
-                "webhook_username": "butlr",
-                "webhook_password": "hush-3",
-                "metrics_username": "prometheus",
-                "metrics_password": "hush-4",
-            },
-            {},
-        )
-        assert "hush" not in repr(settings)
-        assert settings.show()["webhook_api_keys"] == "<secret>, <secret>"
-        assert settings.show()["webhook_password"] == settings.show()["metrics_password"] == SECRET.show(None)
-
-    @pytest.mark.parametrize("name", ["webhook_api_keys", "webhook_password"])
-    def test_a_mistake_does_not_tell_it(self, name: str) -> None:
-        """Only what is wrong with it."""
-        with pytest.raises(SettingsError) as caught:
-            load({name: ",", "webhook_username": "but:lr"} if name == "webhook_api_keys" else {name: ""}, {})
-        assert any(mistake.endswith(" must not be empty") for mistake in caught.value.mistakes)
-
-    @pytest.mark.parametrize("setting", SECRET_SETTINGS, ids=lambda setting: setting.name)
-    def test_from_a_file(self, setting: Setting, tmp_path: Path) -> None:
-        """By flag or variable; the newline at its end is not part of it, spaces are."""
-        file = tmp_path / "secret"
-        file.write_bytes(b" s\xc3\xa4crets and spaces \r\n")
-        other = {one: VALID[one][0] for pair in TOGETHER if setting.name in pair for one in pair if one != setting.name}
-        expected = setting.kind.parse(" säcrets and spaces ")
-        assert getattr(load(other | {f"{setting.name}_file": str(file)}, {}), setting.name) == expected
-        variable = f"BUTLR_EXPORTER_{setting.name.upper()}_FILE"
-        assert getattr(load(other, {variable: str(file), setting.variable: ""}), setting.name) == expected
-        # The stronger place wins as a whole.
-        assert (
-            getattr(load(other | {f"{setting.name}_file": str(file)}, {setting.variable: "x"}), setting.name)
-            == expected
-        )
-        assert not any(variable in doubt for doubt in doubts(load(other, {variable: str(file)}), {variable: str(file)}))
-
-    def test_several_keys_in_a_file(self, tmp_path: Path) -> None:
-        """One a line, or with commas."""
-        (tmp_path / "keys").write_text("one\ntwo,three\n\n")
-        keys = load({"webhook_api_keys_file": str(tmp_path / "keys")}, {}).webhook_api_keys
-        assert [key.get_secret_value() for key in keys or ()] == ["one", "two", "three"]
-
-    def test_files_that_do_not_do(self, tmp_path: Path) -> None:
-        """Each says which, and why."""
-        (tmp_path / "latin").write_bytes(b"p\xe4ss")
-        (tmp_path / "empty").write_bytes(b"\n")
-        for path, reason in [
-            (tmp_path / "none", "cannot be read: No such file or directory"),
-            (tmp_path, "cannot be read: Is a directory"),
-            ("a\0b", "cannot be read: that is no path"),
-            (tmp_path / "latin", "is not UTF-8 text"),
-            (tmp_path / "empty", "must not be empty"),
-        ]:
-            with pytest.raises(SettingsError) as caught:
-                load({}, {"BUTLR_EXPORTER_WEBHOOK_API_KEYS_FILE": str(path)})
-            (mistake,) = caught.value.mistakes
-            assert mistake.startswith("BUTLR_EXPORTER_WEBHOOK_API_KEYS_FILE ")
-            assert mistake.endswith(reason)
-
-    def test_a_secret_and_its_file(self, tmp_path: Path) -> None:
-        """Both in one place is a mistake: nobody knows which was meant."""
-        with pytest.raises(SettingsError) as caught:
-            load({"webhook_api_keys": "hush", "webhook_api_keys_file": str(tmp_path)}, {})
-        assert caught.value.mistakes == ["--webhook-api-keys and --webhook-api-keys-file are both set; one is enough"]
-
-
-def _told(name: str) -> str:
-    return "" if name.endswith("password") else ", not ''"
-
-
 class TestTogether:
     """Settings that mean nothing alone."""
 
@@ -226,10 +141,50 @@ class TestTogether:
                 with pytest.raises(SettingsError) as caught:
                     load({name: text or ""}, {})
                 (mistake,) = caught.value.mistakes
-                assert (mistake == f"{pair[0]} and {pair[1]} go together; only one of them is set") is bool(text)
+                missing = pair[0] if name == pair[1] else pair[1]
+                assert (mistake == f"{name} is set and {missing} is not; they go together") is bool(text)
             with pytest.raises(SettingsError) as caught:
                 load(dict.fromkeys(pair, "x") | {name: ""}, {})
-            assert caught.value.mistakes == [f"--{name.replace('_', '-')} must not be empty{_told(name)}"]
+            shown = "" if name.endswith("password") else ", not ''"
+            assert caught.value.mistakes == [f"--{name.replace('_', '-')} must not be empty{shown}"]
+
+    @pytest.mark.parametrize(
+        ("flags", "mistake"),
+        [
+            ({"metrics_listen": "0.0.0.0:9728"}, "metrics_listen and listen are the same address"),
+            ({"metrics_listen": ":1", "listen": ":1"}, "metrics_listen and listen are the same address"),
+            ({"metrics_listen": ":0", "listen": ":0"}, None),
+            ({"metrics_listen": "127.0.0.1:9728"}, None),
+        ],
+    )
+    def test_one_address_for_two(self, flags: dict[str, str], mistake: str | None) -> None:
+        """Two ports are two; of port 0 each is another."""
+        if mistake is None:
+            assert load(flags, {}).metrics_listen
+            return
+        with pytest.raises(SettingsError) as caught:
+            load(flags, {})
+        assert caught.value.mistakes == [mistake]
+
+
+class TestNearest:
+    """What may have been meant."""
+
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("--webhook-api-keys-flie", "--webhook-api-keys-file"),
+            ("--webhook-api-key-file", "--webhook-api-keys-file"),
+            ("--webhook-apikeys-file", "--webhook-api-keys-file"),
+            ("--webhook-api-key", "--webhook-api-keys"),
+            ("--metric_password", "--metrics-password"),
+            ("--tls-crt", "--tls-cert"),
+            ("--stale", None),
+        ],
+    )
+    def test_the_best_match(self, name: str, meant: str | None) -> None:
+        """Not the first that will do."""
+        assert nearest(name) == (f"; did you mean {meant}?" if meant else "")
 
 
 class TestDoubts:
@@ -275,15 +230,19 @@ class TestDoubts:
     @pytest.mark.parametrize(
         ("flags", "may"),
         [
-            ({}, ["send events", "read every count"]),
-            ({"webhook_api_keys": "k"}, ["read every count"]),
-            ({"metrics_username": "u", "metrics_password": "p"}, ["send events"]),
-            ({"metrics_listen": ":9729"}, ["send events"]),
-            ({"metrics_listen": ":9729", "webhook_username": "u", "webhook_password": "p"}, []),
+            ({}, ["send events to 0.0.0.0:9728", "read every count at 0.0.0.0:9728"]),
+            ({"webhook_api_keys": "k"}, ["read every count at 0.0.0.0:9728"]),
+            ({"webhook_api_keys": "k", "listen": "127.0.0.1:9728"}, []),
+            ({"listen": "127.0.0.1:9728"}, ["send events to 127.0.0.1:9728"]),
+            ({"metrics_username": "u", "metrics_password": "p"}, ["send events to 0.0.0.0:9728"]),
+            ({"metrics_listen": ":9729"}, ["send events to 0.0.0.0:9728", "read every count at :9729"]),
+            ({"metrics_listen": "[::1]:9729"}, ["send events to 0.0.0.0:9728"]),
+            ({"metrics_listen": "localhost:9729", "webhook_username": "u", "webhook_password": "p"}, []),
+            ({"metrics_listen": "10.0.0.5:1", "webhook_api_keys": "k"}, ["read every count at 10.0.0.5:1"]),
         ],
     )
     def test_what_is_open(self, flags: dict[str, str], may: list[str]) -> None:
-        """Told in one line."""
+        """Told in one line, for each port; what only this machine can read is not."""
         told = opened(load(flags, {}))
-        assert [deed for deed in ("send events", "read every count") if deed in told] == may
+        assert re.findall(r"(?:send|read)[^(]+(?= \()", told) == may
         assert bool(told) is bool(may)

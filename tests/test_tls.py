@@ -72,14 +72,20 @@ class TestSettings:
                 check=True,
             ).stdout
         )
-        no_pair = "tls_cert and tls_key are no pair of PEM files: "
+        (tmp_path / "damaged").write_bytes(Path(pairs[0].key).read_bytes().replace(b"\nM", b"\n!"))
         for cert, key, mistake in [
             ("/nowhere", pairs[0].key, "tls_cert cannot be read: No such file or directory, '/nowhere'"),
             (pairs[0].cert, str(tmp_path), f"tls_key cannot be read: Is a directory, {str(tmp_path)!r}"),
             ("a\0b", pairs[0].key, r"tls_cert cannot be read: that is no path, 'a\x00b'"),
-            (pairs[0].cert, pairs[1].key, no_pair + "KEY_VALUES_MISMATCH"),
-            (pairs[0].key, pairs[0].key, no_pair),
-            (pairs[0].cert, str(encrypted), no_pair),
+            (
+                pairs[0].cert,
+                pairs[1].key,
+                f"tls_key is not the key of tls_cert, '{pairs[1].key}' and '{pairs[0].cert}'",
+            ),
+            (pairs[0].key, pairs[0].key, f"tls_cert holds no PEM certificate, '{pairs[0].key}'"),
+            (pairs[0].cert, pairs[0].cert, f"tls_key holds no PEM private key, '{pairs[0].cert}'"),
+            (pairs[0].cert, str(encrypted), f"tls_key has a password; give one without, '{encrypted}'"),
+            (pairs[0].cert, str(tmp_path / "damaged"), "tls_cert or tls_key is damaged, "),
         ]:
             with pytest.raises(SettingsError) as caught:
                 load({"tls_cert": cert, "tls_key": key, "window": "5"}, {})
