@@ -111,6 +111,12 @@ def _app(*blueprints: Blueprint) -> Flask:
     problems.register(app)
 
     @app.before_request
+    def one_path() -> None:
+        # Werkzeug takes any number of slashes at the beginning for one; a proxy's rule for a path does not.
+        if request.environ["PATH_INFO"].startswith("//"):
+            abort(404)
+
+    @app.before_request
     def one_process() -> None:
         if request.environ.get("wsgi.multiprocess"):
             abort(503, "the zones live in one process; this server runs several, which would split them")

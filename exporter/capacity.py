@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from exporter.events import Metadata
+from exporter.kinds import shown_path
 
 log = logging.getLogger(__name__)
 
@@ -115,10 +116,10 @@ def read(path: str) -> Capacity:
     try:
         text = Path(path).read_text("utf-8")
     except UnicodeDecodeError:
-        raise CapacityError([f"{path} is not UTF-8 text"]) from None
+        raise CapacityError([f"{shown_path(path)} is not UTF-8 text"]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "that is no path"
-        raise CapacityError([f"{path!r} cannot be read: {reason}"]) from None
+        raise CapacityError([f"{shown_path(path)} cannot be read: {reason}"]) from None
     return parse(text)
 
 

@@ -10,6 +10,7 @@ import logging
 import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ MAX_HEAD = 1 << 16
 MAX_HEADERS = 100
 """Headers of one request."""
 
-MAX_PIPELINE = 100
+MAX_PIPELINE = 20
 """Requests that a client may send before it has taken the answers to earlier ones."""
 
 _NAME = b"upgrade"
@@ -36,6 +37,30 @@ _UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
 _UPGRADE_FIRST = re.compile(rb"(?:(?<=\n)|\A)u(?=pgrade[ \t]*:)", re.IGNORECASE)
 """The header that offers another protocol. A server may ignore it (RFC 9110, 7.8); the parser does not, and loses
 the body, so it is given another name on the way in."""
+
+
+class Crowd(ServerState):
+    """The connections of one port. When there are too many, the one served least recently makes room."""
+
+    def __init__(self, most: int) -> None:
+        """Take how many there may be."""
+        super().__init__()
+        self._most = most
+        self._order: dict[Connection, None] = {}
+
+    def enter(self, connection: "Connection") -> None:
+        """Let one in, or go to the end of the queue because it was served."""
+        self._order.pop(connection, None)
+        self._order[connection] = None
+        if len(self._order) > self._most:
+            oldest = next(iter(self._order))
+            self.leave(oldest)
+            oldest.transport.abort()
+            log.warning("too many connections", {"limit": self._most, "cut_off": oldest.peer})
+
+    def leave(self, connection: "Connection") -> None:
+        """Forget one."""
+        self._order.pop(connection, None)
 
 
 class Connection(HttpToolsProtocol):
@@ -55,6 +80,17 @@ class Connection(HttpToolsProtocol):
         # A TLS transport pauses at the limit, a plain one beyond it; at 0 the former would never write.
         transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
         self._request.start()
+        self._crowd.enter(self)
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side, for the log."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def _crowd(self) -> Crowd:
+        crowd: Crowd = self.server_state  # type: ignore[assignment]
+        return crowd
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
@@ -115,6 +151,7 @@ class Connection(HttpToolsProtocol):
         self._in_request = False
         self._unframed = 0
         self._request.cancel()
+        self._crowd.enter(self)
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -137,6 +174,7 @@ class Connection(HttpToolsProtocol):
         for deadline in (self._request, self._answer, self._stop):
             deadline.cancel()
         self._lost = True
+        self._crowd.leave(self)
         # uvicorn tells the last request only; the one being answered would write to nobody.
         for cycle in self._cycles:
             cycle.disconnected = True
@@ -162,8 +200,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(431, "Request Header Fields Too Large", limits)
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
-        client = self.client[0] if self.client else ""
-        log.warning("request refused", {"status": status, "reason": detail, "client": client})
+        log.warning("request refused", {"status": status, "reason": detail, "client": self.peer})
         self.app.malformed()
         body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
         head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
@@ -190,7 +227,6 @@ class _Deadline:
             self._timer = None
 
     def _abort(self) -> None:
-        client = self._connection.client
-        log.debug("connection cut off", {"reason": self._reason, "client": client[0] if client else ""})
+        log.debug("connection cut off", {"reason": self._reason, "client": self._connection.peer})
         # Not close(), which would wait for the reader that does not read.
         self._connection.transport.abort()

@@ -1,7 +1,7 @@
 """A WSGI app behind an ASGI server, called with whole bodies.
 
 A body is awaited in the event loop before the app is called, so a sender that stops in the middle holds up
-nobody; one that the app refuses by its head is not awaited. A short POST is then answered in the loop itself,
+nobody; one that the app refuses by its head is not awaited. A quick POST is then answered in the loop itself,
 everything else in a thread, so that a long scrape does not hold up events. Answers are sent by the loop, so a
 reader that stops holds up nobody either.
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 PIECE = 1 << 18
 """Bytes of an answer given to a connection at a time."""
 
-INLINE_BODY = 1 << 12
-"""Bytes of the largest POST that is answered in the event loop: a few events, or 2,000 mistakes (30 ms)."""
+SMALL = 1 << 12
+"""Bytes of an answer that is not counted among those that wait for their readers."""
 
 MAX_WAITING = 1 << 28
-"""Bytes of answers that wait for their readers: who asks for many and takes none must not fill the memory."""
+"""Bytes of bodies that wait for their rest and of answers that wait for their readers."""
 
 THREADS = 2
 """Requests answered at a time outside the event loop."""
@@ -48,13 +48,16 @@ class Gateway:
         max_body: int,
         quick: Container[str] = (),
         takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+        quick_body: Callable[[bytes], bool] = lambda _: True,
         malformed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time.
 
-        `takes_body` tells by a POST's head whether the app reads the body; if not, it is called without one. The
-        connection calls `malformed` for each request that it refuses because it is not HTTP.
+        `takes_body` tells by a POST's head whether the app reads the body; if not, it is called without one.
+        `quick_body` tells whether it answers a body in no time. The connection calls `malformed` for each request
+        that it refuses because it is not HTTP.
         """
+        self._quick_body = quick_body
         self.malformed = malformed
         self._wsgi = wsgi
         self._max_body = max_body
@@ -71,12 +74,12 @@ class Gateway:
         if scope["method"] == "POST":
             short = True
             if int(environ["CONTENT_LENGTH"] or 0) <= self._max_body and self._takes_body(environ):
-                body = await self._read(receive)
+                body = await self._read(receive, scope["state"]["abort"])
                 if body is None:
                     return
                 environ["wsgi.input"] = BytesIO(body)
                 environ["CONTENT_LENGTH"] = str(len(body))
-                short = len(body) <= INLINE_BODY
+                short = self._quick_body(body)
         if short:
             status, headers, answer = self._call(environ)
         else:
@@ -86,24 +89,35 @@ class Gateway:
                     return
                 loop = asyncio.get_running_loop()
                 status, headers, answer = await loop.run_in_executor(self._threads, self._call, environ)
-        large = len(answer) > PIECE
-        with self._waiting.held(len(answer), scope["state"]["abort"]) if large else contextlib.nullcontext():
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            for start in range(0, len(answer) or 1, PIECE):
-                end = start + PIECE
-                await send({"type": "http.response.body", "body": answer[start:end], "more_body": end < len(answer)})
+        start_message = {"type": "http.response.start", "status": status, "headers": headers}
+        if len(answer) <= SMALL:
+            await send(start_message)
+            await send({"type": "http.response.body", "body": answer})
+            return
+        with self._waiting.held(scope["state"]["abort"]) as held:
+            held.add(len(answer))
+            await send(start_message)
+            for start in range(0, len(answer), PIECE):
+                await send({"type": "http.response.body", "body": answer[start : start + PIECE], "more_body": True})
+            # Each piece is sent when the one before was taken, so this one tells that all were.
+            await send({"type": "http.response.body", "body": b""})
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive, abort: Callable[[], None]) -> bytes | None:
         """Return the body, at most a piece longer than the app takes; None if the sender is gone."""
-        pieces, size, more = [], 0, True
-        while more and size <= self._max_body:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            pieces.append(message["body"])
-            size += len(message["body"])
-            more = message["more_body"]
-        return b"".join(pieces)
+        message = await receive()
+        if message["type"] != "http.disconnect" and not message["more_body"]:
+            body: bytes = message["body"]
+            return body
+        pieces, size = [], 0
+        with self._waiting.held(abort) as held:
+            while message["type"] != "http.disconnect":
+                pieces.append(message["body"])
+                size += len(message["body"])
+                if size > self._max_body or not message["more_body"]:
+                    return b"".join(pieces)
+                held.add(len(message["body"]))
+                message = await receive()
+        return None
 
     def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -124,29 +138,46 @@ class Gateway:
 
 
 class _Waiting:
-    """Answers that their readers have not taken yet. Beyond MAX_WAITING bytes the oldest makes room."""
+    """What clients keep waiting. Beyond MAX_WAITING bytes the one that has waited longest makes room."""
 
     def __init__(self) -> None:
-        self._answers: dict[object, tuple[int, Callable[[], None]]] = {}
-        self._size = 0
+        self._held: dict[_Held, None] = {}
+        self.size = 0
 
     @contextlib.contextmanager
-    def held(self, size: int, abort: Callable[[], None]) -> Iterator[None]:
-        key = object()
-        self._answers[key] = size, abort
-        self._size += size
-        while self._size > MAX_WAITING and len(self._answers) > 1:
-            self._drop(next(iter(self._answers)))()
+    def held(self, abort: Callable[[], None]) -> Iterator["_Held"]:
+        """Hold what is added until the end of the block; `abort` ends its connection."""
+        held = _Held(self, abort)
+        self._held[held] = None
         try:
-            yield
+            yield held
         finally:
-            if key in self._answers:
-                self._drop(key)
+            self.drop(held)
 
-    def _drop(self, key: object) -> Callable[[], None]:
-        size, abort = self._answers.pop(key)
-        self._size -= size
-        return abort
+    def drop(self, held: "_Held") -> None:
+        self._held.pop(held, None)
+        self.size -= held.size
+        held.size = 0
+
+    def make_room(self) -> None:
+        while self.size > MAX_WAITING and len(self._held) > 1:
+            oldest = next(iter(self._held))
+            self.drop(oldest)
+            oldest.abort()
+
+
+class _Held:
+    """The bytes that one connection keeps waiting."""
+
+    def __init__(self, waiting: _Waiting, abort: Callable[[], None]) -> None:
+        self._waiting = waiting
+        self.abort = abort
+        self.size = 0
+
+    def add(self, size: int) -> None:
+        self.size += size
+        self._waiting.size += size
+        self._waiting.make_room()
 
 
 def _environ(scope: Scope) -> dict[str, Any]:
@@ -173,7 +204,7 @@ def _environ(scope: Scope) -> dict[str, Any]:
     for raw_name, raw_value in scope["headers"]:
         if b"_" in raw_name:  # in CGI's spelling it would pass for the name with a dash
             continue
-        name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1").strip(" \t")
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             environ[name] = value
         elif name != "TRANSFER_ENCODING":  # the body is whole when the app sees it

@@ -27,6 +27,8 @@ _DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
 _SIZES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _SIZE = re.compile(f"([0-9]+)({'|'.join(_SIZES)})?")
 _HEADER = re.compile("[A-Za-z0-9-]+")
+_LONGEST_PATH = 500
+_KEY = re.compile("[0-9a-fA-F-]{16,}|.{41,}")
 _NO_KEY_IN = {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "te", "trailer"}
 _NO_KEY_IN |= {"transfer-encoding", "upgrade"}
 """Headers that a server reads as something else."""
@@ -51,6 +53,8 @@ class Kind(NamedTuple):
     placeholder: str
     secret: bool = False
     """Whether a value must not be seen; `show` then does not show it."""
+    echoes: bool = True
+    """Whether a mistake shows what was written; not where people write a secret by mistake."""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -148,6 +152,10 @@ def optional(kind: Kind) -> Kind:
 def _text(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be UTF-8 text") from None
     return text
 
 
@@ -167,6 +175,8 @@ def _header(text: str) -> str:
     # An underscore is dropped by many a server on the way, this one too: in CGI's spelling it is a dash.
     if _HEADER.fullmatch(text) is None or text.lower() in _NO_KEY_IN:
         raise ValueError("must be the name of a header that is free for a key, of letters, digits and dashes")
+    if _KEY.fullmatch(text):
+        raise ValueError("must be the name of a header; this looks like the key itself")
     return text
 
 
@@ -187,10 +197,16 @@ DURATION = Kind(parse_duration, show_duration, "DURATION")
 POSITIVE_DURATION = _more_than(ZERO, DURATION, "must be longer than 0")
 SIZE = _more_than(0, Kind(parse_size, show_size, "SIZE"), "must be more than 0")
 COUNT = Kind(_count, str, "N")
-FILE = Kind(_text, str, "FILE")
-JOURNAL = Kind(_journal, str, "FILE")
+FILE = Kind(_text, str, "FILE", echoes=False)
+JOURNAL = Kind(_journal, str, "FILE", echoes=False)
 LABELS = Kind(_labels, ", ".join, "FIELD,...")
-HEADER = Kind(_header, str, "NAME")
-USERNAME = Kind(_username, str, "NAME")
-SECRET = Kind(_secret, lambda _: "<secret>", "SECRET", secret=True)
-SECRETS = Kind(_secrets, lambda keys: ", ".join("<secret>" for _ in keys), "SECRET,...", secret=True)
+HEADER = Kind(_header, str, "NAME", echoes=False)
+USERNAME = Kind(_username, str, "NAME", echoes=False)
+SECRET = Kind(_secret, lambda _: "<secret>", "SECRET", secret=True, echoes=False)
+SECRETS = Kind(_secrets, lambda keys: ", ".join("<secret>" for _ in keys), "SECRET,...", secret=True, echoes=False)
+
+
+def shown_path(path: str) -> str:
+    """Return a path as a mistake shows it: not if it may be a secret that was written in its place."""
+    plain = path.isprintable() and len(path) <= _LONGEST_PATH and ("/" in path or "." in path)
+    return repr(path) if plain else "what was given"

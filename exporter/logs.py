@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, TextIO
 
+MAX_VALUE = 2000
+"""Characters of one value, so that nobody fills a disk with a few requests; more than any name has."""
+
 _BARE = re.compile(r"[^\s\"=\\]+")
 
 
@@ -22,11 +25,15 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields: dict[str, Any] = {"ts": when, "level": record.levelname.lower(), "msg": record.getMessage().rstrip()}
     if isinstance(record.args, Mapping):
-        fields |= record.args
+        fields |= {name: _short(value) for name, value in record.args.items()}
     if record.exc_info and record.exc_info[1]:
         fields["error"] = repr(record.exc_info[1])
         fields["trace"] = logging.Formatter().formatException(record.exc_info)
     return fields
+
+
+def _short(value: object) -> object:
+    return f"{value[:MAX_VALUE]}…" if isinstance(value, str) and len(value) > MAX_VALUE else value
 
 
 class LogfmtFormatter(logging.Formatter):

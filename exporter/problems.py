@@ -22,13 +22,21 @@ def unlogged(status: int, detail: str, **members: Any) -> Response:
     return response
 
 
+MOST_SHOWN = 100
+"""Characters of a path that are shown: a long one must not make an answer or a log line as long."""
+
+
 def problem(status: int, detail: str) -> Response:
     """Return one problem, and log it."""
     # Whoever looks around with a browser is no trouble; a webhook sent to the wrong place is.
     level = logging.DEBUG if status == 404 and request.method == "GET" else logging.WARNING
-    fields = {"method": request.method, "path": request.path[:100], "client": request.remote_addr}
+    fields = {"method": request.method, "path": _path(), "client": request.remote_addr}
     log.log(level, "request refused", {"status": status, "reason": detail, **fields})
     return unlogged(status, detail)
+
+
+def _path() -> str:
+    return request.path if len(request.path) <= MOST_SHOWN else f"{request.path[:MOST_SHOWN]}…"
 
 
 def register(app: Flask) -> None:
@@ -40,11 +48,11 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(NotFound)
     def nothing_there(_: NotFound) -> Response:
-        return problem(404, f"there is nothing at {request.path}")
+        return problem(404, f"there is nothing at {_path()}")
 
     @app.errorhandler(MethodNotAllowed)
     def wrong_method(error: MethodNotAllowed) -> Response:
-        response = problem(405, f"{request.path} does not take {request.method}")
+        response = problem(405, f"{_path()} does not take {request.method}")
         response.allow.update(error.valid_methods or ())
         return response
 

@@ -18,7 +18,7 @@ from wsgiref.types import WSGIApplication
 import uvicorn
 import uvloop
 
-from exporter.connection import Connection
+from exporter.connection import Connection, Crowd
 from exporter.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,14 @@ CLOSE_TIMEOUT = 5.0
 WATCH_EVERY = 5.0
 """Seconds between two looks at the zones."""
 
-MAX_FILES = 1 << 16
+MAX_FILES = 1 << 12
 """Open files, and so connections, that are asked of the system."""
+
+MAX_CONNECTIONS = 1000
+"""Connections of one port; less if the system gives fewer files."""
+
+RESERVED_FILES = 32
+"""Files that are not for connections."""
 
 QUICK = frozenset({"/-/healthy", "/-/ready"})
 """Paths that are answered in the event loop, however many scrapes wait."""
@@ -54,12 +60,18 @@ class Listener(NamedTuple):
     """Bytes of the largest body that the app takes."""
     takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True
     """Tells by the WSGI environment of a POST whether the app reads its body."""
+    quick_body: Callable[[bytes], bool] = lambda _: True
+    """Tells whether the app answers a body in no time."""
     tls: ssl.SSLContext | None = None
     malformed: Callable[[], None] = lambda: None
     """Called for each request that is not HTTP, and so is not seen by the app."""
 
 
 class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, most_connections: int) -> None:
+        super().__init__(config)
+        self.server_state = Crowd(most_connections)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `serve`, which ends with a status of its own instead of by the signal."""
@@ -93,8 +105,8 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Cal
 
     Requests under way are finished, within connection.GRACE seconds.
     """
-    _raise_file_limit()
-    servers = [configure(listener) for listener in listeners]
+    most = min(MAX_CONNECTIONS, max(1, (_raise_file_limit() - RESERVED_FILES) // len(listeners)))
+    servers = [configure(listener, most) for listener in listeners]
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -117,10 +129,10 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Cal
         runner.run(run())
 
 
-def configure(listener: Listener) -> uvicorn.Server:
+def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        Gateway(listener.wsgi, listener.max_body, QUICK, listener.takes_body, listener.malformed),
+        Gateway(listener.wsgi, listener.max_body, QUICK, listener.takes_body, listener.quick_body, listener.malformed),
         http=Connection,
         ws="none",
         lifespan="off",
@@ -132,7 +144,7 @@ def configure(listener: Listener) -> uvicorn.Server:
     )
     config.load()
     config.ssl = listener.tls
-    return _Uvicorn(config)
+    return _Uvicorn(config, most_connections)
 
 
 def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
@@ -151,8 +163,9 @@ async def every(seconds: float, look: Callable[[], None]) -> None:
             log.error("watch failed", exc_info=error)
 
 
-def _raise_file_limit() -> None:
-    """Take more connections than the soft limit, which is meant for select()."""
+def _raise_file_limit() -> int:
+    """Take more connections than the soft limit, which is meant for select(); return how many files there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    return max(soft, wanted)

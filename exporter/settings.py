@@ -37,6 +37,7 @@ from exporter.kinds import (
     one_of,
     optional,
     show_duration,
+    shown_path,
 )
 from exporter.tls import Certificate, TlsError
 
@@ -176,7 +177,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
         try:
             values[setting.name] = setting.kind.parse(text)
         except ValueError as error:
-            mistakes[setting.name] = f"{source} {error}" + ("" if setting.kind.secret else f", not {text!r}")
+            mistakes[setting.name] = f"{source} {error}" + (f", not {text!r}" if setting.kind.echoes else "")
     for pair in TOGETHER:
         missing = [name for name in pair if values.get(name) is None]
         if len(missing) == 1 and not set(pair) & mistakes.keys():
@@ -240,12 +241,12 @@ def _read(source: str, path: str) -> str:
     try:
         text = Path(path).read_text("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise ValueError(f"{source} names {path!r}, which is not UTF-8 text") from None
+        raise ValueError(f"{source} names {shown_path(path)}, which is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "that is no path"
-        raise ValueError(f"{source} names {path!r}, which cannot be read: {reason}") from None
+        raise ValueError(f"{source} names {shown_path(path)}, which cannot be read: {reason}") from None
     if text.strip().lower() == "none":
-        raise ValueError(f"{source} names {path!r}, which holds no secret but the word none")
+        raise ValueError(f"{source} names {shown_path(path)}, which holds no secret but the word none")
     return text
 
 
@@ -283,7 +284,7 @@ def _is_loopback(address: Address) -> bool:
 def nearest(name: str) -> str:
     """Return the end of a sentence on a flag or variable that there is not: what may have been meant, if anything."""
     variable = name.startswith(PREFIX)
-    plain = name.removeprefix(PREFIX).strip("-").replace("-", "_").lower()
+    plain = name.removeprefix(PREFIX).strip("-\N{EN DASH}\N{EM DASH}").replace("-", "_").lower()
     for name in get_close_matches(plain, [setting.name for setting in GIVEN], n=1, cutoff=0.75):
         meant = next(setting for setting in GIVEN if setting.name == name)
         return f"; did you mean {meant.variable if variable else meant.flag}?"

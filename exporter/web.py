@@ -29,6 +29,9 @@ WEBHOOK = "/webhook"
 
 GZIP_LEVEL = 6
 
+QUICK_BODY = 1 << 15
+"""Bytes of the largest event that is answered at once: far more than one with ordinary names has."""
+
 RETRY_AFTER = 5
 """Seconds after which the journal may be written again."""
 
@@ -77,6 +80,11 @@ def takes_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
         return environ["PATH_INFO"] == WEBHOOK and guard.admits(environ) and not content_encoding(environ)
 
     return takes
+
+
+def quick_body(body: bytes) -> bool:
+    """Tell whether a body is answered in no time: one event, but not an array, which may be of thousands."""
+    return len(body) <= QUICK_BODY and body[:1] == b"{"
 
 
 def reading(metrics: Metrics, capacity: CapacityFile, snapshot: Callable[[], Snapshot], guard: Guard) -> Blueprint:

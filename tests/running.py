@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,12 @@ class Running:
         port: int | None = None,
         package: Path | None = None,
         tls: ssl.SSLContext | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         """Start it on a free port and wait until it serves.
 
-        `package` is a folder with another version of it, `tls` what a client needs to trust it.
+        `package` is a folder with another version of it, `tls` what a client needs to trust it, `prefix` a command
+        that runs it.
         """
         self.port = port or free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
@@ -79,6 +81,7 @@ class Running:
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [
+                    *prefix,
                     *([sys.executable, "-m", "exporter"] if package else [str(CONSOLE_SCRIPT)]),
                     "serve",
                     f"--listen=127.0.0.1:{self.port}",

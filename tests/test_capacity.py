@@ -136,10 +136,10 @@ class TestMistakes:
         """That cannot be read."""
         (tmp_path / "latin").write_bytes(b"capacity: [] # \xe4")
         for path, reason in [
-            (tmp_path / "latin", f"{tmp_path / 'latin'} is not UTF-8 text"),
+            (tmp_path / "latin", f"'{tmp_path / 'latin'}' is not UTF-8 text"),
             (tmp_path, f"'{tmp_path}' cannot be read: Is a directory"),
             (tmp_path / "none", f"'{tmp_path / 'none'}' cannot be read: No such file or directory"),
-            ("a\0b", "'a\\x00b' cannot be read: that is no path"),
+            ("a\0b", "what was given cannot be read: that is no path"),
         ]:
             with pytest.raises(CapacityError) as caught:
                 read(str(path))

@@ -41,7 +41,7 @@ class TestCheck:
         assert out == ""
         assert err.splitlines() == [
             "butlr-exporter: unknown argument '--max-zone'; did you mean --max-zones?",
-            "butlr-exporter: unknown argument 'extra'",
+            "butlr-exporter: an argument without a flag; a value with spaces needs quotes",
             "butlr-exporter: BUTLR_EXPORTER_LISTEN must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728, "
             "not 'nowhere'",
             "butlr-exporter: --window must be a duration such as 90s, 10m or 24h, not '-5m'",
@@ -63,6 +63,9 @@ class TestCheck:
             (["--webhook_api_keys", "hush", "--metrics-username=x", "--metrics_password", "hush"], 0),
             (["--webhook-password=hush"], 2),
             (["--webhook-pasword=hush", "--webhook-api-key", "hush", "--metrics-password=hush"], 2),
+            (["--webhook-api-keys", "one,", "hush"], 2),
+            (["\N{EN DASH}webhook-api-keys", "hush"], 2),
+            (["--webhook-api-keys-file=hush"], 2),
         ],
     )
     def test_secrets_are_not_printed(
@@ -99,6 +102,17 @@ class TestHelp:
         with pytest.raises(SystemExit):
             main(["--version"])
         assert capsys.readouterr().out == f"butlr-exporter {__version__}\n"
+
+    def test_a_secret_where_a_command_should_be(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is not printed."""
+        with pytest.raises(SystemExit) as exit_:
+            main(["--webhook-api-key", "hush", "serve"])
+        assert exit_.value.code == 2
+        err = capsys.readouterr().err
+        assert err.endswith("butlr-exporter: error: the first argument must be a command: serve, check or simulate\n")
+        assert "hush" not in err
+        assert main(["--webhook-api-keys", "hush", "check"]) == 2
+        assert capsys.readouterr().err == "butlr-exporter: --webhook-api-keys belongs after the command\n"
 
     def test_no_command(self, capsys: pytest.CaptureFixture[str]) -> None:
         """It says what is missing."""

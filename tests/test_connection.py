@@ -11,7 +11,7 @@ import pytest
 
 from exporter import connection as connection_module
 from exporter import server
-from tests.running import Running, Threaded, running, wait_for
+from tests.running import Running, Threaded, free_port, running, wait_for
 from tests.sockets import answers, drained, fresh, many_zones, silent_reader
 
 
@@ -92,6 +92,13 @@ class TestRawRequests:
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;version=abc\r\n\r\n", 200),
             (b"GET /%00%ff%2e%2e/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
             (b"GET //evil HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"GET //metrics HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"GET // HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+            (b"POST ///webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]", 404),
+            (
+                b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Encoding:\tidentity \t\r\nContent-Length: 2\r\n\r\n[]",
+                200,
+            ),
             (b"GET /metrics?name[]=%ff&%00=%zz HTTP/1.0\r\n\r\n", 200),
             (b"BREW /webhook HTTP/1.1\r\nHost: x\r\n\r\n", 400),
             (b"PUT /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 405),
@@ -181,18 +188,18 @@ class TestPipelines:
         head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nX: %s\r\nContent-Length: %d\r\n\r\n"
         one = head % (b"y" * 1500, len(event)) + event
         with exporter.connect() as connection:
-            assert [status for status, _, _ in answers(connection, one * 90, 90)] == [200] * 90
+            assert [status for status, _, _ in answers(connection, one * 20, 20)] == [200] * 20
         blank = b" " * 4000
         with exporter.connect() as connection:
-            many = (head % (b"y", len(blank) + 2) + b"[]" + blank) * 30
-            assert len(answers(connection, many + b"GET /-/healthy HT", 30)) == 30
+            many = (head % (b"y", len(blank) + 2) + b"[]" + blank) * 20
+            assert len(answers(connection, many + b"GET /-/healthy HT", 20)) == 20
             ((status, _, _),) = answers(connection, b"TP/1.1\r\nHost: x\r\n\r\n")
             assert status == 200
 
     def test_too_many_at_once(self, exporter: Running) -> None:
         """They are refused instead of kept."""
         with exporter.connect() as connection:
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 900)
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
             assert b"400 Bad Request" in drained(connection)
 
 
@@ -223,6 +230,33 @@ class TestTrailers:
             assert status == 431
 
 
+class TestCrowd:
+    """More connections than there may be."""
+
+    def test_the_one_served_least_recently_makes_room(self, tmp_path: Path) -> None:
+        """With files for 16 on each of two ports: who is served stays, and the other port has its own."""
+        inner = free_port()
+        limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
+        with running(tmp_path / "log", f"--metrics-listen=127.0.0.1:{inner}", prefix=limited) as exporter:
+            with exporter.connect() as good:
+                crowd = [exporter.connect() for _ in range(10)]
+                one = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+                for _ in range(10):
+                    assert answers(good, one)[0][0] == 200
+                    crowd += [exporter.connect() for _ in range(10)]
+                assert answers(good, one)[0][0] == 200
+                # The latest are still there, the first are not.
+                assert [drained(first) for first in crowd[:50]] == [b""] * 50
+                assert answers(crowd[-1], one)[0][0] == 200
+                with socket.create_connection(("127.0.0.1", inner), timeout=5) as scrape:
+                    assert answers(scrape, one)[0][0] == 200
+                for each in crowd:
+                    each.close()
+            assert exporter.get("/-/ready")
+            assert 'msg="too many connections" limit=16 cut_off=127.0.0.1' in exporter.log()
+            assert exporter.log().count("too many connections") == 10  # of which a minute has ten
+
+
 class TestLeaving:
     """Who leaves before the answer is no trouble, also with more requests waiting."""
 
@@ -232,11 +266,11 @@ class TestLeaving:
             exporter.post(b"[" + b",".join(many_zones(0, 100)) + b"]")
             with exporter.connect() as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 90)
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
                 time.sleep(0.5)
             assert b"healthy" in exporter.get("/-/healthy")
             with exporter.connect() as connection:
-                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 90)
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
                 time.sleep(0.5)
                 assert exporter.stop() == 0
             assert "level=error" not in exporter.log()

@@ -125,7 +125,7 @@ def test_limits() -> None:
         [f"{connection.WRITE_TIMEOUT:.0f} s", "`connection`"],
         [f"{gateway.MAX_WAITING >> 20} MiB", "`gateway`"],
         [f"{server.KEEP_ALIVE} s", "`server`"],
-        [f"the limit of open files, raised to {server.MAX_FILES:,} where allowed", "`server`"],
+        [f"{server.MAX_CONNECTIONS:,}, or what the limit of open files leaves", "`server`"],
         ["10 a minute", "`logs`"],
     ]
     events.parse_body(b"[" * 200 + b"]" * 200)

@@ -203,6 +203,23 @@ class TestBodies:
             assert status in (401, 404, 405, 415)
 
 
+class TestPaths:
+    """What is asked for is not repeated at length."""
+
+    def test_a_long_path(self, caplog: pytest.LogCaptureFixture) -> None:
+        """In neither the answer nor the log."""
+        client = create_app(clock=Clock()).test_client()
+        for response, status in [(client.post("/" + "x" * 60_000), 404), (client.put("/webhook"), 405)]:
+            assert len(problem(response, status)["detail"]) < 200
+        assert len(str([record.args for record in caplog.records])) < 1000
+
+    def test_a_doubled_slash(self) -> None:
+        """It is another path, also for who has the key."""
+        client = create_app(CREDENTIALS, Clock()).test_client()
+        for path in ("//webhook", "///webhook", "//metrics", "//"):
+            problem(client.post(path, data=b"[]", environ_overrides=SENDER | {"PATH_INFO": path}), 404)
+
+
 class TestHeaders:
     """What a browser is told of the answers."""
 

@@ -80,6 +80,19 @@ class TestFormats:
         assert LogfmtFormatter().format(record("took %d", 5)).endswith('msg="took 5"')
 
 
+class TestLength:
+    """No value makes a line without end."""
+
+    @pytest.mark.parametrize("formatter", [LogfmtFormatter(), JsonFormatter()])
+    def test_a_long_value(self, formatter: logging.Formatter) -> None:
+        """It is cut, and shows that it is."""
+        line = formatter.format(record("w", {"a": "x" * 2000, "b": "y" * 2001}))
+        assert "x" * 2000 in line
+        assert "y" * 2000 in line
+        assert "y" * 2001 not in line
+        assert "…" in line or "\\u2026" in line
+
+
 class TestThrottle:
     """A flood of warnings is a few lines and a number."""
 

@@ -73,7 +73,11 @@ class TestSecrets:
         (tmp_path / "pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
         (tmp_path / "comment").write_bytes(b"# the key of 2026\n0123456789abcdef\n")
         for path, reason in [
-            (tmp_path / "none", "cannot be read: No such file or directory"),
+            (tmp_path / "none", f"names '{tmp_path / 'none'}', which cannot be read: No such file or directory"),
+            (
+                "0123456789abcdef0123456789abcdef",
+                "names what was given, which cannot be read: No such file or directory",
+            ),
             (tmp_path, "cannot be read: Is a directory"),
             ("a\0b", "cannot be read: that is no path"),
             ("", "must not be empty"),
@@ -94,6 +98,31 @@ class TestSecrets:
         with pytest.raises(SettingsError) as caught:
             load({"webhook_api_keys": "hush", "webhook_api_keys_file": str(tmp_path)}, {})
         assert caught.value.mistakes == ["--webhook-api-keys and --webhook-api-keys-file are both set; one is enough"]
+
+    @pytest.mark.parametrize("name", ["webhook_api_keys", "webhook_password", "metrics_password"])
+    def test_bytes_that_are_no_text(self, name: str) -> None:
+        """Python spells them as surrogates, which nobody can send."""
+        with pytest.raises(SettingsError) as caught:
+            load({}, {f"BUTLR_EXPORTER_{name.upper()}": "\udcff\udcfehush"})
+        assert caught.value.mistakes == [f"BUTLR_EXPORTER_{name.upper()} must be UTF-8 text"]
+
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            {"webhook_username": "user:hush"},
+            {"webhook_api_key_header": "X-API-Key: hush"},
+            {"tls_key": "-----BEGIN PRIVATE KEY-----\nhush", "tls_cert": "hush"},
+            {"journal": "redis://:hush@localhost"},
+            {"webhook_password_file": "hush"},
+            {"capacity_file": "hush"},
+        ],
+        ids=str,
+    )
+    def test_in_the_wrong_place(self, flags: dict[str, str]) -> None:
+        """It is not shown there either."""
+        with pytest.raises(SettingsError) as caught:
+            load(flags, {})
+        assert "hush" not in str(caught.value)
 
     def test_an_empty_variable(self) -> None:
         """Is a mistake here: where its value got lost, everyone would be let in."""

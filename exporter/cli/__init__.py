@@ -4,6 +4,7 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from exporter import __version__
 from exporter.cli import service, simulate
@@ -12,9 +13,17 @@ INTERRUPTED = 130
 """Exit status, as shells tell it, of what a Ctrl-C has ended where nothing better was to be done."""
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, but not what was written where a command should be: it may be a secret."""
+        if "invalid choice" in message:
+            message = "the first argument must be a command: serve, check or simulate"
+        super().error(message)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="butlr-exporter",
         description="Prometheus exporter for Butlr zone occupancy webhooks.",
         epilog="butlr-exporter COMMAND --help lists what it takes.",

@@ -21,8 +21,12 @@ from exporter.journal import JournalError
 from exporter.kinds import Address
 from exporter.settings import GIVEN, Settings, SettingsError, doubts, load, nearest, opened
 from exporter.tls import Certificate
+from exporter.web import quick_body
 
 log = logging.getLogger(__name__)
+
+FLAGS = {spelling for setting in GIVEN for spelling in (setting.flag, f"--{setting.name}")}
+"""Every spelling of every flag of a setting."""
 
 USAGE_ERROR = 2
 """Exit status of mistakes in flags or settings."""
@@ -74,10 +78,9 @@ def _run(command: Callable[[Settings, argparse.Namespace], int], options: argpar
 
 def joined(arguments: Sequence[str]) -> list[str]:
     """Return `--flag value` of settings as `--flag=value`, or argparse takes a value such as `-5m` for a flag."""
-    flags = {spelling for setting in GIVEN for spelling in (setting.flag, f"--{setting.name}")}
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in flags and argument not in flags:
+        if joined and joined[-1] in FLAGS and argument not in FLAGS:
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)
@@ -86,7 +89,7 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
     """Load the settings. Raises SettingsError with every mistake, unknown arguments among them."""
-    mistakes = [f"unknown argument {text!r}{nearest(text)}" for text in _unknown(rest)]
+    mistakes = list(_unknown(rest))
     try:
         settings = load(vars(options), os.environ)
     except SettingsError as error:
@@ -97,13 +100,17 @@ def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
 
 
 def _unknown(rest: Iterable[str]) -> Iterator[str]:
-    """Give the arguments that are none, but no value of theirs: it may be that of a misspelt secret."""
-    after_flag = False
+    """Give a mistake for each argument that is none, but show no value: it may be a secret behind a misspelt flag."""
+    flag = ""
     for text in rest:
-        is_flag = text.startswith("-")
-        if is_flag or not after_flag:
-            yield text.partition("=")[0]
-        after_flag = is_flag and "=" not in text
+        if text[:1] in ("-", "\N{EN DASH}", "\N{EM DASH}"):  # the latter are what some programs make of --
+            flag, _, value = text.partition("=")
+            yield f"{flag} belongs after the command" if flag in FLAGS else f"unknown argument {flag!r}{nearest(flag)}"
+            flag = "" if value else flag
+        elif flag:
+            flag = ""
+        else:
+            yield "an argument without a flag; a value with spaces needs quotes"
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
@@ -167,6 +174,7 @@ def _listeners(
             app.wsgi_app,
             settings.max_body,
             takes_body=exporter.takes_body,
+            quick_body=quick_body,
             malformed=exporter.count_malformed,
             tls=certificate.context if certificate else None,
         )
