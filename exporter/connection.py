@@ -23,13 +23,13 @@ WRITE_TIMEOUT = 30.0
 GRACE = 3.0
 """Seconds that requests under way are given when the process is to stop."""
 
-MAX_HEAD = 1 << 16
+MAX_HEAD = 1 << 14
 """Bytes of a request line with its headers, or of trailers."""
 
 MAX_HEADERS = 100
 """Headers of one request."""
 
-MAX_PIPELINE = 20
+MAX_PIPELINE = 8
 """Requests that a client may send before it has taken the answers to earlier ones."""
 
 _NAME = b"upgrade"
