@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import re
+from typing import Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -39,6 +40,17 @@ _UPGRADE_FIRST = re.compile(rb"(?:(?<=\n)|\A)u(?=pgrade[ \t]*:)", re.IGNORECASE)
 the body, so it is given another name on the way in."""
 
 
+class _Member(Protocol):
+    """What can be in a crowd."""
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side, for the log."""
+
+    def abort(self) -> None:
+        """End it at once."""
+
+
 class Crowd(ServerState):
     """The connections of one port. When there are too many, the one served least recently makes room."""
 
@@ -46,19 +58,19 @@ class Crowd(ServerState):
         """Take how many there may be."""
         super().__init__()
         self._most = most
-        self._order: dict[Connection, None] = {}
+        self._order: dict[_Member, None] = {}
 
-    def enter(self, connection: "Connection") -> None:
+    def enter(self, connection: "_Member") -> None:
         """Let one in, or go to the end of the queue because it was served."""
         self._order.pop(connection, None)
         self._order[connection] = None
         if len(self._order) > self._most:
             oldest = next(iter(self._order))
             self.leave(oldest)
-            oldest.transport.abort()
+            oldest.abort()
             log.warning("too many connections", {"limit": self._most, "cut_off": oldest.peer})
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: "_Member") -> None:
         """Forget one."""
         self._order.pop(connection, None)
 
@@ -86,6 +98,10 @@ class Connection(HttpToolsProtocol):
     def peer(self) -> str:
         """The address of the other side, for the log."""
         return self.client[0] if self.client else ""
+
+    def abort(self) -> None:
+        """End it at once, not as close() would, which waits for a reader that does not read."""
+        self.transport.abort()
 
     @property
     def _crowd(self) -> Crowd:
@@ -228,5 +244,4 @@ class _Deadline:
 
     def _abort(self) -> None:
         log.debug("connection cut off", {"reason": self._reason, "client": self._connection.peer})
-        # Not close(), which would wait for the reader that does not read.
-        self._connection.transport.abort()
+        self._connection.abort()

@@ -20,17 +20,12 @@ import uvloop
 
 from exporter.connection import Connection, Crowd
 from exporter.gateway import Gateway
+from exporter.handshake import Doorman
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept for the next request."""
-
-HANDSHAKE_TIMEOUT = 20.0
-"""Seconds in which a client must have finished its TLS handshake."""
-
-CLOSE_TIMEOUT = 5.0
-"""Seconds in which a client must agree to the end of a TLS connection."""
 
 WATCH_EVERY = 5.0
 """Seconds between two looks at the zones."""
@@ -70,7 +65,7 @@ class Listener(NamedTuple):
 class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, most_connections: int) -> None:
         super().__init__(config)
-        self.server_state = Crowd(most_connections)
+        self.server_state: Crowd = Crowd(most_connections)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -78,15 +73,15 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen as uvicorn does, but with limits on the time of TLS handshakes, for which it has no setting."""
-        protocol = partial(self.config.http_protocol_class, self.config, self.server_state, {})  # type: ignore[call-arg]
-        limits = {}
-        if self.config.ssl:
-            limits = {"ssl_handshake_timeout": HANDSHAKE_TIMEOUT, "ssl_shutdown_timeout": CLOSE_TIMEOUT}
-        loop: Any = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(protocol, sock=each, ssl=self.config.ssl, **limits) for each in sockets or []
-        ]
+        """Listen as uvicorn does, but do TLS handshakes ourselves."""
+        connect = partial(Connection, self.config, self.server_state, {})
+        context = self.config.ssl
+        if context:
+            doormen = [Doorman(each, context, connect, self.server_state) for each in sockets or []]
+            self.servers = doormen  # type: ignore[assignment]
+        else:
+            loop = asyncio.get_running_loop()
+            self.servers = [await loop.create_server(connect, sock=each) for each in sockets or []]
         self.started = True
 
 

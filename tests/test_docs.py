@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter import connection, events, gateway, ingest, server
+from exporter import connection, events, gateway, handshake, ingest, server
 from exporter.app import create_app
 from exporter.cli import main
 from exporter.metrics import Rejection
@@ -120,7 +120,7 @@ def test_limits() -> None:
         [f"{connection.MAX_HEAD >> 10} KiB", "`connection`"],
         [f"{connection.MAX_HEADERS}", "`connection`"],
         [f"{connection.MAX_PIPELINE}", "`connection`"],
-        [f"{server.HANDSHAKE_TIMEOUT:.0f} s", "`server`"],
+        [f"{handshake.HANDSHAKE_TIMEOUT:.0f} s", "`handshake`"],
         [f"{connection.REQUEST_TIMEOUT:.0f} s", "`connection`"],
         [f"{connection.WRITE_TIMEOUT:.0f} s", "`connection`"],
         [f"{gateway.MAX_WAITING >> 20} MiB", "`gateway`"],

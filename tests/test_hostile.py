@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.connection import REQUEST_TIMEOUT, WRITE_TIMEOUT
-from exporter.server import HANDSHAKE_TIMEOUT
+from exporter.handshake import HANDSHAKE_TIMEOUT
 from tests.deliveries import body, delivery
 from tests.running import Running, free_port, running, wait_for
 from tests.sockets import fresh, many_zones, silent_reader

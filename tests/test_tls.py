@@ -14,12 +14,12 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from exporter import server
+from exporter import handshake
 from exporter.kinds import SECRET
 from exporter.settings import SettingsError, load
 from exporter.tls import Certificate
 from tests.running import Threaded, free_port, program, running, wait_for
-from tests.sockets import drained, fresh, silent_reader
+from tests.sockets import answers, drained, fresh, silent_reader
 
 
 class Pair(NamedTuple):
@@ -124,7 +124,7 @@ class TestServing:
                 exporter.post(fresh())
             with pytest.raises(OSError, match="404"):
                 exporter.get("/metrics")
-            # Who speaks HTTP to the port of TLS gets no answer, and harms nobody.
+            # Who speaks HTTP to the port of TLS gets no answer, harms nobody, and is logged.
             with exporter.connect() as plain:
                 plain.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
                 drained(plain)
@@ -136,11 +136,12 @@ class TestServing:
             assert "hush" not in log
             assert "a-key-from-a-file" not in log
             assert "level=error" not in log
-            assert log.count("level=warning") == 2  # the refused event, and urllib's first try
+            assert log.count('msg="TLS handshake failed" reason=HTTP_REQUEST client=127.0.0.1') == 1
+            assert log.count("level=warning") == 3  # beside it, the refused event and urllib's first try
 
     def test_what_stands_still(self, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
         """Half a handshake, or none, ends in time; so does an answer that is not read."""
-        monkeypatch.setattr(server, "HANDSHAKE_TIMEOUT", 0.5)
+        monkeypatch.setattr(handshake, "HANDSHAKE_TIMEOUT", 0.5)
         monkeypatch.setattr("exporter.connection.REQUEST_TIMEOUT", 0.5)
         monkeypatch.setattr("exporter.connection.WRITE_TIMEOUT", 0.5)
 
@@ -169,6 +170,28 @@ class TestServing:
             with silent_reader(port, "/", pairs[0].client):
                 wait_for(lambda: running_server.server_state.connections, "the reader to connect", 5)
                 wait_for(lambda: not running_server.server_state.connections, "the reader to be cut off", 10)
+
+
+class TestCrowd:
+    """Handshakes are connections too."""
+
+    def test_stalled_handshakes_make_room(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+        """With files for few, who finishes the handshake is served at once, and stays."""
+        limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
+        with running(tmp_path / "log", *pairs[0].flags(), tls=pairs[0].client, prefix=limited) as exporter:
+            one = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+            stalled = []
+            with pairs[0].client.wrap_socket(exporter.connect(), server_hostname="127.0.0.1") as good:
+                for _ in range(10):
+                    assert answers(good, one)[0][0] == 200
+                    stalled += [exporter.connect() for _ in range(20)]
+                assert answers(good, one)[0][0] == 200
+                assert exporter.get("/-/healthy")
+            assert [drained(first) for first in stalled[:100]] == [b""] * 100
+            for each in stalled:
+                each.close()
+            assert 'msg="too many connections" limit=32 cut_off=127.0.0.1' in exporter.log()
+            assert exporter.stop() == 0
 
 
 class TestRenewal:

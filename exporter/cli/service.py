@@ -127,7 +127,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     logs.configure(
         settings.log_level,
         settings.log_format,
-        throttled=("exporter.ingest", "exporter.problems", "exporter.connection"),
+        throttled=("exporter.ingest", "exporter.problems", "exporter.connection", "exporter.handshake"),
     )
     for warning in doubts(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
