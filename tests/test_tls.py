@@ -180,16 +180,16 @@ class TestCrowd:
         limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
         with running(tmp_path / "log", *pairs[0].flags(), tls=pairs[0].client, prefix=limited) as exporter:
             one = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
-            stalled = []
-            with pairs[0].client.wrap_socket(exporter.connect(), server_hostname="127.0.0.1") as good:
-                for _ in range(10):
+            with contextlib.ExitStack() as stack:
+                good = pairs[0].client.wrap_socket(exporter.connect(), server_hostname="127.0.0.1")
+                stack.enter_context(good)
+                stalled: list[socket.socket] = []
+                for _ in range(12):
                     assert answers(good, one)[0][0] == 200
-                    stalled += [exporter.connect() for _ in range(20)]
+                    stalled += [stack.enter_context(exporter.connect()) for _ in range(14)]
                 assert answers(good, one)[0][0] == 200
                 assert exporter.get("/-/healthy")
-            assert [drained(first) for first in stalled[:100]] == [b""] * 100
-            for each in stalled:
-                each.close()
+                assert [drained(first) for first in stalled[:100]] == [b""] * 100
             assert 'msg="too many connections" limit=32 cut_off=127.0.0.1' in exporter.log()
             assert exporter.stop() == 0
 
