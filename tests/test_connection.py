@@ -244,8 +244,8 @@ class TestCrowd:
                 crowd: list[socket.socket] = []
                 for _ in range(12):
                     assert answers(good, one)[0][0] == 200
-                    # Few enough that two rounds, accepted together, do not push out who was served between them.
-                    crowd += [stack.enter_context(exporter.connect()) for _ in range(7)]
+                    crowd += [stack.enter_context(exporter.connect()) for _ in range(10)]
+                    assert answers(crowd[-1], one)[0][0] == 200  # so the others were accepted before it
                 assert answers(good, one)[0][0] == 200
                 # The latest are still there, the first are not.
                 assert [drained(first) for first in crowd[:50]] == [b""] * 50
