@@ -8,7 +8,7 @@ COVERED := exporter/events.py,exporter/occupancy.py,exporter/readings.py,exporte
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	--custom-compile-command 'make lock'
 
-.PHONY: help run demo install test check lint lock audit clean
+.PHONY: help run demo install test check lint dashboards lock audit clean
 
 help:
 	@echo 'make run       the exporter on port 9728'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test      all tests'
 	@echo 'make install   only the environment: .venv with the package and its tools'
 	@echo 'make check     format, lint, types, tests: what CI runs'
+	@echo 'make dashboards writes grafana/dashboards/ from grafana/*.py'
 	@echo 'make lock      the newest versions that pyproject.toml allows, into locks/'
 	@echo 'make audit     asks a public database for known weaknesses of the locked versions'
 	@echo 'make clean     removes the environment and what tools left behind'
@@ -51,6 +52,9 @@ lint: $(READY)
 
 check: lint
 	@$(MAKE) --no-print-directory test
+
+dashboards: $(READY)
+	$(BIN)/python -m grafana.build
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip

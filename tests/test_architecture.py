@@ -18,7 +18,11 @@ def test_imports_flow_one_way() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted(path for folder in ("exporter", "tests", "bench", "scripts") for path in ROOT.glob(f"{folder}/**/*.py")),
+    sorted(
+        path
+        for folder in ("exporter", "tests", "bench", "scripts", "grafana")
+        for path in ROOT.glob(f"{folder}/**/*.py")
+    ),
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_file_fits_a_sitting(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Grafana's dashboards and provisioning, and the Python they are built from."""

@@ -1,0 +1,156 @@
+"""Do events arrive, on time and right? For who runs the exporter."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import stat, timeseries
+from grafana_foundation_sdk.builders.common import StackingConfig
+from grafana_foundation_sdk.models.common import BigValueGraphMode, StackingMode
+
+from grafana.kit import Query, Shown, board, last, lay_out, legend, panel
+from grafana.zones_now import RED_ABOVE_0
+
+EVENTS = "sum by (outcome) (rate(butlr_exporter_events_total[$__rate_interval]))"
+DELAY = "sum by (event_type, le) (rate(butlr_exporter_event_delay_seconds_bucket[$__rate_interval]))"
+REFUSED = 'butlr_exporter_events_total{outcome=~"invalid|future|overflow"}'
+
+
+def _number(title: str, description: str, expr: str, **options: Any) -> Shown:
+    built = stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
+    return panel(built, title, description, Query(expr, instant=True), width=6, height=5, **options)
+
+
+def _lines(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> Shown:
+    return panel(timeseries.Panel().legend(legend()), title, description, *queries, width=width, height=9, unit=unit)
+
+
+def build() -> Any:
+    """Return the dashboard."""
+    built = board(
+        "butlr-exporter-health",
+        "Butlr: exporter health",
+        "Whether events arrive, on time and right.",
+        since="now-6h",
+        zones=False,
+    )
+    return lay_out(
+        built,
+        [
+            (
+                "Is it well?",
+                [
+                    _number(
+                        "Last event",
+                        "How long ago an event was taken.",
+                        "time() - max(butlr_exporter_last_event_received_timestamp_seconds)",
+                        unit="s",
+                        steps=[(None, "green"), (300, "orange"), (900, "red")],
+                    ),
+                    _number(
+                        "Refused in an hour",
+                        "Events that were answered with 422. The exporter's log names field and reason.",
+                        f"round(sum(increase({REFUSED}[1h])))",
+                        steps=RED_ABOVE_0,
+                    ),
+                    _number(
+                        "Journal failures in an hour",
+                        "Writes that failed: events are then answered with 503.",
+                        "round(sum(increase(butlr_exporter_journal_failures_total[1h])))",
+                        steps=RED_ABOVE_0,
+                    ),
+                    _number(
+                        "Silent zones",
+                        "Zones whose newest reading is older than `stale_after`.",
+                        'sum(butlr_exporter_zones{state="stale"})',
+                        steps=[(None, "green"), (1, "orange")],
+                    ),
+                ],
+            ),
+            (
+                "Events",
+                [
+                    panel(
+                        timeseries.Panel()
+                        .fill_opacity(30)
+                        .stacking(StackingConfig().mode(StackingMode.NORMAL))
+                        .legend(legend()),
+                        "Events by outcome",
+                        "How many arrive, and what became of them. Repetitions are usual: a minute is sent five times.",
+                        Query(EVENTS, "{{outcome}}"),
+                        width=12,
+                        height=9,
+                        unit="reqps",
+                    ),
+                    _lines(
+                        "Delay of deliveries",
+                        "From being sensed to arriving; up to five minutes are usual, as Butlr computes that long.",
+                        Query(f"histogram_quantile(0.5, {DELAY})", "median {{event_type}}"),
+                        Query(f"histogram_quantile(0.95, {DELAY})", "95 % {{event_type}}"),
+                        unit="s",
+                        width=12,
+                    ),
+                    _lines(
+                        "Revisions",
+                        "How many of the readings that were sent again came with another count.",
+                        Query(
+                            'sum(rate(butlr_exporter_events_total{outcome="corrected"}[$__rate_interval])) / '
+                            'sum(rate(butlr_exporter_events_total{outcome=~"corrected|repeated"}[$__rate_interval]))',
+                            "corrected",
+                        ),
+                        unit="percentunit",
+                    ),
+                    _lines(
+                        "Refused events",
+                        "By reason; each is a mistake in the sender, a wrong clock, or too many zones.",
+                        Query(
+                            f"sum by (event_type, outcome) (rate({REFUSED}[$__rate_interval]))",
+                            "{{event_type}} {{outcome}}",
+                        ),
+                        unit="reqps",
+                    ),
+                    _lines(
+                        "Refused requests",
+                        "Requests that were no events at all: without the key, not JSON, too large.",
+                        Query(
+                            "sum by (reason) (rate(butlr_exporter_rejected_requests_total[$__rate_interval]))",
+                            "{{reason}}",
+                        ),
+                        unit="reqps",
+                    ),
+                ],
+            ),
+            (
+                "Process",
+                [
+                    _lines(
+                        "Zones",
+                        "Known zones, by whether they are silent.",
+                        Query("sum by (state) (butlr_exporter_zones)", "{{state}}"),
+                        unit="short",
+                    ),
+                    _lines(
+                        "Processor",
+                        "Seconds of processor time a second; 1 is one whole processor.",
+                        Query('sum by (instance) (rate(process_cpu_seconds_total{job="butlr"}[$__rate_interval]))'),
+                        unit="short",
+                    ),
+                    _lines(
+                        "Memory",
+                        "Resident memory.",
+                        Query('sum by (instance) (process_resident_memory_bytes{job="butlr"})'),
+                        unit="bytes",
+                    ),
+                    _lines(
+                        "Versions",
+                        "Which version runs, and whether the capacity file was taken when it was last read.",
+                        Query(
+                            "max by (version, python_version) (butlr_exporter_build_info)",
+                            "{{version}}, Python {{python_version}}",
+                        ),
+                        Query("max(butlr_exporter_config_last_reload_successful)", "capacity file taken"),
+                        unit="short",
+                        width=24,
+                    ),
+                ],
+            ),
+        ],
+    )

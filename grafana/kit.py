@@ -1,0 +1,183 @@
+"""What the dashboards are made of: variables, panels in Butlr's manner, and a grid that leaves no gap.
+
+A leaf: it knows nothing of a single dashboard.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement, TableCellDisplayMode
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+COLUMNS = 24
+"""Of Grafana's grid."""
+
+DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+PLACES = ("site", "building", "floor", "room", "zone")
+"""The variables, from the outside in."""
+
+ZONES = ",".join(f'{place}_name=~"${place}"' for place in PLACES)
+"""What selects the chosen zones."""
+
+NAMES = ", ".join([*(f"{place}_name" for place in PLACES), "zone_id"])
+"""The labels of a zone."""
+
+TAG = "butlr"
+
+
+class Query(NamedTuple):
+    """One query of a panel."""
+
+    expr: str
+    legend: str = ""
+    instant: bool = False
+    table: bool = False
+
+
+class Shown(NamedTuple):
+    """A panel and its place: its builder, its width and height in grid units."""
+
+    panel: Any
+    width: int
+    height: int
+
+
+def panel(
+    builder: Any,
+    title: str,
+    description: str,
+    *queries: Query,
+    width: int,
+    height: int = 8,
+    unit: str = "",
+    steps: Sequence[tuple[float | None, str]] = (),
+) -> Shown:
+    """Return a panel that answers a question: `description` says which, `steps` are its thresholds."""
+    builder.title(title).description(description).datasource(DATASOURCE)
+    for number, query in enumerate(queries):
+        target = prometheus.Dataquery().ref_id(_letters(number)).expr(query.expr).datasource(DATASOURCE)
+        target.legend_format(query.legend or "__auto")
+        if query.instant:
+            target.instant()
+        else:
+            target.range()
+        if query.table:
+            target.format(PromQueryFormat.TABLE)
+        builder.with_target(target)
+    if unit:
+        builder.unit(unit)
+    if steps:
+        thresholds = [models.Threshold(value=value, color=color) for value, color in steps]
+        builder.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(thresholds))
+    return Shown(builder, width, height)
+
+
+def _letters(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"A{_letters(number - 26)}"
+
+
+def last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:
+    """Return how one number is made of a series."""
+    return common.ReduceDataOptions().calcs([calculation])
+
+
+def legend(*calculations: str) -> common.VizLegendOptions:
+    """Return a legend as a table below, with these numbers of each series."""
+    mode = LegendDisplayMode.TABLE if calculations else LegendDisplayMode.LIST
+    built = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).display_mode(mode)
+    return built.calcs(list(calculations))
+
+
+def gauge_cell() -> list[models.DynamicConfigValue]:
+    """Return what makes a table's column of ratios a coloured bar."""
+    return [
+        models.DynamicConfigValue("unit", "percentunit"),
+        models.DynamicConfigValue("min", 0),
+        models.DynamicConfigValue("max", 1.5),
+        models.DynamicConfigValue("custom.cellOptions", {"type": TableCellDisplayMode.GAUGE.value, "mode": "basic"}),
+        models.DynamicConfigValue("color", {"mode": "thresholds"}),
+        models.DynamicConfigValue(
+            "thresholds",
+            {
+                "mode": "absolute",
+                "steps": [
+                    {"color": "green", "value": None},
+                    {"color": "yellow", "value": 0.8},
+                    {"color": "red", "value": 1.0001},
+                ],
+            },
+        ),
+    ]
+
+
+def board(uid: str, title: str, description: str, *, since: str, zones: bool = True) -> Any:
+    """Return a dashboard without panels: its variables, its links to the others, and alerts as annotations."""
+    built = (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags([TAG])
+        .editable()
+        .refresh("1m")
+        .time(since, "now")
+        .timezone("browser")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .link(
+            dashboard.DashboardLink("Butlr")
+            .type(models.DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .as_dropdown(True)
+            .include_vars(True)
+            .keep_time(True)
+        )
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .annotation(
+            dashboard.AnnotationQuery()
+            .name("Alerts that fire")
+            .datasource(DATASOURCE)
+            .enable(True)
+            .hide(False)
+            .icon_color("red")
+            .expr('max by (alertname, building_name, zone_id) (ALERTS{alertname=~"Butlr.*",alertstate="firing"})')
+        )
+    )
+    if zones:
+        chosen = ""
+        for place in PLACES:
+            built.with_variable(
+                dashboard.QueryVariable(place)
+                .label(place.capitalize())
+                .datasource(DATASOURCE)
+                .query({"query": f"label_values(butlr_zone_info{{{chosen}}}, {place}_name)", "refId": "A"})
+                .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+                .sort(models.VariableSort.NATURAL_ASC)
+                .multi(True)
+                .include_all(True)
+                .all_value(".*")
+                .current(models.VariableOption(selected=True, text="All", value="$__all"))
+            )
+            chosen += f'{"," if chosen else ""}{place}_name=~"${place}"'
+    return built
+
+
+def lay_out(built: Any, rows: Sequence[tuple[str, Sequence[Shown]]]) -> Any:
+    """Place panels in rows under headings, each as high as its highest; a row is 24 columns wide or less."""
+    y = 0
+    number = 1
+    for heading, shown in rows:
+        built.with_row(dashboard.Row(heading).id(number).grid_pos(models.GridPos(h=1, w=COLUMNS, x=0, y=y)))
+        number += 1
+        y += 1
+        x = high = 0
+        for each in shown:
+            if x + each.width > COLUMNS:
+                x, y, high = 0, y + high, 0
+            built.with_panel(each.panel.id(number).grid_pos(models.GridPos(h=each.height, w=each.width, x=x, y=y)))
+            number += 1
+            x += each.width
+            high = max(high, each.height)
+        y += high
+    return built

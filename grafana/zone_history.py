@@ -1,0 +1,89 @@
+"""When was it full, and for how long? For planning."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
+from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+
+from grafana.kit import ZONES, Query, board, lay_out, legend, panel
+from grafana.zones_now import SHARES
+
+FLOORS = 'site_name=~"$site",building_name=~"$building",floor_name=~"$floor"'
+
+HOURS = [
+    Query(
+        f"max_over_time((sum(floor:butlr_zone_occupancy:sum{{{FLOORS}}}) and on () hour() == {hour})[1d:10m])",
+        f"{hour:02}",
+    )
+    for hour in range(24)
+]
+"""The most people in each hour of the day, a series an hour and a point a day."""
+
+
+def build() -> Any:
+    """Return the dashboard."""
+    return lay_out(
+        board("butlr-zone-history", "Butlr: zone history", "When zones were full, and for how long.", since="now-24h"),
+        [
+            (
+                "People over time",
+                [
+                    panel(
+                        timeseries.Panel().fill_opacity(10).legend(legend("mean", "max")),
+                        "Floors",
+                        "The sum of the zones of each floor. Zones may overlap: a person in two of them counts twice.",
+                        Query(
+                            f"sum by (building_name, floor_name) (floor:butlr_zone_occupancy:sum{{{FLOORS}}})",
+                            "{{building_name}} · {{floor_name}}",
+                        ),
+                        width=12,
+                        height=10,
+                        unit="short",
+                    ),
+                    panel(
+                        timeseries.Panel().legend(legend("mean", "max")),
+                        "Zones",
+                        "Each chosen zone, as it was known at the time; a gap is silence.",
+                        Query(
+                            f"max by (floor_name, zone_name, zone_id) (butlr_zone_occupancy{{{ZONES}}})",
+                            "{{zone_name}} · {{floor_name}}",
+                        ),
+                        width=12,
+                        height=10,
+                        unit="short",
+                    ),
+                ],
+            ),
+            (
+                "Crowding",
+                [
+                    panel(
+                        statetimeline.Panel().merge_values(True).row_height(0.8),
+                        "How full each zone was",
+                        "Green below 80 % of its capacity, yellow up to it, red above; nothing where it is unknown.",
+                        Query(
+                            "max by (floor_name, zone_name, zone_id) "
+                            f"(zone:butlr_zone_occupancy:utilisation{{{ZONES}}})",
+                            "{{zone_name}} · {{floor_name}}",
+                        ),
+                        width=24,
+                        height=12,
+                        unit="percentunit",
+                        steps=SHARES,
+                    ),
+                    panel(
+                        heatmap.Panel()
+                        .calculate(False)
+                        .interval("1d")
+                        .color(HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(64)),
+                        "Busiest hours",
+                        "The most people in each hour (UTC) of each day on the chosen floors. Choose a week or more.",
+                        *HOURS,
+                        width=24,
+                        height=12,
+                    ),
+                ],
+            ),
+        ],
+    )

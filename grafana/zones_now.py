@@ -1,0 +1,147 @@
+"""Where are people now, and where are too many? For the facilities team, on a wall or a phone."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, stat, table
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGraphMode, VizOrientation
+
+from grafana.kit import NAMES, ZONES, Query, Shown, board, gauge_cell, last, lay_out, panel
+
+RED_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
+ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")]
+SHARES: list[tuple[float | None, str]] = [(None, "green"), (0.8, "yellow"), (1.0001, "red")]
+
+
+def _one(expr: str) -> str:
+    return f"max by ({NAMES}) ({expr})"
+
+
+def _number() -> Any:
+    return stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
+
+
+def _table() -> Shown:
+    built = table.Panel()
+    hidden = dict.fromkeys(("Time", "zone_id"), True)
+    titles = {
+        "site_name": "Site",
+        "building_name": "Building",
+        "floor_name": "Floor",
+        "room_name": "Room",
+        "zone_name": "Zone",
+        "Value #A": "People",
+        "Value #B": "Capacity",
+        "Value #C": "Utilisation",
+        "Value #D": "Age",
+    }
+    built.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    built.with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": hidden,
+                "renameByName": titles,
+                "indexByName": {name: n for n, name in enumerate(titles)},
+            },
+        )
+    )
+    built.override_by_name("Utilisation", gauge_cell())
+    built.override_by_name("Age", [models.DynamicConfigValue("unit", "s"), models.DynamicConfigValue("decimals", 0)])
+    built.filterable(True)
+    return panel(
+        built,
+        "Zones",
+        "Every zone: people now (empty while it is silent), what it is meant for, and the age of its newest reading.",
+        Query(_one(f"butlr_zone_occupancy{{{ZONES}}}"), instant=True, table=True),
+        Query(_one(f"butlr_zone_capacity{{{ZONES}}}"), instant=True, table=True),
+        Query(_one(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
+        Query(_one(f"time() - butlr_zone_occupancy_timestamp_seconds{{{ZONES}}}"), instant=True, table=True),
+        width=16,
+        height=16,
+    )
+
+
+def build() -> Any:
+    """Return the dashboard."""
+    return lay_out(
+        board("butlr-zones-now", "Butlr: zones now", "Where people are, and where too many are.", since="now-3h"),
+        [
+            (
+                "Now",
+                [
+                    panel(
+                        stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.AREA),
+                        "People counted",
+                        "The sum over the chosen zones. Zones may overlap: a person in two of them counts twice.",
+                        Query(f"sum(butlr_zone_occupancy{{{ZONES}}})"),
+                        width=6,
+                        height=5,
+                        unit="short",
+                    ),
+                    panel(
+                        _number(),
+                        "Zones over capacity",
+                        "Zones with more people than they are meant for. Without a capacity file it stays 0.",
+                        Query(
+                            f"count(max by (zone_id) (zone:butlr_zone_occupancy:utilisation{{{ZONES}}}) > 1) "
+                            "or vector(0)",
+                            instant=True,
+                        ),
+                        width=6,
+                        height=5,
+                        steps=RED_ABOVE_0,
+                    ),
+                    panel(
+                        _number(),
+                        "Silent zones",
+                        "Zones without a count, because their newest reading is older than `stale_after`.",
+                        Query(
+                            f"count(max by (zone_id) (butlr_zone_info{{{ZONES}}}) unless on (zone_id) "
+                            f'{{__name__=~"butlr_zone_occupancy(_1min)?",{ZONES}}}) or vector(0)',
+                            instant=True,
+                        ),
+                        width=6,
+                        height=5,
+                        steps=ORANGE_ABOVE_0,
+                    ),
+                    panel(
+                        _number(),
+                        "Last event",
+                        "How long ago the exporter took an event, of any zone.",
+                        Query("time() - max(butlr_exporter_last_event_received_timestamp_seconds)", instant=True),
+                        width=6,
+                        height=5,
+                        unit="s",
+                        steps=[(None, "green"), (300, "orange"), (900, "red")],
+                    ),
+                ],
+            ),
+            (
+                "Zone by zone",
+                [
+                    _table(),
+                    panel(
+                        bargauge.Panel()
+                        .reduce_options(last())
+                        .orientation(VizOrientation.HORIZONTAL)
+                        .display_mode(BarGaugeDisplayMode.BASIC)
+                        .min(0)
+                        .max(1.5),
+                        "Most crowded",
+                        "The ten zones nearest to, or furthest over, what they are meant for.",
+                        Query(
+                            "topk(10, max by (floor_name, zone_name, zone_id) "
+                            f"(zone:butlr_zone_occupancy:utilisation{{{ZONES}}}))",
+                            "{{zone_name}} · {{floor_name}}",
+                            instant=True,
+                        ),
+                        width=8,
+                        height=16,
+                        unit="percentunit",
+                        steps=SHARES,
+                    ),
+                ],
+            ),
+        ],
+    )

@@ -1,0 +1,76 @@
+"""A real Prometheus with the shipped configuration and rules."""
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.running import Running, free_port, program, wait_for
+
+ROOT = Path(__file__).parent.parent
+
+Series = list[tuple[dict[str, str], float]]
+
+
+class Prometheus:
+    """One that scrapes one exporter, and may notify one Alertmanager."""
+
+    def __init__(self, exporter: Running, folder: Path, alertmanager: int | None = None) -> None:
+        """Start it with the shipped configuration, of which the ports are others, and time is shorter."""
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._folder = folder
+        shipped = (ROOT / "prometheus.yml").read_text()
+        for text, here in [
+            ("localhost:9728", f"127.0.0.1:{exporter.port}"),
+            ("localhost:9093", f"127.0.0.1:{alertmanager or free_port()}"),
+            ("scrape_interval: 15s", "scrape_interval: 1s"),
+            ("evaluation_interval: 15s", "evaluation_interval: 1s"),
+        ]:
+            assert shipped.count(text) == 1, text
+            shipped = shipped.replace(text, here)
+        (folder / "prometheus.yml").write_text(shipped)
+        if not (folder / "alerts.yml").exists():
+            shutil.copy(ROOT / "alerts.yml", folder)
+        with (folder / "prometheus.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    program("prometheus", "prometheus"),
+                    f"--config.file={folder / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--web.listen-address={self.url.removeprefix('http://')}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Return the data of an answer of its API."""
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as response:  # noqa: S310
+            return json.load(response)["data"]
+
+    def query(self, promql: str) -> Series:
+        """Return the series of an instant query without their instance, and their values."""
+        told = []
+        for series in self.get("query", query=promql)["result"]:
+            labels = series["metric"]
+            labels.pop("instance", None)
+            told.append((labels, float(series["value"][1])))
+        return told
+
+
+@contextmanager
+def prometheus(exporter: Running, folder: Path, alertmanager: int | None = None) -> Iterator[Prometheus]:
+    """Run one until the end of the block, from its first scrape on."""
+    started = Prometheus(exporter, folder, alertmanager)
+    try:
+        wait_for(lambda: started.query('up{job="butlr"} == 1'), "the first scrape", 60)
+        yield started
+    finally:
+        started.process.terminate()
+        started.process.wait(30)
