@@ -1,23 +1,27 @@
-"""Writes the dashboards: `python -m grafana.build`. With --check it writes nothing and fails if one differs."""
+"""Writes the dashboards and alert rules: `python -m grafana.build`. With --check it fails if a file differs."""
 
 import sys
 from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import exporter_health, zone_history, zones_now
+from grafana import alerting, exporter_health, page, zone_history, zones_now
 
 FOLDER = Path(__file__).parent / "dashboards"
+
+ALERTING = Path(__file__).parent / "provisioning" / "alerting" / "butlr.yml"
+
+PAGE = Path(__file__).parent.parent / "docs" / "dashboards.md"
 
 DASHBOARDS = {"zones-now": zones_now, "zone-history": zone_history, "exporter-health": exporter_health}
 
 
 def rendered() -> dict[Path, str]:
     """Return the text of every file."""
+    boards = {name: module.build().build() for name, module in DASHBOARDS.items()}
     encoder = JSONEncoder(sort_keys=True, indent=2)
-    return {
-        FOLDER / f"{name}.json": encoder.encode(module.build().build()) + "\n" for name, module in DASHBOARDS.items()
-    }
+    texts = {FOLDER / f"{name}.json": encoder.encode(board) + "\n" for name, board in boards.items()}
+    return texts | {ALERTING: alerting.rendered(), PAGE: page.rendered(boards)}
 
 
 def main(arguments: list[str]) -> int:

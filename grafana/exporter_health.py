@@ -139,6 +139,17 @@ def build() -> Any:
                         Query('sum by (instance) (process_resident_memory_bytes{job="butlr"})'),
                         unit="bytes",
                     ),
+                    panel(
+                        stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE),
+                        "Capacity file",
+                        "How long ago it was last taken. Nothing where there is none.",
+                        Query(
+                            "time() - max(butlr_exporter_config_last_reload_success_timestamp_seconds)", instant=True
+                        ),
+                        width=8,
+                        height=9,
+                        unit="s",
+                    ),
                     _lines(
                         "Versions",
                         "Which version runs, and whether the capacity file was taken when it was last read.",
@@ -148,7 +159,7 @@ def build() -> Any:
                         ),
                         Query("max(butlr_exporter_config_last_reload_successful)", "capacity file taken"),
                         unit="short",
-                        width=24,
+                        width=16,
                     ),
                 ],
             ),

@@ -95,6 +95,7 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
         config = folder / "prometheus.yml"
         shipped = (ROOT / "prometheus.yml").read_text()
         # As often as there is something new.
+        shutil.copy(ROOT / "alerts.yml", folder)
         config.write_text(shipped.replace("localhost:9728", f"localhost:{port}").replace(" 15s", " 1s"))
         demo.start(
             "Prometheus",

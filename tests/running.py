@@ -120,6 +120,12 @@ class Running:
             answer: bytes = response.read()
             return answer
 
+    def reload(self) -> None:
+        """Have the capacity file read again; it must be taken."""
+        request = urllib.request.Request(f"{self.url}/-/reload", data=b"")  # noqa: S310 - to this machine
+        with urllib.request.urlopen(request, timeout=10, context=self.tls):  # noqa: S310
+            pass
+
     def connect(self) -> socket.socket:
         """Open a connection of one's own."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)

@@ -1,18 +1,22 @@
 """The documentation and the program name the same things, in both directions."""
 
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
+from grafana_foundation_sdk.models.alerting import Query
 
-from exporter import connection, events, gateway, handshake, ingest, server
+from exporter import capacity, connection, events, gateway, handshake, ingest, server
 from exporter.app import create_app
 from exporter.cli import main
 from exporter.metrics import Rejection
 from exporter.occupancy import REFUSED, Limits, Outcome
-from exporter.settings import SETTINGS
+from exporter.settings import GIVEN, SETTINGS
+from grafana import alerting
 from tests.test_metrics import Scraped
 
 ROOT = Path(__file__).parent.parent
@@ -45,13 +49,6 @@ def test_families() -> None:
         if family.name.startswith("butlr_")
     }
     assert named == ours
-
-
-def test_no_other_family_is_named_anywhere() -> None:
-    """Neither in prose nor in queries."""
-    families = {row[0].strip("`") for row in table("family")}
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "prometheus.yml"]:
-        assert set(re.findall(r"butlr_(?:zone|exporter)_\w+", document.read_text())) <= families, document
 
 
 def test_outcomes() -> None:
@@ -147,11 +144,107 @@ def test_docker_image() -> None:
 
 
 def test_compose() -> None:
-    """The exporter with its journal on a volume, and a Prometheus with the shipped configuration."""
+    """A valid file: pinned images, no privileged user, secrets from files, ports of this machine only."""
+    linter = Path(sys.executable).with_name("check-jsonschema")
+    command = [str(linter), "--builtin-schema", "vendor.compose-spec", str(ROOT / "compose.yaml")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
-    exporter, prometheus = compose["services"]["butlr-exporter"], compose["services"]["prometheus"]
-    assert exporter["volumes"] == ["journal:/data"]
-    assert exporter["ports"] == ["127.0.0.1:9728:9728"]
-    assert "./prometheus.yml:/etc/prometheus/prometheus.yml:ro" in prometheus["volumes"]
-    assert prometheus["network_mode"] == "service:butlr-exporter"
-    assert set(compose["volumes"]) == {"journal", "prometheus"}
+    services = compose["services"]
+    assert set(services) == {"butlr-exporter", "prometheus", "alertmanager", "grafana", "simulate"}
+    assert services["simulate"]["profiles"] == ["demo"]
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"]
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        if "image" in service:
+            assert re.fullmatch(r"[a-z/]+:v?[0-9]+\.[0-9]+\.[0-9]+", service["image"])
+            assert int(service["user"].partition(":")[0]) > 0
+            assert service["healthcheck"]["test"][0] == "CMD"
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if source.startswith("./"):
+                assert (ROOT / source).exists(), volume
+                assert rest.endswith(":ro")
+            else:
+                assert source in compose["volumes"]
+        assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
+    assert (
+        services["prometheus"]["network_mode"] == services["alertmanager"]["network_mode"] == "service:butlr-exporter"
+    )
+    assert {secret["file"].startswith("./secrets/") for secret in compose["secrets"].values()} == {True}
+    variables = {given.variable for given in GIVEN}
+    assert set(services["butlr-exporter"]["environment"]) <= variables
+
+
+def test_grafana_provisioning() -> None:
+    """Alert rules ask the data source that is provisioned, and dashboards are where compose.yaml puts them."""
+    folder = ROOT / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "butlr.yml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((folder / "dashboards" / "butlr.yml").read_text())["providers"]
+    (group,) = yaml.safe_load((folder / "alerting" / "butlr.yml").read_text())["groups"]
+    assert (source["type"], source["uid"]) == ("prometheus", alerting.DATASOURCE)
+    compose = (ROOT / "compose.yaml").read_text()
+    assert f"./grafana/dashboards:{provider['options']['path']}:ro" in compose
+    alerts = {rule["alert"]: rule for each in ALERT_GROUPS for rule in each["rules"] if "alert" in rule}
+    for rule in group["rules"]:
+        shipped = alerts[rule["title"]]
+        assert (rule["for"], rule["labels"]) == (shipped["for"], shipped["labels"])
+        assert rule["annotations"]["runbook_url"] == shipped["annotations"]["runbook_url"]
+        assert {query["datasourceUid"] for query in rule["data"]} == {source["uid"], alerting.EXPRESSION}
+        # What it compares with is the same.
+        expr = rule["data"][0]["model"]["expr"]
+        assert re.findall(r"[<>=]+ [0-9.]+", expr) == re.findall(r"[<>=]+ [0-9.]+", shipped["expr"])
+        for query in rule["data"]:
+            Query.from_json(query)
+
+
+def test_capacity_example() -> None:
+    """capacity.yml is one that is taken."""
+    assert len(capacity.read(str(ROOT / "capacity.yml")).rules) >= 3
+
+
+ALERT_GROUPS = yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"]
+FAMILIES = {
+    f"{family.name}_total" if family.type == "counter" else family.name for family in Scraped().families().values()
+}
+RECORDED = {rule["record"] for group in ALERT_GROUPS for rule in group["rules"] if "record" in rule}
+SUFFIXES = re.compile("_(bucket|sum|count)$")
+
+
+def named_in(text: str) -> set[str]:
+    """Return the families and recorded series that a text of queries names."""
+    text = text.replace("(_1min)?", "")
+    recorded = set(re.findall(r"\b(?:zone|room|floor|building|site):butlr_[\w:]+", text))
+    for name in recorded:
+        text = text.replace(name, "")
+    return recorded | {SUFFIXES.sub("", name) for name in re.findall(r"\bbutlr_(?:zone|exporter)_\w+", text)}
+
+
+def test_queries_name_what_there_is() -> None:
+    """Alerts, dashboards and documents name only families and recorded series that exist."""
+    files = [
+        *ROOT.glob("*.yml"),
+        *ROOT.glob("*.md"),
+        ROOT / "tests" / "alerts_test.yml",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "grafana").glob("**/*.json"),
+        *(ROOT / "grafana").glob("**/*.yml"),
+    ]
+    for file in files:
+        assert named_in(file.read_text()) <= FAMILIES | RECORDED, file
+
+
+def test_every_family_is_looked_at() -> None:
+    """By a panel or an alert; and every recorded series is used, or documented for who writes queries."""
+    used = named_in((ROOT / "alerts.yml").read_text())
+    used |= {name for file in (ROOT / "grafana" / "dashboards").glob("*.json") for name in named_in(file.read_text())}
+    ours = {family for family in FAMILIES if family.startswith("butlr_")}
+    assert {name for name in ours if "_1min" not in name} <= used
+    assert named_in((ROOT / "docs" / "alerting.md").read_text()) >= RECORDED
+
+
+def test_alerts_are_documented() -> None:
+    """Each has a line in docs/alerting.md and a section of its own in docs/runbook.md, and no other has."""
+    alerts = {rule["alert"] for group in ALERT_GROUPS for rule in group["rules"] if "alert" in rule}
+    assert set(re.findall(r"^## (Butlr\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)) == alerts
+    assert set(re.findall(r"^\| `(Butlr\w+)` \|", (ROOT / "docs" / "alerting.md").read_text(), re.MULTILINE)) == alerts

@@ -1,0 +1,48 @@
+"""docs/dashboards.md: what each panel answers, and with which query."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from grafana.kit import ZONES
+from grafana.zone_history import FLOORS
+
+HEAD = """\
+# Dashboards
+
+Written by `make dashboards`, as the dashboards themselves are, from `grafana/*.py`.
+
+## Starting
+
+```sh
+mkdir -p secrets && for name in webhook.key grafana.password; do openssl rand -hex 16 > secrets/$name; done
+docker compose --profile demo up --build
+```
+
+Then <http://localhost:3000>, user `admin`, password in `secrets/grafana.password`: **Zones now** is the first page.
+The profile `demo` adds a simulated building in fast motion; without it, the panels fill with the first event.
+`capacity.yml` says how many people each zone is meant for.
+
+In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or later) and choose your Prometheus as the
+data source. The panels use the recording rules of [`alerts.yml`](../alerts.yml), and the labels that are the default.
+In queries, `...` stands for what was chosen at the top; sums of zones count a person twice who is in two zones that
+overlap.
+"""
+
+
+def rendered(boards: Mapping[str, Any]) -> str:
+    """Return the page about some dashboards, given as models by name."""
+    parts = [HEAD]
+    for name, board in boards.items():
+        parts.append(
+            f"\n## {board.title.removeprefix('Butlr: ').capitalize()}\n\n{board.description} (`{name}.json`)\n"
+        )
+        for panel in board.panels:
+            if panel.type_val == "row":
+                parts.append(f"\n### {panel.title}\n\n")
+                continue
+            queries = dict.fromkeys(target.expr for target in panel.targets)
+            # Those that differ by a number only are one to a reader.
+            shown = list(queries)[:1] if len(queries) > 4 else list(queries)
+            parts.append(f"- **{panel.title}**: {panel.description}\n")
+            parts += [f"  `{query.replace(ZONES, '...').replace(FLOORS, '...')}`\n" for query in shown]
+    return "".join(parts)
