@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from grafana import alerting
 from grafana.build import ALERTING, DASHBOARDS, FOLDER, PAGE, main, rendered
 from grafana.kit import COLUMNS, PLACES
 from tests.prometheus import Prometheus, prometheus
@@ -147,6 +148,12 @@ class TestQueries:
             (match,) = re.findall(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
             values = scraped.get(f"label/{match[1]}/values", **{"match[]": here(match[0])})
             assert values, variable["name"]
+
+    @pytest.mark.parametrize("rule", alerting.RULES, ids=lambda rule: rule[0])
+    def test_grafanas_own_alerts(self, scraped: Prometheus, rule: tuple[str, str, str, str, str]) -> None:
+        """Their expressions are valid, and what they look at is there: without the comparison they give something."""
+        assert isinstance(scraped.query(rule[1]), list)
+        assert scraped.query(re.split(r" (?:[<>]|==) ", rule[1].replace(") == 0 or absent", ") or absent"))[0])
 
     @pytest.mark.parametrize("name", BOARDS)
     def test_annotations(self, scraped: Prometheus, name: str) -> None:
