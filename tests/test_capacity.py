@@ -114,7 +114,21 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ),
     *(
         (f"capacity: [{{max: {number}}}]", ["line 1: max must be a number of people above 0"])
-        for number in ("-1", "0", "0.0", ".nan", ".inf", "1e999", "yes", "'4'", "[4]", "four", "2025-01-01", "!!int x")
+        for number in (
+            "-1",
+            "0",
+            "0.0",
+            ".nan",
+            ".inf",
+            "1e999",
+            "1.0e+999",
+            "yes",
+            "'4'",
+            "[4]",
+            "four",
+            "2025-01-01",
+            "!!int x",
+        )
     ),
 ]
 

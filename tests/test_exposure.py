@@ -17,6 +17,7 @@ from exporter.app import EXTENSION, Exporter, create_app
 from exporter.ingest import MAX_EVENTS
 from exporter.kinds import Address
 from exporter.settings import load
+from exporter.web import QUICK_BODY, quick_body
 from tests.deliveries import Clock, body, delivery
 from tests.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.test_web import problem, samples
@@ -201,6 +202,25 @@ class TestBodies:
             unread = {"wsgi.input": Unread(), "CONTENT_LENGTH": "2"}
             status = app.test_client().post(path, environ_overrides=head | unread).status_code
             assert status in (401, 404, 405, 415)
+
+
+class TestQuick:
+    """What is answered before anything else has its turn."""
+
+    @pytest.mark.parametrize(
+        ("text", "quick"),
+        [
+            (body(delivery()), True),
+            (body(delivery(), delivery()), False),
+            (b"[0,0,0]", False),
+            (b" {}", False),
+            (b"", False),
+            (b'{"a":"' + b"x" * QUICK_BODY + b'"}', False),
+        ],
+    )
+    def test_one_event(self, text: bytes, quick: bool) -> None:
+        """But no array: a few bytes of it may be thousands of mistakes."""
+        assert quick_body(text) is quick
 
 
 class TestPaths:

@@ -124,6 +124,26 @@ class TestBodies:
         assert received == ([1] if takes else [])
         assert seen == [("key", b"hello" if takes else b"")]
 
+    @pytest.mark.parametrize("quick", [True, False])
+    def test_only_a_quick_body_is_answered_in_the_loop(self, quick: bool) -> None:
+        """The others have a thread, so that the loop goes on."""
+        seen = []
+
+        def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
+            seen.append(threading.current_thread() is threading.main_thread())
+            start_response("200 OK", [])
+            return []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"hello", "more_body": False}
+
+        async def send(_: Any) -> None:
+            pass
+
+        gateway = Gateway(app, 10, quick_body=lambda body: quick and body == b"hello")
+        asyncio.run(gateway(SCOPE, receive, send))
+        assert seen == [quick]
+
 
 class TestWaiting:
     """Answers that nobody takes."""
@@ -173,3 +193,53 @@ class TestWaiting:
         assert asyncio.run(run([9 * PIECE, 10, 10])) == []
         assert asyncio.run(run([9 * PIECE, two])) == [0]
         assert asyncio.run(run([10] * 50)) == []
+
+    def test_bodies_that_do_not_come_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They count too; one that came whole counts no more."""
+        monkeypatch.setattr(gateway_module, "MAX_WAITING", 30)
+        cut: list[int] = []
+
+        def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            return []
+
+        async def run(senders: int, pieces: int) -> None:
+            cut.clear()
+            gateway = Gateway(app, 100)
+
+            async def post(number: int) -> None:
+                gone = asyncio.Event()
+                sent = 0
+
+                async def receive() -> dict[str, Any]:
+                    nonlocal sent
+                    sent += 1
+                    if sent > pieces:
+                        await gone.wait()
+                        return {"type": "http.disconnect"}
+                    return {"type": "http.request", "body": b"x" * 10, "more_body": sent < 3}
+
+                async def send(_: Any) -> None:
+                    pass
+
+                def abort() -> None:
+                    cut.append(number)
+                    gone.set()
+
+                state = SCOPE["state"] | {"abort": abort}
+                task = asyncio.create_task(gateway(SCOPE | {"state": state}, receive, send))
+                tasks.append(task)
+                await asyncio.sleep(0)
+
+            tasks: list[asyncio.Task[None]] = []
+            for number in range(senders):
+                await post(number)
+                await asyncio.sleep(0.01)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        asyncio.run(run(senders=4, pieces=2))  # 20 bytes each, and more to come
+        assert cut == [0, 1, 2]
+        asyncio.run(run(senders=10, pieces=3))  # each comes whole
+        assert cut == []
