@@ -15,7 +15,6 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import translate
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -26,6 +25,9 @@ from exporter.kinds import shown_path
 log = logging.getLogger(__name__)
 
 MAX = "max"
+
+MAX_SIZE = 1 << 20
+"""Characters of a file: some ten thousand rules."""
 
 _MOST_KNOWN = 1 << 18
 """Zones whose rule is remembered."""
@@ -114,12 +116,15 @@ class CapacityFile:
 def read(path: str) -> Capacity:
     """Read a file. Raises CapacityError, also if there is none."""
     try:
-        text = Path(path).read_text("utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MAX_SIZE + 1)
     except UnicodeDecodeError:
         raise CapacityError([f"{shown_path(path)} is not UTF-8 text"]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "that is no path"
         raise CapacityError([f"{shown_path(path)} cannot be read: {reason}"]) from None
+    if len(text) > MAX_SIZE:
+        raise CapacityError([f"{shown_path(path)} is larger than {MAX_SIZE} characters"])
     return parse(text)
 
 
@@ -127,6 +132,8 @@ def parse(text: str) -> Capacity:
     """Read the rules of a file's text. Raises CapacityError with every mistake, each with its line."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise CapacityError(["it is nested too deeply to be rules"]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = " ".join((getattr(error, "problem", None) or str(error)).split())
@@ -167,7 +174,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             found[name] = _number(value, at, mistakes)
         elif name not in Metadata._fields:
             mistakes.append(f"{at}{name} is neither {MAX} nor one of {', '.join(Metadata._fields)}")
-        elif not isinstance(value, yaml.ScalarNode):
+        elif not isinstance(value, yaml.ScalarNode) or (value.tag.endswith(":null") and value.value):
             mistakes.append(f"{at}{name} must be a text, with * and ? as wildcards")
         else:
             # The text as it stands: an id or a floor such as 01 is no number.

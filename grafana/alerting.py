@@ -16,20 +16,24 @@ DATASOURCE = "butlr-prometheus"
 EXPRESSION = "__expr__"
 """Grafana's data source of what it computes itself."""
 
-_ZONE = "{{ $labels.zone_name }} ({{ $labels.floor_name }}, {{ $labels.building_name }})"
+_ZONE = (
+    '{{ or $labels.zone_name $labels.zone_id }} ({{ or $labels.room_name "no room" }}, '
+    '{{ or $labels.floor_name "no floor" }}, {{ or $labels.building_name "no building" }})'
+)
 _LAST = '{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds"}'
 
 RULES = [
     (
         "ButlrZoneOvercrowded",
-        f"max by ({NAMES}) (zone:butlr_zone_occupancy:utilisation) > 1",
+        f"max by ({NAMES}) (last_over_time(zone:butlr_zone_occupancy:utilisation[90s])) > 1",
         "5m",
         "warning",
         f"{_ZONE} is at {{{{ humanizePercentage $values.A.Value }}}} of its capacity",
     ),
     (
         "ButlrZoneFarOverCapacity",
-        f"max by ({NAMES}) (zone:butlr_zone_occupancy:utilisation) > 1.5",
+        f"max by ({NAMES}) (last_over_time(zone:butlr_zone_occupancy:utilisation[90s])) > 1.5 "
+        "and on (zone_id) last_over_time(zone:butlr_zone_occupancy:excess[90s]) >= 2",
         "1m",
         "critical",
         f"{_ZONE} is at {{{{ humanizePercentage $values.A.Value }}}} of its capacity",
@@ -51,10 +55,11 @@ RULES = [
     ),
     (
         "ButlrNoEvents",
-        "sum by (instance) (increase(butlr_exporter_events_total[15m])) == 0",
+        "sum(increase(butlr_exporter_events_total[15m])) == 0 "
+        'and time() - min(process_start_time_seconds{job="butlr"}) > 900',
         "5m",
         "critical",
-        "The exporter {{ $labels.instance }} gets no events",
+        "No exporter gets events from Butlr",
     ),
     (
         "ButlrExporterDown",
@@ -108,5 +113,7 @@ def rendered() -> str:
         "interval": "1m",
         "rules": [_rule(*rule) for rule in RULES],
     }
-    head = "# Written by grafana/alerting.py: make dashboards. To use Alertmanager instead, leave this file out.\n"
+    head = (
+        "# Written by grafana/alerting.py: make dashboards. Instead of Alertmanager, not beside it: docs/alerting.md.\n"
+    )
     return head + yaml.safe_dump({"apiVersion": 1, "groups": [group]}, sort_keys=False, width=120)

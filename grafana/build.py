@@ -1,5 +1,6 @@
 """Writes the dashboards and alert rules: `python -m grafana.build`. With --check it fails if a file differs."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -20,8 +21,20 @@ def rendered() -> dict[Path, str]:
     """Return the text of every file."""
     boards = {name: module.build().build() for name, module in DASHBOARDS.items()}
     encoder = JSONEncoder(sort_keys=True, indent=2)
-    texts = {FOLDER / f"{name}.json": encoder.encode(board) + "\n" for name, board in boards.items()}
+    texts = {FOLDER / f"{name}.json": _annotated(encoder.encode(board)) for name, board in boards.items()}
     return texts | {ALERTING: alerting.rendered(), PAGE: page.rendered(boards)}
+
+
+def _annotated(text: str) -> str:
+    """Return a dashboard whose annotations say which alert they are, for which the SDK has no words."""
+    board = json.loads(text)
+    for annotation in board["annotations"]["list"]:
+        annotation |= {
+            "titleFormat": "{{alertname}}",
+            "textFormat": "{{building_name}} {{zone_id}}",
+            "tagKeys": "alertname",
+        }
+    return json.dumps(board, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models.common import BigValueGraphMode, StackingMode
 
-from grafana.kit import Query, Shown, board, last, lay_out, legend, panel
+from grafana.kit import PLAIN, Query, Shown, board, last, lay_out, legend, panel
 from grafana.zones_now import RED_ABOVE_0
 
 EVENTS = "sum by (outcome) (rate(butlr_exporter_events_total[$__rate_interval]))"
@@ -60,7 +60,7 @@ def build() -> Any:
                     _number(
                         "Silent zones",
                         "Zones whose newest reading is older than `stale_after`.",
-                        'sum(butlr_exporter_zones{state="stale"})',
+                        'max(butlr_exporter_zones{state="stale"})',
                         steps=[(None, "green"), (1, "orange")],
                     ),
                 ],
@@ -124,7 +124,7 @@ def build() -> Any:
                     _lines(
                         "Zones",
                         "Known zones, by whether they are silent.",
-                        Query("sum by (state) (butlr_exporter_zones)", "{{state}}"),
+                        Query("max by (state) (butlr_exporter_zones)", "{{state}}"),
                         unit="short",
                     ),
                     _lines(
@@ -149,6 +149,7 @@ def build() -> Any:
                         width=8,
                         height=9,
                         unit="s",
+                        steps=PLAIN,
                     ),
                     _lines(
                         "Versions",

@@ -22,10 +22,16 @@ PLACES = ("site", "building", "floor", "room", "zone")
 ZONES = ",".join(f'{place}_name=~"${place}"' for place in PLACES)
 """What selects the chosen zones."""
 
+WHERE = "{{zone_name}} · {{room_name}} · {{floor_name}} · {{building_name}}"
+"""A zone in a legend: names alone are often the same in the next room."""
+
 NAMES = ", ".join([*(f"{place}_name" for place in PLACES), "zone_id"])
 """The labels of a zone."""
 
 TAG = "butlr"
+
+PLAIN: list[tuple[float | None, str]] = [(None, "blue")]
+"""No thresholds: without any, Grafana has one of its own, red from 80 on."""
 
 
 class Query(NamedTuple):
@@ -70,6 +76,7 @@ def panel(
     if unit:
         builder.unit(unit)
     if steps:
+        builder.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         thresholds = [models.Threshold(value=value, color=color) for value, color in steps]
         builder.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(thresholds))
     return Shown(builder, width, height)

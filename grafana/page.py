@@ -14,7 +14,9 @@ Written by `make dashboards`, as the dashboards themselves are, from `grafana/*.
 ## Starting
 
 ```sh
-mkdir -p secrets && for name in webhook.key grafana.password; do openssl rand -hex 16 > secrets/$name; done
+mkdir -p secrets
+for name in webhook.key grafana.password; do [ -e secrets/$name ] || openssl rand -hex 16 > secrets/$name; done
+chmod 644 secrets/*    # for the users in the containers
 docker compose --profile demo up --build
 ```
 

@@ -6,19 +6,19 @@ from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
 from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.kit import ZONES, Query, board, lay_out, legend, panel
+from grafana.kit import WHERE, ZONES, Query, board, lay_out, legend, panel
 from grafana.zones_now import SHARES
 
 FLOORS = 'site_name=~"$site",building_name=~"$building",floor_name=~"$floor"'
 
 HOURS = [
     Query(
-        f"max_over_time((sum(floor:butlr_zone_occupancy:sum{{{FLOORS}}}) and on () hour() == {hour})[1d:10m])",
+        f"max_over_time((sum(floor:butlr_zone_occupancy:sum{{{FLOORS}}}) and on () hour() == {hour})[1d:5m])",
         f"{hour:02}",
     )
     for hour in range(24)
 ]
-"""The most people in each hour of the day, a series an hour and a point a day."""
+"""The most people in each hour of the day, a series an hour and a point a day: that of the day before it."""
 
 
 def build() -> Any:
@@ -46,8 +46,8 @@ def build() -> Any:
                         "Zones",
                         "Each chosen zone, as it was known at the time; a gap is silence.",
                         Query(
-                            f"max by (floor_name, zone_name, zone_id) (butlr_zone_occupancy{{{ZONES}}})",
-                            "{{zone_name}} · {{floor_name}}",
+                            f"zone:butlr_zone_occupancy:people{{{ZONES}}}",
+                            WHERE,
                         ),
                         width=12,
                         height=10,
@@ -63,9 +63,8 @@ def build() -> Any:
                         "How full each zone was",
                         "Green below 80 % of its capacity, yellow up to it, red above; nothing where it is unknown.",
                         Query(
-                            "max by (floor_name, zone_name, zone_id) "
-                            f"(zone:butlr_zone_occupancy:utilisation{{{ZONES}}})",
-                            "{{zone_name}} · {{floor_name}}",
+                            f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}",
+                            WHERE,
                         ),
                         width=24,
                         height=12,
@@ -75,10 +74,12 @@ def build() -> Any:
                     panel(
                         heatmap.Panel()
                         .calculate(False)
+                        .time_from("14d")
                         .interval("1d")
                         .color(HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(64)),
                         "Busiest hours",
-                        "The most people in each hour (UTC) of each day on the chosen floors. Choose a week or more.",
+                        "The most people in each hour (UTC) of the last two weeks, looked at every five minutes. "
+                        "Today comes tomorrow.",
                         *HOURS,
                         width=24,
                         height=12,

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import bargauge, stat, table
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGraphMode, VizOrientation
 
-from grafana.kit import NAMES, ZONES, Query, Shown, board, gauge_cell, last, lay_out, panel
+from grafana.kit import NAMES, PLAIN, WHERE, ZONES, Query, Shown, board, gauge_cell, last, lay_out, panel
 
 RED_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
 ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")]
@@ -53,10 +53,14 @@ def _table() -> Shown:
         built,
         "Zones",
         "Every zone: people now (empty while it is silent), what it is meant for, and the age of its newest reading.",
-        Query(_one(f"butlr_zone_occupancy{{{ZONES}}}"), instant=True, table=True),
-        Query(_one(f"butlr_zone_capacity{{{ZONES}}}"), instant=True, table=True),
+        Query(_one(f"zone:butlr_zone_occupancy:people{{{ZONES}}}"), instant=True, table=True),
+        Query(_one(f"zone:butlr_zone_capacity:people{{{ZONES}}}"), instant=True, table=True),
         Query(_one(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
-        Query(_one(f"time() - butlr_zone_occupancy_timestamp_seconds{{{ZONES}}}"), instant=True, table=True),
+        Query(
+            "time() - " + _one('{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",' + ZONES + "}"),
+            instant=True,
+            table=True,
+        ),
         width=16,
         height=16,
     )
@@ -71,13 +75,14 @@ def build() -> Any:
                 "Now",
                 [
                     panel(
-                        stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.AREA),
+                        _number(),
                         "People counted",
                         "The sum over the chosen zones. Zones may overlap: a person in two of them counts twice.",
-                        Query(f"sum(butlr_zone_occupancy{{{ZONES}}})"),
+                        Query(f"sum(zone:butlr_zone_occupancy:people{{{ZONES}}})", instant=True),
                         width=6,
                         height=5,
                         unit="short",
+                        steps=PLAIN,
                     ),
                     panel(
                         _number(),
@@ -131,9 +136,8 @@ def build() -> Any:
                         "Most crowded",
                         "The ten zones nearest to, or furthest over, what they are meant for.",
                         Query(
-                            "topk(10, max by (floor_name, zone_name, zone_id) "
-                            f"(zone:butlr_zone_occupancy:utilisation{{{ZONES}}}))",
-                            "{{zone_name}} · {{floor_name}}",
+                            f"topk(10, zone:butlr_zone_occupancy:utilisation{{{ZONES}}})",
+                            WHERE,
                             instant=True,
                         ),
                         width=8,

@@ -187,7 +187,7 @@ class TestNotified:
                 }
                 assert crowd["receiver"] == "facilities"
                 (alert,) = crowd["alerts"]
-                assert alert["annotations"]["summary"].startswith("Tables is at ")
+                assert alert["annotations"]["summary"].startswith("Tables (Cafeteria) is at ")
                 assert (
                     "room Cafeteria, floor Ground Floor, building Main Building." in alert["annotations"]["description"]
                 )

@@ -66,7 +66,7 @@ class TestRules:
             ("''", "", True),
             ("'*'", "", True),
             ("a.c", "abc", False),
-            ("null", "null", True),
+            ("'null'", "null", True),
         ],
     )
     def test_wildcards(self, pattern: str, name: str, matches: bool) -> None:
@@ -95,6 +95,8 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("capacity: []\n---\ncapacity: []", ["line 2: but found another document"]),
     ("capacity: [*x]", ["line 1: found undefined alias"]),
     ("capacity: []\0", ["line 1: unacceptable character #x0000"]),
+    ("capacity: " + "[" * 5000, ["it is nested too deeply to be rules"]),
+    ("capacity: [{zone_name: null, max: 1}]", ["line 1: zone_name must be a text"]),
     (
         "capacity:\n  - 4\n  - {max: 4}\n  - {zone_nmae: x, max: 4}\n  - zone_name: x\n    room_name: y\n",
         [
@@ -136,7 +138,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
 class TestMistakes:
     """What a file can have wrong."""
 
-    @pytest.mark.parametrize(("text", "mistakes"), MISTAKES, ids=[text for text, _ in MISTAKES])
+    @pytest.mark.parametrize(("text", "mistakes"), MISTAKES, ids=[text[:60] for text, _ in MISTAKES])
     def test_lines(self, text: str, mistakes: list[str]) -> None:
         """Every mistake at once, each with its line."""
         with pytest.raises(CapacityError) as caught:
@@ -149,8 +151,10 @@ class TestMistakes:
     def test_files(self, tmp_path: Path) -> None:
         """That cannot be read."""
         (tmp_path / "latin").write_bytes(b"capacity: [] # \xe4")
+        (tmp_path / "large").write_bytes(b"#" * ((1 << 20) + 1))
         for path, reason in [
             (tmp_path / "latin", f"'{tmp_path / 'latin'}' is not UTF-8 text"),
+            (tmp_path / "large", f"'{tmp_path / 'large'}' is larger than 1048576 characters"),
             (tmp_path, f"'{tmp_path}' cannot be read: Is a directory"),
             (tmp_path / "none", f"'{tmp_path / 'none'}' cannot be read: No such file or directory"),
             ("a\0b", "what was given cannot be read: that is no path"),

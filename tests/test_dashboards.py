@@ -75,7 +75,9 @@ class TestBoards:
             assert variable["includeAll"]
             assert variable["allValue"] == ".*"
         assert board["links"][0]["tags"] == ["butlr"]
-        assert "ALERTS{" in board["annotations"]["list"][0]["expr"]
+        (annotation,) = board["annotations"]["list"]
+        assert "ALERTS{" in annotation["expr"]
+        assert annotation["titleFormat"] == "{{alertname}}"
 
     def test_panels_say_what_they_answer(self, name: str) -> None:
         """A title, a description, and the chosen data source in panel and query; titles are unique."""
@@ -87,6 +89,13 @@ class TestBoards:
             assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
             references = [target["refId"] for target in panel["targets"]]
             assert len(references) == len(set(references))
+            # Grafana's own thresholds are red from 80 on, and its state timeline has none.
+            if panel["type"] in ("stat", "bargauge", "state-timeline"):
+                defaults = panel["fieldConfig"]["defaults"]
+                assert defaults["thresholds"]["steps"]
+                assert defaults["color"]["mode"] == "thresholds"
+            if panel["type"] == "stat":  # the last value of a range would be a frozen number
+                assert all(target["instant"] for target in panel["targets"])
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +131,7 @@ def here(promql: str) -> str:
     """Return a query as Grafana sends it when everything is chosen."""
     for place in PLACES:
         promql = re.sub(rf"\$\{{?{place}\}}?\b", ".*", promql)
-    promql = promql.replace("$__rate_interval", "10s").replace("[1d:10m]", "[1d:1s]")  # the building is a minute old
+    promql = promql.replace("$__rate_interval", "10s").replace("[1d:5m]", "[1d:1s]")  # the building is a minute old
     assert "$" not in promql
     return promql
 

@@ -168,9 +168,12 @@ def test_compose() -> None:
             else:
                 assert source in compose["volumes"]
         assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
-    assert (
-        services["prometheus"]["network_mode"] == services["alertmanager"]["network_mode"] == "service:butlr-exporter"
-    )
+    (command,) = services["prometheus"]["command"]
+    replaced = re.findall(r"s/(localhost:[0-9]+)/([a-z-]+):[0-9]+/", command)
+    assert len(replaced) == 2
+    for here, there in replaced:
+        assert here in (ROOT / "prometheus.yml").read_text()
+        assert there in services
     assert {secret["file"].startswith("./secrets/") for secret in compose["secrets"].values()} == {True}
     variables = {given.variable for given in GIVEN}
     assert set(services["butlr-exporter"]["environment"]) <= variables
