@@ -20,7 +20,7 @@ from exporter.cli import against
 from exporter.journal import JournalError
 from exporter.kinds import Address
 from exporter.settings import GIVEN, Settings, SettingsError, doubts, load, nearest, opened
-from exporter.tls import Certificate
+from exporter.tls import Certificate, TlsError
 from exporter.web import quick_body
 
 log = logging.getLogger(__name__)
@@ -132,12 +132,14 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     for warning in doubts(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
     try:
+        certificate = (
+            Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+        )
         app = create_app(settings, clock=time.time)
-    except (JournalError, CapacityError) as error:
+    except (TlsError, CapacityError, JournalError) as error:  # files may have changed since they were checked
         log.error("cannot start", {"reason": str(error)})
         return 1
     exporter: Exporter = app.extensions[EXTENSION]
-    certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
     shown = settings.show()
     try:
         listeners = _listeners(settings, app, exporter, certificate)
