@@ -16,6 +16,7 @@ from tests.running import running, wait_for
 from tests.sockets import fresh, many_zones, silent_reader
 
 
+@pytest.mark.alone
 class TestStalled:
     """Who stands still holds up nobody."""
 
