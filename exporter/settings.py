@@ -297,13 +297,15 @@ def _credentials_misspelt(environ: Mapping[str, str]) -> list[str]:
         name
         for name in sorted(filter(_is_no_setting, environ))
         if re.search("WEBHOOK|METRICS|TLS|KEY|PASSWORD|SECRET", name.removeprefix(PREFIX))
+        # Kubernetes again, for a service whose name has one of these words.
+        and not name.endswith("_PORT")
     ]
 
 
 def _is_no_setting(variable: str) -> bool:
-    # Kubernetes gives every container variables of the second kind for a service of this name.
+    # Kubernetes gives every container variables of the second kind for a service whose name begins so.
     return (
         variable.startswith(PREFIX)
-        and re.match("SERVICE_|PORT(_|$)", variable.removeprefix(PREFIX)) is None
+        and re.search("(^|_)(SERVICE_(HOST|PORT)|PORT_[0-9]+_)|^PORT$", variable.removeprefix(PREFIX)) is None
         and variable not in [given.variable for given in GIVEN]
     )

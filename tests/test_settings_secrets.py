@@ -132,6 +132,17 @@ class TestSecrets:
             (mistake,) = caught.value.mistakes
             assert mistake.startswith(f"{setting.variable} is empty;")
 
+    def test_a_kubernetes_service_is_no_misspelling(self) -> None:
+        """One for the metrics port, say: its variables must not keep the exporter from starting."""
+        environ = {
+            "BUTLR_EXPORTER_METRICS_SERVICE_HOST": "10.0.0.1",
+            "BUTLR_EXPORTER_METRICS_SERVICE_PORT_HTTP": "9729",
+            "BUTLR_EXPORTER_METRICS_PORT": "tcp://10.0.0.1:9729",
+            "BUTLR_EXPORTER_METRICS_PORT_9729_TCP_ADDR": "10.0.0.1",
+            "BUTLR_EXPORTER_WEBHOOK_PORT_9728_TCP": "tcp://10.0.0.1:9728",
+        }
+        assert [doubt.split()[0] for doubt in doubts(load({}, environ), environ)] == ["BUTLR_EXPORTER_METRICS_PORT"]
+
     def test_a_misspelt_variable(self) -> None:
         """Is a mistake too, for the same reason."""
         for variable, meant in [
