@@ -60,7 +60,7 @@ dashboards: $(READY)
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --group supply
-	$(LOCK) --upgrade pyproject.toml --group build --group test --group tools --output-file locks/ci.txt
+	$(LOCK) --upgrade pyproject.toml --group build --group test --group tools --group plot --output-file locks/ci.txt
 	$(LOCK) --constraint locks/ci.txt pyproject.toml --output-file locks/image.txt
 	$(LOCK) --constraint locks/ci.txt --group build --output-file locks/build.txt
 

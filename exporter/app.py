@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
-from exporter import problems, web
+from exporter import history, problems, web
 from exporter.auth import Guard
 from exporter.capacity import CapacityFile
 from exporter.ingest import Ingest
@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         window=_milliseconds(settings.window),
         stale_after=_milliseconds(settings.stale_after),
         forget_after=_milliseconds(settings.forget_after),
+        settle_after=_milliseconds(settings.settle_after),
         future_tolerance=_milliseconds(settings.future_tolerance),
         max_spaces=settings.max_zones,
     )
@@ -74,6 +75,10 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
 
     def snapshot() -> Snapshot:
         return occupancy.snapshot(int(clock() * 1000))
+
+    def settled() -> str:
+        readings = occupancy.settled(int(clock() * 1000), settings.settled_points)
+        return "".join(history.openmetrics(readings, settings.labels))
 
     capacity = CapacityFile(settings.capacity_file, clock)
     metrics = Metrics(snapshot, settings.labels, capacity)
@@ -90,7 +95,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     readers = Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
     ingest = Ingest(occupancy, metrics, limits, clock, recorder)
     webhook = web.webhook(ingest, metrics, senders, settings.max_body)
-    reading = web.reading(metrics, capacity, snapshot, readers)
+    reading = web.reading(metrics, capacity, snapshot, settled, readers)
     if settings.metrics_listen is None:
         app, reading_app = _app(webhook, reading, web.health()), None
     else:

@@ -121,6 +121,8 @@ class Ingest:
         outcome = self._occupancy.apply(event, now)
         self._metrics.count_event(event.measure, outcome, arrival)
         self._metrics.observe_delay(event.measure, outcome, (now - event.timestamp) / 1000)
+        if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
+            self._metrics.count_settled_correction(event.measure)
         if outcome in REMEMBERED:
             changed.append((event.space_id, event.measure, event.timestamp))
         if outcome in REFUSED:

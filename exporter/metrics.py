@@ -104,6 +104,12 @@ class Metrics:
             buckets=DELAY_BUCKETS,
             registry=self.registry,
         )
+        corrections = client.Counter(
+            "butlr_exporter_settled_corrections_total",
+            "Corrections that came after the reading had settled.",
+            ["event_type"],
+            registry=self.registry,
+        )
         self._journal_failures = client.Counter(
             "butlr_exporter_journal_failures_total", "Writes the journal refused.", registry=self.registry
         )
@@ -121,6 +127,7 @@ class Metrics:
             for outcome in OUTCOMES[measure]
         }
         self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
+        self._corrections = {measure: corrections.labels(EVENT_TYPES[measure]) for measure in Measure}
         self._delay = {measure: delay.labels(EVENT_TYPES[measure]) for measure in Measure}
 
     def count_event(self, measure: Measure | None, outcome: Outcome, arrival: float) -> None:
@@ -133,6 +140,10 @@ class Metrics:
         """Take the delay of an event in seconds, if it was applied; one from a fast clock counts as none."""
         if outcome in APPLIED:
             self._delay[measure].observe(max(delay, 0.0))
+
+    def count_settled_correction(self, measure: Measure) -> None:
+        """Count one correction that came after its reading had settled."""
+        self._corrections[measure].inc()
 
     def count_rejection(self, reason: Rejection) -> None:
         """Count one request that was refused whole."""
@@ -157,7 +168,7 @@ class Metrics:
         return self._families(self._snapshot(), self.last_event)
 
     def _families(self, snapshot: Snapshot, last_event: float | None) -> Iterable[Metric]:
-        labels_of = attrgetter(*self._labels) if len(self._labels) > 1 else lambda m: (getattr(m, self._labels[0]),)
+        labels_of = label_values(self._labels)
         occupancy = {m: GaugeMetricFamily(OCCUPANCY[m], _HELP[m], labels=self._labels) for m in Measure}
         timestamp = {
             m: GaugeMetricFamily(
@@ -205,3 +216,11 @@ class Metrics:
             successful.add_metric([], self._capacity.successful)
             succeeded.add_metric([], self._capacity.succeeded)
         return [successful, succeeded]
+
+
+def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
+    """Return what gives the values of these labels, each a field of the metadata."""
+    if len(labels) > 1:
+        return attrgetter(*labels)
+    (label,) = labels
+    return lambda metadata: (getattr(metadata, label),)

@@ -32,7 +32,7 @@ A delivery is remembered as a 64-bit hash of id and value, the same in every pro
 the deliveries of one reading is about as likely as one in 10^18.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from typing import NamedTuple
 
@@ -49,9 +49,13 @@ __all__ = [
     "Occupancy",
     "Outcome",
     "Reading",
+    "Settled",
     "Snapshot",
     "Space",
 ]
+
+_TOGETHER = 200
+"""Spaces that a reader of their readings looks at before it lets deliveries pass."""
 
 _SWEEP_EVERY = 1000
 """Least milliseconds between two searches for forgotten spaces when there is no room for a new one."""
@@ -98,6 +102,16 @@ class Snapshot(NamedTuple):
         return not all(map(self.is_stale, space.counts))
 
 
+class Settled(NamedTuple):
+    """The newest settled readings of one measure of a space."""
+
+    metadata: Metadata
+    """The space's, as it is now."""
+    measure: Measure
+    points: list[tuple[int, float]]
+    """Timestamp and value of at least one, oldest first."""
+
+
 class Occupancy:
     """All spaces. Thread-safe: each call is atomic, and readers get values that no writer touches."""
 
@@ -121,6 +135,24 @@ class Occupancy:
             self._forget(now)
             spaces = [space.view for space in self._spaces.values()]
         return Snapshot(now, self._limits.stale_after, spaces)
+
+    def settled(self, now: int, points: int) -> Iterator[Settled]:
+        """Return the newest settled readings of every space that is known at `now`, at most `points` of each measure.
+
+        Each space is of one instant, but not all of the same: deliveries go on in between.
+        """
+        with self._lock:
+            self._forget(now)
+            spaces = list(self._spaces.values())
+        for first in range(0, len(spaces), _TOGETHER):
+            with self._lock:
+                found = [
+                    Settled(space.view.metadata, measure, shown)
+                    for space in spaces[first : first + _TOGETHER]
+                    for measure, series in space.series.items()
+                    if (shown := series.settled(now, points, self._limits))
+                ]
+            yield from found
 
     def readings(self, measure: Measure, space_id: str) -> list[Reading]:
         """Return the readings kept for one measure of one space, oldest first."""

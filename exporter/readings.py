@@ -44,10 +44,15 @@ class Limits:
     window: int
     stale_after: int
     forget_after: int
+    settle_after: int
     future_tolerance: int
     max_spaces: int
     max_deliveries: int = 8192
     """Distinct deliveries remembered for each measure of a space: nine a second for the default window."""
+
+    def is_settled(self, timestamp: int, now: int) -> bool:
+        """Tell whether a reading is so old that Butlr will not compute it again."""
+        return now - timestamp >= self.settle_after
 
 
 class Memory(NamedTuple):
@@ -109,6 +114,15 @@ class Series:
             reading.deliveries = dict.fromkeys(memory.deliveries)
             self.deliveries += len(reading.deliveries)
             self._grow(memory.timestamp, limits)
+
+    def settled(self, now: int, points: int, limits: Limits) -> list[tuple[int, float]]:
+        """Return the newest settled readings, at most `points`, oldest first: timestamp and value.
+
+        None is older than the window, which for a silent space goes on with the clock.
+        """
+        oldest, newest = now - limits.window, now - limits.settle_after
+        times = sorted(t for t in self.readings if oldest < t <= newest)
+        return [(t, self.readings[t].value) for t in times[-points:]]
 
     def _grow(self, t: int, limits: Limits) -> None:
         """Keep what is in the window of a reading that was added, and no more than may be remembered."""

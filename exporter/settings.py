@@ -50,6 +50,10 @@ RECOMPUTED = timedelta(minutes=5)
 """How long Butlr computes a reading anew (docs.butlr.io, zone occupancy)."""
 
 
+CADENCE = timedelta(minutes=1)
+"""From one reading of a zone to the next."""
+
+
 class SettingsError(ValueError):
     """Settings that cannot be taken; `mistakes` has a line for each."""
 
@@ -82,6 +86,12 @@ class Settings:
         "10m", DURATION, "age of its newest reading at which a zone's count is no longer shown; 0: never"
     )
     forget_after: timedelta = _setting("24h", DURATION, "silence after which a zone is forgotten; 0: never")
+    settle_after: timedelta = _setting(
+        "6m", DURATION, "age from which a reading is final, and shown at its own time on /metrics/settled"
+    )
+    settled_points: int = _setting(
+        "1", COUNT, "most settled readings of a zone shown at a time; more outlast scrapes that fail"
+    )
     future_tolerance: timedelta = _setting(
         "5m", DURATION, "how far a reading may be ahead of this machine's clock before it is refused"
     )
@@ -255,6 +265,12 @@ def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     found = [f"{name} is not a setting{nearest(name)}" for name in sorted(filter(_is_no_setting, environ))]
     if settings.window < RECOMPUTED:
         found.append(f"window is shorter than the {show_duration(RECOMPUTED)} in which Butlr corrects a reading")
+    elif (settings.window - settings.settle_after) // CADENCE < settings.settled_points:
+        found.append(
+            "window is shorter than settle_after and a minute for each of settled_points; some readings settle too late"
+        )
+    if settings.settle_after < RECOMPUTED:
+        found.append(f"settle_after is shorter than the {show_duration(RECOMPUTED)} in which Butlr corrects a reading")
     if settings.stale_after == ZERO < settings.forget_after:
         found.append("with stale_after 0 a zone that does not change is still forgotten; forget_after 0 keeps it")
     if ZERO < settings.forget_after <= settings.stale_after:

@@ -87,8 +87,14 @@ def quick_body(body: bytes) -> bool:
     return len(body) <= QUICK_BODY and body[:1] == b"{"
 
 
-def reading(metrics: Metrics, capacity: CapacityFile, snapshot: Callable[[], Snapshot], guard: Guard) -> Blueprint:
-    """Return the views over what counts, what zones are meant for, and what gives the zones as they are now."""
+def reading(
+    metrics: Metrics,
+    capacity: CapacityFile,
+    snapshot: Callable[[], Snapshot],
+    history: Callable[[], str],
+    guard: Guard,
+) -> Blueprint:
+    """Return the views over what counts, what zones are meant for, and what gives the zones as they are and settled."""
     blueprint = _guarded("reading", guard, metrics)
 
     @blueprint.after_request
@@ -101,12 +107,13 @@ def reading(metrics: Metrics, capacity: CapacityFile, snapshot: Callable[[], Sna
     def scrape() -> Response:
         openmetrics = wants_openmetrics(request.accept_mimetypes)
         body = metrics.exposition(openmetrics=openmetrics, names=request.args.getlist("name[]"))
-        response = Response(body, content_type=OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE)
-        response.vary.update(["Accept", "Accept-Encoding"])
-        if request.accept_encodings.quality("gzip"):
-            response.set_data(gzip.compress(body, GZIP_LEVEL))
-            response.content_encoding = "gzip"
+        response = exposed(body, OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE)
+        response.vary.add("Accept")
         return response
+
+    @blueprint.get("/metrics/settled")
+    def settled() -> Response:
+        return exposed(history().encode(), OPENMETRICS_CONTENT_TYPE)
 
     @blueprint.get("/api/v1/zones")
     def zones() -> Response:
@@ -136,6 +143,16 @@ def reading(metrics: Metrics, capacity: CapacityFile, snapshot: Callable[[], Sna
         return Response("Read again.\n", content_type="text/plain; charset=utf-8")
 
     return blueprint
+
+
+def exposed(body: bytes, content_type: str) -> Response:
+    """Return an exposition, compressed for who takes that."""
+    response = Response(body, content_type=content_type)
+    response.vary.add("Accept-Encoding")
+    if request.accept_encodings.quality("gzip"):
+        response.set_data(gzip.compress(body, GZIP_LEVEL))
+        response.content_encoding = "gzip"
+    return response
 
 
 def health() -> Blueprint:

@@ -63,10 +63,10 @@ RULES = [
     ),
     (
         "ButlrExporterDown",
-        'up{job="butlr"} == 0 or absent(up{job="butlr"})',
+        'up{job=~"butlr|butlr-settled"} == 0 or absent(up{job="butlr"})',
         "2m",
         "critical",
-        "The Butlr exporter {{ $labels.instance }} cannot be scraped",
+        "The Butlr exporter {{ $labels.instance }} cannot be scraped by job {{ $labels.job }}",
     ),
 ]
 """Name, expression, how long it must hold, severity, summary."""

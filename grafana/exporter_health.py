@@ -97,6 +97,17 @@ def build() -> Any:
                             "corrected",
                         ),
                         unit="percentunit",
+                        width=6,
+                    ),
+                    _lines(
+                        "Corrected too late",
+                        "Corrections that came after the reading had settled. If more than rare, raise `settle_after`.",
+                        Query(
+                            "sum by (event_type) (rate(butlr_exporter_settled_corrections_total[$__rate_interval]))",
+                            "{{event_type}}",
+                        ),
+                        unit="reqps",
+                        width=6,
                     ),
                     _lines(
                         "Refused events",
@@ -106,6 +117,7 @@ def build() -> Any:
                             "{{event_type}} {{outcome}}",
                         ),
                         unit="reqps",
+                        width=6,
                     ),
                     _lines(
                         "Refused requests",
@@ -115,6 +127,7 @@ def build() -> Any:
                             "{{reason}}",
                         ),
                         unit="reqps",
+                        width=6,
                     ),
                 ],
             ),

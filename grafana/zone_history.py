@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
 from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.kit import WHERE, ZONES, Query, board, lay_out, legend, panel
+from grafana.kit import NAMES, WHERE, ZONES, Query, board, lay_out, legend, panel
 from grafana.zones_now import SHARES
 
 FLOORS = 'site_name=~"$site",building_name=~"$building",floor_name=~"$floor"'
@@ -19,6 +19,12 @@ HOURS = [
     for hour in range(24)
 ]
 """The most people in each hour of the day, a series an hour and a point a day: that of the day before it."""
+
+SETTLED = (
+    f"max by ({NAMES}) (butlr_zone_occupancy_settled{{{ZONES}}}) "
+    f"or on (zone_id) max by ({NAMES}) (butlr_zone_occupancy_1min_settled{{{ZONES}}})"
+)
+"""People in each zone, finally: the plain count, or the smoothed one where only that is subscribed."""
 
 
 def build() -> Any:
@@ -49,6 +55,30 @@ def build() -> Any:
                             f"zone:butlr_zone_occupancy:people{{{ZONES}}}",
                             WHERE,
                         ),
+                        width=12,
+                        height=10,
+                        unit="short",
+                    ),
+                ],
+            ),
+            (
+                "Corrected",
+                [
+                    panel(
+                        timeseries.Panel().fill_opacity(10).legend(legend("mean", "max")),
+                        "Zones, corrected",
+                        "Each chosen zone, as Butlr finally computed it; the last minutes come when they have settled.",
+                        Query(SETTLED, WHERE),
+                        width=12,
+                        height=10,
+                        unit="short",
+                    ),
+                    panel(
+                        timeseries.Panel().legend(legend("mean", "max")),
+                        "First guess and final count",
+                        "The sum of the chosen zones, as it was known at the time and as it was finally computed.",
+                        Query(f"sum(zone:butlr_zone_occupancy:people{{{ZONES}}})", "first guess"),
+                        Query(f"sum({SETTLED})", "final"),
                         width=12,
                         height=10,
                         unit="short",

@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.running import Running, free_port, program, wait_for
 
@@ -20,20 +22,30 @@ Series = list[tuple[dict[str, str], float]]
 class Prometheus:
     """One that scrapes one exporter, and may notify one Alertmanager."""
 
-    def __init__(self, exporter: Running, folder: Path, alertmanager: int | None = None) -> None:
-        """Start it with the shipped configuration, of which the ports are others, and time is shorter."""
+    def __init__(
+        self,
+        exporter: Running,
+        folder: Path,
+        alertmanager: int | None = None,
+        change: Callable[[dict[str, Any]], None] = lambda _: None,
+        data: str = "data",
+    ) -> None:
+        """Start it with the shipped configuration, of which the ports are others, and time is shorter.
+
+        `change` may change more of it; `data` is where in the folder it stores.
+        """
         self.url = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
-        shipped = (ROOT / "prometheus.yml").read_text()
-        for text, here in [
-            ("localhost:9728", f"127.0.0.1:{exporter.port}"),
-            ("localhost:9093", f"127.0.0.1:{alertmanager or free_port()}"),
-            ("scrape_interval: 15s", "scrape_interval: 1s"),
-            ("evaluation_interval: 15s", "evaluation_interval: 1s"),
-        ]:
-            assert shipped.count(text) == 1, text
-            shipped = shipped.replace(text, here)
-        (folder / "prometheus.yml").write_text(shipped)
+        config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
+        config["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), "1s")
+        config["alerting"]["alertmanagers"][0]["static_configs"] = [at(alertmanager or free_port())]
+        for job in config["scrape_configs"]:
+            assert job["static_configs"] == [{"targets": ["localhost:9728"]}]
+            job["static_configs"] = [at(exporter.port)]
+            if "scrape_interval" in job:
+                job["scrape_interval"] = "500ms"
+        change(config)
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         if not (folder / "alerts.yml").exists():
             shutil.copy(ROOT / "alerts.yml", folder)
         with (folder / "prometheus.log").open("wb") as log:
@@ -41,7 +53,7 @@ class Prometheus:
                 [
                     program("prometheus", "prometheus"),
                     f"--config.file={folder / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--storage.tsdb.path={folder / data}",
                     f"--web.listen-address={self.url.removeprefix('http://')}",
                 ],
                 stdout=log,
@@ -64,10 +76,15 @@ class Prometheus:
         return told
 
 
+def at(port: int) -> dict[str, list[str]]:
+    """Return targets of one port here."""
+    return {"targets": [f"127.0.0.1:{port}"]}
+
+
 @contextmanager
-def prometheus(exporter: Running, folder: Path, alertmanager: int | None = None) -> Iterator[Prometheus]:
+def prometheus(exporter: Running, folder: Path, *args: Any, **options: Any) -> Iterator[Prometheus]:
     """Run one until the end of the block, from its first scrape on."""
-    started = Prometheus(exporter, folder, alertmanager)
+    started = Prometheus(exporter, folder, *args, **options)
     try:
         wait_for(lambda: started.query('up{job="butlr"} == 1'), "the first scrape", 60)
         yield started

@@ -8,6 +8,7 @@ LIMITS = Limits(
     window=15 * MINUTE,
     stale_after=10 * MINUTE,
     forget_after=24 * HOUR,
+    settle_after=6 * MINUTE,
     future_tolerance=5 * MINUTE,
     max_spaces=100,
 )
@@ -32,3 +33,9 @@ def value(occupancy: Occupancy, zone: str = "zone_a") -> float:
 def readings(occupancy: Occupancy, zone: str = "zone_a") -> dict[int, float]:
     """Return every reading kept for the plain measure: timestamp to value."""
     return {reading.timestamp: reading.value for reading in occupancy.readings(Measure.ZONE_OCCUPANCY, zone)}
+
+
+def settled(occupancy: Occupancy, now: int = NOW, points: int = 1) -> list[tuple[int, float]]:
+    """Return the newest settled readings of a store with one zone and one measure."""
+    (only,) = occupancy.settled(now, points)
+    return only.points

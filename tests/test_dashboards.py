@@ -104,7 +104,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("dashboards")
     (folder / "capacity.yml").write_text("capacity: [{zone_name: 'Desk *', max: 1}, {max: 10}]")
     with (
-        running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}") as exporter,
+        running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}", "--settle-after=6s") as exporter,
         prometheus(exporter, folder) as one,
         subprocess.Popen(
             [
@@ -121,6 +121,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     ):
         try:
             wait_for(lambda: one.query("zone:butlr_zone_occupancy:utilisation > 0"), "people in zones", 60)
+            wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 60)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 60)
             yield one
         finally:

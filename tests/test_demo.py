@@ -31,7 +31,7 @@ def test_a_building_until_it_is_stopped() -> None:
             wait_for(lambda: get(metrics).count(b"\nbutlr_zone_occupancy{") == 32, "every zone")
             api = f"http://localhost:{prometheus}/api/v1/targets"
             targets = wait_for(lambda: json.loads(get(api))["data"]["activeTargets"], "a target")
-            assert [target["scrapeUrl"] for target in targets] == [metrics]
+            assert {target["scrapeUrl"] for target in targets} == {metrics, f"{metrics}/settled"}
             demo.send_signal(signal.SIGINT)
             out, err = demo.communicate(timeout=30)
         finally:

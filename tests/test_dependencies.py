@@ -16,7 +16,7 @@ GROUPS = PROJECT["dependency-groups"]
 ASKED_FOR = {
     "image": PROJECT["project"]["dependencies"],
     "build": [*PROJECT["build-system"]["requires"], *GROUPS["build"]],
-    "ci": [*PROJECT["project"]["dependencies"], *GROUPS["test"], *GROUPS["tools"], *GROUPS["build"]],
+    "ci": [*PROJECT["project"]["dependencies"], *GROUPS["test"], *GROUPS["tools"], *GROUPS["plot"], *GROUPS["build"]],
 }
 
 

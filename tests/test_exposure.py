@@ -22,7 +22,7 @@ from tests.deliveries import Clock, body, delivery
 from tests.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.test_web import problem, samples
 
-READING = ["/metrics", "/metrics?name[]=python_info", "/", "/api/v1/zones"]
+READING = ["/metrics", "/metrics/settled", "/metrics?name[]=python_info", "/", "/api/v1/zones"]
 
 HEALTH = ["/-/healthy", "/-/ready"]
 

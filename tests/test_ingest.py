@@ -84,7 +84,7 @@ class TestReceive:
 
     def test_one_zone_too_many(self) -> None:
         """The error names the setting."""
-        door = Door(Limits(15 * MINUTE, 0, 0, 0, max_spaces=1))
+        door = Door(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
         receipt = door.ingest.receive(body(delivery(), delivery(zone="zone_b")))
         assert receipt.errors == [EventError(1, "metadata.zone_id", "one zone too many: max_zones is 1")]
 

@@ -7,7 +7,7 @@ import pytest
 from exporter.events import Measure
 from exporter.occupancy import APPLIED, REFUSED, Outcome
 from tests.deliveries import HOUR, MINUTE, NOW, G, delivery
-from tests.stores import LIMITS, current, readings, told, value
+from tests.stores import LIMITS, current, readings, settled, told, value
 
 
 class TestTruthTable:
@@ -269,3 +269,67 @@ class TestTime:
         occupancy, _ = told(delivery(NOW - 1000 * HOUR))
         snapshot = occupancy.snapshot(NOW)
         assert [snapshot.is_fresh(space) for space in snapshot.spaces] == [False]
+
+
+class TestSettled:
+    """The newest readings that Butlr will not compute again."""
+
+    def test_from_settle_after_on(self) -> None:
+        """Just as old is settled; a millisecond younger is not."""
+        occupancy, _ = told(delivery(NOW - 6 * MINUTE, 1), delivery(NOW - 6 * MINUTE + 1, 2))
+        assert settled(occupancy) == [(NOW - 6 * MINUTE, 1)]
+        assert settled(occupancy, NOW + 1) == [(NOW - 6 * MINUTE + 1, 2)]
+
+    def test_no_reading_has_settled(self) -> None:
+        """Then there is nothing of the zone."""
+        occupancy, _ = told(delivery(NOW - 6 * MINUTE + 1))
+        assert list(occupancy.settled(NOW, 9)) == []
+
+    def test_the_newest_few_ascending(self) -> None:
+        """Whatever the order in which they came."""
+        occupancy, _ = told(*[delivery(NOW - m * MINUTE, m) for m in (8, 10, 6, 9, 7)])
+        minutes = [NOW - m * MINUTE for m in (8, 7, 6)]
+        assert settled(occupancy, points=3) == list(zip(minutes, (8, 7, 6), strict=True))
+        assert [t for t, _ in settled(occupancy, points=99)] == [NOW - m * MINUTE for m in (10, 9, 8, 7, 6)]
+
+    def test_the_corrected_value(self) -> None:
+        """Also if the correction came too late to be final."""
+        occupancy, _ = told(
+            delivery(NOW - 6 * MINUTE, 1, generation=G), delivery(NOW - 6 * MINUTE, 2, generation=G + 1)
+        )
+        assert settled(occupancy) == [(NOW - 6 * MINUTE, 2)]
+
+    def test_a_silent_zone(self) -> None:
+        """Its last reading stays, stale or not, until the clock has left it behind by the window."""
+        occupancy, _ = told(delivery())
+        assert settled(occupancy, NOW + 15 * MINUTE - 1) == [(NOW, 1)]
+        assert list(occupancy.settled(NOW + 15 * MINUTE, 9)) == []
+
+    def test_both_measures_under_the_newest_name(self) -> None:
+        """Each has points of its own; the names are those that the zone has now."""
+        smoothed = Measure.ZONE_OCCUPANCY_1MIN
+        occupancy, _ = told(
+            delivery(NOW - 7 * MINUTE, 1, name="old"),
+            delivery(NOW - 8 * MINUTE, 2, name="older", measure=smoothed),
+            delivery(NOW, 3, name="new"),
+        )
+        shown = {each.measure: each for each in occupancy.settled(NOW, 1)}
+        assert shown[Measure.ZONE_OCCUPANCY].points == [(NOW - 7 * MINUTE, 1)]
+        assert shown[smoothed].points == [(NOW - 8 * MINUTE, 2)]
+        assert {each.metadata.zone_name for each in shown.values()} == {"new"}
+
+    def test_many_zones(self) -> None:
+        """Each once, also those that are looked at later; but none that is forgotten."""
+        zones = [f"zone_{n}" for n in range(450)]
+        limits = replace(LIMITS, max_spaces=1000, window=48 * HOUR)
+        occupancy, _ = told(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
+        assert [each.metadata.zone_id for each in occupancy.settled(NOW, 1)] == zones
+        assert list(occupancy.settled(NOW + 24 * HOUR + 1, 1)) == []
+
+    def test_deliveries_go_on_meanwhile(self) -> None:
+        """Whoever reads slowly holds up nobody, and a zone that is new by then may be missed."""
+        occupancy, _ = told(delivery(NOW - 7 * MINUTE))
+        reader = occupancy.settled(NOW, 1)
+        next(reader)
+        assert occupancy.apply(delivery(zone="zone_b"), NOW) is Outcome.NEW
+        assert list(reader) == []

@@ -16,6 +16,8 @@ VALID = {
     "window": ("1h30m", timedelta(minutes=90)),
     "stale_after": ("0", timedelta()),
     "forget_after": ("1d", timedelta(days=1)),
+    "settle_after": ("7m", timedelta(minutes=7)),
+    "settled_points": ("3", 3),
     "future_tolerance": ("1500ms", timedelta(seconds=1.5)),
     "max_zones": ("5", 5),
     "max_body": ("512KiB", 512 * 1024),
@@ -37,6 +39,8 @@ MISTAKES = {
     "window": ["0", "0s", "15", "m", "-5m", "5m3h", "1.5h", "15 m", "٣m", "9" * 30 + "d", "9" * 5000 + "s"],
     "stale_after": ["10", "ten minutes"],
     "forget_after": ["1month"],
+    "settle_after": ["soon", "-1m"],
+    "settled_points": ["0", "-1", "all"],
     "future_tolerance": ["-1s"],
     "max_zones": ["0", "-1", "1.5", "many", "1" + "0" * 20, "٣"],
     "max_body": ["0", "0MiB", "1MB", "1.5MiB", "big", "9" * 20],
@@ -75,6 +79,8 @@ class TestLoad:
             "window": "15m",
             "stale_after": "10m",
             "forget_after": "24h",
+            "settle_after": "6m",
+            "settled_points": "1",
             "future_tolerance": "5m",
             "max_zones": "100000",
             "max_body": "1MiB",
@@ -220,6 +226,9 @@ class TestDoubts:
         ("flags", "doubt"),
         [
             ({"window": "299s"}, "window is shorter than the 5m"),
+            ({"settle_after": "299s"}, "settle_after is shorter than the 5m"),
+            ({"window": "419s"}, "window is shorter than settle_after and a minute"),
+            ({"settled_points": "999999999999999"}, "window is shorter than settle_after and a minute"),
             ({"stale_after": "0"}, "forget_after 0 keeps it"),
             ({"stale_after": "1h", "forget_after": "1h"}, "vanishes without being stale"),
             ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "less than 16 characters; openssl"),
@@ -231,7 +240,15 @@ class TestDoubts:
         assert doubt in told
 
     @pytest.mark.parametrize(
-        "flags", [{}, {"window": "5m"}, {"stale_after": "0", "forget_after": "0"}, {"forget_after": "11m"}]
+        "flags",
+        [
+            {},
+            {"window": "7m"},
+            {"settled_points": "9"},
+            {"settle_after": "5m", "window": "6m"},
+            {"stale_after": "0", "forget_after": "0"},
+            {"forget_after": "11m"},
+        ],
     )
     def test_sensible_settings(self, flags: dict[str, str]) -> None:
         """No doubt about the defaults, nor at the edges."""

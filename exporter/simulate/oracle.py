@@ -132,6 +132,24 @@ class Oracle:
     def _n_before(self, zone: str, measure: Measure) -> int:
         return self._known.get((zone, measure), -1)
 
+    def history(self) -> dict[tuple[str, Measure], dict[int, float]]:
+        """Return what every reading came to, by its timestamp, of each zone and measure.
+
+        Which readings there are depends on the order of arrival, which is taken to be that of the answers: what was
+        older than the window when it arrived is none.
+        """
+        history: dict[tuple[str, Measure], dict[int, float]] = {}
+        for (zone, measure), arrivals in self._series.items():
+            n = self._n_before(zone, measure)
+            at: dict[int, list[_Arrival]] = defaultdict(list)
+            for arrival in arrivals:
+                t = arrival.event.timestamp
+                if t > n - self.rule.window and self._is_future(arrival) is not True:
+                    n = max(n, t)
+                    at[t].append(arrival)
+            history[zone, measure] = {t: _standing(_distinct(received)).value for t, received in sorted(at.items())}
+        return history
+
     def is_stale(self, shown: Shown, now: float) -> bool:
         """Tell whether a count is too old at a time to be shown."""
         return 0 < self.rule.stale_after < now - shown.timestamp

@@ -1,0 +1,82 @@
+"""The corrected history: settled readings at their own times, as OpenMetrics text.
+
+A scrape of it reads, in part:
+
+    # HELP butlr_zone_occupancy_settled People in the zone at that time, as finally computed.
+    # TYPE butlr_zone_occupancy_settled gauge
+    butlr_zone_occupancy_settled{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0 1792915200.0
+
+Always OpenMetrics: several points of one series are undefined in the text format. It knows nothing of HTTP or files.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from exporter.events import Measure, OccupancyEvent
+from exporter.exposition import head, labelled, number, timestamp
+from exporter.metrics import OCCUPANCY, label_values
+from exporter.occupancy import Limits, Occupancy, Outcome, Settled
+
+SETTLED = {measure: f"{family}_settled" for measure, family in OCCUPANCY.items()}
+"""The family of each measure."""
+
+HELP = {
+    Measure.ZONE_OCCUPANCY: "People in the zone at that time, as finally computed.",
+    Measure.ZONE_OCCUPANCY_1MIN: "People in the zone at that time, smoothed over a minute, as finally computed.",
+}
+
+_DECISIVE = frozenset({Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED})
+"""Outcomes after which a reading has the value of the event."""
+
+
+def openmetrics(settled: Iterable[Settled], labels: Sequence[str]) -> Iterator[str]:
+    """Write settled readings, each series in one piece; `labels` are the metadata fields that label a zone."""
+    values_of = label_values(labels)
+    lines: dict[Measure, list[str]] = {measure: [] for measure in Measure}
+    for metadata, measure, points in settled:
+        series = SETTLED[measure] + labelled(labels, values_of(metadata))
+        lines[measure].append("".join(f"{series} {number(value)} {timestamp(t)}\n" for t, value in points))
+    for measure, family in SETTLED.items():
+        yield head(family, HELP[measure])
+        yield from lines[measure]
+    yield "# EOF\n"
+
+
+class History:
+    """The whole history of some deliveries, in the order of their arrival: what every reading came to.
+
+    The service's own rule decides, but nothing is too old to be told, and there may be any number of zones.
+    """
+
+    def __init__(self, window: int, settle_after: int, future_tolerance: int, clock: Callable[[], int]) -> None:
+        """Take the rule's numbers in milliseconds, and a clock that tells milliseconds since the epoch."""
+        limits = Limits(
+            window=window,
+            stale_after=0,
+            forget_after=0,
+            settle_after=settle_after,
+            future_tolerance=future_tolerance,
+            max_spaces=sys.maxsize,
+        )
+        self._limits = limits
+        self._clock = clock
+        self._occupancy = Occupancy(limits)
+        self._values: dict[tuple[str, Measure], dict[int, float]] = defaultdict(dict)
+
+    def take(self, event: OccupancyEvent) -> Outcome:
+        """Take one delivery."""
+        outcome = self._occupancy.apply(event, self._clock())
+        if outcome in _DECISIVE:
+            self._values[event.space_id, event.measure][event.timestamp] = event.value
+        return outcome
+
+    def settled(self) -> Iterator[Settled]:
+        """Return every settled reading under the zones' newest names, oldest first."""
+        now = self._clock()
+        for space in self._occupancy.snapshot(now).spaces:
+            for count in space.counts:
+                values = self._values[space.id, count.measure]
+                points = sorted(point for point in values.items() if self._limits.is_settled(point[0], now))
+                if points:
+                    yield Settled(space.metadata, count.measure, points)
