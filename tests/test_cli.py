@@ -109,7 +109,9 @@ class TestHelp:
             main(["--webhook-api-key", "hush", "serve"])
         assert exit_.value.code == 2
         err = capsys.readouterr().err
-        assert err.endswith("butlr-exporter: error: the first argument must be a command: serve, check or simulate\n")
+        assert err.endswith(
+            "butlr-exporter: error: the first argument must be a command: serve, check, simulate or export\n"
+        )
         assert "hush" not in err
         assert main(["--webhook-api-keys", "hush", "check"]) == 2
         assert capsys.readouterr().err == "butlr-exporter: --webhook-api-keys belongs after the command\n"

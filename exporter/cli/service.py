@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,19 +17,14 @@ from exporter import __version__, logs, server
 from exporter.app import EXTENSION, Exporter, create_app
 from exporter.capacity import Capacity, CapacityError, read
 from exporter.cli import against
+from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.journal import JournalError
 from exporter.kinds import Address
-from exporter.settings import GIVEN, Settings, SettingsError, doubts, load, nearest, opened
+from exporter.settings import GIVEN, Settings, doubts, opened
 from exporter.tls import Certificate, TlsError
 from exporter.web import quick_body
 
 log = logging.getLogger(__name__)
-
-FLAGS = {spelling for setting in GIVEN for spelling in (setting.flag, f"--{setting.name}")}
-"""Every spelling of every flag of a setting."""
-
-USAGE_ERROR = 2
-"""Exit status of mistakes in flags or settings."""
 
 _EPILOG = """\
 Every setting is a flag and an environment variable, and the flag wins: --stale-after 15m is
@@ -53,12 +48,7 @@ def add_commands(commands: Any) -> None:
             allow_abbrev=False,
         )
         command.set_defaults(run=partial(_run, run))
-        settings = command.add_argument_group("settings")
-        for setting in GIVEN:
-            description = f"{setting.help} (default: {setting.default})"
-            settings.add_argument(setting.flag, metavar=setting.kind.placeholder, help=description)
-            if "_" in setting.name:  # the name as the documentation spells it
-                settings.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
+        add_settings(command, GIVEN)
     command.add_argument(
         "--against",
         metavar="FILE",
@@ -67,50 +57,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(command: Callable[[Settings, argparse.Namespace], int], options: argparse.Namespace, rest: list[str]) -> int:
-    try:
-        settings = _settings(options, rest)
-    except SettingsError as error:
-        for mistake in error.mistakes:
-            print(f"butlr-exporter: {mistake}", file=sys.stderr)  # noqa: T201
-        return USAGE_ERROR
-    return command(settings, options)
-
-
-def joined(arguments: Sequence[str]) -> list[str]:
-    """Return `--flag value` of settings as `--flag=value`, or argparse takes a value such as `-5m` for a flag."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] in FLAGS and argument not in FLAGS:
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
-
-
-def _settings(options: argparse.Namespace, rest: list[str]) -> Settings:
-    """Load the settings. Raises SettingsError with every mistake, unknown arguments among them."""
-    mistakes = list(_unknown(rest))
-    try:
-        settings = load(vars(options), os.environ)
-    except SettingsError as error:
-        mistakes += error.mistakes
-    if mistakes:
-        raise SettingsError(mistakes)
-    return settings
-
-
-def _unknown(rest: Iterable[str]) -> Iterator[str]:
-    """Give a mistake for each argument that is none, but show no value: it may be a secret behind a misspelt flag."""
-    flag = ""
-    for text in rest:
-        if text[:1] in ("-", "\N{EN DASH}", "\N{EM DASH}"):  # the latter are what some programs make of --
-            flag, _, value = text.partition("=")
-            yield f"{flag} belongs after the command" if flag in FLAGS else f"unknown argument {flag!r}{nearest(flag)}"
-            flag = "" if value else flag
-        elif flag:
-            flag = ""
-        else:
-            yield "an argument without a flag; a value with spaces needs quotes"
+    settings = settings_from(options, rest, os.environ)
+    return USAGE_ERROR if settings is None else command(settings, options)
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
