@@ -11,7 +11,8 @@ Always OpenMetrics: several points of one series are undefined in the text forma
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from exporter.events import Measure, OccupancyEvent
 from exporter.exposition import head, labelled, number, timestamp
@@ -30,12 +31,18 @@ _DECISIVE = frozenset({Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED})
 """Outcomes after which a reading has the value of the event."""
 
 
-def openmetrics(settled: Iterable[Settled], labels: Sequence[str]) -> Iterator[str]:
-    """Write settled readings, each series in one piece; `labels` are the metadata fields that label a zone."""
+def openmetrics(
+    settled: Iterable[Settled], labels: Sequence[str], more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """Write settled readings, each series in one piece.
+
+    `labels` are the metadata fields that label a zone, and `more` are labels that every series has as well.
+    """
     values_of = label_values(labels)
+    names, values = (*labels, *more), tuple(more.values())
     lines: dict[Measure, list[str]] = {measure: [] for measure in Measure}
     for metadata, measure, points in settled:
-        series = SETTLED[measure] + labelled(labels, values_of(metadata))
+        series = SETTLED[measure] + labelled(names, (*values_of(metadata), *values))
         lines[measure].append("".join(f"{series} {number(value)} {timestamp(t)}\n" for t, value in points))
     for measure, family in SETTLED.items():
         yield head(family, HELP[measure])
@@ -46,11 +53,13 @@ def openmetrics(settled: Iterable[Settled], labels: Sequence[str]) -> Iterator[s
 class History:
     """The whole history of some deliveries, in the order of their arrival: what every reading came to.
 
-    The service's own rule decides, but nothing is too old to be told, and there may be any number of zones.
+    The service's own rule decides, but nothing is too old to be told, and there may be any number of zones and
+    deliveries. When one arrived is not known, but that it was computed before, at a time that most ids hold: what
+    is ahead of all of these was sensed by a clock that is wrong.
     """
 
-    def __init__(self, window: int, settle_after: int, future_tolerance: int, clock: Callable[[], int]) -> None:
-        """Take the rule's numbers in milliseconds, and a clock that tells milliseconds since the epoch."""
+    def __init__(self, window: int, settle_after: int, future_tolerance: int, now: int) -> None:
+        """Take the rule's numbers in milliseconds, and the time, milliseconds since the epoch."""
         limits = Limits(
             window=window,
             stale_after=0,
@@ -58,25 +67,32 @@ class History:
             settle_after=settle_after,
             future_tolerance=future_tolerance,
             max_spaces=sys.maxsize,
+            max_deliveries=sys.maxsize,
         )
         self._limits = limits
-        self._clock = clock
+        self._now = now
+        self.computed = 0
+        """When the newest delivery was computed, milliseconds since the epoch; 0 if no id tells."""
         self._occupancy = Occupancy(limits)
         self._values: dict[tuple[str, Measure], dict[int, float]] = defaultdict(dict)
 
     def take(self, event: OccupancyEvent) -> Outcome:
         """Take one delivery."""
-        outcome = self._occupancy.apply(event, self._clock())
+        if event.generation is not None:
+            self.computed = max(self.computed, min(event.generation * 1000, self._now))
+        outcome = self._occupancy.apply(event, self.computed or self._now)
         if outcome in _DECISIVE:
             self._values[event.space_id, event.measure][event.timestamp] = event.value
         return outcome
 
-    def settled(self) -> Iterator[Settled]:
-        """Return every settled reading under the zones' newest names, oldest first."""
-        now = self._clock()
-        for space in self._occupancy.snapshot(now).spaces:
+    def settled(self, until: int | None = None) -> Iterator[Settled]:
+        """Return every settled reading under the zones' newest names, oldest first, but none from `until` on."""
+        newest = self._now - self._limits.settle_after
+        if until is not None:
+            newest = min(newest, until - 1)
+        for space in self._occupancy.snapshot(self._now).spaces:
             for count in space.counts:
                 values = self._values[space.id, count.measure]
-                points = sorted(point for point in values.items() if self._limits.is_settled(point[0], now))
+                points = sorted(point for point in values.items() if point[0] <= newest)
                 if points:
                     yield Settled(space.metadata, count.measure, points)

@@ -54,6 +54,10 @@ CADENCE = timedelta(minutes=1)
 """From one reading of a zone to the next."""
 
 
+TAKEN = timedelta(hours=1)
+"""How old a sample may be for Prometheus to take it."""
+
+
 class SettingsError(ValueError):
     """Settings that cannot be taken; `mistakes` has a line for each."""
 
@@ -90,7 +94,7 @@ class Settings:
         "6m", DURATION, "age from which a reading is final, and shown at its own time on /metrics/settled"
     )
     settled_points: int = _setting(
-        "1", COUNT, "most settled readings of a zone shown at a time; more outlast scrapes that fail"
+        "1", COUNT, "how many settled readings of a zone are shown at a time; more outlast longer gaps in scraping"
     )
     future_tolerance: timedelta = _setting(
         "5m", DURATION, "how far a reading may be ahead of this machine's clock before it is refused"
@@ -265,9 +269,14 @@ def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     found = [f"{name} is not a setting{nearest(name)}" for name in sorted(filter(_is_no_setting, environ))]
     if settings.window < RECOMPUTED:
         found.append(f"window is shorter than the {show_duration(RECOMPUTED)} in which Butlr corrects a reading")
-    elif (settings.window - settings.settle_after) // CADENCE < settings.settled_points:
+    if (settings.window - settings.settle_after) // CADENCE < settings.settled_points:
         found.append(
-            "window is shorter than settle_after and a minute for each of settled_points; some readings settle too late"
+            "window is too short for settle_after and a minute for each of settled_points; "
+            "/metrics/settled then shows readings too briefly, or never"
+        )
+    if settings.window > TAKEN:
+        found.append(
+            f"window is longer than {show_duration(TAKEN)}, and Prometheus refuses settled readings that are older"
         )
     if settings.settle_after < RECOMPUTED:
         found.append(f"settle_after is shorter than the {show_duration(RECOMPUTED)} in which Butlr corrects a reading")

@@ -1,5 +1,6 @@
 """`butlr-exporter export`: what it writes, what it says of bad files, and what Prometheus makes of it."""
 
+import gzip
 import io
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from exporter.events import Measure
 from exporter.history import SETTLED
 from exporter.simulate.delivery import Plan, deliveries
 from exporter.simulate.oracle import Answered, Oracle, Rule
-from tests.deliveries import HOUR, MINUTE, SECOND, G, body, delivery
+from tests.deliveries import HOUR, MINUTE, SECOND, body, delivery
 from tests.prometheus import prometheus
 from tests.running import program, running
 
@@ -27,8 +28,8 @@ def source(tmp_path: Path) -> Path:
     """Return a file of some deliveries: two of one reading, one that is late, an array."""
     file = tmp_path / "deliveries.ndjson"
     lines = [
-        body(delivery(PAST, 1, generation=G)),
-        body(delivery(PAST, 2, generation=G + 1)),
+        body(delivery(PAST, 1, id="a")),
+        body(delivery(PAST, 2, id="b")),
         b"",
         body(delivery(PAST - 15 * MINUTE, 9)),
         body(delivery(PAST + MINUTE, 3), delivery(PAST, 4, measure=Measure.ZONE_OCCUPANCY_1MIN)),
@@ -55,20 +56,18 @@ class TestFiles:
             'butlr_zone_occupancy_settled{zone_id="zone_a",zone_name="Desk 01"} 3.0 1790000060.0',
             'butlr_zone_occupancy_1min_settled{zone_id="zone_a",zone_name="Desk 01"} 4.0 1790000000.0',
         ]
-        told, err = capsys.readouterr()
-        assert told.splitlines()[:2] == [
+        assert capsys.readouterr().err.splitlines() == [
             "3 readings of 2 series, from 2026-09-21T14:13:20Z to 2026-09-21T14:14:20Z",
             "of 5 events: 3 new, 1 corrected, 1 late",
+            "left out: 1 late, older than --window (15m) when their turn came; a longer one takes them",
         ]
-        assert "--window" in told.splitlines()[2]
-        assert err == ""
 
     def test_a_longer_window(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Takes what is late."""
         out = tmp_path / "history.om"
         assert main(["export", "--in", str(source), "--out", str(out), "--window=1h"]) == 0
         assert len(samples(out.read_text())) == 4
-        assert "late" not in capsys.readouterr().out
+        assert "late" not in capsys.readouterr().err
 
     def test_nothing_has_settled_by_then(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """`settle_after` is that of the service."""
@@ -95,6 +94,57 @@ class TestFiles:
         assert main(["export", "--in=-", "--out=-"]) == 0
         assert len(samples(capsys.readouterr().out)) == 3
 
+    def test_labels_and_an_end(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Those of a scrape, so that both are one series; and what is younger is left out."""
+        flags = [
+            "--label=job=butlr-settled",
+            '--label=instance="here"',
+            "--labels=zone_id",
+            "--until=2026-09-21T14:14:00Z",
+        ]
+        assert main(["export", "--in", str(source), "--out=-", *flags]) == 0
+        labels = r'{instance="\"here\"",job="butlr-settled",zone_id="zone_a"}'
+        assert samples(capsys.readouterr().out) == [
+            f"butlr_zone_occupancy_settled{labels} 2.0 1790000000.0",
+            f"butlr_zone_occupancy_1min_settled{labels} 4.0 1790000000.0",
+        ]
+
+    def test_the_end_of_a_capture(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its last minutes may have been corrected after it ended, and what is ahead of it is of a wrong clock."""
+        ahead = [delivery(PAST + m * MINUTE, generation=PAST // 1000) for m in (-10, -6, -5, 0, 6)]
+        (tmp_path / "in").write_bytes(b"\n".join(map(body, ahead)))
+        assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+        told = capsys.readouterr().err
+        assert "left out: 1 of the future" in told
+        assert "the last 2 readings may have been corrected after the file ends; --until 2026-09-21T14:07:20Z" in told
+
+    @pytest.mark.parametrize("text", [b"\xef\xbb\xbf%s\r\n", b"%s"], ids=["mark and CRLF", "plain"])
+    def test_how_lines_end(self, tmp_path: Path, text: bytes) -> None:
+        """As files come that went through other hands."""
+        (tmp_path / "in").write_bytes(text % body(delivery(PAST)))
+        assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+
+    def test_a_device(self, source: Path) -> None:
+        """It is written to as it is, and what is told does not get into it."""
+        command = f"{sys.executable} -m exporter export --in {source} --out /dev/stdout 2>/dev/null"
+        ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+        assert ended.stdout.endswith(" 1790000000.0\n# EOF\n")
+
+    def test_a_full_disk(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The file that was there stays as it was."""
+        (tmp_path / "out").write_text("before")
+        (tmp_path / "out.part").symlink_to("/dev/full")
+        assert main(["export", "--in", str(source), "--out", str(tmp_path / "out")]) == 1
+        assert "No space left on device" in capsys.readouterr().err
+        assert (tmp_path / "out").read_text() == "before"
+        assert not (tmp_path / "out.part").exists()
+
+    def test_a_reader_that_has_had_enough(self, source: Path) -> None:
+        """Is no error to be told."""
+        command = f"{sys.executable} -m exporter export --in {source} --out - | true"
+        ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+        assert "Traceback" not in ended.stderr
+
 
 class TestMistakes:
     """Each is told; what is good is written all the same."""
@@ -110,15 +160,21 @@ class TestMistakes:
         told = capsys.readouterr().err.splitlines()
         assert told[0].startswith(f"butlr-exporter: {source} line 7: ")
         assert told[1].startswith(f"butlr-exporter: {source} line 8: ")
-        assert len(told) == MOST_LINES + 1
-        assert told[-1] == f"butlr-exporter: {source}: 2 more such mistakes"
+        assert told[MOST_LINES] == f"butlr-exporter: {source}: 2 more such mistakes"
 
-    @pytest.mark.parametrize("text", [b"", body(delivery(int(time.time() * SECOND)))], ids=["empty", "fresh"])
-    def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            (b"", "no line is an event of a zone"),
+            (body(delivery(int(time.time() * SECOND))), "no reading has settled"),
+        ],
+        ids=["empty", "fresh"],
+    )
+    def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, why: str) -> None:
         """No file is made, so that none is imported."""
         (tmp_path / "in").write_bytes(text)
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
-        assert capsys.readouterr().err == "butlr-exporter: nothing to write: no reading has settled\n"
+        assert capsys.readouterr().err == f"butlr-exporter: nothing to write: {why}\n"
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize(
@@ -133,7 +189,12 @@ class TestMistakes:
             (["--out=-"], 2, "--in and --out are both needed"),
             (["--in={source}", "--out={source}"], 2, "the same file, which would be lost"),
             (["--in={source}", "--out=-", "--window=soon"], 2, "--window must be a duration"),
-            (["--in={source}", "--out=-", "--tls-cert=x"], 2, "--tls-cert"),
+            (["--in={source}", "--out=-", "--tls-cert", "x"], 2, "this command does not take --tls-cert"),
+            (["--in={source}", "--in={source}", "--out=-"], 2, "cat FILE... | butlr-exporter export --in -"),
+            (["--in={source}", "--out=-", "--label=job"], 2, "must be NAME=VALUE such as job=butlr-settled, not 'job'"),
+            (["--in={source}", "--out=-", "--label=jo-b=x"], 2, "must be NAME=VALUE"),
+            (["--in={source}", "--out=-", "--label=zone_id=x"], 2, "zone_id is a label of the zone already"),
+            (["--in={source}", "--out=-", "--until=soon"], 2, "must be a time such as 2026-11-25T08:00:00Z"),
             (["--in={source}", "--out=-", "--lables=x"], 2, "did you mean --labels?"),
         ],
     )
@@ -155,6 +216,22 @@ class TestMistakes:
         assert ended == status
         assert told.format(tmp=tmp_path) in capsys.readouterr().err
         assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(("flags", "closed"), [("--in - --out -", "<&-"), ("--in {} --out -", ">&-")])
+def test_a_closed_stream(source: Path, flags: str, closed: str) -> None:
+    """It is told like any other file that cannot be had."""
+    command = f"{sys.executable} -m exporter export {flags.format(source)} {closed}"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("Bad file descriptor\n")
+
+
+def test_a_compressed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, not one for each line that is none."""
+    (tmp_path / "in").write_bytes(gzip.compress(b"{}"))
+    assert main(["export", "--in", str(tmp_path / "in"), "--out=-"]) == 1
+    assert capsys.readouterr().err.endswith("is compressed; pass it through gunzip\n")
 
 
 def test_promtool_and_prometheus(tmp_path: Path) -> None:

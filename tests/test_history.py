@@ -84,9 +84,11 @@ class TestOpenMetrics:
         assert int(seconds * 1000) == round(seconds * 1000) == milliseconds
 
 
-def history(*events: OccupancyEvent, now: int = NOW, window: int = 15 * MINUTE) -> tuple[History, list[Outcome]]:
+def history(
+    *events: OccupancyEvent, now: int = NOW, window: int = 15 * MINUTE, tolerance: int = 5 * MINUTE
+) -> tuple[History, list[Outcome]]:
     """Return the history of some deliveries, and what became of each."""
-    told = History(window, 6 * MINUTE, 5 * MINUTE, lambda: now)
+    told = History(window, 6 * MINUTE, tolerance, now)
     return told, [told.take(event) for event in events]
 
 
@@ -122,15 +124,39 @@ class TestHistory:
         assert only.metadata.zone_name == "new"
 
     def test_the_future(self) -> None:
-        """Is refused, as the service does."""
+        """Is refused, as the service does: ahead of now, or of all that was computed so far."""
         _, outcomes = history(delivery(NOW + 6 * MINUTE))
         assert outcomes == [Outcome.FUTURE]
+        then = NOW - 600 * MINUTE
+        told, outcomes = history(
+            delivery(then, generation=then // 1000),
+            delivery(then + 300 * MINUTE, generation=then // 1000 + 60),
+            delivery(then + MINUTE, generation=then // 1000 + 60),
+            delivery(then + 2 * MINUTE, generation=G + 9999),
+            delivery(then + 3 * MINUTE, generation=then // 1000 + 120),
+        )
+        assert outcomes == [Outcome.NEW, Outcome.FUTURE, Outcome.NEW, Outcome.NEW, Outcome.NEW]
+        assert told.computed == NOW
+
+    def test_until(self) -> None:
+        """What is from then on is left out."""
+        told, _ = history(delivery(NOW - 20 * MINUTE), delivery(NOW - 10 * MINUTE))
+        (only,) = told.settled(until=NOW - 10 * MINUTE)
+        assert only.points == [(NOW - 20 * MINUTE, 1)]
+
+    def test_any_number_of_deliveries(self) -> None:
+        """The service forgets the oldest readings of a flood; here none is."""
+        then = NOW - 6000 * MINUTE
+        events = [delivery(then + m * MINUTE, r, id=f"e{m}_{r}") for m in range(2000) for r in range(5)]
+        told, _ = history(*reversed(events), window=9999 * MINUTE)
+        (only,) = told.settled()
+        assert only.points == [(then + m * MINUTE, 0) for m in range(2000)]
 
     @given(deliveries())
     def test_the_same_as_the_service(self, events: list[OccupancyEvent]) -> None:
         """Of what is in the window, the service's store says the same, in whatever order it was delivered."""
         now = NOW + 4 * MINUTE
-        told, _ = history(*events, now=now)
+        told, _ = history(*events, now=now, tolerance=99 * MINUTE)  # some were computed before they were sensed
         shuffled = random.Random(1).sample(events, len(events))
         service = Occupancy(LIMITS)
         for event in shuffled:

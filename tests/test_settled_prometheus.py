@@ -139,7 +139,7 @@ def test_every_minute_at_its_own_time(tmp_path: Path) -> None:
         assert stored(one) == building.history()
         assert refused(one) == {}
         for query in QUERIES:  # as the documentation has them
-            assert one.get("query", query=query)["result"] or "offset 10m" in query, query
+            assert one.get("query", query=query)["result"] or "offset 15m" in query, query
 
 
 def test_scrapes_that_fail_now_and_then(tmp_path: Path) -> None:

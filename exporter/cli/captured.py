@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 from exporter.events import InvalidEvent, NotJson, OccupancyEvent, UnsupportedEvent, parse_body, parse_event
-from exporter.simulate.files import opened
+from exporter.simulate.files import STANDARD, opened
 
 MOST_LINES = 20
 """Mistakes of a file that are told one by one; the rest is a number."""
@@ -14,12 +14,18 @@ class Unreadable(Exception):  # noqa: N818 - the name reads as what happened
     """A file that cannot be read; the text says why, for people."""
 
 
+_GZIP = b"\x1f\x8b"
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
 class Captured:
     """The events of a file, in its order; what is none is told on standard error, and left out."""
 
     def __init__(self, file: str) -> None:
         """Take its name; `-` is standard input."""
         self._file = file
+        self._name = "standard input" if file == STANDARD else file
         self.mistakes = 0
 
     def __iter__(self) -> Iterator[OccupancyEvent]:
@@ -27,12 +33,13 @@ class Captured:
         try:
             with opened(self._file, "rb") as lines:
                 for number, line in enumerate(lines, 1):
-                    yield from self._events(number, line)
+                    if number == 1 and line.startswith(_GZIP):
+                        raise Unreadable(f"{self._name} is compressed; pass it through gunzip")
+                    yield from self._events(number, line.removeprefix(_BYTE_ORDER_MARK))
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "that is no path"
-            raise Unreadable(f"{self._file!r} cannot be read: {reason}") from None
+            raise Unreadable(f"{self._name!r} cannot be read: {reason(error)}") from None
         if self.mistakes > MOST_LINES:
-            say(f"{self._file}: {self.mistakes - MOST_LINES:,} more such mistakes")
+            say(f"{self._name}: {self.mistakes - MOST_LINES:,} more such mistakes")
 
     def _events(self, number: int, line: bytes) -> Iterator[OccupancyEvent]:
         try:
@@ -49,10 +56,15 @@ class Captured:
             if not isinstance(event, UnsupportedEvent):
                 yield event
 
-    def _tell(self, number: int, reason: Exception) -> None:
+    def _tell(self, number: int, error: Exception) -> None:
         self.mistakes += 1
         if self.mistakes <= MOST_LINES:
-            say(f"{self._file} line {number}: {reason}")
+            say(f"{self._name} line {number}: {error}")
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return why a file cannot be opened."""
+    return getattr(error, "strerror", None) or "that is no path"
 
 
 def say(text: str) -> None:

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.settings import GIVEN, Setting, Settings, SettingsError, load, nearest
 
-FLAGS = {spelling for setting in GIVEN for spelling in (setting.flag, f"--{setting.name}")}
-"""Every spelling of every flag of a setting."""
-
 USAGE_ERROR = 2
 """Exit status of mistakes in flags or settings."""
+
+
+def spellings(settings: Iterable[Setting]) -> set[str]:
+    """Return every spelling of the flags of these."""
+    return {spelling for setting in settings for spelling in (setting.flag, f"--{setting.name}")}
+
+
+FLAGS = spellings(GIVEN)
 
 
 def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
@@ -34,9 +39,14 @@ def joined(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def settings_from(options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]) -> Settings | None:
-    """Return the settings; None, and every mistake is told, unknown arguments among them."""
-    mistakes = list(_unknown(rest))
+def settings_from(
+    options: argparse.Namespace, rest: list[str], environ: Mapping[str, str], takes: Iterable[Setting] = GIVEN
+) -> Settings | None:
+    """Return the settings; None, and every mistake is told, unknown arguments among them.
+
+    `takes` are those of which the command has flags.
+    """
+    mistakes = list(_unknown(rest, spellings(takes)))
     try:
         settings = load(vars(options), environ)
     except SettingsError as error:
@@ -46,13 +56,18 @@ def settings_from(options: argparse.Namespace, rest: list[str], environ: Mapping
     return None if mistakes else settings
 
 
-def _unknown(rest: Iterable[str]) -> Iterator[str]:
+def _unknown(rest: Iterable[str], taken: set[str]) -> Iterator[str]:
     """Give a mistake for each argument that is none, but show no value: it may be a secret behind a misspelt flag."""
     flag = ""
     for text in rest:
         if text[:1] in ("-", "\N{EN DASH}", "\N{EM DASH}"):  # the latter are what some programs make of --
             flag, _, value = text.partition("=")
-            yield f"{flag} belongs after the command" if flag in FLAGS else f"unknown argument {flag!r}{nearest(flag)}"
+            if flag in taken:
+                yield f"{flag} belongs after the command"
+            elif flag in FLAGS:
+                yield f"this command does not take {flag}"
+            else:
+                yield f"unknown argument {flag!r}{nearest(flag)}"
             flag = "" if value else flag
         elif flag:
             flag = ""

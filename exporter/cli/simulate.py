@@ -3,11 +3,12 @@
 import argparse
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from exporter.events import EARLIEST_TIMESTAMP, Measure
+from exporter.cli.arguments import moment, typed
+from exporter.events import Measure
 from exporter.kinds import parse_duration, show_duration
 from exporter.simulate.client import Target
 from exporter.simulate.delivery import Plan
@@ -71,7 +72,7 @@ def add_command(commands: Any) -> None:
         ),
         option("--seed", metavar="N", type=int, default="1", help="equal ones, equal streams (default: %(default)s)"),
         option(
-            "--start", metavar="TIME", type=_time,
+            "--start", metavar="TIME", type=moment,
             help="when the simulated time begins (default: now, or with --rate and --out so that it ends now)",
         ),
         option("--drop", metavar="P", type=_share, default="0", help="share of deliveries that are lost, 0 to 1"),
@@ -161,20 +162,8 @@ def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
-def _type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return an argparse type from what raises ValueError with what is wrong."""
-
-    def parsed(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
-
-    return parsed
-
-
 def _number(most: int) -> Callable[[str], Any]:
-    @_type
+    @typed
     def number(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= most:
             raise ValueError(f"must be a whole number from 1 to {most:,}")
@@ -187,19 +176,19 @@ _connections = _number(1000)
 _zones = _number(1_000_000)
 
 
-@_type
+@typed
 def _key(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must not hold line breaks or the like")
     return text
 
 
-@_type
+@typed
 def _duration(text: str) -> timedelta:
     return parse_duration(text)
 
 
-@_type
+@typed
 def _interval(text: str) -> timedelta:
     interval = parse_duration(text)
     if interval < _LEAST_INTERVAL:
@@ -207,7 +196,7 @@ def _interval(text: str) -> timedelta:
     return interval
 
 
-@_type
+@typed
 def _types(text: str) -> tuple[Measure, ...]:
     names = [name.strip().upper() for name in text.split(",")]
     if not set(names) <= set(Measure):
@@ -215,19 +204,7 @@ def _types(text: str) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure in names)
 
 
-@_type
-def _time(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-        milliseconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise ValueError("must be a time such as 2026-11-25T08:00:00Z") from None
-    if milliseconds < EARLIEST_TIMESTAMP:
-        raise ValueError("must be in 2015 or later")
-    return milliseconds
-
-
-@_type
+@typed
 def _share(text: str) -> float:
     message = "must be a number from 0 to 1"
     try:
@@ -239,7 +216,7 @@ def _share(text: str) -> float:
     return share
 
 
-@_type
+@typed
 def _rate(text: str) -> float:
     message = "must be a number of deliveries a second, or max"
     try:

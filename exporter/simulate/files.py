@@ -1,5 +1,6 @@
 """Deliveries in files: one on each line, as it would be POSTed."""
 
+import errno
 import os
 import stat
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, Queue
 from threading import Thread
-from typing import IO
+from typing import IO, TextIO
 
 from exporter.simulate.delivery import Delivery
 
@@ -22,7 +23,10 @@ def opened(name: str, mode: str) -> AbstractContextManager[IO[bytes]]:
     """Open a file to read or write bytes. Raises OSError."""
     if name != STANDARD:
         return open(name, mode)
-    return nullcontext(sys.stdout.buffer if mode == "wb" else sys.stdin.buffer)
+    stream: TextIO | None = sys.stdout if mode == "wb" else sys.stdin
+    if stream is None:  # as whoever started this has closed it
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), name)
+    return nullcontext(stream.buffer)
 
 
 def read(lines: IO[bytes]) -> Iterator[Delivery | None]:
