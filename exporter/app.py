@@ -10,15 +10,18 @@ from typing import Any
 from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
-from exporter import history, problems, web
+from exporter import history, pages, problems, web
 from exporter.auth import Guard
 from exporter.capacity import CapacityFile
 from exporter.ingest import Ingest
 from exporter.metrics import Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Snapshot
+from exporter.pages import Door
+from exporter.recent import Recent
 from exporter.recorder import Recorder
 from exporter.salvage import open_journal
 from exporter.settings import Settings
+from exporter.status import Status
 from exporter.watch import Watch
 
 EXTENSION = "butlr_exporter"
@@ -33,6 +36,7 @@ class Exporter:
     metrics: Metrics
     watch: Watch
     capacity: CapacityFile
+    recent: Recent
     recorder: Recorder | None
     """Who keeps the journal, if there is one."""
     reading_app: Flask | None
@@ -43,6 +47,7 @@ class Exporter:
     def count_malformed(self) -> None:
         """Count one request that was not HTTP."""
         self.metrics.count_rejection(Rejection.MALFORMED)
+        self.recent.refuse(Rejection.MALFORMED, [("", "that was not HTTP, or too much of it; the log says more")])
 
     def look(self) -> None:
         """Do what is to be done every few seconds."""
@@ -73,11 +78,14 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     )
     occupancy = Occupancy(limits)
 
+    def now() -> int:
+        return int(clock() * 1000)
+
     def snapshot() -> Snapshot:
-        return occupancy.snapshot(int(clock() * 1000))
+        return occupancy.snapshot(now())
 
     def settled() -> str:
-        readings = occupancy.settled(int(clock() * 1000), settings.settled_points)
+        readings = occupancy.settled(now(), settings.settled_points)
         return "".join(history.openmetrics(readings, settings.labels))
 
     capacity = CapacityFile(settings.capacity_file, clock)
@@ -93,15 +101,22 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         settings.webhook_api_key_header,
     )
     readers = Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
-    ingest = Ingest(occupancy, metrics, limits, clock, recorder)
-    webhook = web.webhook(ingest, metrics, senders, settings.max_body)
-    reading = web.reading(metrics, capacity, snapshot, settled, readers)
+    recent = Recent(clock)
+
+    def refuse(reason: Rejection, told: str) -> None:
+        metrics.count_rejection(reason)
+        recent.refuse(reason, [("", told)])
+
+    ingest = Ingest(occupancy, metrics, limits, clock, recent, recorder)
+    webhook = web.webhook(ingest, refuse, senders, settings.max_body)
+    reading = web.reading(metrics, capacity, settled, refuse, readers)
+    pages.add(reading, Status(occupancy, recent, metrics, capacity, now), _door(settings))
     if settings.metrics_listen is None:
         app, reading_app = _app(webhook, reading, web.health()), None
     else:
         app, reading_app = _app(webhook, web.health()), _app(reading, web.health())
     app.extensions[EXTENSION] = Exporter(
-        occupancy, metrics, Watch(snapshot), capacity, recorder, reading_app, web.takes_body(senders)
+        occupancy, metrics, Watch(snapshot), capacity, recent, recorder, reading_app, web.takes_body(senders)
     )
     return app
 
@@ -127,6 +142,18 @@ def _app(*blueprints: Blueprint) -> Flask:
             abort(503, "the zones live in one process; this server runs several, which would split them")
 
     return app
+
+
+def _door(settings: Settings) -> Door:
+    """Return what a page needs to know to tell people how to send an event."""
+    credentials = ""
+    if settings.webhook_api_keys:
+        credentials = f"-H '{settings.webhook_api_key_header}: THE-KEY'"
+    elif settings.webhook_username:
+        credentials = "-u THE-NAME:THE-PASSWORD"
+    if settings.metrics_listen is None:
+        return Door(credentials=credentials)
+    return Door(settings.listen.port, settings.tls_cert is not None, credentials)
 
 
 def _basic(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:

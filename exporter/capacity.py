@@ -41,19 +41,27 @@ class CapacityError(ValueError):
         self.mistakes = mistakes
 
 
+class Pattern(NamedTuple):
+    """What a field must be like."""
+
+    text: str
+    """As it is written."""
+    compiled: re.Pattern[str]
+
+
 class Rule(NamedTuple):
     """One rule: where it stands, what it matches, and the number it gives."""
 
     line: int
     """In the file, from 1."""
-    patterns: dict[str, re.Pattern[str]]
+    patterns: dict[str, Pattern]
     """By metadata field."""
     max: float | None
     """People; None if there is no such number."""
 
     def matches(self, metadata: Metadata) -> bool:
         """Tell whether every pattern matches."""
-        return all(pattern.match(getattr(metadata, field)) for field, pattern in self.patterns.items())
+        return all(pattern.compiled.match(getattr(metadata, field)) for field, pattern in self.patterns.items())
 
 
 class Capacity:
@@ -178,7 +186,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             mistakes.append(f"{at}{name} must be a text, with * and ? as wildcards")
         else:
             # The text as it stands: an id or a floor such as 01 is no number.
-            found[name] = re.compile(translate(value.value))
+            found[name] = Pattern(value.value, re.compile(translate(value.value)))
     if MAX not in found and len(mistakes) == before:
         mistakes.append(f"line {line}: a rule needs {MAX}, the number of people")
     return Rule(line, {name: found[name] for name in found if name != MAX}, found.get(MAX))

@@ -11,10 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from exporter.events import LATEST_SECONDS, InvalidEvent, OccupancyEvent, UnsupportedEvent, parse_body, parse_event, utc
+from exporter.events import (
+    LATEST_SECONDS,
+    InvalidEvent,
+    Measure,
+    OccupancyEvent,
+    UnsupportedEvent,
+    parse_body,
+    parse_event,
+    utc,
+)
 from exporter.journal import JournalError
 from exporter.metrics import Metrics
 from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
+from exporter.recent import Recent
 from exporter.recorder import Key, Recorder
 
 log = logging.getLogger(__name__)
@@ -65,9 +75,11 @@ class Ingest:
         metrics: Metrics,
         limits: Limits,
         clock: Callable[[], float],
+        recent: Recent,
         recorder: Recorder | None = None,
     ) -> None:
-        """Take the store, what counts, the store's limits, a clock that tells Unix seconds, and who keeps a journal."""
+        """Take the store and its limits, what counts, a clock that tells Unix seconds, and who keeps a journal."""
+        self._recent = recent
         self._recorder = recorder
         self._occupancy = occupancy
         self._metrics = metrics
@@ -111,27 +123,40 @@ class Ingest:
         try:
             event = parse_event(item)
         except InvalidEvent as invalid:
-            self._metrics.count_event(invalid.measure, Outcome.INVALID, arrival)
-            _log_refusal(Outcome.INVALID, str(invalid), item)
-            return Outcome.INVALID, [(field, message) for field, message in invalid.errors]
+            self._count(invalid.measure, Outcome.INVALID, arrival)
+            return Outcome.INVALID, self._refused(
+                Outcome.INVALID, [(field, message) for field, message in invalid.errors], item
+            )
         if isinstance(event, UnsupportedEvent):
-            self._metrics.count_event(None, Outcome.UNSUPPORTED, arrival)
+            self._count(None, Outcome.UNSUPPORTED, arrival)
             return Outcome.UNSUPPORTED, []
         now = int(arrival * 1000)
         outcome = self._occupancy.apply(event, now)
-        self._metrics.count_event(event.measure, outcome, arrival)
-        self._metrics.observe_delay(event.measure, outcome, (now - event.timestamp) / 1000)
+        delay = (now - event.timestamp) / 1000
+        self._count(event.measure, outcome, arrival, delay)
+        self._metrics.observe_delay(event.measure, outcome, delay)
         if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
             self._metrics.count_settled_correction(event.measure)
         if outcome in REMEMBERED:
             changed.append((event.space_id, event.measure, event.timestamp))
         if outcome in REFUSED:
-            field, message = self._refusal(event, outcome, now)
-            _log_refusal(outcome, f"{field}: {message}", item)
-            return outcome, [(field, message)]
+            return outcome, self._refused(outcome, [self._refusal(event, outcome, now)], item)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
         return outcome, []
+
+    def _count(self, measure: Measure | None, outcome: Outcome, arrival: float, delay: float = 0.0) -> None:
+        self._metrics.count_event(measure, outcome, arrival)
+        self._recent.count(outcome, arrival, delay)
+
+    def _refused(self, outcome: Outcome, reasons: list[tuple[str, str]], item: Any) -> list[tuple[str, str]]:
+        """Tell the log and the page why an event was refused; return the reasons."""
+        event_id = item.get("id") if isinstance(item, dict) else None
+        shown = event_id[:100] if isinstance(event_id, str) else ""
+        reason = "; ".join(f"{field}: {message}" if field else message for field, message in reasons)
+        log.warning("event refused", {"outcome": outcome, "reason": reason[:500], "id": shown})
+        self._recent.refuse(outcome, reasons, shown)
+        return reasons
 
     def _refusal(self, event: OccupancyEvent, outcome: Outcome, now: int) -> tuple[str, str]:
         if outcome is Outcome.FUTURE:
@@ -140,9 +165,3 @@ class Ingest:
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
             return "timestamp", message + hint
         return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"
-
-
-def _log_refusal(outcome: Outcome, reason: str, item: Any) -> None:
-    event_id = item.get("id") if isinstance(item, dict) else None
-    shown = event_id[:100] if isinstance(event_id, str) else ""
-    log.warning("event refused", {"outcome": outcome, "reason": reason[:500], "id": shown})

@@ -33,6 +33,7 @@ the deliveries of one reading is about as likely as one in 10^18.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from threading import Lock
 from typing import NamedTuple
 
@@ -67,6 +68,16 @@ class Reading(NamedTuple):
     timestamp: int
     value: float
     generation: int | None
+    revisions: int
+    """How often the value changed."""
+    deliveries: int
+    """How many different ones there were."""
+    outcome: Outcome | None
+    """Of the last of them; this and the next are not known of one that was recalled from before a restart."""
+    arrival: int | None
+    """Of the delivery that stands."""
+    id: str
+    """The same delivery's; empty if it is not known."""
 
 
 class Count(NamedTuple):
@@ -159,8 +170,11 @@ class Occupancy:
         with self._lock:
             space = self._spaces.get(space_id)
             series = space.series.get(measure) if space else None
-            kept = [Reading(t, r.value, r.generation) for t, r in series.readings.items()] if series else []
-        return sorted(kept)
+            kept = [
+                Reading(t, r.value, r.generation, r.revisions, len(r.deliveries), r.outcome, r.arrival, r.id)
+                for t, r in (series.readings.items() if series else ())
+            ]
+        return sorted(kept, key=attrgetter("timestamp"))
 
     def memories(self, readings: Iterable[tuple[str, Measure, int]]) -> list[Memory]:
         """Return what is known of readings, given as (space id, measure, timestamp), as far as they are still kept."""
@@ -235,7 +249,7 @@ class _Space:
         series = self.series.get(event.measure)
         if series is None:
             series = self.series[event.measure] = Series()
-        outcome = series.take(event, limits)
+        outcome = series.take(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
             self._show(event)
         return outcome

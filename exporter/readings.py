@@ -87,8 +87,8 @@ class Series:
         """What is not after this is late. It only rises, so a reading that went does not come back."""
         self.deliveries = 0
 
-    def take(self, event: OccupancyEvent, limits: Limits) -> Outcome:
-        """Take one delivery."""
+    def take(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
+        """Take one delivery that arrives at `now`."""
         t = event.timestamp
         if t <= self.floor:
             return Outcome.LATE
@@ -100,9 +100,12 @@ class Series:
             reading.deliveries[delivery] = None
             outcome = reading.revise(event.value, event.generation)
         else:
-            self.readings[t] = Kept(event.value, event.generation)
-            self.readings[t].deliveries[delivery] = None
+            reading = self.readings[t] = Kept(event.value, event.generation)
+            reading.deliveries[delivery] = None
             outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
+        reading.outcome = outcome
+        if outcome is not Outcome.SUPERSEDED:
+            reading.id, reading.arrival = event.id, now
         self.deliveries += 1
         self._grow(t, limits)
         return Outcome.LATE if t <= self.floor else outcome
@@ -149,14 +152,22 @@ class Series:
 
 
 class Kept:
-    """A value, how late it was computed, and the deliveries it was received in, first to last."""
+    """A value, how late it was computed, and the deliveries it was received in, first to last.
 
-    __slots__ = ("deliveries", "generation", "value")
+    What is for people only does not outlast the process: the id and the arrival of the delivery that stands, the
+    outcome of the last one, and how often the value changed.
+    """
+
+    __slots__ = ("arrival", "deliveries", "generation", "id", "outcome", "revisions", "value")
 
     def __init__(self, value: float, generation: int | None) -> None:
         self.value = value
         self.generation = generation
         self.deliveries: dict[int, None] = {}
+        self.id = ""
+        self.arrival: int | None = None
+        self.outcome: Outcome | None = None
+        self.revisions = 0
 
     def revise(self, value: float, generation: int | None) -> Outcome:
         """Take another delivery of this reading."""
@@ -167,6 +178,7 @@ class Kept:
         if value == self.value:
             return Outcome.REPEATED
         self.value = value
+        self.revisions += 1
         return Outcome.CORRECTED
 
 

@@ -5,25 +5,21 @@ modules that do. One blueprint for each kind of caller, so that each can have a 
 """
 
 import gzip
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from exporter import __version__
 from exporter.auth import Guard
 from exporter.capacity import CapacityError, CapacityFile
 from exporter.events import NotJson
 from exporter.ingest import MAX_ERRORS, Ingest, TooManyEvents
 from exporter.journal import JournalError
 from exporter.metrics import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Metrics, Rejection
-from exporter.occupancy import Snapshot
 from exporter.problems import problem, unlogged
-from exporter.status import status
 
 WEBHOOK = "/webhook"
 
@@ -36,12 +32,16 @@ RETRY_AFTER = 5
 """Seconds after which the journal may be written again."""
 
 
-def webhook(ingest: Ingest, metrics: Metrics, guard: Guard, max_body: int) -> Blueprint:
+Refuse = Callable[[Rejection, str], None]
+"""Takes note of a request that was refused before any event was read, and of what it was told."""
+
+
+def webhook(ingest: Ingest, refuse: Refuse, guard: Guard, max_body: int) -> Blueprint:
     """Return the view that takes events; a body of more than `max_body` bytes is refused."""
-    blueprint = _guarded("webhook", guard, metrics)
+    blueprint = _guarded("webhook", guard, refuse)
 
     def refused(reason: Rejection, status: int, detail: str) -> Response:
-        metrics.count_rejection(reason)
+        refuse(reason, detail)
         return problem(status, detail)
 
     @blueprint.post(WEBHOOK)
@@ -88,18 +88,14 @@ def quick_body(body: bytes) -> bool:
 
 
 def reading(
-    metrics: Metrics,
-    capacity: CapacityFile,
-    snapshot: Callable[[], Snapshot],
-    history: Callable[[], str],
-    guard: Guard,
+    metrics: Metrics, capacity: CapacityFile, history: Callable[[], str], refuse: Refuse, guard: Guard
 ) -> Blueprint:
-    """Return the views over what counts, what zones are meant for, and what gives the zones as they are and settled."""
-    blueprint = _guarded("reading", guard, metrics)
+    """Return the views for Prometheus, over what counts and what gives the settled readings, and the reload."""
+    blueprint = _guarded("reading", guard, refuse)
 
     @blueprint.after_request
     def for_this_client_now(response: Response) -> Response:
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
@@ -114,25 +110,6 @@ def reading(
     @blueprint.get("/metrics/settled")
     def settled() -> Response:
         return exposed(history().encode(), OPENMETRICS_CONTENT_TYPE)
-
-    @blueprint.get("/api/v1/zones")
-    def zones() -> Response:
-        return jsonify(status(snapshot(), capacity.of))
-
-    @blueprint.get("/")
-    def page() -> Response:
-        nonce = secrets.token_urlsafe(16)
-        response = Response(
-            render_template("status.html", nonce=nonce, version=__version__, **status(snapshot(), capacity.of)),
-            mimetype="text/html",
-        )
-        # Nothing but the page's own style, were a name ever to get through unescaped.
-        response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'"
-        )
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
 
     @blueprint.post("/-/reload")
     def reload() -> Response:
@@ -170,15 +147,16 @@ def health() -> Blueprint:
     return blueprint
 
 
-def _guarded(name: str, guard: Guard, metrics: Metrics) -> Blueprint:
+def _guarded(name: str, guard: Guard, refuse: Refuse) -> Blueprint:
     blueprint = Blueprint(name, __name__)
 
     @blueprint.before_request
     def admit() -> Response | None:
         if guard.admits(request.environ):
             return None
-        metrics.count_rejection(Rejection.UNAUTHORIZED)
-        response = problem(401, f"this takes {guard.wanted}; what came with the request is missing or wrong")
+        detail = f"this takes {guard.wanted}; what came with the request is missing or wrong"
+        refuse(Rejection.UNAUTHORIZED, detail)
+        response = problem(401, detail)
         for challenge in guard.challenges:
             response.headers.add("WWW-Authenticate", challenge)
         return response

@@ -206,7 +206,7 @@ class TestExposition:
         client.post("/webhook", data=body(delivery(), delivery(zone="zone_b", name="Hall")))
         told: list[dict[str, Any]] = client.get("/api/v1/zones").get_json()["zones"]
         assert [zone["capacity"] for zone in told] == [4.5, None]
-        assert '<td class="number">4.5</td>' in client.get("/").text
+        assert '1<span class="of"> / 4.5</span>' in client.get("/").text
 
 
 class TestReload:

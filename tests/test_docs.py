@@ -71,7 +71,7 @@ def test_paths() -> None:
     """Every path that is served, with its method, and no other."""
     named = {tuple(request.split()) for row in table("request") for request in code(row[0])}
     assert named == {
-        (method, rule.rule)
+        (method, rule.rule.replace("<path:", "<"))
         for rule in create_app().url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST")
@@ -131,6 +131,12 @@ def test_limits() -> None:
     events.parse_body(b"[" * 200 + b"]" * 200)
     with pytest.raises(events.NotJson):
         events.parse_body(b"[" * 202 + b"]" * 202)
+
+
+def test_picture() -> None:
+    """The page in the README is small enough for everyone."""
+    (picture,) = re.findall(r"!\[[^]]+\]\((docs/page\.png)\)", README)
+    assert (ROOT / picture).stat().st_size < 300 << 10
 
 
 def test_docker_image() -> None:

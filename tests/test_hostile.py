@@ -205,7 +205,17 @@ VALUES = st.binary(max_size=40).map(lambda raw: raw.translate(None, b"\r\n\0")) 
 
 HEADERS = ["Accept", "Accept-Encoding", "Content-Encoding", "Authorization", "X-API-Key", "Expect", "Upgrade", "Range"]
 
-PATHS = ["/webhook", "/metrics", "/metrics/settled", "/", "/api/v1/zones", "/-/ready", "/-/reload"]
+PATHS = [
+    "/webhook",
+    "/metrics",
+    "/metrics/settled",
+    "/",
+    "/api/v1/zones",
+    "/zones/before",
+    "/assets/page.js",
+    "/-/ready",
+    "/-/reload",
+]
 
 
 @st.composite

@@ -13,7 +13,8 @@ from exporter.events import Measure, NotJson
 from exporter.ingest import MAX_ERRORS, EventError, Ingest, Receipt
 from exporter.metrics import Metrics
 from exporter.occupancy import Limits, Occupancy, Outcome
-from exporter.status import status
+from exporter.recent import Recent
+from exporter.status import Query, Status
 from tests.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, payload
 from tests.stores import LIMITS, value
 
@@ -25,10 +26,15 @@ class Door:
         """Begin empty."""
         self.clock = Clock()
         self.occupancy = Occupancy(limits)
-        self.metrics = Metrics(
-            lambda: self.occupancy.snapshot(self.clock.now), ("zone_id",), CapacityFile(None, self.clock)
-        )
-        self.ingest = Ingest(self.occupancy, self.metrics, limits, self.clock)
+        self.capacity = CapacityFile(None, self.clock)
+        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), ("zone_id",), self.capacity)
+        self.recent = Recent(self.clock)
+        self.ingest = Ingest(self.occupancy, self.metrics, limits, self.clock, self.recent)
+
+    def status(self) -> Status:
+        """Return what people are shown."""
+        now = lambda: self.clock.now  # noqa: E731
+        return Status(self.occupancy, self.recent, self.metrics, self.capacity, now)
 
     def counted(self, event_type: str, outcome: Outcome) -> float | None:
         """Return how many events of a type had an outcome."""
@@ -133,7 +139,7 @@ class TestFuzz:
         receipt = door.ingest.receive(json.dumps([item, item]).encode())
         assert receipt.received == sum(receipt.outcomes.values()) == 2
         assert b"butlr_exporter_zones" in door.metrics.exposition()
-        assert status(door.occupancy.snapshot(now), lambda _: None)["totals"]["zones"] in (0, 1)
+        assert door.status().zones(Query())["totals"]["zones"] in (0, 1)
 
 
 class TestLog:

@@ -62,7 +62,7 @@ def state(occupancy: Occupancy) -> object:
     snapshot = occupancy.snapshot(NOW)
     spaces = sorted(snapshot.spaces)
     return spaces, {
-        (space.id, count.measure): sorted(occupancy.readings(count.measure, space.id))
+        (space.id, count.measure): [r[:3] for r in occupancy.readings(count.measure, space.id)]
         for space in spaces
         for count in space.counts
     }

@@ -1,5 +1,6 @@
 """docs/openapi.yaml and the program say the same, in both directions."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ from exporter import __version__
 from exporter.app import create_app
 from exporter.events import EARLIEST_TIMESTAMP, MAX_STRING, Measure, Metadata
 from exporter.ingest import MAX_ERRORS, MAX_EVENTS
-from exporter.occupancy import Outcome
+from exporter.occupancy import REMEMBERED, Outcome
+from exporter.recent import MOST_REFUSALS
 from exporter.settings import Settings
+from exporter.status import PAGE, Sort, State
 from tests.deliveries import Clock, body, delivery
 from tests.running import running
 from tests.sockets import fresh
@@ -26,7 +29,7 @@ SCHEMAS = SPECIFICATION["components"]["schemas"]
 def test_paths() -> None:
     """Every path that is served, with its methods, and no other."""
     assert {(path, method.upper()) for path, methods in SPECIFICATION["paths"].items() for method in methods} == {
-        (rule.rule, method)
+        (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in create_app().url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST")
@@ -42,8 +45,13 @@ def test_numbers_and_names() -> None:
     assert set(SCHEMAS["Metadata"]["properties"]) == set(Metadata._fields)
     assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
     assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
-    measures = SCHEMAS["Zones"]["properties"]["zones"]["items"]["properties"]["measures"]
-    assert set(measures["propertyNames"]["enum"]) == set(Measure)
+    assert set(SCHEMAS["Zone"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
+    assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == REMEMBERED | {None}
+    parameters = SPECIFICATION["components"]["parameters"]
+    assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
+    assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)
+    assert f"Of {PAGE} zones" in parameters["Page"]["description"]
+    assert SCHEMAS["Zones"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MOST_REFUSALS
     assert SPECIFICATION["components"]["securitySchemes"]["apiKey"]["name"] == Settings().webhook_api_key_header
     assert SPECIFICATION["info"]["version"] == __version__
 
@@ -59,10 +67,19 @@ def test_every_field_of_the_answer_is_described() -> None:
     """Schemathesis sees an exporter that may have no zones."""
     client = create_app(clock=Clock()).test_client()
     client.post("/webhook", data=body(delivery()))
-    zone = client.get("/api/v1/zones").get_json()["zones"][0]
-    described = SCHEMAS["Zones"]["properties"]["zones"]["items"]["properties"]
+    client.post("/webhook", data=b"{}")
+    told = client.get("/api/v1/zones").get_json()
+    whole = client.get("/api/v1/zones/zone_a").get_json()
+    described = SCHEMAS["Zones"]["properties"]
+    assert set(told) == set(described)
+    assert set(told["events"]) == set(described["events"]["properties"])
+    assert set(told["events"]["refused"][0]) == set(described["events"]["properties"]["refused"]["items"]["properties"])
+    described = SCHEMAS["Zone"]["properties"]
+    (zone,) = told["zones"]
     assert set(zone) == set(described)
     assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
+    assert set(whole) - set(zone) == set(SCHEMAS["WholeZone"]["allOf"][1]["properties"])
+    assert set(whole["readings"]["ZONE_OCCUPANCY"][0]) == set(SCHEMAS["Reading"]["properties"])
 
 
 @pytest.mark.parametrize("secured", [False, True])

@@ -55,7 +55,7 @@ class TestVerify:
                 "self._show(event)\n        self.view = self.view._replace(metadata=event.metadata)\n",
                 r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
             ),
-            ("self.value = value\n        return", "return", r"count +\d+ +\d+"),
+            ("self.value = value\n        self.revisions", "self.revisions", r"count +\d+ +\d+"),
         ],
     )
     def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:

@@ -212,49 +212,6 @@ class TestMetrics:
         assert samples(client, "butlr_zone_info") == []
 
 
-class TestZones:
-    """`GET /api/v1/zones` and the page at `/`."""
-
-    def test_json(self, client: FlaskClient) -> None:
-        """Every zone with its count and age, in the order of its place; a stale count is no number."""
-        client.post(
-            "/webhook", data=body(delivery(NOW - 12_500, 3, zone="zone_b", name="B"), delivery(NOW - HOUR, 9, name="A"))
-        )
-        told = client.get("/api/v1/zones").get_json()
-        assert told["time"] == "2027-01-15T08:00:00Z"
-        assert told["totals"] == {"zones": 2, "fresh": 1, "stale": 1}
-        assert [(zone["zone_id"], zone["state"]) for zone in told["zones"]] == [
-            ("zone_a", "stale"),
-            ("zone_b", "fresh"),
-        ]
-        assert told["zones"][0]["measures"]["ZONE_OCCUPANCY"]["occupancy"] is None
-        assert told["zones"][1]["metadata"]["zone_name"] == "B"
-        assert told["zones"][1]["measures"] == {
-            "ZONE_OCCUPANCY": {
-                "occupancy": 3.0,
-                "timestamp": "2027-01-15T07:59:47Z",
-                "age_seconds": 12.5,
-                "stale": False,
-            }
-        }
-
-    def test_page(self, client: FlaskClient) -> None:
-        """Names are escaped, a stale count is a dash, a whole one has no fraction."""
-        assert "No event has arrived yet" in client.get("/").get_data(as_text=True)
-        client.post(
-            "/webhook",
-            data=body(delivery(v=3, name="<script>alert(1)</script>"), delivery(NOW - HOUR, 987654, zone="z")),
-        )
-        response = client.get("/")
-        assert response.content_type == "text/html; charset=utf-8"
-        page = response.get_data(as_text=True)
-        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-        assert "<script" not in page
-        assert ">3<" in page
-        assert "987654" not in page
-        assert "2 zones: 1 fresh, 1 stale" in page
-
-
 class TestLog:
     """What the log says of requests that are refused."""
 

@@ -1,0 +1,59 @@
+"""What happened in the last minute, and what was refused lately."""
+
+from exporter.occupancy import Outcome
+from exporter.recent import MOST_REFUSALS, MOST_TEXT, Recent
+from tests.deliveries import NOW, SECOND, Clock
+
+
+class TestLastMinute:
+    """Counts of sixty seconds."""
+
+    def test_outcomes(self) -> None:
+        """The most frequent first; what is older is gone."""
+        clock = Clock()
+        recent = Recent(clock)
+        recent.count(Outcome.NEW, clock())
+        clock.now += 59 * SECOND
+        recent.count(Outcome.REPEATED, clock())
+        recent.count(Outcome.REPEATED, clock())
+        assert list(recent.last_minute().outcomes.items()) == [(Outcome.REPEATED, 2), (Outcome.NEW, 1)]
+        clock.now += SECOND
+        assert recent.last_minute().outcomes == {Outcome.REPEATED: 2}
+        clock.now += 3600 * SECOND
+        assert recent.last_minute().outcomes == {}
+
+    def test_delays(self) -> None:
+        """Of new readings: the median, and what nineteen of twenty do not exceed, to a twentieth."""
+        clock = Clock()
+        recent = Recent(clock)
+        assert recent.last_minute() == ({}, None, None)
+        for delay in range(1, 101):
+            recent.count(Outcome.NEW, clock(), delay)
+            recent.count(Outcome.REPEATED, clock(), 1000)
+        _, median, p95 = recent.last_minute()
+        assert median is not None
+        assert p95 is not None
+        assert abs(median / 50 - 1) < 0.05
+        assert abs(p95 / 95 - 1) < 0.05
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        """What was counted in the future is no part of the last minute."""
+        clock = Clock()
+        recent = Recent(clock)
+        recent.count(Outcome.NEW, clock())
+        clock.now -= 3600 * SECOND
+        recent.count(Outcome.LATE, clock())
+        assert recent.last_minute().outcomes == {Outcome.LATE: 1}
+
+
+class TestRefusals:
+    """The last reasons."""
+
+    def test_the_last_ones(self) -> None:
+        """The newest first, each cut to what can be shown."""
+        recent = Recent(Clock())
+        for n in range(MOST_REFUSALS + 5):
+            recent.refuse("invalid", [(f"field_{n}", "m" * 999), ("other", "not kept")], "i" * 999)
+        found = recent.refusals()
+        assert [refusal.field for refusal in found] == [f"field_{n}" for n in range(MOST_REFUSALS + 4, 4, -1)]
+        assert {(r.time, r.what, len(r.message), len(r.id)) for r in found} == {(NOW, "invalid", MOST_TEXT, MOST_TEXT)}
