@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 from exporter.events import Measure, OccupancyEvent
 from exporter.exposition import head, labelled, number, timestamp
-from exporter.metrics import OCCUPANCY, label_values
 from exporter.occupancy import Limits, Occupancy, Outcome, Settled
+from exporter.zone_families import OCCUPANCY, label_values
 
 SETTLED = {measure: f"{family}_settled" for measure, family in OCCUPANCY.items()}
 """The family of each measure."""

@@ -1,19 +1,13 @@
 """Every family this exporter exposes: its name, its help, and how a snapshot becomes its samples.
 
-One `Metrics` per app, in a registry of its own. The families of zones are built from a snapshot at each
-scrape, so that no series outlives its zone or its name; a scrape reads, in part:
-
-    # HELP butlr_zone_occupancy People in the zone now, deduplicated and corrected.
-    # TYPE butlr_zone_occupancy gauge
-    butlr_zone_occupancy{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0
-
-It knows nothing of HTTP. Source of the naming: prometheus.io/docs/instrumenting/writing_exporters.
+One `Metrics` per app, in a registry of its own, which prometheus_client renders; the families of zones are text of
+ours (`zone_families`), for there may be a hundred thousand zones. It knows nothing of HTTP. Source of the naming:
+prometheus.io/docs/instrumenting/writing_exporters.
 """
 
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any
 
 import prometheus_client as client
@@ -22,25 +16,15 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
 from exporter.capacity import CapacityFile
-from exporter.events import Measure, Metadata
+from exporter.events import Measure
 from exporter.occupancy import APPLIED, Outcome, Snapshot
+from exporter.zone_families import ZoneFamilies
 
 # A counter's creation time is a series of its own in Prometheus, as large as the counter and rarely wanted.
 client.disable_created_metrics()
 
 TEXT_CONTENT_TYPE = client.CONTENT_TYPE_PLAIN_0_0_4
 OPENMETRICS_CONTENT_TYPE = openmetrics_exposition.CONTENT_TYPE_LATEST
-
-OCCUPANCY = {
-    Measure.ZONE_OCCUPANCY: "butlr_zone_occupancy",
-    Measure.ZONE_OCCUPANCY_1MIN: "butlr_zone_occupancy_1min",
-}
-"""The family of each measure; its timestamp family is named after it."""
-
-_HELP = {
-    Measure.ZONE_OCCUPANCY: "People in the zone now, deduplicated and corrected.",
-    Measure.ZONE_OCCUPANCY_1MIN: "People in the zone now, smoothed by Butlr over a minute.",
-}
 
 EVENT_TYPES: dict[Measure | None, str] = {**{measure: measure.value for measure in Measure}, None: "other"}
 """The `event_type` label of an event by its measure; None is any type that is not exported."""
@@ -73,11 +57,11 @@ class Metrics:
     def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: CapacityFile) -> None:
         """Take what gives the zones at a scrape, the metadata fields that label them, and their capacity."""
         self._capacity = capacity
+        self._zones = ZoneFamilies(labels, lambda: capacity.current)
         self.registry = client.CollectorRegistry(auto_describe=True)
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
-        self._labels = tuple(labels)
         self.registry.register(self)
         self._own_families()
         client.ProcessCollector(registry=self.registry)
@@ -157,55 +141,20 @@ class Metrics:
         """Return what a scrape reads, in OpenMetrics or the text format, only the named families if any."""
         wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
-        return openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
+        own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
+        return self._zones.render(self._snapshot(), set(wanted) if wanted else None) + own
 
     def describe(self) -> Iterable[Metric]:
-        """Return the families of zones without samples, which is how a registry learns their names."""
-        return self._families(Snapshot(now=0, stale_after=0, spaces=[]), None)
+        """Return the families that are not always there, which is how a registry learns their names."""
+        return self.collect()
 
     def collect(self) -> Iterable[Metric]:
-        """Return the families of zones as they are now."""
-        return self._families(self._snapshot(), self.last_event)
-
-    def _families(self, snapshot: Snapshot, last_event: float | None) -> Iterable[Metric]:
-        labels_of = label_values(self._labels)
-        occupancy = {m: GaugeMetricFamily(OCCUPANCY[m], _HELP[m], labels=self._labels) for m in Measure}
-        timestamp = {
-            m: GaugeMetricFamily(
-                f"{OCCUPANCY[m]}_timestamp_seconds",
-                f"When the reading of {OCCUPANCY[m]} was sensed, also while it is stale.",
-                labels=self._labels,
-            )
-            for m in Measure
-        }
-        info = GaugeMetricFamily(
-            "butlr_zone_info", "Every id and name Butlr gives for the zone; always 1.", labels=Metadata._fields
-        )
-        capacity = GaugeMetricFamily(
-            "butlr_zone_capacity", "People the zone is meant for, from the capacity file.", labels=self._labels
-        )
-        zones = GaugeMetricFamily("butlr_exporter_zones", "Zones known, by whether they are silent.", labels=["state"])
+        """Return the families of what is known only sometimes."""
         received = GaugeMetricFamily(
             "butlr_exporter_last_event_received_timestamp_seconds", "Arrival of the last valid event."
         )
-        fresh = 0
-        for space in snapshot.spaces:
-            labels = labels_of(space.metadata)
-            info.add_metric(space.metadata, 1)
-            if (people := self._capacity.of(space.metadata)) is not None:
-                capacity.add_metric(labels, people)
-            for count in space.counts:
-                timestamp[count.measure].add_metric(labels, count.timestamp / 1000)
-                if not snapshot.is_stale(count):
-                    occupancy[count.measure].add_metric(labels, count.value)
-            fresh += snapshot.is_fresh(space)
-        zones.add_metric(["fresh"], fresh)
-        zones.add_metric(["stale"], len(snapshot.spaces) - fresh)
-        if last_event is not None:
-            received.add_metric([], last_event)
-        return [*occupancy.values(), *timestamp.values(), info, capacity, zones, received, *self._reloads()]
-
-    def _reloads(self) -> Iterable[Metric]:
+        if self.last_event is not None:
+            received.add_metric([], self.last_event)
         successful = GaugeMetricFamily(
             "butlr_exporter_config_last_reload_successful", "Whether the capacity file was taken when it was last read."
         )
@@ -215,12 +164,4 @@ class Metrics:
         if self._capacity.path:
             successful.add_metric([], self._capacity.successful)
             succeeded.add_metric([], self._capacity.succeeded)
-        return [successful, succeeded]
-
-
-def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
-    """Return what gives the values of these labels, each a field of the metadata."""
-    if len(labels) > 1:
-        return attrgetter(*labels)
-    (label,) = labels
-    return lambda metadata: (getattr(metadata, label),)
+        return [received, successful, succeeded]

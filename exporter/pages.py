@@ -18,9 +18,9 @@ from werkzeug.http import generate_etag
 from exporter import __version__, display
 from exporter.events import Measure
 from exporter.history import SETTLED
-from exporter.metrics import OCCUPANCY
 from exporter.problems import unlogged
 from exporter.status import Query, Sort, State, Status
+from exporter.zone_families import OCCUPANCY
 
 MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
 

@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.capacity import CapacityFile
 from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.metrics import OCCUPANCY, OUTCOMES, Metrics, Rejection
+from exporter.metrics import OUTCOMES, Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Outcome
 from exporter.settings import Settings
+from exporter.zone_families import OCCUPANCY
 from tests.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
 from tests.stores import LIMITS
 

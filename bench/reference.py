@@ -1,0 +1,45 @@
+"""The families of zones by prometheus_client, as its documentation has it: what ours are measured and held against."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from exporter.events import Metadata
+from exporter.occupancy import Snapshot
+from exporter.zone_families import CAPACITY, HELP, INFO, OCCUPANCY, TIMESTAMP, ZONES, label_values
+
+
+class Reference:
+    """A collector of the families of zones as they are in a snapshot."""
+
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: Callable[[Metadata], float | None]
+    ) -> None:
+        """Take what gives the zones, the metadata fields that label them, and their capacity."""
+        self._snapshot = snapshot
+        self._labels = labels
+        self._capacity = capacity
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return them."""
+        names = {INFO: Metadata._fields, ZONES: ("state",)}
+        families = {name: GaugeMetricFamily(name, HELP[name], labels=names.get(name, self._labels)) for name in HELP}
+        values_of = label_values(self._labels)
+        snapshot = self._snapshot()
+        fresh = 0
+        for space in snapshot.spaces:
+            values = values_of(space.metadata)
+            families[INFO].add_metric(space.metadata, 1)
+            if (people := self._capacity(space.metadata)) is not None:
+                families[CAPACITY].add_metric(values, people)
+            for count in space.counts:
+                families[TIMESTAMP[count.measure]].add_metric(values, count.timestamp / 1000)
+                if not snapshot.is_stale(count):
+                    families[OCCUPANCY[count.measure]].add_metric(values, count.value)
+            fresh += snapshot.is_fresh(space)
+        families[ZONES].add_metric(["fresh"], fresh)
+        families[ZONES].add_metric(["stale"], len(snapshot.spaces) - fresh)
+        return families.values()

@@ -1,0 +1,112 @@
+"""The families of zones as text, held against prometheus_client."""
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+
+from bench.reference import Reference
+from exporter import capacity
+from exporter.events import EARLIEST_TIMESTAMP, Measure, Metadata
+from exporter.occupancy import Count, Snapshot, Space
+from exporter.zone_families import HELP, ZoneFamilies
+from tests.deliveries import HOUR, MINUTE, NOW
+
+METADATA = st.builds(Metadata, **{field: st.text(max_size=3) for field in Metadata._fields if field != "zone_id"})
+
+TIMES = st.integers(NOW - HOUR, NOW) | st.integers(EARLIEST_TIMESTAMP, 10**14) | st.sampled_from([10**12, NOW])
+
+COUNTS = st.lists(
+    st.builds(Count, st.sampled_from(Measure), TIMES, st.floats(0, allow_nan=False) | st.integers(0, 9).map(float)),
+    unique_by=lambda count: count.measure,
+    min_size=1,
+    max_size=2,
+).map(tuple)
+
+NOW_COUNT = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
+
+
+@st.composite
+def scrapes(draw: st.DrawFn) -> list[list[Space]]:
+    """Draw what several scrapes see: zones come and go, and are renamed, moved, and counted anew."""
+    pool = draw(st.lists(METADATA, min_size=1, max_size=3))  # a zone keeps its names, the same object, or takes others
+    space = st.builds(Space, st.sampled_from("abc"), st.sampled_from(pool), COUNTS)
+    return draw(st.lists(st.lists(space, unique_by=lambda s: s.id, max_size=3), min_size=1, max_size=5))
+
+
+RULES = capacity.parse("capacity: [{zone_name: '?', max: 1}, {zone_name: '??', max: 2.5}]")
+
+NONE = capacity.Capacity([])
+
+
+class TestAgainstTheLibrary:
+    """What prometheus_client would write."""
+
+    @given(
+        scrapes(),
+        st.sampled_from([0, 10 * MINUTE]),
+        st.lists(st.sampled_from(Metadata._fields), min_size=1, max_size=4, unique=True),
+    )
+    def test_byte_for_byte(self, seen: list[list[Space]], stale_after: int, labels: list[str]) -> None:
+        """In both formats, at every one of several scrapes between which zones change, come and go."""
+        families = ZoneFamilies(labels, lambda: RULES)
+        for spaces in seen:
+            snapshot = Snapshot(NOW, stale_after, spaces)
+            reference = Reference(lambda: snapshot, labels, RULES.of).registry  # noqa: B023 - used at once
+            rendered = families.render(snapshot)
+            assert rendered == generate_latest(reference)
+            assert rendered + b"# EOF\n" == generate_openmetrics(reference)
+
+    def test_what_is_the_same_is_not_rendered_again(self) -> None:
+        """As long as a zone is the same object; other capacities and other names are seen."""
+        rules = NONE
+        families = ZoneFamilies(["zone_name"], lambda: rules)
+        space = Space("z", Metadata(zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
+
+        def kept() -> object:
+            return families._kept["z"]
+
+        families.render(Snapshot(NOW, 0, [space]))
+        first = kept()
+        families.render(Snapshot(NOW + HOUR, 0, [space]))
+        assert kept() is first
+        rules = capacity.parse("capacity: [{zone_name: a, max: 5}]")
+        assert b'butlr_zone_capacity{zone_name="a"} 5.0' in families.render(Snapshot(NOW, 0, [space]))
+        renamed = space._replace(metadata=Metadata(zone_name="b"))
+        assert b'butlr_zone_occupancy{zone_name="b"} 1.0' in families.render(Snapshot(NOW, 0, [renamed]))
+        assert b'"a"' not in families.render(Snapshot(NOW, 0, [renamed]))
+        families.render(Snapshot(NOW, 0, []))
+        assert families._kept == {}
+
+    def test_only_some(self) -> None:
+        """Those that are named and have samples; with names that are none of these, nothing."""
+        families = ZoneFamilies(["zone_id"], lambda: NONE)
+        snapshot = Snapshot(NOW, 0, [Space("z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
+        text = families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"})
+        assert text.count(b"# TYPE") == 1
+        assert families.render(snapshot, {"python_info"}) == b""
+        assert families.render(snapshot, set(HELP)).count(b"# TYPE") == 4
+
+    def test_scrapes_at_once(self) -> None:
+        """Each is whole."""
+        families = ZoneFamilies(["zone_id"], lambda: NONE)
+        several = [
+            Snapshot(NOW, 0, [Space(f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
+            for zones in (300, 200, 100)
+        ]
+        wrong: list[int] = []
+
+        def scrape(snapshot: Snapshot) -> None:
+            for _ in range(50):
+                lines = families.render(snapshot).count(b"\nbutlr_zone_info{")
+                if lines != len(snapshot.spaces):
+                    wrong.append(lines)
+
+        threads = [threading.Thread(target=scrape, args=(snapshot,)) for snapshot in several]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
