@@ -109,7 +109,8 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
 
     ingest = Ingest(occupancy, metrics, limits, clock, recent, recorder)
     webhook = web.webhook(ingest, refuse, senders, settings.max_body)
-    reading = web.reading(metrics, capacity, settled, refuse, readers)
+    # Whoever only looks is no trouble to tell of on the page: a browser asks before it knows that it needs a password.
+    reading = web.reading(metrics, capacity, settled, lambda reason, _: metrics.count_rejection(reason), readers)
     pages.add(reading, Status(occupancy, recent, metrics, capacity, now), _door(settings))
     if settings.metrics_listen is None:
         app, reading_app = _app(webhook, reading, web.health()), None
@@ -125,6 +126,7 @@ def _app(*blueprints: Blueprint) -> Flask:
     app = Flask("exporter", static_folder=None)
     # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
+    app.url_map.converters["id"] = pages.Id
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
@@ -153,7 +155,9 @@ def _door(settings: Settings) -> Door:
         credentials = "-u THE-NAME:THE-PASSWORD"
     if settings.metrics_listen is None:
         return Door(credentials=credentials)
-    return Door(settings.listen.port, settings.tls_cert is not None, credentials)
+    anywhere = settings.listen.host in ("", "0.0.0.0", "::")  # noqa: S104 - it is compared, not listened on
+    host = "" if anywhere else str(settings.listen).rpartition(":")[0]
+    return Door(settings.listen.port, host, settings.tls_cert is not None, credentials)
 
 
 def _basic(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:

@@ -29,8 +29,15 @@ class Line(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Return a count: whole ones without a fraction, large ones with commas."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    """Return a count: whole ones without a fraction, large ones with commas, and what nobody counts in short."""
+    if value >= 1e9:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"
+
+
+def name(name: str, otherwise: str) -> str:
+    """Return a name that can be seen, or the other one."""
+    return name if any(character.isprintable() and not character.isspace() for character in name) else otherwise
 
 
 def age(seconds: float) -> str:
@@ -55,14 +62,18 @@ def line(readings: Sequence[tuple[int, float, bool]], now: int) -> Line:
     """
     start = readings[0][0] if readings else now
     across = (WIDTH - 2 * _MARGIN) / max(1, now - start, readings[-1][0] - start if readings else 0)
-    up = (HEIGHT - 2 * _MARGIN) / (max((value for _, value, _ in readings), default=0) or 1)
+    up, highest = HEIGHT - 2 * _MARGIN, max((value for _, value, _ in readings), default=0) or 1
     places = [
-        (round(_MARGIN + (t - start) * across, 1), round(HEIGHT - _MARGIN - value * up, 1)) for t, value, _ in readings
+        (round(_MARGIN + (t - start) * across, 1), round(HEIGHT - _MARGIN - value / highest * up, 1))
+        for t, value, _ in readings
     ]
     corrected = [place for place, (_, _, was) in zip(places, readings, strict=True) if was]
     words = ", ".join(number(value) for _, value, _ in readings) or "none"
     if corrected:
         words += f"; {len(corrected)} corrected"
+    if len(places) == 1:  # a point is no line, and would not be seen
+        ((x, y),) = places
+        return Line(f"{x:g},{y:g} {x + _MARGIN:g},{y:g}", corrected, words)
     return Line(" ".join(f"{x:g},{y:g}" for x, y in places), corrected, words)
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import generate_etag
+from werkzeug.routing import BaseConverter
 
 from exporter import __version__, display
 from exporter.events import Measure
@@ -39,11 +40,20 @@ POLICY = (
 NO_ZONE = "no zone has this id; zones that were silent for long are forgotten"
 
 
+class Id(BaseConverter):
+    """Any id in a path, also with slashes and line ends."""
+
+    regex = "(?s:.+)"
+    part_isolating = False
+
+
 class Door(NamedTuple):
     """Where events are to be sent, as far as the address of a page does not tell."""
 
     port: int | None = None
     """None is the port of the page."""
+    host: str = ""
+    """Empty is the host of the page."""
     tls: bool = False
     """Of that port."""
     credentials: str = ""
@@ -71,13 +81,14 @@ def add(blueprint: Blueprint, status: Status, door: Door) -> None:
             **told,
         )
 
-    @blueprint.get("/zones/<path:zone_id>")
+    @blueprint.get("/zones/<id:zone_id>")
     def zone_page(zone_id: str) -> Response:
         zone = status.zone(zone_id)
         if zone is None:
             return unlogged(404, NO_ZONE)
         return _page(
             "zone.html",
+            name=display.name(zone["metadata"]["zone_name"], zone_id),
             line=status.line,
             queries={measure: promql(Measure(measure), zone_id) for measure in zone["measures"]},
             api=url_for("reading.zone", zone_id=zone_id),
@@ -89,7 +100,7 @@ def add(blueprint: Blueprint, status: Status, door: Door) -> None:
         query = asked(page=None)
         return _unless_known(status.tag(query), lambda: status.zones(query))
 
-    @blueprint.get("/api/v1/zones/<path:zone_id>")
+    @blueprint.get("/api/v1/zones/<id:zone_id>")
     def zone(zone_id: str) -> Response:
         found = status.zone(zone_id)
         return unlogged(404, NO_ZONE) if found is None else _unless_known(status.zone_tag(found), lambda: found)
@@ -182,5 +193,5 @@ def _webhook(door: Door) -> str:
     host = request.host if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", request.host) else "localhost"
     if door.port is None:
         return f"{request.scheme}://{host}/webhook"
-    name = re.sub(r":[0-9]+$", "", host)
+    name = door.host or re.sub(r":[0-9]+$", "", host)
     return f"{'https' if door.tls else 'http'}://{name}:{door.port}/webhook"

@@ -5,7 +5,7 @@ last 20, with a reason for each but nothing of what was sent beyond an id. It kn
 """
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
@@ -36,6 +36,8 @@ class Refusal(NamedTuple):
     message: str
     id: str
     """The event's; empty if there is none."""
+    times: int = 1
+    """How often the same was refused for the same reason; `time` is that of the last."""
 
 
 class LastMinute(NamedTuple):
@@ -48,10 +50,9 @@ class LastMinute(NamedTuple):
 
 
 class _Second:
-    __slots__ = ("delays", "number", "outcomes")
+    __slots__ = ("delays", "outcomes")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.outcomes: Counter[Outcome] = Counter()
         self.delays: Counter[int] = Counter()
 
@@ -62,33 +63,38 @@ class Recent:
     def __init__(self, clock: Callable[[], float]) -> None:
         """Take a clock that tells Unix seconds."""
         self._clock = clock
-        self._seconds: deque[_Second] = deque(maxlen=SPAN)
-        self._refusals: deque[Refusal] = deque(maxlen=MOST_REFUSALS)
+        self._seconds: dict[int, _Second] = {}
+        self._refusals: dict[tuple[str, str, str, str], Refusal] = {}
         self._lock = Lock()
 
     def count(self, outcome: Outcome, arrival: float, delay: float = 0.0) -> None:
         """Count an event that arrived at a time, Unix seconds; `delay` is that of a new reading, seconds."""
         number = int(arrival)
         with self._lock:
-            if not self._seconds or self._seconds[-1].number != number:
-                self._seconds.append(_Second(number))
-            second = self._seconds[-1]
+            second = self._seconds.get(number)
+            if second is None:
+                second = self._seconds[number] = _Second()
+                if len(self._seconds) > 2 * SPAN:
+                    self._seconds = {n: kept for n, kept in self._seconds.items() if number - SPAN < n <= number}
             second.outcomes[outcome] += 1
             if outcome is Outcome.NEW:
                 second.delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1
 
     def refuse(self, what: str, reasons: Sequence[tuple[str, str]], event_id: str = "") -> None:
         """Keep why something was refused: field and message of each mistake, of which the first is kept."""
-        field, message = reasons[0]
         now = int(self._clock() * 1000)
-        refusal = Refusal(now, what, field[:MOST_TEXT], message[:MOST_TEXT], event_id[:MOST_TEXT])
+        field, message = reasons[0]
+        key = (what, field[:MOST_TEXT], message[:MOST_TEXT], event_id[:MOST_TEXT])
         with self._lock:
-            self._refusals.append(refusal)
+            before = self._refusals.pop(key, None)
+            self._refusals[key] = Refusal(now, *key, before.times + 1 if before else 1)
+            if len(self._refusals) > MOST_REFUSALS:
+                del self._refusals[next(iter(self._refusals))]
 
     def refusals(self) -> list[Refusal]:
         """Return the last ones, the newest first."""
         with self._lock:
-            return list(reversed(self._refusals))
+            return list(reversed(self._refusals.values()))
 
     def last_minute(self) -> LastMinute:
         """Return what happened in it."""
@@ -96,8 +102,8 @@ class Recent:
         outcomes: Counter[Outcome] = Counter()
         delays: Counter[int] = Counter()
         with self._lock:
-            for second in self._seconds:
-                if now - SPAN < second.number <= now:
+            for number, second in self._seconds.items():
+                if now - SPAN < number <= now:
                     outcomes += second.outcomes
                     delays += second.delays
         return LastMinute(dict(outcomes.most_common()), _quantile(delays, 0.5), _quantile(delays, 0.95))

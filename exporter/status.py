@@ -4,6 +4,7 @@ A reading of the store and of what happened recently, and nothing else; it knows
 and delays are seconds. A stale count is not shown as a number.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from hashlib import blake2b
@@ -133,6 +134,7 @@ class Status:
         shown = (
             self._metrics.last_event,
             _totals(self._look(snapshot)),
+            sum(map(snapshot.is_stale, (count for space in snapshot.spaces for count in space.counts))),
             self._events(),
             self._capacity.succeeded,
             query,
@@ -204,6 +206,7 @@ def _totals(zones: Iterable[Zone]) -> dict[str, Any]:
         fresh += not zone.stale
         crowded += zone.crowded
         people += 0 if zone.stale else zone.shown.value
+    people = min(people, sys.float_info.max)  # of counts that nobody can believe
     return {"zones": known, "fresh": fresh, "stale": known - fresh, "crowded": crowded, "people": people}
 
 

@@ -4,12 +4,12 @@ It turns requests into calls and results into responses. Of events, zones and fa
 modules that do. One blueprint for each kind of caller, so that each can have a port of its own.
 """
 
-import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from isal import igzip
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -23,7 +23,8 @@ from exporter.problems import problem, unlogged
 
 WEBHOOK = "/webhook"
 
-GZIP_LEVEL = 6
+GZIP_LEVEL = 1
+"""As small as zlib's default makes it, but for a tenth, in a tenth of the time."""
 
 QUICK_BODY = 1 << 15
 """Bytes of the largest event that is answered at once: far more than one with ordinary names has."""
@@ -97,19 +98,24 @@ def reading(
     def for_this_client_now(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if response.status_code == 200:
+            response.vary.add("Accept-Encoding")
+            if request.method != "HEAD" and request.accept_encodings.quality("gzip"):
+                response.set_data(igzip.compress(response.get_data(), GZIP_LEVEL))
+                response.content_encoding = "gzip"
         return response
 
     @blueprint.get("/metrics")
     def scrape() -> Response:
         openmetrics = wants_openmetrics(request.accept_mimetypes)
         body = metrics.exposition(openmetrics=openmetrics, names=request.args.getlist("name[]"))
-        response = exposed(body, OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE)
+        response = Response(body, content_type=OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE)
         response.vary.add("Accept")
         return response
 
     @blueprint.get("/metrics/settled")
     def settled() -> Response:
-        return exposed(history().encode(), OPENMETRICS_CONTENT_TYPE)
+        return Response(history().encode(), content_type=OPENMETRICS_CONTENT_TYPE)
 
     @blueprint.post("/-/reload")
     def reload() -> Response:
@@ -120,16 +126,6 @@ def reading(
         return Response("Read again.\n", content_type="text/plain; charset=utf-8")
 
     return blueprint
-
-
-def exposed(body: bytes, content_type: str) -> Response:
-    """Return an exposition, compressed for who takes that."""
-    response = Response(body, content_type=content_type)
-    response.vary.add("Accept-Encoding")
-    if request.accept_encodings.quality("gzip"):
-        response.set_data(gzip.compress(body, GZIP_LEVEL))
-        response.content_encoding = "gzip"
-    return response
 
 
 def health() -> Blueprint:

@@ -24,7 +24,16 @@ class TestDisplay:
         assert display.delay(seconds) == text
 
     @pytest.mark.parametrize(
-        ("value", "text"), [(0, "0"), (2.5, "2.5"), (1234, "1,234"), (1e15, "1,000,000,000,000,000")]
+        ("value", "text"),
+        [
+            (0, "0"),
+            (2.5, "2.5"),
+            (1234, "1,234"),
+            (1e6, "1,000,000"),
+            (1e300, "1e+300"),
+            (4.04, "4.04"),
+            (1234.5, "1,234"),
+        ],
     )
     def test_number(self, value: float, text: str) -> None:
         """As people read it."""
@@ -45,5 +54,5 @@ class TestDisplay:
     def test_odd_lines(self) -> None:
         """None, one of nobody, and one that is ahead of the clock."""
         assert display.line([], 0) == display.Line("", [], "none")
-        assert display.line([(1, 0, False)], 1).points == "3,25"
+        assert display.line([(1, 0, False)], 1).points == "3,25 6,25"
         assert display.line([(0, 1, False), (9, 1, False)], 0).points == "3,3 117,3"

@@ -71,7 +71,7 @@ def test_paths() -> None:
     """Every path that is served, with its method, and no other."""
     named = {tuple(request.split()) for row in table("request") for request in code(row[0])}
     assert named == {
-        (method, rule.rule.replace("<path:", "<"))
+        (method, rule.rule.replace("<id:", "<"))
         for rule in create_app().url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST")

@@ -29,7 +29,7 @@ SCHEMAS = SPECIFICATION["components"]["schemas"]
 def test_paths() -> None:
     """Every path that is served, with its methods, and no other."""
     assert {(path, method.upper()) for path, methods in SPECIFICATION["paths"].items() for method in methods} == {
-        (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule), method)
+        (re.sub(r"<(?:id:)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in create_app().url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST")

@@ -1,5 +1,6 @@
 """The pages: what they show to people, and what they come with."""
 
+import gzip
 import json
 import re
 
@@ -41,13 +42,13 @@ class TestPage:
         assert response.content_type == "text/html; charset=utf-8"
         page = response.text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-        assert re.findall('<th scope="rowgroup" colspan="5">(.*?)</th>', page) == [
+        assert re.findall('<th scope="rowgroup" colspan="5">(.*?)</th>', re.sub("</?bdi>", "", page)) == [
             f"SF · HQ · {floor}" for floor in ("1st Floor", "Basement", "Ground Floor", "Roof")
         ]
         assert f'<td class="number">{display.NONE}' in page
         assert '<td class="number">5' in page
         assert "5.0" not in page
-        assert page.count('<tr class="stale">') == 1
+        assert page.count('<tr class="stale"') == 1
 
     def test_lines(self, clock: Clock) -> None:
         """What was corrected is marked, and a reading that is ahead of this machine's clock is shown as well."""
@@ -63,7 +64,7 @@ class TestPage:
         """But each zone says where it is."""
         page = client.get("/?sort=people").text
         assert "rowgroup" not in page
-        assert "1st Floor · HQ · SF" in page
+        assert "1st Floor · HQ · SF" in re.sub("</?bdi>", "", page)
 
     def test_what_was_asked_for_stays_in_the_form(self, client: FlaskClient) -> None:
         """And nothing found is said so."""
@@ -79,6 +80,7 @@ class TestPage:
             ({}, "exporter:9728", "curl http://exporter:9728/webhook -d"),
             ({}, "a`b", "curl http://localhost/webhook -d"),
             ({"metrics_listen": ":9729"}, "10.0.0.5:9729", "curl http://10.0.0.5:9728/webhook -d"),
+            ({"metrics_listen": ":9729", "listen": "10.0.0.6:80"}, "h", "curl http://10.0.0.6:80/webhook -d"),
             ({"metrics_listen": ":9729", "listen": ":80"}, "[::1]:9729", "curl http://[::1]:80/webhook -d"),
             (
                 {"webhook_api_keys": "secret", "webhook_api_key_header": "X-Key"},
@@ -100,6 +102,36 @@ class TestPage:
         assert command in page
         assert "secret" not in page
         assert re.search("<form[^>]* hidden>", page)
+
+    def test_what_came_was_no_zone(self, clock: Clock) -> None:
+        """Then it is not said that nothing came."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=b"{}")
+        page = client.get("/").text
+        assert "No zone is known yet" in page
+        assert "No event has arrived" not in page
+
+    def test_counts_that_nobody_can_believe(self, clock: Clock) -> None:
+        """Are shown, in short, and their sum is a number."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(v=1e308), delivery(v=1e308, zone="b"), delivery(v=5e-324, zone="c")))
+        assert "1e+308" in client.get("/").text
+        assert "Infinity" not in client.get("/api/v1/zones").text
+        for zone in ("zone_a", "c"):
+            assert client.get(f"/zones/{zone}").status_code == 200
+
+    @pytest.mark.parametrize("name", ["", "   ", "\u200b\u2060"])
+    def test_a_name_that_cannot_be_seen(self, clock: Clock, name: str) -> None:
+        """The id is in its place."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(name=name)))
+        assert "<bdi>zone_a</bdi></a>" in client.get("/").text
+
+    def test_compressed(self, client: FlaskClient) -> None:
+        """For who takes that."""
+        response = client.get("/", headers={"Accept-Encoding": "gzip"})
+        assert response.content_encoding == "gzip"
+        assert "Desk 01" in gzip.decompress(response.data).decode()
 
     def test_the_first_event(self, clock: Clock) -> None:
         """What the page tells to send is taken, and then shown."""
@@ -125,7 +157,7 @@ class TestZone:
         events = [delivery(NOW, 2, generation=G), delivery(NOW, 2.5, measure=SMOOTHED)]
         client.post("/webhook", data=body(*events))
         page = client.get("/zones/zone_a").text
-        assert "<h1>Desk 01 " in page
+        assert "<h1><bdi>Desk 01</bdi> " in page
         assert page.count("<polyline") == 2
         assert delivery(generation=G).id in page
         for query in (
@@ -134,14 +166,16 @@ class TestZone:
         ):
             assert f"<code>{query}</code>" in page
 
-    @pytest.mark.parametrize("zone_id", ["a/b", "a b", "ä?#%", '"quoted"\\', "../zones", "a//b", "\u2028"])
+    @pytest.mark.parametrize(
+        "zone_id", ["a/b", "a b", "ä?#%", '"quoted"\\', "../zones", "a//b", "\u2028", "/lead", "two\nlines"]
+    )
     def test_any_id(self, client: FlaskClient, zone_id: str) -> None:
         """Its link leads to it, and its queries are PromQL."""
         client.post("/webhook", data=body(delivery(zone=zone_id, name="odd")))
-        (link,) = re.findall(r'<a href="(/zones/[^"]*)">odd</a>', client.get("/?q=odd").text)
+        (link,) = re.findall(r'<a href="(/zones/[^"]*)"><bdi>odd</bdi></a>', client.get("/?q=odd").text)
         page = client.get(link.replace("&#39;", "'").replace("&amp;", "&")).text
-        assert "<h1>odd " in page
-        text = zone_id.replace("\\", "\\\\").replace('"', r"\"")
+        assert "<h1><bdi>odd</bdi> " in page
+        text = zone_id.replace("\\", "\\\\").replace('"', r"\"").replace("\n", r"\n")
         assert f'butlr_zone_occupancy{{zone_id="{text}"}}' in page.replace("&#34;", '"')
 
 

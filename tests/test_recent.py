@@ -1,7 +1,7 @@
 """What happened in the last minute, and what was refused lately."""
 
 from exporter.occupancy import Outcome
-from exporter.recent import MOST_REFUSALS, MOST_TEXT, Recent
+from exporter.recent import MOST_REFUSALS, MOST_TEXT, SPAN, Recent
 from tests.deliveries import NOW, SECOND, Clock
 
 
@@ -36,6 +36,24 @@ class TestLastMinute:
         assert abs(median / 50 - 1) < 0.05
         assert abs(p95 / 95 - 1) < 0.05
 
+    def test_threads_around_the_turn_of_a_second(self) -> None:
+        """Each event is counted in the second of its arrival, whichever is told first."""
+        clock = Clock()
+        recent = Recent(clock)
+        for second in range(59):
+            recent.count(Outcome.NEW, clock() - second)
+        for _ in range(200):
+            recent.count(Outcome.REPEATED, clock() - 1)
+            recent.count(Outcome.REPEATED, clock())
+        assert recent.last_minute().outcomes == {Outcome.REPEATED: 400, Outcome.NEW: 59}
+
+    def test_no_more_is_kept_than_is_told(self) -> None:
+        """Over hours."""
+        recent = Recent(Clock())
+        for second in range(7200):
+            recent.count(Outcome.NEW, second)
+        assert len(recent._seconds) <= 2 * SPAN
+
     def test_a_clock_that_is_set_back(self) -> None:
         """What was counted in the future is no part of the last minute."""
         clock = Clock()
@@ -48,6 +66,17 @@ class TestLastMinute:
 
 class TestRefusals:
     """The last reasons."""
+
+    def test_the_same_again(self) -> None:
+        """Is one, so that a stranger without a key does not push out what is worth knowing."""
+        clock = Clock()
+        recent = Recent(clock)
+        recent.refuse("invalid", [("data", "bad")], "event_1")
+        for _ in range(1000):
+            clock.now += SECOND
+            recent.refuse("unauthorized", [("", "wrong key")])
+        strangers, event = recent.refusals()
+        assert (strangers.times, strangers.time, event.id) == (1000, NOW + 1000 * SECOND, "event_1")
 
     def test_the_last_ones(self) -> None:
         """The newest first, each cut to what can be shown."""

@@ -188,6 +188,15 @@ class TestJson:
         tags.append(tag_after())
         assert len(set(tags)) == 5
 
+    def test_a_measure_that_goes_stale(self, clock: Clock) -> None:
+        """It is another answer, although the zone is as fresh as it was."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(NOW - 9 * MINUTE), delivery(measure=SMOOTHED)))
+        clock.now += MINUTE
+        before = client.get("/api/v1/zones").headers["ETag"]
+        clock.now += SECOND
+        assert client.get("/api/v1/zones", headers={"If-None-Match": before}).status_code == 200
+
     def test_the_measure_that_is_fresh_stands_for_a_zone(self, clock: Clock) -> None:
         """The plain one if both are."""
         client = create_app(clock=clock).test_client()

@@ -1,57 +1,96 @@
 // Keeps a page up to date. It asks the API every few seconds whether anything has changed, and if so takes the new page
-// and puts its live parts in place of those that are there; so what a page looks like is said once, by the exporter.
+// and makes the live parts of this one like its own; so what a page looks like is said once, by the exporter.
 "use strict";
 
 const EVERY = 5000;
+const PATIENCE = 10000;
 const gone = document.getElementById("gone");
 const choose = document.getElementById("choose");
 let tag = null;
 let answered = new Date();
-let asking = 0; // the number of the newest question; answers to older ones come too late
+let asking = null; // what can end the question under way
+let stopped = false;
 
 async function ask() {
-  const number = ++asking;
-  const known = tag ? { "If-None-Match": tag } : {};
+  if (asking || stopped) return;
+  const mine = asking = new AbortController();
+  const timer = setTimeout(() => mine.abort(new Error("no answer in time")), PATIENCE);
+  // From the origin, as the address of the page may hold a name and password, which fetch does not take.
+  const get = (path, options) => fetch(location.origin + path, { cache: "no-store", signal: mine.signal, ...options });
   try {
-    const answer = await fetch(document.body.dataset.api, { method: "HEAD", headers: known, cache: "no-store" });
-    if (answer.status === 404) location.assign("/"); // the zone is forgotten
-    if (!answer.ok && answer.status !== 304) throw new Error(`${answer.status} ${answer.statusText}`);
+    const answer = await get(document.body.dataset.api, { method: "HEAD", headers: tag ? { "If-None-Match": tag } : {} });
     if (answer.status !== 304) {
-      const page = await fetch(location.href, { cache: "no-store" });
-      if (!page.ok) throw new Error(`${page.status} ${page.statusText}`);
-      const text = await page.text();
-      if (number !== asking) return;
-      show(new DOMParser().parseFromString(text, "text/html"));
+      await expectGood(answer);
+      const page = await expectGood(await get(location.pathname + location.search));
+      show(new DOMParser().parseFromString(await page.text(), "text/html"));
       tag = answer.headers.get("ETag");
     }
     answered = new Date();
-    gone.hidden = true;
+    tell("");
   } catch (error) {
-    if (number !== asking) return;
-    gone.textContent = `The exporter has not answered since ${answered.toLocaleTimeString()} (${error.message}). What is shown is of then.`;
-    gone.hidden = false;
+    if (asking === mine) tell(error.told ?? `The exporter has not answered since ${answered.toLocaleTimeString()}. What is shown is of then.`);
+  } finally {
+    clearTimeout(timer);
+    if (asking === mine) asking = null;
   }
+}
+
+function expectGood(answer) {
+  if (answer.ok) return answer;
+  stopped = answer.status === 401;
+  const told = {
+    401: "The name or password is no longer taken. Reload the page to give another.",
+    404: "This zone is not known now. What is shown is from before.",
+  };
+  throw Object.assign(new Error(answer.statusText), { told: told[answer.status] });
+}
+
+function tell(text) {
+  if (gone.textContent !== text) gone.textContent = text;
+  gone.hidden = !text;
 }
 
 function show(page) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
-    if (!fresh) continue;
-    for (const details of part.querySelectorAll("details[open]")) {
-      const same = details.id && fresh.querySelector(`#${details.id}`);
-      if (same) same.open = true;
-    }
-    const focused = part.contains(document.activeElement) && document.activeElement.getAttribute("href");
-    part.replaceChildren(...document.adoptNode(fresh).childNodes);
-    if (focused) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (fresh) become(part, fresh);
   }
   if (choose) choose.hidden = page.getElementById("choose").hidden;
   document.body.dataset.api = page.body.dataset.api;
-  sensed = performance.now();
+  document.querySelector("[data-json]").href = page.body.dataset.api;
+  shown = performance.now();
+}
+
+// Makes a node like another, but keeps what is the same, so that focus, scroll and selection stay.
+function become(node, other) {
+  if (node.nodeType === Node.TEXT_NODE) {
+    if (node.data !== other.data) node.data = other.data;
+    return;
+  }
+  for (const { name, value } of other.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  for (const { name } of [...node.attributes]) if (!other.hasAttribute(name) && name !== "open") node.removeAttribute(name);
+  const keyed = new Map([...node.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
+  let at = node.firstChild;
+  for (const child of [...other.childNodes]) {
+    const key = child.dataset?.key;
+    const same = key ? keyed.get(key) : at;
+    if (same && same.nodeName === child.nodeName && same.dataset?.key === key) {
+      if (same !== at) node.insertBefore(same, at);
+      at = same.nextSibling;
+      become(same, child);
+    } else {
+      node.insertBefore(child, at);
+    }
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
 }
 
 // Ages go on while nothing changes.
-let sensed = performance.now();
+let shown = performance.now();
 
 function age(seconds) {
   for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
@@ -61,7 +100,7 @@ function age(seconds) {
 }
 
 function grow() {
-  const now = Date.parse(document.getElementById("now").dateTime) + performance.now() - sensed;
+  const now = Date.parse(document.getElementById("now").dateTime) + performance.now() - shown;
   for (const time of document.querySelectorAll("time[data-age]")) {
     time.textContent = age((now - Date.parse(time.dateTime)) / 1000);
   }
@@ -75,18 +114,22 @@ if (choose) {
     history.replaceState(null, "", asked.size ? `/?${asked}` : "/");
     document.body.dataset.api = `/api/v1/zones?${asked}`;
     tag = null;
+    const before = asking;
+    asking = null;
+    before?.abort();
     ask();
   };
   choose.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(changed, 150); });
   choose.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
 }
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = !navigator.clipboard;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+if (navigator.clipboard) {
+  document.documentElement.classList.add("copies");
+  document.addEventListener("click", async ({ target }) => {
+    if (!target.matches("[data-copy]")) return;
+    await navigator.clipboard.writeText(target.previousElementSibling.textContent);
+    target.textContent = "Copied";
+    setTimeout(() => { target.textContent = "Copy"; }, 2000);
   });
 }
 
