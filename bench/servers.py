@@ -107,8 +107,11 @@ def measure(candidate: Candidate, seconds: int) -> Run:
         before = _processor_seconds(pid)
         requests, rate = _drive(candidate, port, script.name, seconds)
         cost = (_processor_seconds(pid) - before) / requests
-        with _stalled_senders(port):
-            return Run(rate, cost, _answers(port, body))
+        try:
+            with _stalled_senders(port):
+                return Run(rate, cost, _answers(port, body))
+        except OSError:  # not even all of those could connect
+            return Run(rate, cost, stands=False)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from exporter import history, pages, problems, web
 from exporter.auth import Guard
 from exporter.capacity import CapacityFile
 from exporter.ingest import Ingest
+from exporter.lane import Lane
 from exporter.metrics import Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Snapshot
 from exporter.pages import Door
@@ -41,6 +42,8 @@ class Exporter:
     """Who keeps the journal, if there is one."""
     reading_app: Flask | None
     """The app of `metrics_listen`, if it is set."""
+    lane: Lane
+    """The short way to the webhook, for a server that knows of it."""
     takes_body: Callable[[Mapping[str, Any]], bool]
     """Tells by the WSGI environment of a POST whether its body matters."""
 
@@ -117,7 +120,15 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     else:
         app, reading_app = _app(webhook, web.health()), _app(reading, web.health())
     app.extensions[EXTENSION] = Exporter(
-        occupancy, metrics, Watch(snapshot), capacity, recent, recorder, reading_app, web.takes_body(senders)
+        occupancy,
+        metrics,
+        Watch(snapshot),
+        capacity,
+        recent,
+        recorder,
+        reading_app,
+        Lane(web.WEBHOOK, min(web.QUICK_BODY, settings.max_body), ingest, senders),
+        web.takes_body(senders),
     )
     return app
 

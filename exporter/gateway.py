@@ -11,10 +11,10 @@ It knows WSGI and ASGI and nothing of the exporter.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,21 @@ MAX_WAITING = 1 << 28
 
 THREADS = 2
 """Requests answered at a time outside the event loop."""
+
+
+class Lane(Protocol):
+    """Answers some requests without the app, and so without what a connection makes for one."""
+
+    path: bytes
+    longest: int
+    """Bytes of the longest body that it looks at."""
+
+    def takes(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Tell by the headers of a POST to the path, names in lower case, whether it looks at the body."""
+
+    def answer(self, body: bytes) -> bytes | None:
+        """Return a whole 200 answer but for its first line; None, and nothing was done, if the app must answer."""
+
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -50,13 +65,15 @@ class Gateway:
         takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
         quick_body: Callable[[bytes], bool] = lambda _: True,
         malformed: Callable[[], None] = lambda: None,
+        lane: Lane | None = None,
     ) -> None:
         """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time.
 
         `takes_body` tells by a POST's head whether the app reads the body; if not, it is called without one.
         `quick_body` tells whether it answers a body in no time. The connection calls `malformed` for each request
-        that it refuses because it is not HTTP.
+        that it refuses because it is not HTTP, and asks `lane` first.
         """
+        self.lane = lane
         self._quick_body = quick_body
         self.malformed = malformed
         self._wsgi = wsgi

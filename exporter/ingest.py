@@ -19,6 +19,7 @@ from exporter.events import (
     UnsupportedEvent,
     parse_body,
     parse_event,
+    parse_single,
     utc,
 )
 from exporter.journal import JournalError
@@ -119,6 +120,33 @@ class Ingest:
             raise refusal
         return Receipt(len(items), dict(outcomes), errors)
 
+    def receive_one(self, body: bytes) -> Outcome | None:
+        """Take a request body that is one valid event; return what became of it.
+
+        None, and nothing was done, if it is anything else, or if it is to be refused: `receive` then says why. Raises
+        JournalError.
+        """
+        event = parse_single(body)
+        if event is None:
+            return None
+        arrival = self._clock()
+        now = int(arrival * 1000)
+        if self._recorder is None:
+            outcome = self._occupancy.apply(event, now)
+        else:
+            applied: list[Outcome] = []
+
+            def take() -> list[Key]:
+                applied.append(self._occupancy.apply(event, now))
+                return [(event.space_id, event.measure, event.timestamp)] if applied[0] in REMEMBERED else []
+
+            self._recorder.keep(take)
+            (outcome,) = applied
+        if outcome in REFUSED:  # which has no effect
+            return None
+        self._tally(event, outcome, arrival)
+        return outcome
+
     def _take(self, item: Any, arrival: float, changed: list[Key]) -> tuple[Outcome, list[tuple[str, str]]]:
         try:
             event = parse_event(item)
@@ -132,18 +160,23 @@ class Ingest:
             return Outcome.UNSUPPORTED, []
         now = int(arrival * 1000)
         outcome = self._occupancy.apply(event, now)
+        self._tally(event, outcome, arrival)
+        if outcome in REMEMBERED:
+            changed.append((event.space_id, event.measure, event.timestamp))
+        if outcome in REFUSED:
+            return outcome, self._refused(outcome, [self._refusal(event, outcome, now)], item)
+        return outcome, []
+
+    def _tally(self, event: OccupancyEvent, outcome: Outcome, arrival: float) -> None:
+        """Count an event and what became of it."""
+        now = int(arrival * 1000)
         delay = (now - event.timestamp) / 1000
         self._count(event.measure, outcome, arrival, delay)
         self._metrics.observe_delay(event.measure, outcome, delay)
         if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
             self._metrics.count_settled_correction(event.measure)
-        if outcome in REMEMBERED:
-            changed.append((event.space_id, event.measure, event.timestamp))
-        if outcome in REFUSED:
-            return outcome, self._refused(outcome, [self._refusal(event, outcome, now)], item)
-        if log.isEnabledFor(logging.DEBUG):
+        if log.isEnabledFor(logging.DEBUG) and outcome not in REFUSED:
             log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
-        return outcome, []
 
     def _count(self, measure: Measure | None, outcome: Outcome, arrival: float, delay: float = 0.0) -> None:
         self._metrics.count_event(measure, outcome, arrival)

@@ -19,7 +19,7 @@ import uvicorn
 import uvloop
 
 from exporter.connection import Connection, Crowd
-from exporter.gateway import Gateway
+from exporter.gateway import Gateway, Lane
 from exporter.handshake import Doorman
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ class Listener(NamedTuple):
     tls: ssl.SSLContext | None = None
     malformed: Callable[[], None] = lambda: None
     """Called for each request that is not HTTP, and so is not seen by the app."""
+    lane: Lane | None = None
+    """Answers what it can without the app."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -127,7 +129,15 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Cal
 def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        Gateway(listener.wsgi, listener.max_body, QUICK, listener.takes_body, listener.quick_body, listener.malformed),
+        Gateway(
+            listener.wsgi,
+            listener.max_body,
+            QUICK,
+            listener.takes_body,
+            listener.quick_body,
+            listener.malformed,
+            listener.lane,
+        ),
         http=Connection,
         ws="none",
         lifespan="off",

@@ -2,21 +2,15 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
-from tests.running import Running, program, running
+from tests.browsing import launched, post, with_capacity
+from tests.running import Running, running
 from tests.sockets import fresh
-
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 
 SOON = 15_000
 """Milliseconds in which a page has asked again, and shown what is new."""
@@ -27,19 +21,14 @@ expect.set_options(timeout=SOON)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return a browser."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=program("chromium", "chromium"), args=FLAGS.split(), headless=True
-        )
+    with launched() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[Running]:
-    """Return an exporter with a capacity file, whose zones are stale soon."""
-    (tmp_path / "capacity.yml").write_text("capacity: [{zone_name: 'Full *', max: 2}, {zone_name: 'Roomy *', max: 9}]")
-    with running(tmp_path / "log", f"--capacity-file={tmp_path / 'capacity.yml'}", "--stale-after=20s") as exporter:
+    """Return an exporter."""
+    with with_capacity(tmp_path) as exporter:
         yield exporter
 
 
@@ -65,14 +54,6 @@ def page(browser: Browser, exporter: Running) -> Iterator[Page]:
     yield page
     context.close()
     assert [text for text in trouble if "404 (Not Found)" not in text] == []
-
-
-def post(exporter: Running, name: str, value: float, floor: str = "1st Floor", age: float = 0) -> None:
-    """Post one reading of a zone that is called so."""
-    event = json.loads(fresh(f"zone {name}", value))
-    event["metadata"] |= {"zone_name": name, "floor_name": floor, "room_name": "Room 7"}
-    event["timestamp"] = int((time.time() - age) * 1000)
-    exporter.post(json.dumps(event).encode())
 
 
 def names(page: Page) -> list[str]:
@@ -343,33 +324,3 @@ class TestWithout:
         page.get_by_role("link", name=attack).click()
         expect(page.get_by_role("heading", name=attack)).to_be_visible()
         assert page.title() == f"{attack} · Butlr exporter"
-
-
-class TestAccessible:
-    """What axe finds."""
-
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("width", [1400, 390])
-    def test_axe(self, browser: Browser, exporter: Running, scheme: str, width: int) -> None:
-        """Nothing, on a page that is empty, one with zones of every state and a refusal, and a zone's own."""
-        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
-        page = context.new_page()
-
-        def violations() -> list[str]:
-            found = Axe().run(page).response["violations"]
-            return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
-
-        page.goto(exporter.url)
-        assert violations() == []
-        for name, value, age in [("Full Hall", 9, 0), ("Roomy Hall", 5, 0), ("Desk", 7, 0), ("Silent", 1, 3000)]:
-            post(exporter, name, value, age=age)
-        with pytest.raises(OSError, match="422"):
-            exporter.post(b"{}")
-        page.goto(exporter.url)
-        page.get_by_text("Refused lately").click()
-        assert set(page.locator(".state").all_text_contents()) == {"fresh", "stale", "crowded"}
-        assert violations() == []
-        page.goto(f"{exporter.url}/zones/zone%20Full%20Hall")
-        assert violations() == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        context.close()

@@ -126,6 +126,7 @@ def _listeners(
             takes_body=exporter.takes_body,
             quick_body=quick_body,
             malformed=exporter.count_malformed,
+            lane=exporter.lane,
             tls=certificate.context if certificate else None,
         )
     ]
