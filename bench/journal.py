@@ -69,7 +69,7 @@ def full_window(zone: int, now: int) -> Iterator[Memory]:
         zone_name=f"Desk {zone}",
     )
     for n in range(15):
-        deliveries = tuple(int.from_bytes(os.urandom(8)) for _ in range(5))
+        deliveries = os.urandom(40)
         t = now - 60_000 * n
         yield Memory(place.zone_id, place, now, Measure.ZONE_OCCUPANCY, t, 3.0, now // 1000, deliveries, -1, False)
 

@@ -91,6 +91,8 @@ class Connection(HttpToolsProtocol):
         self._lost = False
         self._short: list[bytes] | None = None
         """The body of a request that may be answered the short way."""
+        self._answered = False
+        """Whether one was, of the bytes that came last."""
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
         self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
         self._stop = _Deadline(self, GRACE, "stopping")
@@ -116,6 +118,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
         data, self._held = self._held + data, b""
+        self._answered = False
         if b"upgrade" in data.lower():
             data = (_UPGRADE_FIRST if self._line_begins else _UPGRADE).sub(b"X", data)
         line = data[data.rfind(b"\n") + 1 :]
@@ -128,8 +131,11 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
         if self._unframed > MAX_HEAD:
             self._refuse_head()
-        if self._in_request or self.cycle is None or self.cycle.response_complete:
+        if self._in_request or not (self._answered or self._is_answering()):
             self._request.start()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _feed(self, data: bytes) -> None:
         self._line_begins = data.endswith(b"\n")
@@ -169,7 +175,7 @@ class Connection(HttpToolsProtocol):
             lane is not None
             and self.url == lane.path
             and self.parser.get_method() == b"POST"
-            and (self.cycle is None or self.cycle.response_complete)
+            and not self._is_answering()
             and not self.expect_100_continue
             and self.parser.should_keep_alive()
             and not self.flow.write_paused
@@ -205,7 +211,7 @@ class Connection(HttpToolsProtocol):
         if self._short is not None:
             answer = self.app.lane.answer(b"".join(self._short))
             if answer is not None:
-                self._short = None
+                self._short, self._answered = None, True
                 self.transport.write(b"".join([_OK, *self._default_headers(), answer]))
                 self.on_response_complete()
                 return

@@ -10,14 +10,13 @@ time, and losing power costs at most the last moments. The file is locked while 
 
 import os
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
 from exporter.events import Measure, Metadata
-from exporter.readings import Memory
+from exporter.readings import HASH, Memory
 
 APPLICATION_ID = 0x42544C52
 """What tells a journal from other SQLite files: "BTLR"."""
@@ -79,7 +78,7 @@ Statement = tuple[str, tuple[object, ...]]
 """SQL and its parameters."""
 
 
-_FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError, struct.error)
+_FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError)
 """What reading a file can raise that was written by nobody."""
 
 _OF_THE_SYSTEM = (
@@ -148,10 +147,11 @@ class SqliteJournal:
             self._spaces = {space_id: (number, metadata) for number, (space_id, metadata) in spaces.items()}
             self._next = 1 + max(spaces, default=0)
             for space, measure, timestamp, arrival, value, generation, packed in self._database.execute(READINGS):
-                deliveries = struct.unpack(f"<{len(packed) // 8}Q", packed)
+                if not isinstance(packed, bytes) or len(packed) % HASH:
+                    raise ValueError("a list of deliveries is cut off")
                 space_id, metadata = spaces[space]
                 kind = _BY_NUMBER[measure]
-                yield Memory(space_id, metadata, arrival, kind, timestamp, value, generation, deliveries, -1, False)
+                yield Memory(space_id, metadata, arrival, kind, timestamp, value, generation, packed, -1, False)
         except _FAILURES as error:
             raise failure(self._path, error) from None
 
@@ -168,8 +168,7 @@ class SqliteJournal:
             if alone and space_id in known:
                 statements.append((_DROP[0], (number,)))
             measure = _MEASURES[kind]
-            packed = struct.pack(f"<{len(deliveries)}Q", *deliveries)
-            statements.append((PUT_READING, (number, measure, timestamp, arrival, value, generation, packed)))
+            statements.append((PUT_READING, (number, measure, timestamp, arrival, value, generation, deliveries)))
             if floor >= 0:
                 statements.append((_CLOSE_WINDOW, (number, measure, floor)))
         self._write(statements)

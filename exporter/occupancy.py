@@ -38,7 +38,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.readings import APPLIED, REFUSED, REMEMBERED, Limits, Memory, Outcome, Series, is_older
+from exporter.readings import APPLIED, HASH, REFUSED, REMEMBERED, Limits, Memory, Outcome, Series, is_older
 
 __all__ = [
     "APPLIED",
@@ -171,7 +171,7 @@ class Occupancy:
             space = self._spaces.get(space_id)
             series = space.series.get(measure) if space else None
             kept = [
-                Reading(t, r.value, r.generation, r.revisions, len(r.deliveries), r.outcome, r.arrival, r.id)
+                Reading(t, r.value, r.generation, r.revisions, len(r.deliveries) // HASH, r.outcome, r.arrival, r.id)
                 for t, r in (series.readings.items() if series else ())
             ]
         return sorted(kept, key=attrgetter("timestamp"))
@@ -265,7 +265,7 @@ class _Space:
             timestamp=timestamp,
             value=reading.value,
             generation=reading.generation,
-            deliveries=tuple(reading.deliveries),
+            deliveries=reading.deliveries,
             floor=series.floor if timestamp == series.newest else -1,
             alone=len(self.series) == len(series.readings) == 1,
         )

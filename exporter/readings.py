@@ -55,6 +55,10 @@ class Limits:
         return now - timestamp >= self.settle_after
 
 
+HASH = 8
+"""Bytes by which a delivery is remembered."""
+
+
 class Memory(NamedTuple):
     """All that is known of one reading: what a journal keeps, and gives back."""
 
@@ -67,8 +71,8 @@ class Memory(NamedTuple):
     timestamp: int
     value: float
     generation: int | None
-    deliveries: tuple[int, ...]
-    """Hashes, first to last."""
+    deliveries: bytes
+    """Hashes of HASH bytes each, first to last."""
     floor: int
     """Readings of this measure of this space that are not after it are forgotten; -1 if this is not the newest."""
     alone: bool
@@ -95,13 +99,13 @@ class Series:
         delivery = _hash(event)
         reading = self.readings.get(t)
         if reading is not None:
-            if delivery in reading.deliveries:
+            if _holds(reading.deliveries, delivery):
                 return Outcome.DUPLICATE
-            reading.deliveries[delivery] = None
+            reading.deliveries += delivery
             outcome = reading.revise(event.value, event.generation)
         else:
             reading = self.readings[t] = Kept(event.value, event.generation)
-            reading.deliveries[delivery] = None
+            reading.deliveries = delivery
             outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
         reading.outcome = outcome
         if outcome is not Outcome.SUPERSEDED:
@@ -114,8 +118,8 @@ class Series:
         """Take back what was known of one reading."""
         if memory.timestamp > self.floor and memory.timestamp not in self.readings:
             reading = self.readings[memory.timestamp] = Kept(memory.value, memory.generation)
-            reading.deliveries = dict.fromkeys(memory.deliveries)
-            self.deliveries += len(reading.deliveries)
+            reading.deliveries = memory.deliveries
+            self.deliveries += len(reading.deliveries) // HASH
             self._grow(memory.timestamp, limits)
 
     def settled(self, now: int, points: int, limits: Limits) -> list[tuple[int, float]]:
@@ -139,15 +143,14 @@ class Series:
         """Drop the readings that are not after `floor`."""
         self.floor = max(self.floor, floor)
         for t in [t for t in self.readings if t <= self.floor]:
-            self.deliveries -= len(self.readings.pop(t).deliveries)
+            self.deliveries -= len(self.readings.pop(t).deliveries) // HASH
 
     def _shorten(self) -> None:
         oldest = min(self.readings)
         if oldest < self.newest:
             self._close(oldest)
         else:
-            first_delivery = next(iter(self.readings[oldest].deliveries))
-            del self.readings[oldest].deliveries[first_delivery]
+            self.readings[oldest].deliveries = self.readings[oldest].deliveries[HASH:]
             self.deliveries -= 1
 
 
@@ -163,7 +166,7 @@ class Kept:
     def __init__(self, value: float, generation: int | None) -> None:
         self.value = value
         self.generation = generation
-        self.deliveries: dict[int, None] = {}
+        self.deliveries = b""
         self.id = ""
         self.arrival: int | None = None
         self.outcome: Outcome | None = None
@@ -182,9 +185,17 @@ class Kept:
         return Outcome.CORRECTED
 
 
-def _hash(event: OccupancyEvent) -> int:
-    """Return what a delivery is remembered by: 64 bits of its id and value."""
-    return int.from_bytes(blake2b(f"{event.id}\0{event.value!r}".encode(), digest_size=8).digest())
+def _hash(event: OccupancyEvent) -> bytes:
+    """Return what a delivery is remembered by: 64 bits of its id and value; the last byte is first in journals."""
+    return blake2b(f"{event.id}\0{event.value!r}".encode(), digest_size=HASH).digest()[::-1]
+
+
+def _holds(deliveries: bytes, delivery: bytes) -> bool:
+    """Tell whether a delivery is among others, and not astride two of them."""
+    at = deliveries.find(delivery)
+    while at > 0 and at % HASH:
+        at = deliveries.find(delivery, at + 1)
+    return at >= 0
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

@@ -20,6 +20,7 @@ import pytest
 import uvicorn
 import uvloop
 
+from exporter.gateway import Lane
 from exporter.server import Listener, bind, configure
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
@@ -151,8 +152,9 @@ def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
 class Threaded:
     """A server in a thread, without the process around it."""
 
-    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, lane: Lane | None = None) -> None:
         """Take the app to serve."""
+        self._lane = lane
         self._wsgi = wsgi
         self._tls = tls
 
@@ -160,7 +162,7 @@ class Threaded:
         """Start; return the port and the server."""
         self._listener = bind("127.0.0.1", 0)
         port: int = self._listener.getsockname()[1]
-        self._server = configure(Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls))
+        self._server = configure(Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls, lane=self._lane))
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         wait_for(lambda: self._server.started, "the server to start")

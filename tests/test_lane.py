@@ -1,8 +1,11 @@
 """The short way: it answers as the long one would, and leaves alone what it does not know."""
 
+import contextlib
 import http.client
 import json
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter import connection
 from exporter.app import EXTENSION, Exporter, create_app
 from exporter.events import InvalidEvent, NotJson, OccupancyEvent, parse_body, parse_event, parse_single
 from exporter.journal import JournalError, SqliteJournal
@@ -18,7 +22,7 @@ from exporter.lane import ANSWERS, Lane
 from exporter.occupancy import Outcome
 from exporter.settings import load
 from tests.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery, payload
-from tests.running import Running, running
+from tests.running import Running, Threaded, running
 from tests.sockets import fresh
 from tests.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 
@@ -186,13 +190,23 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def posted(exporter: Running, text: bytes, **headers: str) -> tuple[int, str | None, bytes]:
     """Post; return status, content type and body of the answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=10)
     try:
-        connection.request("POST", "/webhook", text, headers)
-        response = connection.getresponse()
+        client.request("POST", "/webhook", text, headers)
+        response = client.getresponse()
         return response.status, response.getheader("Content-Type"), response.read()
     finally:
-        connection.close()
+        client.close()
+
+
+def answer(client: socket.socket) -> bytes:
+    """Return one answer, which ends as all do that are JSON."""
+    told = b""
+    while not told.endswith(b"}\n"):
+        piece = client.recv(1000)
+        assert piece, told
+        told += piece
+    return told
 
 
 class TestConnection:
@@ -210,25 +224,25 @@ class TestConnection:
     def test_pieces(self, exporter: Running) -> None:
         """A body that comes bit by bit, with and without a length, and one too long for the short way."""
         text = fresh("pieces", 3)
-        with exporter.connect() as connection:
-            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(text))
+        with exporter.connect() as client:
+            client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(text))
             for at in range(0, len(text), 50):
-                connection.sendall(text[at : at + 50])
-            assert b'"new":1' in connection.recv(1000)
-            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-            connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text))
-            assert b'"duplicate":1' in connection.recv(1000)
+                client.sendall(text[at : at + 50])
+            assert b'"new":1' in answer(client)
+            client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text))
+            assert b'"duplicate":1' in answer(client)
             long = text[:-1] + b" " * 40_000 + b"}"
-            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-            connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(long), long))
-            assert b'"duplicate":1' in connection.recv(1000)
+            client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(long), long))
+            assert b'"duplicate":1' in answer(client)
 
     def test_pipeline(self, exporter: Running) -> None:
         """Short and long ones are answered in their order."""
         texts = [fresh("pipeline", 1), b"{", fresh("pipeline", 2), b"[]", fresh("pipeline", 3)]
         requests = [b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(t), t) for t in texts]
-        with exporter.connect() as connection, connection.makefile("rb") as answers:
-            connection.sendall(b"".join(requests))
+        with exporter.connect() as client, client.makefile("rb") as answers:
+            client.sendall(b"".join(requests))
             told = []
             for _ in texts:
                 status = answers.readline().split()[1]
@@ -250,31 +264,48 @@ class TestConnection:
     def test_a_connection_that_is_to_end(self, exporter: Running, head: bytes) -> None:
         """Ends."""
         text = fresh("end", 1)
-        with exporter.connect() as connection:
-            connection.sendall(head % len(text) + text)
-            told = b"".join(iter(lambda: connection.recv(1000), b""))
+        with exporter.connect() as client:
+            client.sendall(head % len(text) + text)
+            told = b"".join(iter(lambda: client.recv(1000), b""))
         assert told.startswith(b"HTTP/1.1 200 OK\r\n")
         assert told.endswith(b'{"received":1,"outcomes":{"new":1}}\n')
 
     def test_who_waits_to_be_asked(self, exporter: Running) -> None:
         """For the body."""
         text = fresh("expect", 1)
-        with exporter.connect() as connection:
-            connection.sendall(
+        with exporter.connect() as client:
+            client.sendall(
                 b"POST /webhook HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(text)
             )
-            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
-            connection.sendall(text)
-            assert b'"new":1' in connection.recv(1000)
+            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+            client.sendall(text)
+            assert b'"new":1' in answer(client)
+
+    def test_after_an_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A connection may rest for longer than a request may take; but blank lines are no rest."""
+        monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.4)
+        app = create_app()
+        with Threaded(app.wsgi_app, lane=app.extensions[EXTENSION].lane) as (port, _):
+            text = fresh("rest", 1)
+            request = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+                client.sendall(request)
+                assert b'"new":1' in answer(client)
+                time.sleep(1)
+                client.sendall(request)
+                assert b'"duplicate":1' in answer(client)
+                client.sendall(b"\r\n")
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.recv(1000) == b""
 
     def test_it_is_told_to_stop_in_the_middle_of_a_body(self, tmp_path: Path) -> None:
         """What comes then is still answered."""
         text = fresh("stop", 1)
-        with running(tmp_path / "log") as exporter, exporter.connect() as connection:
-            connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(text))
-            connection.sendall(text[:100])
+        with running(tmp_path / "log") as exporter, exporter.connect() as client:
+            client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(text))
+            client.sendall(text[:100])
             exporter.get("/-/healthy")
             exporter.process.send_signal(signal.SIGTERM)
-            connection.sendall(text[100:])
-            assert b'"new":1' in connection.recv(1000)
+            client.sendall(text[100:])
+            assert b'"new":1' in answer(client)
             assert exporter.process.wait(5) == 0
