@@ -46,6 +46,10 @@ IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals whose default is to end the process, and with it the state."""
 
 
+BACKLOG = 2048
+"""Connections that may wait to be let in: more come at once after an outage than a loop lets in between two looks."""
+
+
 class Listener(NamedTuple):
     """A port, and what it serves."""
 
@@ -83,16 +87,16 @@ class _Uvicorn(uvicorn.Server):
             self.servers = doormen  # type: ignore[assignment]
         else:
             loop = asyncio.get_running_loop()
-            self.servers = [await loop.create_server(connect, sock=each) for each in sockets or []]
+            self.servers = [await loop.create_server(connect, sock=each, backlog=BACKLOG) for each in sockets or []]
         self.started = True
 
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket, of both families if the host is empty and the system has both. Raises OSError."""
     if not host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=2048)
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
     family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-    return socket.create_server((host, port), family=family, backlog=2048)
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 """The serving process: stalled senders and readers, signals, and its log."""
 
 import asyncio
+import contextlib
 import json
 import re
 import signal
@@ -14,6 +15,21 @@ from exporter import server
 from exporter.server import bind
 from tests.running import running, wait_for
 from tests.sockets import fresh, many_zones, silent_reader
+
+
+class TestRush:
+    """Many connections at the same moment."""
+
+    def test_they_wait_to_be_let_in(self, tmp_path: Path) -> None:
+        """None is turned away, nor has to try again a second later, while the exporter is busy: here it stands still."""
+        with running(tmp_path / "log") as exporter, contextlib.ExitStack() as stack:
+            exporter.process.send_signal(signal.SIGSTOP)
+            try:
+                for _ in range(500):
+                    stack.enter_context(socket.create_connection(("127.0.0.1", exporter.port), timeout=0.5))
+            finally:
+                exporter.process.send_signal(signal.SIGCONT)
+            assert exporter.get("/-/healthy")
 
 
 @pytest.mark.alone

@@ -41,7 +41,11 @@ class TestVerify:
         [
             ("if t <= self.floor:", "if False:", r"answer to \S+ +late +duplicate"),
             ("and generation < than", "and False", r"answer to \S+ +superseded +(repeated|corrected)"),
-            ("if delivery in reading.deliveries:", "if False:", r"answer to \S+ +duplicate +(repeated|superseded)"),
+            (
+                "if _holds(reading.deliveries, delivery):",
+                "if False:",
+                r"answer to \S+ +duplicate +(repeated|superseded)",
+            ),
             (
                 "metadata = event.metadata",
                 "metadata = metadata if any(metadata) else event.metadata",
