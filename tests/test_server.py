@@ -21,7 +21,7 @@ class TestRush:
     """Many connections at the same moment."""
 
     def test_they_wait_to_be_let_in(self, tmp_path: Path) -> None:
-        """None is turned away, nor has to try again a second later, while the exporter is busy: here it stands still."""
+        """None is turned away, nor has to try again a second later, while the exporter is busy."""
         with running(tmp_path / "log") as exporter, contextlib.ExitStack() as stack:
             exporter.process.send_signal(signal.SIGSTOP)
             try:
