@@ -9,6 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter import readings as readings_module
 from exporter.events import Measure, Metadata, OccupancyEvent
 from exporter.occupancy import Occupancy, Outcome, Space
 from tests.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
@@ -188,3 +189,13 @@ class TestThreads:
         assert len(outcomes) == 4 * len(events)
         assert outcomes.count(Outcome.DUPLICATE) == 3 * len(events)
         assert torn == []
+
+
+def test_a_hash_astride_two_others_is_none_of_them() -> None:
+    """Deliveries are kept one behind the other, and only whole ones count."""
+    first, second = bytes(range(8)), bytes(range(8, 16))
+    astride = (first + second)[3:11]
+    assert not readings_module._holds(first + second, astride)
+    assert readings_module._holds(first + second + astride, astride)
+    assert readings_module._holds(first + second, second)
+    assert not readings_module._holds(b"", first)
