@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Iterator
 from typing import Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -33,8 +32,6 @@ MAX_HEADERS = 100
 
 MAX_PIPELINE = 8
 """Requests that a client may send before it has taken the answers to earlier ones."""
-
-_OK = b"HTTP/1.1 200 OK\r\n"
 
 _NAME = b"upgrade"
 _UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
@@ -89,10 +86,6 @@ class Connection(HttpToolsProtocol):
         self._held, self._line_begins = b"", False
         self._cycles: list[RequestResponseCycle] = []
         self._lost = False
-        self._short: list[bytes] | None = None
-        """The body of a request that may be answered the short way."""
-        self._answered = False
-        """Whether one was, of the bytes that came last."""
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
         self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
         self._stop = _Deadline(self, GRACE, "stopping")
@@ -118,7 +111,6 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
         data, self._held = self._held + data, b""
-        self._answered = False
         if b"upgrade" in data.lower():
             data = (_UPGRADE_FIRST if self._line_begins else _UPGRADE).sub(b"X", data)
         line = data[data.rfind(b"\n") + 1 :]
@@ -131,11 +123,15 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
         if self._unframed > MAX_HEAD:
             self._refuse_head()
-        if self._in_request or not (self._answered or self._is_answering()):
+        if self._in_request or not self._is_answered():
             self._request.start()
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_answered(self) -> bool:
+        """Tell whether what came last is being answered, or was."""
+        return self._is_answering()
 
     def _feed(self, data: bytes) -> None:
         self._line_begins = data.endswith(b"\n")
@@ -164,43 +160,18 @@ class Connection(HttpToolsProtocol):
         self._unframed = 0
         if len(self.pipeline) >= MAX_PIPELINE:
             raise ValueError("too many requests at once")
-        if self._may_be_short():
-            self._short = []
-        else:
-            self._go_the_long_way()
+        self._begin()
 
-    def _may_be_short(self) -> bool:
-        lane = self.app.lane
-        return (
-            lane is not None
-            and self.url == lane.path
-            and self.parser.get_method() == b"POST"
-            and not self._is_answering()
-            and not self.expect_100_continue
-            and self.parser.should_keep_alive()
-            and not self.flow.write_paused
-            and self.parser.get_http_version() == "1.1"
-            and lane.takes(self.headers)
-        )
-
-    def _go_the_long_way(self) -> None:
-        """Begin the request as uvicorn does, with what has come of its body."""
-        come, self._short = self._short or [], None
+    def _begin(self) -> None:
+        """Begin to answer a request."""
         super().on_headers_complete()
         self.scope["state"] |= {"gone": self._is_lost, "abort": self.transport.abort}
         self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
-        for piece in come:
-            super().on_body(piece)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._unframed = 0
-        if self._short is None:
-            super().on_body(body)
-            return
-        self._short.append(body)
-        if sum(map(len, self._short)) > self.app.lane.longest:
-            self._go_the_long_way()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the request has come whole."""
@@ -208,19 +179,10 @@ class Connection(HttpToolsProtocol):
         self._unframed = 0
         self._request.cancel()
         self._crowd.enter(self)
-        if self._short is not None:
-            answer = self.app.lane.answer(b"".join(self._short))
-            if answer is not None:
-                self._short, self._answered = None, True
-                self.transport.write(b"".join([_OK, *self._default_headers(), answer]))
-                self.on_response_complete()
-                return
-            self._go_the_long_way()
-        super().on_message_complete()
+        self._complete()
 
-    def _default_headers(self) -> Iterator[bytes]:
-        for name, value in self.server_state.default_headers:
-            yield b"%b: %b\r\n" % (name, value)
+    def _complete(self) -> None:
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Limit the time in which the reader must take what is waiting."""
@@ -234,8 +196,6 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Finish the request under way, but not for ever."""
-        if self._short is not None:
-            self._go_the_long_way()
         super().shutdown()
         self._stop.start()
 

@@ -34,7 +34,9 @@ _KSUID_RANDOM_BITS = 128
 _KSUID_TIME_LIMIT = 1 << 32
 _BASE62 = {digit: n for n, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
 _PAIRS = {a + b: 62 * _BASE62[a] + _BASE62[b] for a in _BASE62 for b in _BASE62}
-"""Two digits at a time, as there are 27 in every id."""
+"""Two digits at a time."""
+_AFTER_LEADING = 62 ** (_KSUID_LENGTH - 8)
+"""How many numbers begin with the same eight digits: they nearly always have the same second."""
 
 
 class Measure(StrEnum):
@@ -159,7 +161,7 @@ def parse_body(body: bytes) -> list[Any]:
 def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
     """Turn one parsed JSON item into a frozen event. Raises InvalidEvent."""
     event_type = item.get("type") if isinstance(item, dict) else None
-    measure = _measure(event_type) if isinstance(event_type, str) else None
+    measure = measure_of(event_type) if isinstance(event_type, str) else None
     try:
         if measure is None:
             return UnsupportedEvent(_Envelope.model_validate(item).type)
@@ -169,8 +171,8 @@ def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
     return _occupancy_event(payload, measure)
 
 
-def parse_single(body: bytes) -> OccupancyEvent | None:
-    """Return the event of a body that is one valid event of an exported measure, straight from its bytes.
+def parse_one(body: bytes) -> OccupancyEvent | None:
+    """Return the event of a body that is one valid event of an exported measure, in one step.
 
     None for anything else, and where it would not be certain that `parse_body` and `parse_event` say the same.
     """
@@ -180,7 +182,7 @@ def parse_single(body: bytes) -> OccupancyEvent | None:
         payload = _validate_json(body)
     except ValidationError:
         return None
-    measure = _measure(payload.type)
+    measure = measure_of(payload.type)
     return None if measure is None else _occupancy_event(payload, measure)
 
 
@@ -200,7 +202,8 @@ def _occupancy_event(payload: _ZoneOccupancy, measure: Measure) -> OccupancyEven
     )
 
 
-def _measure(event_type: str) -> Measure | None:
+def measure_of(event_type: str) -> Measure | None:
+    """Return the measure of an event type as it was sent, in any case; None if it is not exported."""
     # Upper case beyond ASCII would take letters for others that only look alike.
     return MEASURES.get(event_type.upper()) if event_type.isascii() else None
 
@@ -212,16 +215,17 @@ def generation(event_id: str) -> int | None:
     the first 32 are the seconds since KSUID_EPOCH.
     """
     ksuid = event_id[event_id.rfind("_") + 1 :]
-    if len(ksuid) != _KSUID_LENGTH:
+    if len(ksuid) != _KSUID_LENGTH or not (ksuid.isascii() and ksuid.isalnum()):
         return None
-    number = 0
-    try:
-        for pair in range(0, _KSUID_LENGTH - 1, 2):
-            number = number * 3844 + _PAIRS[ksuid[pair : pair + 2]]
-        number = number * 62 + _BASE62[ksuid[-1]]
-    except KeyError:
-        return None
-    seconds = number >> _KSUID_RANDOM_BITS
+    leading = _PAIRS[ksuid[:2]] * 3844 + _PAIRS[ksuid[2:4]]
+    leading = (leading * 3844 + _PAIRS[ksuid[4:6]]) * 3844 + _PAIRS[ksuid[6:8]]
+    least = leading * _AFTER_LEADING
+    seconds = least >> _KSUID_RANDOM_BITS
+    if least + _AFTER_LEADING - 1 >> _KSUID_RANDOM_BITS != seconds:  # the others decide
+        number = leading
+        for digit in ksuid[8:]:
+            number = number * 62 + _BASE62[digit]
+        seconds = number >> _KSUID_RANDOM_BITS
     return KSUID_EPOCH + seconds if seconds < _KSUID_TIME_LIMIT else None
 
 

@@ -6,7 +6,7 @@ sender is told.
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +19,6 @@ from exporter.events import (
     UnsupportedEvent,
     parse_body,
     parse_event,
-    parse_single,
     utc,
 )
 from exporter.journal import JournalError
@@ -27,6 +26,7 @@ from exporter.metrics import Metrics
 from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
 from exporter.recent import Recent
 from exporter.recorder import Key, Recorder
+from exporter.single import parse_single
 
 log = logging.getLogger(__name__)
 
@@ -120,32 +120,38 @@ class Ingest:
             raise refusal
         return Receipt(len(items), dict(outcomes), errors)
 
-    def receive_one(self, body: bytes) -> Outcome | None:
-        """Take a request body that is one valid event; return what became of it.
+    def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | None]:
+        """Take request bodies that are one valid event each; return what became of them.
 
-        None, and nothing was done, if it is anything else, or if it is to be refused: `receive` then says why. Raises
+        None, and nothing was done, for one that is anything else, or is to be refused: `receive` then says why. Raises
         JournalError.
         """
-        event = parse_single(body)
-        if event is None:
-            return None
+        events = list(map(parse_single, bodies))
         arrival = self._clock()
         now = int(arrival * 1000)
+        apply = self._occupancy.apply
+        outcomes: list[Outcome | None] = []
+
+        def take() -> list[Key]:
+            outcomes[:] = [None if event is None else apply(event, now) for event in events]
+            return [
+                (event.space_id, event.measure, event.timestamp)
+                for event, outcome in zip(events, outcomes, strict=True)
+                if event is not None and outcome in REMEMBERED
+            ]
+
         if self._recorder is None:
-            outcome = self._occupancy.apply(event, now)
+            take()
         else:
-            applied: list[Outcome] = []
-
-            def take() -> list[Key]:
-                applied.append(self._occupancy.apply(event, now))
-                return [(event.space_id, event.measure, event.timestamp)] if applied[0] in REMEMBERED else []
-
             self._recorder.keep(take)
-            (outcome,) = applied
-        if outcome in REFUSED:  # which has no effect
-            return None
-        self._tally(event, outcome, arrival)
-        return outcome
+        for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
+            if event is None or outcome is None:
+                continue
+            if outcome in REFUSED:  # which has no effect
+                outcomes[at] = None
+            else:
+                self._tally(event, outcome, arrival)
+        return outcomes
 
     def _take(self, item: Any, arrival: float, changed: list[Key]) -> tuple[Outcome, list[tuple[str, str]]]:
         try:

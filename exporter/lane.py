@@ -51,10 +51,10 @@ class Lane:
             }
         )
 
-    def answer(self, body: bytes) -> bytes | None:
-        """Take an event, and return what answers it; None, and nothing was done, if it is for the long way."""
+    def answers(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+        """Take an event each, and return what answers it; None, and nothing was done, if it is for the long way."""
         try:
-            outcome = self._ingest.receive_one(body)
+            outcomes = self._ingest.receive_each(bodies)
         except JournalError:  # the long way fails as well, and says so
-            return None
-        return None if outcome is None else ANSWERS[outcome]
+            return [None] * len(bodies)
+        return [None if outcome is None else ANSWERS[outcome] for outcome in outcomes]

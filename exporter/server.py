@@ -19,8 +19,10 @@ import uvicorn
 import uvloop
 
 from exporter.connection import Connection, Crowd
-from exporter.gateway import Gateway, Lane
+from exporter.gateway import Gateway
 from exporter.handshake import Doorman
+from exporter.short import ShortConnection
+from exporter.turn import Lane, Turn
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +71,10 @@ class Listener(NamedTuple):
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, most_connections: int) -> None:
+    def __init__(self, config: uvicorn.Config, most_connections: int, lane: Lane | None) -> None:
         super().__init__(config)
         self.server_state: Crowd = Crowd(most_connections)
+        self._turn = None if lane is None else Turn(lane)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -80,7 +83,9 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen as uvicorn does, but do TLS handshakes ourselves."""
-        connect = partial(Connection, self.config, self.server_state, {})
+        connect: Callable[[], Connection] = partial(Connection, self.config, self.server_state, {})
+        if self._turn is not None:
+            connect = partial(ShortConnection, self._turn, self.config, self.server_state)
         context = self.config.ssl
         if context:
             doormen = [Doorman(each, context, connect, self.server_state) for each in sockets or []]
@@ -140,7 +145,6 @@ def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uv
             listener.takes_body,
             listener.quick_body,
             listener.malformed,
-            listener.lane,
         ),
         http=Connection,
         ws="none",
@@ -153,7 +157,7 @@ def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uv
     )
     config.load()
     config.ssl = listener.tls
-    return _Uvicorn(config, most_connections)
+    return _Uvicorn(config, most_connections, listener.lane)
 
 
 def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:

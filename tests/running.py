@@ -20,8 +20,8 @@ import pytest
 import uvicorn
 import uvloop
 
-from exporter.gateway import Lane
 from exporter.server import Listener, bind, configure
+from exporter.turn import Lane
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
 
