@@ -204,8 +204,9 @@ def _occupancy_event(payload: _ZoneOccupancy, measure: Measure) -> OccupancyEven
 
 def measure_of(event_type: str) -> Measure | None:
     """Return the measure of an event type as it was sent, in any case; None if it is not exported."""
+    measure = MEASURES.get(event_type)
     # Upper case beyond ASCII would take letters for others that only look alike.
-    return MEASURES.get(event_type.upper()) if event_type.isascii() else None
+    return MEASURES.get(event_type.upper()) if measure is None and event_type.isascii() else measure
 
 
 def generation(event_id: str) -> int | None:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from exporter.events import (
     LATEST_SECONDS,
     InvalidEvent,
-    Measure,
     OccupancyEvent,
     UnsupportedEvent,
     parse_body,
@@ -27,6 +26,7 @@ from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
 from exporter.recent import Recent
 from exporter.recorder import Key, Recorder
 from exporter.single import parse_single
+from exporter.tally import Taken
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +102,12 @@ class Ingest:
 
         def take(first: int) -> list[Key]:
             changed: list[Key] = []
+            taken: list[Taken] = []
             for index, item in enumerate(items[first : first + TOGETHER], first):
-                outcome, reasons = self._take(item, arrival, changed)
-                outcomes[outcome] += 1
+                reasons = self._take(item, arrival, changed, taken)
                 errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
+            self._count(taken, arrival)
+            outcomes.update(outcome for _, outcome, _ in taken)
             return changed
 
         for first in range(0, len(items), TOGETHER):
@@ -144,49 +146,47 @@ class Ingest:
             take()
         else:
             self._recorder.keep(take)
+        taken: list[Taken] = []
         for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
             if event is None or outcome is None:
                 continue
             if outcome in REFUSED:  # which has no effect
                 outcomes[at] = None
             else:
-                self._tally(event, outcome, arrival)
+                taken.append(self._taken(event, outcome, now))
+        self._count(taken, arrival)
         return outcomes
 
-    def _take(self, item: Any, arrival: float, changed: list[Key]) -> tuple[Outcome, list[tuple[str, str]]]:
+    def _take(self, item: Any, arrival: float, changed: list[Key], taken: list[Taken]) -> list[tuple[str, str]]:
+        """Take one item of a body, and note what became of it; return why it was refused."""
         try:
             event = parse_event(item)
         except InvalidEvent as invalid:
-            self._count(invalid.measure, Outcome.INVALID, arrival)
-            return Outcome.INVALID, self._refused(
-                Outcome.INVALID, [(field, message) for field, message in invalid.errors], item
-            )
+            taken.append((invalid.measure, Outcome.INVALID, 0.0))
+            return self._refused(Outcome.INVALID, [(field, message) for field, message in invalid.errors], item)
         if isinstance(event, UnsupportedEvent):
-            self._count(None, Outcome.UNSUPPORTED, arrival)
-            return Outcome.UNSUPPORTED, []
+            taken.append((None, Outcome.UNSUPPORTED, 0.0))
+            return []
         now = int(arrival * 1000)
         outcome = self._occupancy.apply(event, now)
-        self._tally(event, outcome, arrival)
+        taken.append(self._taken(event, outcome, now))
         if outcome in REMEMBERED:
             changed.append((event.space_id, event.measure, event.timestamp))
         if outcome in REFUSED:
-            return outcome, self._refused(outcome, [self._refusal(event, outcome, now)], item)
-        return outcome, []
+            return self._refused(outcome, [self._refusal(event, outcome, now)], item)
+        return []
 
-    def _tally(self, event: OccupancyEvent, outcome: Outcome, arrival: float) -> None:
-        """Count an event and what became of it."""
-        now = int(arrival * 1000)
-        delay = (now - event.timestamp) / 1000
-        self._count(event.measure, outcome, arrival, delay)
-        self._metrics.observe_delay(event.measure, outcome, delay)
+    def _taken(self, event: OccupancyEvent, outcome: Outcome, now: int) -> Taken:
+        """Return what is counted of an event; tell the log what became of it."""
         if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
             self._metrics.count_settled_correction(event.measure)
         if log.isEnabledFor(logging.DEBUG) and outcome not in REFUSED:
             log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
+        return event.measure, outcome, (now - event.timestamp) / 1000
 
-    def _count(self, measure: Measure | None, outcome: Outcome, arrival: float, delay: float = 0.0) -> None:
-        self._metrics.count_event(measure, outcome, arrival)
-        self._recent.count(outcome, arrival, delay)
+    def _count(self, taken: Sequence[Taken], arrival: float) -> None:
+        self._metrics.count(taken, arrival)
+        self._recent.count(taken, arrival)
 
     def _refused(self, outcome: Outcome, reasons: list[tuple[str, str]], item: Any) -> list[tuple[str, str]]:
         """Tell the log and the page why an event was refused; return the reasons."""

@@ -17,7 +17,8 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from exporter import __version__
 from exporter.capacity import CapacityFile
 from exporter.events import Measure
-from exporter.occupancy import APPLIED, Outcome, Snapshot
+from exporter.occupancy import Outcome, Snapshot
+from exporter.tally import EVENT_TYPES, Taken, Tally
 from exporter.zone_families import ZoneFamilies
 
 # A counter's creation time is a series of its own in Prometheus, as large as the counter and rarely wanted.
@@ -25,19 +26,6 @@ client.disable_created_metrics()
 
 TEXT_CONTENT_TYPE = client.CONTENT_TYPE_PLAIN_0_0_4
 OPENMETRICS_CONTENT_TYPE = openmetrics_exposition.CONTENT_TYPE_LATEST
-
-EVENT_TYPES: dict[Measure | None, str] = {**{measure: measure.value for measure in Measure}, None: "other"}
-"""The `event_type` label of an event by its measure; None is any type that is not exported."""
-
-OUTCOMES: dict[Measure | None, list[Outcome]] = {
-    **{measure: [outcome for outcome in Outcome if outcome is not Outcome.UNSUPPORTED] for measure in Measure},
-    None: [Outcome.INVALID, Outcome.UNSUPPORTED],
-}
-"""What can become of an event, by its measure."""
-
-DELAY_BUCKETS = (1, 2.5, 5, 10, 30, 60, 120, 180, 240, 300, 360, 600, 1800, 3600)
-"""Seconds. Fine where live deliveries fall, a minute each through the five in which Butlr recomputes."""
-
 
 SAMPLE_SUFFIXES = ("", "_total", "_bucket", "_sum", "_count")
 """What the name of a sample may have beyond that of its family."""
@@ -62,6 +50,7 @@ class Metrics:
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
+        self._tally = Tally()
         self.registry.register(self)
         self._own_families()
         client.ProcessCollector(registry=self.registry)
@@ -69,23 +58,10 @@ class Metrics:
         client.GCCollector(registry=self.registry)
 
     def _own_families(self) -> None:
-        events = client.Counter(
-            "butlr_exporter_events_total",
-            "Events received, by what became of them.",
-            ["event_type", "outcome"],
-            registry=self.registry,
-        )
         rejected = client.Counter(
             "butlr_exporter_rejected_requests_total",
             "Requests refused before any event was read.",
             ["reason"],
-            registry=self.registry,
-        )
-        delay = client.Histogram(
-            "butlr_exporter_event_delay_seconds",
-            "Arrival minus sensing time of the events that were applied.",
-            ["event_type"],
-            buckets=DELAY_BUCKETS,
             registry=self.registry,
         )
         corrections = client.Counter(
@@ -104,26 +80,15 @@ class Metrics:
             registry=self.registry,
         )
         build.labels(__version__, platform.python_version()).set(1)
-        # Children made here start at 0, and an event need not look for its own by label.
-        self._events = {
-            (measure, outcome): events.labels(event_type, outcome)
-            for measure, event_type in EVENT_TYPES.items()
-            for outcome in OUTCOMES[measure]
-        }
+        # Children made here start at 0.
         self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
         self._corrections = {measure: corrections.labels(EVENT_TYPES[measure]) for measure in Measure}
-        self._delay = {measure: delay.labels(EVENT_TYPES[measure]) for measure in Measure}
 
-    def count_event(self, measure: Measure | None, outcome: Outcome, arrival: float) -> None:
-        """Count one event that arrived at `arrival`, Unix seconds; None is a type that is not exported."""
-        self._events[measure, outcome].inc()
-        if outcome is not Outcome.INVALID:
+    def count(self, taken: Sequence[Taken], arrival: float) -> None:
+        """Count events that arrived together at `arrival`, Unix seconds."""
+        self._tally.count(taken)
+        if any(outcome is not Outcome.INVALID for _, outcome, _ in taken):
             self.last_event = arrival
-
-    def observe_delay(self, measure: Measure, outcome: Outcome, delay: float) -> None:
-        """Take the delay of an event in seconds, if it was applied; one from a fast clock counts as none."""
-        if outcome in APPLIED:
-            self._delay[measure].observe(max(delay, 0.0))
 
     def count_settled_correction(self, measure: Measure) -> None:
         """Count one correction that came after its reading had settled."""
@@ -164,4 +129,4 @@ class Metrics:
         if self._capacity.path:
             successful.add_metric([], self._capacity.successful)
             succeeded.add_metric([], self._capacity.succeeded)
-        return [received, successful, succeeded]
+        return [*self._tally.collect(), received, successful, succeeded]

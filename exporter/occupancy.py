@@ -251,7 +251,7 @@ class _Space:
             series = self.series[event.measure] = Series()
         outcome = series.take(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
-            self._show(event)
+            self._show(event, outcome)
         return outcome
 
     def memory(self, measure: Measure, timestamp: int) -> Memory:
@@ -281,11 +281,12 @@ class _Space:
             self.named = max(self.named, (memory.timestamp, memory.generation), key=_age)
             self._view(memory.metadata)
 
-    def _show(self, event: OccupancyEvent) -> None:
+    def _show(self, event: OccupancyEvent, outcome: Outcome) -> None:
         metadata = self.view.metadata
         if self._names(event) and event.metadata != metadata:
-            metadata = event.metadata
-        self._view(metadata)
+            self._view(event.metadata)
+        elif outcome is not Outcome.REPEATED:
+            self._view(metadata)
 
     def _view(self, metadata: Metadata) -> None:
         counts = tuple(

@@ -6,11 +6,12 @@ last 20, with a reason for each but nothing of what was sent beyond an id. It kn
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
 from exporter.readings import Outcome
+from exporter.tally import Taken
 
 SPAN = 60
 """Seconds that are looked back."""
@@ -67,8 +68,8 @@ class Recent:
         self._refusals: dict[tuple[str, str, str, str], Refusal] = {}
         self._lock = Lock()
 
-    def count(self, outcome: Outcome, arrival: float, delay: float = 0.0) -> None:
-        """Count an event that arrived at a time, Unix seconds; `delay` is that of a new reading, seconds."""
+    def count(self, taken: Iterable[Taken], arrival: float) -> None:
+        """Count events that arrived together at a time, Unix seconds."""
         number = int(arrival)
         with self._lock:
             second = self._seconds.get(number)
@@ -76,9 +77,11 @@ class Recent:
                 second = self._seconds[number] = _Second()
                 if len(self._seconds) > 2 * SPAN:
                     self._seconds = {n: kept for n, kept in self._seconds.items() if number - SPAN < n <= number}
-            second.outcomes[outcome] += 1
-            if outcome is Outcome.NEW:
-                second.delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1
+            outcomes, delays = second.outcomes, second.delays
+            for _, outcome, delay in taken:
+                outcomes[outcome] += 1
+                if outcome is Outcome.NEW:
+                    delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1
 
     def refuse(self, what: str, reasons: Sequence[tuple[str, str]], event_id: str = "") -> None:
         """Keep why something was refused: field and message of each mistake, of which the first is kept."""

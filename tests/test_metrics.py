@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.capacity import CapacityFile
 from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.metrics import OUTCOMES, Metrics, Rejection
+from exporter.metrics import Metrics, Rejection
 from exporter.occupancy import Limits, Occupancy, Outcome
 from exporter.settings import Settings
+from exporter.tally import OUTCOMES
 from exporter.zone_families import OCCUPANCY
 from tests.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
 from tests.stores import LIMITS
@@ -198,10 +199,10 @@ class TestOwnFamilies:
     def test_events_are_counted_by_outcome(self) -> None:
         """Each once; all but an invalid one are a last event."""
         scraped = Scraped()
-        scraped.metrics.count_event(None, Outcome.INVALID, 5.0)
+        scraped.metrics.count([(None, Outcome.INVALID, 0.0)], 5.0)
         assert "butlr_exporter_last_event_received_timestamp_seconds" not in scraped.samples()
         for n, (measure, outcome) in enumerate((m, o) for m, outcomes in OUTCOMES.items() for o in outcomes):
-            scraped.metrics.count_event(measure, outcome, float(n))
+            scraped.metrics.count([(measure, outcome, 0.0)], float(n))
         samples = scraped.samples()
         assert sum(v for _, v in samples["butlr_exporter_events_total"]) == n + 2
         assert samples["butlr_exporter_last_event_received_timestamp_seconds"] == [({}, n)]
@@ -215,8 +216,8 @@ class TestOwnFamilies:
     def test_delay_of_applied_events(self) -> None:
         """In seconds; never below 0, or the sum would fall; nothing of what had no effect."""
         scraped = Scraped()
-        for outcome, delay in [(Outcome.NEW, 2.0), (Outcome.CORRECTED, -3.0), (Outcome.LATE, 999.0)]:
-            scraped.metrics.observe_delay(Measure.ZONE_OCCUPANCY, outcome, delay)
+        delays = [(Outcome.NEW, 2.0), (Outcome.CORRECTED, -3.0), (Outcome.LATE, 999.0)]
+        scraped.metrics.count([(Measure.ZONE_OCCUPANCY, outcome, delay) for outcome, delay in delays], 5.0)
         samples = scraped.samples()
         label = {"event_type": "ZONE_OCCUPANCY"}
         assert (label, 2) in samples["butlr_exporter_event_delay_seconds_count"]

@@ -12,10 +12,10 @@ class TestLastMinute:
         """The most frequent first; what is older is gone."""
         clock = Clock()
         recent = Recent(clock)
-        recent.count(Outcome.NEW, clock())
+        recent.count([(None, Outcome.NEW, 0.0)], clock())
         clock.now += 59 * SECOND
-        recent.count(Outcome.REPEATED, clock())
-        recent.count(Outcome.REPEATED, clock())
+        recent.count([(None, Outcome.REPEATED, 0.0)], clock())
+        recent.count([(None, Outcome.REPEATED, 0.0)], clock())
         assert list(recent.last_minute().outcomes.items()) == [(Outcome.REPEATED, 2), (Outcome.NEW, 1)]
         clock.now += SECOND
         assert recent.last_minute().outcomes == {Outcome.REPEATED: 2}
@@ -28,8 +28,8 @@ class TestLastMinute:
         recent = Recent(clock)
         assert recent.last_minute() == ({}, None, None)
         for delay in range(1, 101):
-            recent.count(Outcome.NEW, clock(), delay)
-            recent.count(Outcome.REPEATED, clock(), 1000)
+            recent.count([(None, Outcome.NEW, delay)], clock())
+            recent.count([(None, Outcome.REPEATED, 1000)], clock())
         _, median, p95 = recent.last_minute()
         assert median is not None
         assert p95 is not None
@@ -41,26 +41,26 @@ class TestLastMinute:
         clock = Clock()
         recent = Recent(clock)
         for second in range(59):
-            recent.count(Outcome.NEW, clock() - second)
+            recent.count([(None, Outcome.NEW, 0.0)], clock() - second)
         for _ in range(200):
-            recent.count(Outcome.REPEATED, clock() - 1)
-            recent.count(Outcome.REPEATED, clock())
+            recent.count([(None, Outcome.REPEATED, 0.0)], clock() - 1)
+            recent.count([(None, Outcome.REPEATED, 0.0)], clock())
         assert recent.last_minute().outcomes == {Outcome.REPEATED: 400, Outcome.NEW: 59}
 
     def test_no_more_is_kept_than_is_told(self) -> None:
         """Over hours."""
         recent = Recent(Clock())
         for second in range(7200):
-            recent.count(Outcome.NEW, second)
+            recent.count([(None, Outcome.NEW, 0.0)], second)
         assert len(recent._seconds) <= 2 * SPAN
 
     def test_a_clock_that_is_set_back(self) -> None:
         """What was counted in the future is no part of the last minute."""
         clock = Clock()
         recent = Recent(clock)
-        recent.count(Outcome.NEW, clock())
+        recent.count([(None, Outcome.NEW, 0.0)], clock())
         clock.now -= 3600 * SECOND
-        recent.count(Outcome.LATE, clock())
+        recent.count([(None, Outcome.LATE, 0.0)], clock())
         assert recent.last_minute().outcomes == {Outcome.LATE: 1}
 
 
