@@ -1,12 +1,20 @@
-"""The families of zones by prometheus_client, as its documentation has it: what ours are measured and held against."""
+"""The families of zones by prometheus_client, as its documentation has it: what ours are measured and held against.
 
+`python -m bench.reference PORT ZONES` serves them as its documentation has it as well.
+"""
+
+import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 
+from bench.building import Building
+from bench.processes import HOST
 from exporter.events import Metadata
 from exporter.occupancy import Snapshot
+from exporter.settings import Settings
 from exporter.zone_families import CAPACITY, HELP, INFO, OCCUPANCY, TIMESTAMP, ZONES, label_values
 
 
@@ -43,3 +51,15 @@ class Reference:
         families[ZONES].add_metric(["fresh"], fresh)
         families[ZONES].add_metric(["stale"], len(snapshot.spaces) - fresh)
         return families.values()
+
+
+def main() -> None:
+    """Serve the families of some zones."""
+    building = Building(int(sys.argv[2]))
+    labels = Settings().labels
+    start_http_server(int(sys.argv[1]), HOST, Reference(building.snapshot, labels, lambda _: None).registry)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from exporter.journal import JournalError
 from exporter.metrics import Metrics
 from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
 from exporter.recent import Recent
-from exporter.recorder import Key, Recorder
+from exporter.recorder import Change, Key, Recorder
 from exporter.single import parse_single
 from exporter.tally import Taken
 
@@ -100,7 +100,7 @@ class Ingest:
         errors: list[EventError] = []
         refusal: JournalError | None = None
 
-        def take(first: int) -> list[Key]:
+        def take(first: int) -> Change:
             changed: list[Key] = []
             taken: list[Taken] = []
             for index, item in enumerate(items[first : first + TOGETHER], first):
@@ -108,7 +108,7 @@ class Ingest:
                 errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
             self._count(taken, arrival)
             outcomes.update(outcome for _, outcome, _ in taken)
-            return changed
+            return changed, any(outcome is Outcome.DUPLICATE for _, outcome, _ in taken)
 
         for first in range(0, len(items), TOGETHER):
             if self._recorder is None:
@@ -134,13 +134,14 @@ class Ingest:
         apply = self._occupancy.apply
         outcomes: list[Outcome | None] = []
 
-        def take() -> list[Key]:
+        def take() -> Change:
             outcomes[:] = [None if event is None else apply(event, now) for event in events]
-            return [
+            changed = [
                 (event.space_id, event.measure, event.timestamp)
                 for event, outcome in zip(events, outcomes, strict=True)
                 if event is not None and outcome in REMEMBERED
             ]
+            return changed, Outcome.DUPLICATE in outcomes
 
         if self._recorder is None:
             take()

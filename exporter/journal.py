@@ -74,8 +74,10 @@ arrival = excluded.arrival, value = excluded.value, generation = excluded.genera
 _CLOSE_WINDOW = "DELETE FROM reading WHERE space = ? AND measure = ? AND timestamp <= ?"
 _DROP = ("DELETE FROM reading WHERE space = ?", "DELETE FROM space WHERE number = ?")
 
-Statement = tuple[str, tuple[object, ...]]
-"""SQL and its parameters."""
+Row = tuple[object, ...]
+
+Statement = tuple[str, list[Row]]
+"""SQL, and the parameters of each time that it is executed."""
 
 
 _FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError)
@@ -159,27 +161,30 @@ class SqliteJournal:
         """Keep these, all or none, in place of what was kept of the same readings. Raises JournalError."""
         known = self._spaces
         added: dict[str, tuple[int, Metadata]] = {}
-        statements: list[Statement] = []
-        for space_id, metadata, arrival, kind, timestamp, value, generation, deliveries, floor, alone in memories:
+        spaces: list[Row] = []
+        alone: list[Row] = []
+        readings: list[Row] = []
+        windows: list[Row] = []
+        for space_id, metadata, arrival, kind, timestamp, value, generation, deliveries, floor, is_alone in memories:
             number, written = added.get(space_id) or known.get(space_id) or (self._next + len(added), None)
             if metadata is not written and metadata != written:
                 added[space_id] = (number, metadata)
-                statements.append((PUT_SPACE, (number, space_id, *metadata)))
-            if alone and space_id in known:
-                statements.append((_DROP[0], (number,)))
+                spaces.append((number, space_id, *metadata))
+            if is_alone and space_id in known:
+                alone.append((number,))
             measure = _MEASURES[kind]
-            statements.append((PUT_READING, (number, measure, timestamp, arrival, value, generation, deliveries)))
+            readings.append((number, measure, timestamp, arrival, value, generation, deliveries))
             if floor >= 0:
-                statements.append((_CLOSE_WINDOW, (number, measure, floor)))
-        self._write(statements)
+                windows.append((number, measure, floor))
+        self._write([(PUT_SPACE, spaces), (_DROP[0], alone), (PUT_READING, readings), (_CLOSE_WINDOW, windows)])
         known.update(added)
         self._next += len(added)
 
     def retain(self, space_ids: set[str]) -> None:
         """Drop every space but these. Raises JournalError."""
         dropped = self._spaces.keys() - space_ids
-        numbers = [(self._spaces[space_id][0],) for space_id in dropped]
-        self._write([(statement, number) for number in numbers for statement in _DROP])
+        numbers: list[Row] = [(self._spaces[space_id][0],) for space_id in dropped]
+        self._write([(statement, numbers) for statement in _DROP])
         for space_id in dropped:
             del self._spaces[space_id]
 
@@ -187,18 +192,18 @@ class SqliteJournal:
         """Execute all of them, or none. Raises JournalError, and JournalGone if the next start would not find it."""
         if monotonic() > self._checked + _CHECK_EVERY:
             self._check_place()
-        execute = self._database.execute
+        wanted = [(sql, rows) for sql, rows in statements if rows]
         try:
-            if len(statements) == 1:  # a transaction of its own
-                execute(*statements[0])
+            if len(wanted) == 1 and len(wanted[0][1]) == 1:  # a transaction of its own
+                self._database.execute(wanted[0][0], wanted[0][1][0])
                 return
-            execute("BEGIN IMMEDIATE")
-            for statement in statements:
-                execute(*statement)
-            execute("COMMIT")
+            self._database.execute("BEGIN IMMEDIATE")
+            for sql, rows in wanted:
+                self._database.executemany(sql, rows)
+            self._database.execute("COMMIT")
         except sqlite3.Error as error:
             if self._database.in_transaction:
-                execute("ROLLBACK")
+                self._database.execute("ROLLBACK")
             raise failure(self._path, error) from None
 
     def close(self) -> None:

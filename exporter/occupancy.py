@@ -257,17 +257,18 @@ class _Space:
     def memory(self, measure: Measure, timestamp: int) -> Memory:
         series = self.series[measure]
         reading = series.readings[timestamp]
+        is_first = timestamp == series.newest and len(reading.deliveries) == HASH
         return Memory(
-            space_id=self.view.id,
-            metadata=self.view.metadata,
-            arrival=self.arrival,
-            measure=measure,
-            timestamp=timestamp,
-            value=reading.value,
-            generation=reading.generation,
-            deliveries=reading.deliveries,
-            floor=series.floor if timestamp == series.newest else -1,
-            alone=len(self.series) == len(series.readings) == 1,
+            self.view.id,
+            self.view.metadata,
+            self.arrival,
+            measure,
+            timestamp,
+            reading.value,
+            reading.generation,
+            reading.deliveries,
+            series.floor if is_first else -1,
+            len(self.series) == len(series.readings) == 1,
         )
 
     def recall(self, memory: Memory, limits: Limits) -> None:

@@ -33,8 +33,8 @@ REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
 APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
 """Outcomes with an effect on what is shown."""
 
-REMEMBERED = APPLIED | {Outcome.SUPERSEDED, Outcome.DUPLICATE}
-"""Outcomes of deliveries that are known from then on, or still."""
+REMEMBERED = APPLIED | {Outcome.SUPERSEDED}
+"""Outcomes of deliveries that are known from then on."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Memory(NamedTuple):
     deliveries: bytes
     """Hashes of HASH bytes each, first to last."""
     floor: int
-    """Readings of this measure of this space that are not after it are forgotten; -1 if this is not the newest."""
+    """Readings of this measure of this space that are not after it are forgotten; -1 if no delivery moved it on."""
     alone: bool
     """Whether nothing else is known of the space, whatever was before it was forgotten."""
 

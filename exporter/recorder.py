@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 Key = tuple[str, Measure, int]
 """Space id, measure and timestamp of a reading."""
 
+Change = tuple[list[Key], bool]
+"""The readings that were changed, and whether something was delivered that was known already."""
+
 _CHUNK = 500
 """Readings written at a time after an outage, so that deliveries hardly wait."""
 
@@ -67,7 +70,7 @@ class Recorder:
             gc.enable()
         log.info("journal read back", {"readings": readings})
 
-    def keep(self, change: Callable[[], list[Key]]) -> None:
+    def keep(self, change: Callable[[], Change]) -> None:
         """Call what changes readings, and write what is known of those it returns.
 
         Nothing else changes meanwhile, so nobody is told that a delivery is known before that is written. Raises
@@ -76,15 +79,14 @@ class Recorder:
         if self._outage is not None and monotonic() > self._tried + _PATIENCE:
             self._recover()
         with self._lock:
-            changed = change()
-            if not changed:
-                return
-            if self._outage is None:
+            changed, again = change()
+            if changed and self._outage is None:
                 try:
                     self._journal.append(self._occupancy.memories(changed))
                 except JournalError as error:
                     self._begin_outage(error)
-            if self._outage is not None:
+            # What is delivered again may be what could not be written before.
+            if self._outage is not None and (changed or again):
                 self._pending.update(dict.fromkeys(changed))
                 self._failed()
                 raise self._outage

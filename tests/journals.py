@@ -4,9 +4,9 @@ from contextlib import closing
 from functools import partial
 
 from exporter.events import OccupancyEvent
-from exporter.occupancy import Occupancy
+from exporter.occupancy import Occupancy, Outcome
 from exporter.readings import Limits, Memory
-from exporter.recorder import Key, Recorder
+from exporter.recorder import Change, Recorder
 from exporter.salvage import open_journal
 from tests.deliveries import NOW
 from tests.stores import LIMITS
@@ -17,10 +17,10 @@ def known(occupancy: Occupancy) -> list[Memory]:
     return sorted(occupancy.memories(occupancy.keys()), key=lambda memory: memory[:5:2] + memory[3:5])
 
 
-def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> list[Key]:
+def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> Change:
     """Deliver an event; return the reading that it is of."""
-    occupancy.apply(event, now)
-    return [(event.space_id, event.measure, event.timestamp)]
+    again = occupancy.apply(event, now) is Outcome.DUPLICATE
+    return [(event.space_id, event.measure, event.timestamp)], again
 
 
 def kept(path: str, *events: OccupancyEvent) -> Occupancy:

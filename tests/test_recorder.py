@@ -8,9 +8,9 @@ import pytest
 
 from exporter import recorder as recorder_module
 from exporter.journal import JournalError, JournalGone
-from exporter.occupancy import Occupancy
+from exporter.occupancy import Occupancy, Outcome
 from exporter.readings import Memory
-from exporter.recorder import Key, Recorder
+from exporter.recorder import Change, Recorder
 from tests.deliveries import HOUR, MINUTE, NOW, delivery
 from tests.stores import LIMITS
 
@@ -83,9 +83,10 @@ class Recording:
         """Deliver one reading. Raises JournalError."""
         event = delivery(NOW + n, n, id=f"{n}", zone=zone)
 
-        def change() -> list[Key]:
-            self.occupancy.apply(event, NOW)
-            return [(event.space_id, event.measure, event.timestamp)]
+        def change() -> Change:
+            if self.occupancy.apply(event, NOW) is Outcome.DUPLICATE:
+                return [], True
+            return [(event.space_id, event.measure, event.timestamp)], False
 
         self.recorder.keep(change)
 
@@ -125,12 +126,27 @@ class TestOutage:
             ("INFO", "journal is written again"),
         ]
 
+    def test_what_comes_again(self, recording: Recording) -> None:
+        """Needs not be written, but is refused while what it repeats is not."""
+        recording.deliver(1)
+        recording.journals[0].refusal = JournalError("disk full")
+        recording.deliver(1)
+        assert recording.failures == 0
+        for _ in range(2):
+            with pytest.raises(JournalError):
+                recording.deliver(2)
+        assert recording.failures == 2
+        recording.journals[0].refusal = None
+        recording.recorder.look()
+        recording.deliver(2)
+        assert recording.kept() == {1, 2}
+
     def test_what_changes_nothing_is_not_refused_meanwhile(self, recording: Recording) -> None:
         """There is nothing to write."""
         recording.journals[0].refusal = JournalError("disk full")
         with pytest.raises(JournalError):
             recording.deliver(1)
-        recording.recorder.keep(list)
+        recording.recorder.keep(lambda: ([], False))
         assert recording.failures == 1
 
     def test_where_nobody_looks(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,15 +234,15 @@ def test_nobody_is_told_before_it_is_written(recording: Recording) -> None:
     order: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
-    def first() -> list[Key]:
+    def first() -> Change:
         begun.set()
         go_on.wait(5)
         order.append("first")
-        return []
+        return [], False
 
-    def second() -> list[Key]:
+    def second() -> Change:
         order.append("second")
-        return []
+        return [], False
 
     threads = [threading.Thread(target=recording.recorder.keep, args=(change,)) for change in (first, second)]
     threads[0].start()

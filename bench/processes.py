@@ -1,0 +1,98 @@
+"""Programs that are measured: started, found ready, their processor time and memory read, and ended."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+HOST = "127.0.0.1"
+STARTING, STOPPING = 60, 10  # seconds given to a program
+
+_ROOT = Path(__file__).parent.parent
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Program:
+    """A running program, in a session of its own, by which its children are found."""
+
+    def __init__(self, command: Sequence[str], port: int, path: str) -> None:
+        """Start it, and wait until a GET of a path is answered, with whatever status. Raises RuntimeError."""
+        self.port = port
+        environ = os.environ | {"PYTHONPATH": str(_ROOT)}
+        quiet = subprocess.DEVNULL
+        began = time.monotonic()
+        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environ, start_new_session=True)  # noqa: S603
+        while not self._answers(path):
+            if self._process.poll() is not None or time.monotonic() > began + STARTING:
+                self.end()
+                raise RuntimeError(f"{command[0]} did not start")
+            time.sleep(0.01)
+        self.starting = time.monotonic() - began
+        """Seconds until it was ready."""
+
+    def _answers(self, path: str) -> bool:
+        try:
+            urllib.request.urlopen(f"http://{HOST}:{self.port}{path}", timeout=5).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def processor_seconds(self) -> float:
+        """Return the processor time, user and system, that its processes have taken."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                # Counted from behind the name, which may hold anything: proc(5) fields 6, 14 and 15.
+                fields = path.read_text().rpartition(")")[2].split()
+                if int(fields[3]) == self._process.pid:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / _TICK
+
+    def memory(self) -> int:
+        """Return the bytes of memory that it has in use now (resident)."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def end(self) -> None:
+        """End it and its children."""
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOPPING)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def program(command: str, path: str = "/") -> Iterator[Program]:
+    """Run a command, in which {port} is filled in and a module is for this Python, until the end of the block."""
+    port = free_port()
+    words = [word.format(port=port) for word in command.split()]
+    if words[0] == "-m":
+        words.insert(0, sys.executable)
+    running = Program(words, port, path)
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+def exporter(*flags: str) -> contextlib.AbstractContextManager[Program]:
+    """Run an exporter."""
+    command = ["-m exporter serve --log-level error --listen 127.0.0.1:{port} --max-zones 1000000", *flags]
+    return program(" ".join(command), "/-/ready")

@@ -1,0 +1,74 @@
+"""What a zone takes of memory, and the time to read a journal back."""
+
+import http.client
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+
+from bench.building import Building, post
+from bench.processes import HOST, exporter
+from bench.table import Row
+from exporter.events import Measure, Metadata
+from exporter.readings import Memory
+from exporter.salvage import open_journal
+
+READINGS = 6
+DELIVERIES = 5
+"""Of each reading."""
+
+MINUTE = 60_000
+
+
+def memory(number: int) -> Row:
+    """Measure the process with some zones, against an empty one; both are scraped as Prometheus does."""
+    used = []
+    for zones in (0, number):
+        with exporter() as running:
+            building = Building(max(zones, 1))
+            now = int(time.time() * 1000)
+            for minute in reversed(range(READINGS)):
+                if zones:
+                    post(running.port, building.events(1, DELIVERIES, now - minute * MINUTE))
+                client = http.client.HTTPConnection(HOST, running.port, timeout=60)
+                client.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+                client.getresponse().read()
+                client.close()
+            used.append(running.memory())
+    each = (used[1] - used[0]) / number
+    than = f"3 KiB; {READINGS} readings, {DELIVERIES} deliveries each"
+    return Row(f"memory a zone of {number:,}", f"{each / 1024:.2f} KiB", than, 3072 / each, ">= 1")
+
+
+def full_window(zone: int, now: int) -> Iterator[Memory]:
+    """Return a zone with 15 readings of five deliveries each."""
+    place = Metadata(
+        site_name="Berlin",
+        building_name="Main Building",
+        floor_name="1st Floor",
+        zone_id=f"zone_{zone:027}",
+        zone_name=f"Desk {zone}",
+    )
+    for n in range(15):
+        deliveries = os.urandom(40)
+        t = now - 60_000 * n
+        yield Memory(place.zone_id, place, now, Measure.ZONE_OCCUPANCY, t, 3.0, now // 1000, deliveries, -1, False)
+
+
+def reading_back(number: int) -> Row:
+    """Measure the start with a journal of some zones with full windows, against one without."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/large.db"
+        journal = open_journal(path)
+        now = int(time.time() * 1000)
+        for first in range(0, number, 500):
+            some = range(first, min(first + 500, number))
+            journal.append([memory for zone in some for memory in full_window(zone, now)])
+        journal.close()
+        size = os.path.getsize(path)
+        with exporter() as running:
+            without = running.starting
+        with exporter(f"--journal {path}") as running:
+            started = running.starting
+    shown = f"{started - without:.1f} s"
+    return Row(f"reading back {number:,} zones", shown, f"{size / 1e6:.0f} MB, full windows", None, "")
