@@ -41,8 +41,9 @@ class Building:
     def _event(self, zone: Metadata) -> OccupancyEvent:
         value = float(self._chance.randrange(20))
         second = int(time.time())
+        sensed = self.now - self._chance.randrange(900)
         event_id = f"event_{ksuid(second, self._chance.getrandbits(128))}"
-        return OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, zone.zone_id, self.now, value, second, zone)
+        return OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, zone.zone_id, sensed, value, second, zone)
 
     def events(self, share: int, deliveries: int = 1, at: int = 0) -> Iterator[dict[str, object]]:
         """Return new readings of one of so many zones as Butlr sends them, sensed now or `at`."""

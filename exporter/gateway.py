@@ -107,15 +107,17 @@ class Gateway:
                 loop = asyncio.get_running_loop()
                 status, headers, answer = await loop.run_in_executor(self._threads, self._call, environ)
         start_message = {"type": "http.response.start", "status": status, "headers": headers}
-        if len(answer) <= SMALL:
+        size = sum(map(len, answer))
+        if size <= SMALL:
             await send(start_message)
-            await send({"type": "http.response.body", "body": answer})
+            await send({"type": "http.response.body", "body": b"".join(answer)})
             return
         with self._waiting.held(scope["state"]["abort"]) as held:
-            held.add(len(answer))
+            held.add(size)
             await send(start_message)
-            for start in range(0, len(answer), PIECE):
-                await send({"type": "http.response.body", "body": answer[start : start + PIECE], "more_body": True})
+            for part in answer:
+                for start in range(0, len(part), PIECE):
+                    await send({"type": "http.response.body", "body": part[start : start + PIECE], "more_body": True})
             # Each piece is sent when the one before was taken, so this one tells that all were.
             await send({"type": "http.response.body", "body": b""})
 
@@ -136,7 +138,7 @@ class Gateway:
                 message = await receive()
         return None
 
-    def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], list[bytes]]:
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., object]:
@@ -146,7 +148,7 @@ class Gateway:
 
         answer = self._wsgi(environ, start_response)
         try:
-            body = b"".join(answer)
+            body = list(answer)
         finally:
             if close := getattr(answer, "close", None):
                 close()

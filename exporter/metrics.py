@@ -6,7 +6,7 @@ prometheus.io/docs/instrumenting/writing_exporters.
 """
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -102,12 +102,13 @@ class Metrics:
         """Count one write that the journal refused."""
         self._journal_failures.inc()
 
-    def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> bytes:
-        """Return what a scrape reads, in OpenMetrics or the text format, only the named families if any."""
+    def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Iterator[bytes]:
+        """Return what a scrape reads, in pieces, in OpenMetrics or the text format, only the named families if any."""
         wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
         own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
-        return self._zones.render(self._snapshot(), set(wanted) if wanted else None) + own
+        yield from self._zones.render(self._snapshot(), set(wanted) if wanted else None)
+        yield own
 
     def describe(self) -> Iterable[Metric]:
         """Return the families that are not always there, which is how a registry learns their names."""

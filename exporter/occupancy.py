@@ -229,8 +229,10 @@ class Occupancy:
 
     def _forget(self, now: int) -> None:
         self._swept = now
-        for space_id in [space_id for space_id, space in self._spaces.items() if self._is_forgotten(space, now)]:
-            del self._spaces[space_id]
+        if self._limits.forget_after > 0:
+            before = now - self._limits.forget_after
+            for space_id in [space_id for space_id, space in self._spaces.items() if space.arrival < before]:
+                del self._spaces[space_id]
 
 
 class _Space:

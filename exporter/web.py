@@ -4,12 +4,12 @@ It turns requests into calls and results into responses. Of events, zones and fa
 modules that do. One blueprint for each kind of caller, so that each can have a port of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from isal import igzip
+from isal import isal_zlib
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -25,6 +25,8 @@ WEBHOOK = "/webhook"
 
 GZIP_LEVEL = 1
 """As small as zlib's default makes it, but for a tenth, in a tenth of the time."""
+
+_AS_GZIP = isal_zlib.MAX_WBITS + 16
 
 QUICK_BODY = 1 << 15
 """Bytes of the largest event that is answered at once: far more than one with ordinary names has."""
@@ -101,7 +103,7 @@ def reading(
         if response.status_code == 200:
             response.vary.add("Accept-Encoding")
             if request.method != "HEAD" and request.accept_encodings.quality("gzip"):
-                response.set_data(igzip.compress(response.get_data(), GZIP_LEVEL))
+                response.set_data(compressed(response.iter_encoded()))
                 response.content_encoding = "gzip"
         return response
 
@@ -164,6 +166,12 @@ def content_encoding(environ: Mapping[str, Any]) -> str:
     """Return how a request's body is encoded; empty if it is not."""
     encoding: str = environ.get("HTTP_CONTENT_ENCODING", "").strip()
     return "" if encoding.lower() == "identity" else encoding
+
+
+def compressed(pieces: Iterable[bytes]) -> bytes:
+    """Return them as one gzip stream; none of them is kept, so that all together need not be in memory."""
+    stream = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, _AS_GZIP)
+    return b"".join([*map(stream.compress, pieces), stream.flush()])
 
 
 def read_body(limit: int) -> bytes:

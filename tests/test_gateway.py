@@ -48,6 +48,28 @@ class TestGateway:
             head = b"POST /%C3%A9?a=b HTTP/1.1\r\nHost: x\r\nX-Two: 1\r\nX-Two: 2\r\nContent-Length: 5\r\n\r\n"
             assert answers(connection, head + b"hello") == [(201, "text/plain", b"hello")]
 
+    @pytest.mark.parametrize("sizes", [[], [1, 2], [3000, 3000], [PIECE - 1, 1, 2 * PIECE + 5, 0, PIECE]])
+    def test_an_answer_in_pieces(self, sizes: list[int]) -> None:
+        """Small or large, it is sent whole, and none of it at more than a piece at a time."""
+        pieces = [bytes([65 + n]) * size for n, size in enumerate(sizes)]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            return pieces
+
+        asyncio.run(Gateway(app, 10)(SCOPE, receive, send))  # type: ignore[arg-type]
+        bodies = [message["body"] for message in sent[1:]]
+        assert b"".join(bodies) == b"".join(pieces)
+        assert max(map(len, bodies)) <= PIECE
+        assert [message.get("more_body", False) for message in sent[1:]] == [True] * (len(bodies) - 1) + [False]
+
     def test_a_sender_that_leaves_gets_no_answer(self) -> None:
         """Nothing is called for half a body."""
         sent: list[object] = []

@@ -54,7 +54,7 @@ class Scraped:
 
     def families(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> dict[str, Metric]:
         """Return the families of a scrape by name."""
-        text = self.metrics.exposition(openmetrics=openmetrics, names=names).decode()
+        text = b"".join(self.metrics.exposition(openmetrics=openmetrics, names=names)).decode()
         return {family.name: family for family in (parse_openmetrics if openmetrics else parse_text)(text)}
 
     def samples(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Samples:
@@ -249,6 +249,7 @@ class TestOrderDoesNotMatter:
         rng.shuffle(shuffled)
         names = [*OCCUPANCY.values(), *(f"{name}_timestamp_seconds" for name in OCCUPANCY.values()), "butlr_zone_info"]
         first, second = (
-            sorted(Scraped(*order).metrics.exposition(names=names).splitlines()) for order in (events, shuffled)
+            sorted(b"".join(Scraped(*order).metrics.exposition(names=names)).splitlines())
+            for order in (events, shuffled)
         )
         assert first == second

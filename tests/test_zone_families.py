@@ -55,7 +55,7 @@ class TestAgainstTheLibrary:
         for spaces in seen:
             snapshot = Snapshot(NOW, stale_after, spaces)
             reference = Reference(lambda: snapshot, labels, RULES.of).registry  # noqa: B023 - used at once
-            rendered = families.render(snapshot)
+            rendered = b"".join(families.render(snapshot))
             assert rendered == generate_latest(reference)
             assert rendered + b"# EOF\n" == generate_openmetrics(reference)
 
@@ -66,28 +66,28 @@ class TestAgainstTheLibrary:
         space = Space("z", Metadata(zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
 
         def kept() -> object:
-            return families._kept["z"]
+            return families._labelled[0]
 
-        families.render(Snapshot(NOW, 0, [space]))
+        b"".join(families.render(Snapshot(NOW, 0, [space])))
         first = kept()
-        families.render(Snapshot(NOW + HOUR, 0, [space]))
+        b"".join(families.render(Snapshot(NOW + HOUR, 0, [space])))
         assert kept() is first
         rules = capacity.parse("capacity: [{zone_name: a, max: 5}]")
-        assert b'butlr_zone_capacity{zone_name="a"} 5.0' in families.render(Snapshot(NOW, 0, [space]))
+        assert b'butlr_zone_capacity{zone_name="a"} 5.0' in b"".join(families.render(Snapshot(NOW, 0, [space])))
         renamed = space._replace(metadata=Metadata(zone_name="b"))
-        assert b'butlr_zone_occupancy{zone_name="b"} 1.0' in families.render(Snapshot(NOW, 0, [renamed]))
-        assert b'"a"' not in families.render(Snapshot(NOW, 0, [renamed]))
-        families.render(Snapshot(NOW, 0, []))
-        assert families._kept == {}
+        assert b'butlr_zone_occupancy{zone_name="b"} 1.0' in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
+        assert b'"a"' not in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
+        b"".join(families.render(Snapshot(NOW, 0, [])))
+        assert families._labelled == []
 
     def test_only_some(self) -> None:
         """Those that are named and have samples; with names that are none of these, nothing."""
         families = ZoneFamilies(["zone_id"], lambda: NONE)
         snapshot = Snapshot(NOW, 0, [Space("z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
-        text = families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"})
+        text = b"".join(families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"}))
         assert text.count(b"# TYPE") == 1
-        assert families.render(snapshot, {"python_info"}) == b""
-        assert families.render(snapshot, set(HELP)).count(b"# TYPE") == 4
+        assert b"".join(families.render(snapshot, {"python_info"})) == b""
+        assert b"".join(families.render(snapshot, set(HELP))).count(b"# TYPE") == 4
 
     def test_scrapes_at_once(self) -> None:
         """Each is whole."""
@@ -100,7 +100,7 @@ class TestAgainstTheLibrary:
 
         def scrape(snapshot: Snapshot) -> None:
             for _ in range(50):
-                lines = families.render(snapshot).count(b"\nbutlr_zone_info{")
+                lines = b"".join(families.render(snapshot)).count(b"\nbutlr_zone_info{")
                 if lines != len(snapshot.spaces):
                     wrong.append(lines)
 
