@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from itertools import islice
 from random import Random
 
 from bench.processes import HOST
@@ -64,12 +65,10 @@ def fill(port: int, number: int) -> None:
     post(port, Building(number).events(1))
 
 
-def post(port: int, events: Iterator[dict[str, object]]) -> None:
-    """Post events as arrays. Raises RuntimeError if one is refused."""
+def post(port: int, events: Iterator[dict[str, object]], together: int = _ARRAY) -> None:
+    """Post events as arrays of so many. Raises RuntimeError if one is refused."""
     client = http.client.HTTPConnection(HOST, port, timeout=60)
-    rest = list(events)
-    while rest:
-        some, rest = rest[:_ARRAY], rest[_ARRAY:]
+    while some := list(islice(events, together)):
         client.request("POST", "/webhook", json.dumps(some))
         response = client.getresponse()
         told = response.read()

@@ -15,7 +15,6 @@ HOST = "127.0.0.1"
 STARTING, STOPPING = 60, 10  # seconds given to a program
 
 _ROOT = Path(__file__).parent.parent
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -53,15 +52,15 @@ class Program:
         return True
 
     def processor_seconds(self) -> float:
-        """Return the processor time, user and system, that its processes have taken."""
-        ticks = 0
+        """Return the processor time, user and system, that its threads have taken."""
+        nanoseconds = 0
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                # Counted from behind the name, which may hold anything: proc(5) fields 6, 14 and 15.
-                fields = path.read_text().rpartition(")")[2].split()
-                if int(fields[3]) == self._process.pid:
-                    ticks += int(fields[11]) + int(fields[12])
-        return ticks / _TICK
+                # Counted from behind the name, which may hold anything: proc(5), field 6.
+                if int(path.read_text().rpartition(")")[2].split()[3]) == self._process.pid:
+                    for thread in path.parent.glob("task/*/schedstat"):
+                        nanoseconds += int(thread.read_text().split()[0])
+        return nanoseconds / 1e9
 
     def memory(self) -> int:
         """Return the bytes of memory that it has in use now (resident)."""

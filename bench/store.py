@@ -29,7 +29,7 @@ def memory(number: int) -> Row:
             now = int(time.time() * 1000)
             for minute in reversed(range(READINGS)):
                 if zones:
-                    post(running.port, building.events(1, DELIVERIES, now - minute * MINUTE))
+                    post(running.port, building.events(1, DELIVERIES, now - minute * MINUTE), 10)
                 client = http.client.HTTPConnection(HOST, running.port, timeout=60)
                 client.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
                 client.getresponse().read()

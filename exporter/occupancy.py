@@ -34,6 +34,7 @@ the deliveries of one reading is about as likely as one in 10^18.
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
+from sys import intern
 from threading import Lock
 from typing import NamedTuple
 
@@ -57,6 +58,9 @@ __all__ = [
 
 _TOGETHER = 200
 """Spaces that a reader of their readings looks at before it lets deliveries pass."""
+
+_OWN = Metadata._fields.index("zone_id")
+"""The names from here on are a space's own."""
 
 _SWEEP_EVERY = 1000
 """Least milliseconds between two searches for forgotten spaces when there is no room for a new one."""
@@ -170,11 +174,12 @@ class Occupancy:
         with self._lock:
             space = self._spaces.get(space_id)
             series = space.series.get(measure) if space else None
-            kept = [
-                Reading(t, r.value, r.generation, r.revisions, len(r.deliveries) // HASH, r.outcome, r.arrival, r.id)
-                for t, r in (series.readings.items() if series else ())
-            ]
-        return sorted(kept, key=attrgetter("timestamp"))
+            kept = [(t, series.reading(t)) for t in series.readings] if series else []
+        readings = [
+            Reading(t, r.value, r.generation, r.revisions, len(r.deliveries) // HASH, r.outcome, r.arrival, r.id)
+            for t, r in kept
+        ]
+        return sorted(readings, key=attrgetter("timestamp"))
 
     def memories(self, readings: Iterable[tuple[str, Measure, int]]) -> list[Memory]:
         """Return what is known of readings, given as (space id, measure, timestamp), as far as they are still kept."""
@@ -258,7 +263,7 @@ class _Space:
 
     def memory(self, measure: Measure, timestamp: int) -> Memory:
         series = self.series[measure]
-        reading = series.readings[timestamp]
+        reading = series.reading(timestamp)
         is_first = timestamp == series.newest and len(reading.deliveries) == HASH
         return Memory(
             self.view.id,
@@ -292,8 +297,10 @@ class _Space:
             self._view(metadata)
 
     def _view(self, metadata: Metadata) -> None:
+        if metadata is not self.view.metadata:
+            metadata = _shared(metadata)
         counts = tuple(
-            Count(measure, series.newest, series.readings[series.newest].value)
+            Count(measure, series.newest, series.value(series.newest))
             for measure, series in sorted(self.series.items())
         )
         view = Space(self.view.id, metadata, counts)
@@ -312,6 +319,11 @@ class _Space:
         if event.generation is not None:
             self.named = (timestamp, event.generation)
         return True
+
+
+def _shared(metadata: Metadata) -> Metadata:
+    """Return the same names, of which those of what has many spaces are the same objects for all of them."""
+    return Metadata(*map(intern, metadata[:_OWN]), *metadata[_OWN:])
 
 
 def _age(named: tuple[int, int | None]) -> tuple[int, int]:

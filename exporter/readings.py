@@ -6,6 +6,7 @@ Pure, like the rest of the rule; the table stands in `occupancy`.
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from struct import Struct
 from typing import NamedTuple
 
 from exporter.events import Measure, Metadata, OccupancyEvent
@@ -59,6 +60,21 @@ HASH = 8
 """Bytes by which a delivery is remembered."""
 
 
+_LENGTH = 2
+"""Bytes for that of an id."""
+
+_HEAD = Struct("<dqqIBH")
+"""Value, generation, arrival, revisions, the number of the outcome, length of the id."""
+
+_VALUE = Struct("<d")
+
+_OUTCOMES: list[Outcome | None] = [None, *Outcome]
+_NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
+
+_SHARED = {float(people): float(people) for people in range(1000)}
+"""One object for each of the usual values."""
+
+
 class Memory(NamedTuple):
     """All that is known of one reading: what a journal keeps, and gives back."""
 
@@ -85,7 +101,8 @@ class Series:
     __slots__ = ("deliveries", "floor", "newest", "readings")
 
     def __init__(self) -> None:
-        self.readings: dict[int, Kept] = {}
+        self.readings: dict[int, bytes] = {}
+        """By timestamp, each packed."""
         self.newest = -1
         self.floor = -1
         """What is not after this is late. It only rises, so a reading that went does not come back."""
@@ -97,19 +114,20 @@ class Series:
         if t <= self.floor:
             return Outcome.LATE
         delivery = _hash(event)
-        reading = self.readings.get(t)
-        if reading is not None:
-            if _holds(reading.deliveries, delivery):
-                return Outcome.DUPLICATE
-            reading.deliveries += delivery
-            outcome = reading.revise(event.value, event.generation)
-        else:
-            reading = self.readings[t] = Kept(event.value, event.generation)
-            reading.deliveries = delivery
+        packed = self.readings.get(t)
+        if packed is None:
+            reading = Kept(event.value, event.generation)
             outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
+        else:
+            if _holds(packed, delivery):
+                return Outcome.DUPLICATE
+            reading = Kept.unpacked(packed)
+            outcome = reading.revise(event.value, event.generation)
+        reading.deliveries += delivery
         reading.outcome = outcome
         if outcome is not Outcome.SUPERSEDED:
             reading.id, reading.arrival = event.id, now
+        self.readings[t] = reading.packed()
         self.deliveries += 1
         self._grow(t, limits)
         return Outcome.LATE if t <= self.floor else outcome
@@ -117,8 +135,9 @@ class Series:
     def recall(self, memory: Memory, limits: Limits) -> None:
         """Take back what was known of one reading."""
         if memory.timestamp > self.floor and memory.timestamp not in self.readings:
-            reading = self.readings[memory.timestamp] = Kept(memory.value, memory.generation)
+            reading = Kept(memory.value, memory.generation)
             reading.deliveries = memory.deliveries
+            self.readings[memory.timestamp] = reading.packed()
             self.deliveries += len(reading.deliveries) // HASH
             self._grow(memory.timestamp, limits)
 
@@ -129,7 +148,16 @@ class Series:
         """
         oldest, newest = now - limits.window, now - limits.settle_after
         times = sorted(t for t in self.readings if oldest < t <= newest)
-        return [(t, self.readings[t].value) for t in times[-points:]]
+        return [(t, self.value(t)) for t in times[-points:]]
+
+    def value(self, t: int) -> float:
+        """Return the value of a reading."""
+        value: float = _VALUE.unpack_from(self.readings[t], -_HEAD.size)[0]
+        return _SHARED.get(value, value)
+
+    def reading(self, t: int) -> "Kept":
+        """Return all that is kept of a reading."""
+        return Kept.unpacked(self.readings[t])
 
     def _grow(self, t: int, limits: Limits) -> None:
         """Keep what is in the window of a reading that was added, and no more than may be remembered."""
@@ -143,14 +171,14 @@ class Series:
         """Drop the readings that are not after `floor`."""
         self.floor = max(self.floor, floor)
         for t in [t for t in self.readings if t <= self.floor]:
-            self.deliveries -= len(self.readings.pop(t).deliveries) // HASH
+            self.deliveries -= _number(self.readings.pop(t))
 
     def _shorten(self) -> None:
         oldest = min(self.readings)
         if oldest < self.newest:
             self._close(oldest)
         else:
-            self.readings[oldest].deliveries = self.readings[oldest].deliveries[HASH:]
+            self.readings[oldest] = self.readings[oldest][HASH:]
             self.deliveries -= 1
 
 
@@ -172,6 +200,35 @@ class Kept:
         self.outcome: Outcome | None = None
         self.revisions = 0
 
+    def packed(self) -> bytes:
+        """Return it in a third of the memory that objects take: the deliveries, the id, and the rest."""
+        text = self.id.encode()
+        return b"%b%b%b" % (
+            self.deliveries,
+            text,
+            _HEAD.pack(
+                self.value,
+                -1 if self.generation is None else self.generation,
+                -1 if self.arrival is None else self.arrival,
+                self.revisions,
+                _NUMBERS[self.outcome],
+                len(text),
+            ),
+        )
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Kept":
+        """Return what was packed."""
+        end = len(packed) - _HEAD.size
+        value, generation, arrival, revisions, outcome, length = _HEAD.unpack_from(packed, end)
+        kept = cls(_SHARED.get(value, value), None if generation < 0 else generation)
+        kept.deliveries = packed[: end - length]
+        kept.id = packed[end - length : end].decode()
+        kept.arrival = None if arrival < 0 else arrival
+        kept.outcome = _OUTCOMES[outcome]
+        kept.revisions = revisions
+        return kept
+
     def revise(self, value: float, generation: int | None) -> Outcome:
         """Take another delivery of this reading."""
         if is_older(generation, self.generation):
@@ -190,12 +247,17 @@ def _hash(event: OccupancyEvent) -> bytes:
     return blake2b(f"{event.id}\0{event.value!r}".encode(), digest_size=HASH).digest()[::-1]
 
 
-def _holds(deliveries: bytes, delivery: bytes) -> bool:
-    """Tell whether a delivery is among others, and not astride two of them."""
-    at = deliveries.find(delivery)
+def _holds(packed: bytes, delivery: bytes) -> bool:
+    """Tell whether a delivery is among those of a reading, and not astride two of them."""
+    at = packed.find(delivery)
     while at > 0 and at % HASH:
-        at = deliveries.find(delivery, at + 1)
-    return at >= 0
+        at = packed.find(delivery, at + 1)
+    return 0 <= at < _number(packed) * HASH
+
+
+def _number(packed: bytes) -> int:
+    """Return of how many deliveries a reading is."""
+    return (len(packed) - _HEAD.size - int.from_bytes(packed[-_LENGTH:], "little")) // HASH
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

@@ -66,6 +66,9 @@ _PIECE = 1000
 _NEVER = -1.0
 """When a measure was sensed of which a zone has nothing."""
 
+_OWN = Metadata._fields.index("zone_id")
+"""The names from here on are a zone's own; those before are of its place, and as labels they come before as well."""
+
 _NOWHERE = Space("", Metadata(), ())
 
 _Item = TypeVar("_Item")
@@ -108,7 +111,12 @@ class ZoneFamilies:
         """The labels of each zone."""
         self._capacities: list[bytes] = []
         """How their lines end; empty for a zone without one."""
+        self._places: list[bytes] = []
+        """How the lines with every name begin: the same object for all zones of a place."""
         self._infos: list[bytes] = []
+        """And how they end."""
+        self._known: dict[bytes, bytes] = {}
+        """The former, each once."""
         self._newest: list[float] = []
         """When each was sensed last."""
 
@@ -128,13 +136,13 @@ class ZoneFamilies:
 
     def _lines(self, family: str, oldest: float) -> Iterator[bytes]:
         if family == INFO:
-            return _joined(self._infos)
+            return _woven(self._places, self._infos)
         if family == ZONES:
             fresh = len(self._newest)
             if min(self._newest, default=oldest) < oldest:
                 fresh = sum([newest >= oldest for newest in self._newest])
             states = (("fresh", fresh), ("stale", len(self._newest) - fresh))
-            return _joined([f'{ZONES}{{state="{state}"}} {number(known)}\n'.encode() for state, known in states])
+            return _woven([f'{ZONES}{{state="{state}"}} {number(known)}\n'.encode() for state, known in states])
         if family == CAPACITY:
             return self._series(family, self._capacities, self._capacities)
         measure, is_time = _MEASURED[family]
@@ -151,12 +159,7 @@ class ZoneFamilies:
         if shown is not None:
             shown = list(shown)
             labels, ends = list(compress(labels, shown)), list(compress(ends, shown))
-        for first in range(0, len(labels), _PIECE):
-            some = labels[first : first + _PIECE]
-            lines = [family.encode()] * (3 * len(some))
-            lines[1::3] = some
-            lines[2::3] = ends[first : first + _PIECE]
-            yield b"".join(lines)
+        yield from _woven([family.encode()] * len(labels), labels, ends)
 
     def _write(self, spaces: list[Space]) -> None:
         """Write what is not written of the spaces as they are now."""
@@ -181,18 +184,27 @@ class ZoneFamilies:
         self._labelled = _reordered(self._labelled, order, b"")
         self._capacities = _reordered(self._capacities, order, b"")
         self._newest = _reordered(self._newest, order, _NEVER)
+        self._places = _reordered(self._places, order, b"")
         self._infos = _reordered(self._infos, order, b"")
         self._spaces = _reordered(self._spaces, order, _NOWHERE)
 
     def _name(self, at: int, metadata: Metadata) -> None:
         """Write what is the same as long as a zone has these names."""
         self._labelled[at] = labelled(self._labels, self._values(metadata)).encode()
-        self._infos[at] = f"{INFO}{labelled(Metadata._fields, metadata)} 1.0\n".encode()
+        self._places[at] = self._place(metadata[:_OWN])
+        self._infos[at] = f",{labelled(Metadata._fields[_OWN:], metadata[_OWN:])[1:]} 1.0\n".encode()
         people = self._rules.of(metadata)
         self._capacities[at] = b"" if people is None else _end(people)
         for column in self._columns.values():
             column.values[at] = column.times[at] = b""
             column.sensed[at] = _NEVER
+
+    def _place(self, names: Sequence[str]) -> bytes:
+        """Return how the line with every name begins, one object for all zones of a place."""
+        place = f"{INFO}{labelled(Metadata._fields[:_OWN], names)[:-1]}".encode()
+        if len(self._known) > len(self._spaces):  # many are of zones that are gone
+            self._known.clear()
+        return self._known.setdefault(place, place)
 
     def _count(self, at: int, counts: Iterable[Count]) -> None:
         """Write the counts of a zone."""
@@ -207,9 +219,14 @@ class ZoneFamilies:
         self._newest[at] = newest
 
 
-def _joined(lines: list[bytes]) -> Iterator[bytes]:
-    for first in range(0, len(lines), _PIECE):
-        yield b"".join(lines[first : first + _PIECE])
+def _woven(*columns: list[bytes]) -> Iterator[bytes]:
+    """Join columns, which are equally long, line by line."""
+    for first in range(0, len(columns[0]), _PIECE):
+        last = min(first + _PIECE, len(columns[0]))
+        lines = [b""] * ((last - first) * len(columns))
+        for at, column in enumerate(columns):
+            lines[at :: len(columns)] = column[first:last]
+        yield b"".join(lines)
 
 
 def _reordered(kept: list[_Item], order: Sequence[int], nothing: _Item) -> list[_Item]:

@@ -195,7 +195,38 @@ def test_a_hash_astride_two_others_is_none_of_them() -> None:
     """Deliveries are kept one behind the other, and only whole ones count."""
     first, second = bytes(range(8)), bytes(range(8, 16))
     astride = (first + second)[3:11]
-    assert not readings_module._holds(first + second, astride)
-    assert readings_module._holds(first + second + astride, astride)
-    assert readings_module._holds(first + second, second)
-    assert not readings_module._holds(b"", first)
+    for event_id in ("", "event_1", astride.decode()):  # an id is no delivery either
+        reading = readings_module.Kept(1.0, None)
+        reading.id = event_id
+        reading.deliveries = first + second
+        assert not readings_module._holds(reading.packed(), astride)
+        assert readings_module._holds(reading.packed(), second)
+        reading.deliveries += astride
+        assert readings_module._holds(reading.packed(), astride)
+
+
+@given(
+    st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2000).map(float),
+    st.none() | st.integers(0, 1 << 33),
+    st.text(max_size=1024),
+    st.none() | st.integers(0, 1 << 45),
+    st.none() | st.sampled_from(Outcome),
+    st.integers(0, 1 << 32 - 1),
+    st.integers(0, 20),
+)
+def test_a_reading_is_packed(
+    value: float,
+    generation: int | None,
+    event_id: str,
+    arrival: int | None,
+    outcome: Outcome | None,
+    revisions: int,
+    deliveries: int,
+) -> None:
+    """And unpacked as it was."""
+    reading = readings_module.Kept(value, generation)
+    reading.id, reading.arrival, reading.outcome, reading.revisions = event_id, arrival, outcome, revisions
+    reading.deliveries = bytes(range(8)) * deliveries
+    again = readings_module.Kept.unpacked(reading.packed())
+    for name in readings_module.Kept.__slots__:
+        assert getattr(again, name) == getattr(reading, name), name
