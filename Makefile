@@ -8,7 +8,7 @@ COVERED := exporter/events.py,exporter/occupancy.py,exporter/readings.py,exporte
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	--custom-compile-command 'make lock'
 
-.PHONY: help run demo install test check lint dashboards lock audit clean
+.PHONY: help run demo install test check lint bench dashboards lock audit clean
 
 help:
 	@echo 'make run       the exporter on port 9728'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test      all tests'
 	@echo 'make install   only the environment: .venv with the package and its tools'
 	@echo 'make check     format, lint, types, tests: what CI runs'
+	@echo 'make bench     what an event, a scrape and a zone cost, beside other programs: some minutes'
 	@echo 'make dashboards writes grafana/dashboards/ from grafana/*.py'
 	@echo 'make lock      the newest versions that pyproject.toml allows, into locks/'
 	@echo 'make audit     asks a public database for known weaknesses of the locked versions'
@@ -53,6 +54,13 @@ lint: $(READY)
 
 check: lint
 	@$(MAKE) --no-print-directory test
+
+# Granian is only there to be compared with.
+bench: $(READY)
+	@$(BIN)/python -c 'import granian' 2>/dev/null || { \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip && \
+		$(BIN)/python -m pip install --quiet --group bench; }
+	@$(BIN)/python -m bench $(BENCH)
 
 dashboards: $(READY)
 	$(BIN)/python -m grafana.build

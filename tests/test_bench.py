@@ -1,0 +1,48 @@
+"""The benchmark runs, with sizes that measure nothing, and its table says what it should."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.table import Row, missing, ratio_of, text
+
+TINY = ["--rounds", "1", "--zones", "10", "--minutes", "6", "--scraped", "10", "100", "--kept", "50"]
+
+
+def run(*flags: str) -> str:
+    """Run it, with nothing installed but Python; return what it prints."""
+    environ = os.environ | {"PATH": str(Path(sys.executable).parent)}
+    command = [sys.executable, "-m", "bench", *TINY, *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_runs(tmp_path: Path) -> None:
+    """Every row is there, and a picture; what is not installed is said to be not measured."""
+    picture = tmp_path / "bench.svg"
+    told = run("--plot", str(picture))
+    table = told[told.index("\n\n") :]
+    for what in ("an event, rate", "with a journal", "p99 of", "rendering 100 zones", "10 zones over HTTP, gzip"):
+        assert f"\n{what}" in table
+    assert "\nmemory a zone of 50" in table
+    assert "\nreading back 100 zones" in table
+    assert table.count("not measured: prometheus-pushgateway is not installed") == 4
+    assert "<svg" in picture.read_text()
+
+
+def test_table() -> None:
+    """A goal is reached from below or from above; the ratio is the median over the rounds."""
+    assert ratio_of([1.0, 2.0, 4.0], [2.0, 2.0, 2.0]) == 1.0
+    rows = [
+        Row("a", "1 us", "3 us another", 3.0, ">= 3"),
+        Row("b", "1 us", "3 us another", 2.9, ">= 3"),
+        Row("c", "1 us", "2 us itself", 1.3, "<= 1.25"),
+        Row("d", "1 us", "2 us itself", 1.2, "<= 1.25"),
+        missing("e", "no such program", ">= 1"),
+    ]
+    assert [row.reached for row in rows] == [True, False, False, True, None]
+    lines = text(rows).splitlines()
+    assert [line.rpartition("  ")[2] for line in lines[1:5]] == ["ok", "not reached", "not reached", "ok"]
+    assert "not measured: no such program" in lines[5]
