@@ -75,3 +75,15 @@ def post(port: int, events: Iterator[dict[str, object]], together: int = _ARRAY)
         if response.status != 200:
             raise RuntimeError(f"an event was refused: {told[:500]!r}")
     client.close()
+
+
+def scrape(port: int, encoding: str = "") -> None:
+    """Scrape a port, and drop what comes. Raises RuntimeError if it is not a scrape in this encoding."""
+    client = http.client.HTTPConnection(HOST, port, timeout=300)
+    client.request("GET", "/metrics", headers={"Accept-Encoding": encoding} if encoding else {})
+    response = client.getresponse()
+    if response.status != 200 or response.getheader("Content-Encoding", "") != encoding:
+        raise RuntimeError(f"a scrape was answered with {response.status} and the wrong encoding")
+    while response.read(1 << 20):
+        pass
+    client.close()

@@ -1,6 +1,5 @@
 """One event for each POST: how many a second, and what processor time each, beside what a user would pick instead."""
 
-import http.client
 import importlib.util
 import shutil
 import tempfile
@@ -11,21 +10,22 @@ from typing import NamedTuple
 
 from flask import Flask, Response, jsonify
 
-from bench.building import fill
+from bench.building import fill, scrape
 from bench.load import send
-from bench.processes import HOST, Program, exporter, program
+from bench.processes import Program, exporter, program
 from bench.table import Row, missing, ratio_of
 
 EMPTY = "an empty Flask view behind Granian"
 PUSHED, CHECKED = "Pushgateway without its check", "Pushgateway with its check"
 PLAIN, KEPT = "", "the same without a journal"
 
-_COMMANDS = {
+PROGRAMS = {
     EMPTY: "-m granian --interface wsgi --workers 1 --blocking-threads 1 --no-log --host 127.0.0.1 --port {port} "
     "--factory bench.ingest:empty_app",
     PUSHED: "prometheus-pushgateway --web.listen-address 127.0.0.1:{port} --push.disable-consistency-check",
     CHECKED: "prometheus-pushgateway --web.listen-address 127.0.0.1:{port}",
 }
+"""The command of each."""
 
 FEW = 3000
 """Requests at most for one that is slow."""
@@ -68,7 +68,7 @@ def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
     costs: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for n in range(rounds):
-            for name, command in _COMMANDS.items():
+            for name, command in PROGRAMS.items():
                 if name not in absent:
                     kind = "webhooks" if name == EMPTY else "pushes"
                     with program(command) as running:
@@ -103,18 +103,17 @@ def latency(known: int, zones: int, minutes: int) -> Row:
     """Measure how long 99 of 100 events wait while a scrape of many zones follows the other, flat out."""
     with exporter() as running:
         fill(running.port, known)
+        scrape(running.port, "gzip")  # the first one writes every name
         ended = threading.Event()
-        scrapes = []
+        scrapes = 0
 
-        def scrape() -> None:
+        def follow() -> None:
+            nonlocal scrapes
             while not ended.is_set():
-                client = http.client.HTTPConnection(HOST, running.port, timeout=60)
-                client.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
-                scrapes.append(len(client.getresponse().read()))
-                client.close()
-                ended.wait(1)
+                scrape(running.port, "gzip")
+                scrapes += 1
 
-        thread = threading.Thread(target=scrape)
+        thread = threading.Thread(target=follow)
         thread.start()
         try:
             answered = send(running.port, "webhooks", zones, minutes)
@@ -122,5 +121,5 @@ def latency(known: int, zones: int, minutes: int) -> Row:
             ended.set()
             thread.join()
     what = f"p99 of {answered.requests:,} POSTs at {answered.rate:,.0f}/s"
-    than = f"50 ms, while {known:,} zones were scraped {len(scrapes)} times"
+    than = f"50 ms, beside {scrapes} scrapes of {known:,} zones"
     return Row(what, f"{answered.p99 * 1e3:.1f} ms", than, 0.05 / answered.p99, ">= 1")

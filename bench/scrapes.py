@@ -1,6 +1,5 @@
 """What a scrape costs, beside prometheus_client's own rendering of the same families: as a function, and over HTTP."""
 
-import http.client
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -8,8 +7,8 @@ from statistics import median
 
 from prometheus_client import generate_latest
 
-from bench.building import SHARE, Building, post
-from bench.processes import HOST, exporter, program
+from bench.building import SHARE, Building, post, scrape
+from bench.processes import exporter, program
 from bench.reference import Reference
 from bench.table import Row, ratio_of
 from exporter.capacity import Capacity
@@ -46,26 +45,15 @@ def over_http(number: int, rounds: int) -> Iterator[Row]:
     with exporter() as running, program(command, "/metrics?name[]=none") as reference:
         post(running.port, building.events(1))
         for encoding in own:
-            _scrape(running.port, encoding)
+            scrape(running.port, encoding)
             for _ in range(rounds):
                 post(running.port, building.events(SHARE))
-                own[encoding].append(_seconds(lambda: _scrape(running.port, encoding)))  # noqa: B023 - called at once
-                other[encoding].append(_seconds(lambda: _scrape(reference.port, encoding)))  # noqa: B023
+                own[encoding].append(_seconds(lambda: scrape(running.port, encoding)))  # noqa: B023 - called at once
+                other[encoding].append(_seconds(lambda: scrape(reference.port, encoding)))  # noqa: B023
     name = "prometheus_client's server"
     large = number >= 10_000
     yield _row(f"{number:,} zones over HTTP", own[""], other[""], name, ">= 12" if large else "")
     yield _row(f"{number:,} zones over HTTP, gzip", own["gzip"], other["gzip"], name, ">= 5" if large else "")
-
-
-def _scrape(port: int, encoding: str) -> None:
-    client = http.client.HTTPConnection(HOST, port, timeout=300)
-    client.request("GET", "/metrics", headers={"Accept-Encoding": encoding} if encoding else {})
-    response = client.getresponse()
-    if response.status != 200 or response.getheader("Content-Encoding", "") != encoding:
-        raise RuntimeError(f"a scrape was answered with {response.status} and the wrong encoding")
-    while response.read(1 << 20):
-        pass
-    client.close()
 
 
 def _through(pieces: Iterator[bytes]) -> None:

@@ -1,13 +1,12 @@
 """What a zone takes of memory, and the time to read a journal back."""
 
-import http.client
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 
-from bench.building import Building, post
-from bench.processes import HOST, exporter
+from bench.building import Building, post, scrape
+from bench.processes import exporter
 from bench.table import Row
 from exporter.events import Measure, Metadata
 from exporter.readings import Memory
@@ -30,10 +29,7 @@ def memory(number: int) -> Row:
             for minute in reversed(range(READINGS)):
                 if zones:
                     post(running.port, building.events(1, DELIVERIES, now - minute * MINUTE), 10)
-                client = http.client.HTTPConnection(HOST, running.port, timeout=60)
-                client.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
-                client.getresponse().read()
-                client.close()
+                scrape(running.port, "gzip")
             used.append(running.memory())
     each = (used[1] - used[0]) / number
     than = f"3 KiB; {READINGS} readings, {DELIVERIES} deliveries each"

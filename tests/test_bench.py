@@ -13,7 +13,7 @@ TINY = ["--rounds", "1", "--zones", "10", "--minutes", "6", "--scraped", "10", "
 def run(*flags: str) -> str:
     """Run it, with nothing installed but Python; return what it prints."""
     environ = os.environ | {"PATH": str(Path(sys.executable).parent)}
-    command = [sys.executable, "-m", "bench", *TINY, *flags]
+    command = [sys.executable, "-m", module, "--rounds=1", "--minutes=6", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=200)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -22,7 +22,7 @@ def run(*flags: str) -> str:
 def test_it_runs(tmp_path: Path) -> None:
     """Every row is there, and a picture; what is not installed is said to be not measured."""
     picture = tmp_path / "bench.svg"
-    told = run("--plot", str(picture))
+    told = run("bench", "--zones=10", "--scraped", "10", "100", "--kept=50", "--plot", str(picture))
     table = told[told.index("\n\n") :]
     for what in ("an event, rate", "with a journal", "p99 of", "rendering 100 zones", "10 zones over HTTP, gzip"):
         assert f"\n{what}" in table
@@ -30,6 +30,12 @@ def test_it_runs(tmp_path: Path) -> None:
     assert "\nreading back 100 zones" in table
     assert table.count("not measured: prometheus-pushgateway is not installed") == 4
     assert "<svg" in picture.read_text()
+
+
+def test_servers() -> None:
+    """Ours stands, whatever else is installed."""
+    (line,) = [line for line in run("bench.servers", "--zones=2").splitlines() if line.startswith("exporter, its own")]
+    assert line.endswith("  ok")
 
 
 def test_table() -> None:
