@@ -7,11 +7,9 @@ from pathlib import Path
 
 from bench.table import Row, missing, ratio_of, text
 
-TINY = ["--rounds", "1", "--zones", "10", "--minutes", "6", "--scraped", "10", "100", "--kept", "50"]
 
-
-def run(*flags: str) -> str:
-    """Run it, with nothing installed but Python; return what it prints."""
+def run(module: str, *flags: str) -> str:
+    """Run a module, with nothing installed but Python; return what it prints."""
     environ = os.environ | {"PATH": str(Path(sys.executable).parent)}
     command = [sys.executable, "-m", module, "--rounds=1", "--minutes=6", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=200)
