@@ -151,6 +151,8 @@ class SqliteJournal:
             for space, measure, timestamp, arrival, value, generation, packed in self._database.execute(READINGS):
                 if not isinstance(packed, bytes) or len(packed) % HASH:
                     raise ValueError("a list of deliveries is cut off")
+                if timestamp < 0 or not isinstance(value, float) or not isinstance(generation, int | None):
+                    raise ValueError("a reading is none")
                 space_id, metadata = spaces[space]
                 kind = _BY_NUMBER[measure]
                 yield Memory(space_id, metadata, arrival, kind, timestamp, value, generation, packed, -1, False)

@@ -33,7 +33,6 @@ the deliveries of one reading is about as likely as one in 10^18.
 """
 
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
 from sys import intern
 from threading import Lock
 from typing import NamedTuple
@@ -174,22 +173,20 @@ class Occupancy:
         with self._lock:
             space = self._spaces.get(space_id)
             series = space.series.get(measure) if space else None
-            kept = [(t, series.reading(t)) for t in series.readings] if series else []
-        readings = [
+            kept = [(t, series.reading(t)) for t in series.times()] if series else []
+        return [
             Reading(t, r.value, r.generation, r.revisions, len(r.deliveries) // HASH, r.outcome, r.arrival, r.id)
             for t, r in kept
+            if r is not None
         ]
-        return sorted(readings, key=attrgetter("timestamp"))
 
     def memories(self, readings: Iterable[tuple[str, Measure, int]]) -> list[Memory]:
         """Return what is known of readings, given as (space id, measure, timestamp), as far as they are still kept."""
         with self._lock:
             return [
-                space.memory(measure, timestamp)
+                memory
                 for space_id, measure, timestamp in readings
-                if (space := self._spaces.get(space_id))
-                and (series := space.series.get(measure))
-                and timestamp in series.readings
+                if (space := self._spaces.get(space_id)) and (memory := space.memory(measure, timestamp))
             ]
 
     def keys(self) -> list[tuple[str, Measure, int]]:
@@ -199,7 +196,7 @@ class Occupancy:
                 (space_id, measure, timestamp)
                 for space_id, space in self._spaces.items()
                 for measure, series in space.series.items()
-                for timestamp in series.readings
+                for timestamp in series.times()
             ]
 
     def recall(self, memories: Iterable[Memory]) -> int:
@@ -261,9 +258,11 @@ class _Space:
             self._show(event, outcome)
         return outcome
 
-    def memory(self, measure: Measure, timestamp: int) -> Memory:
-        series = self.series[measure]
-        reading = series.reading(timestamp)
+    def memory(self, measure: Measure, timestamp: int) -> Memory | None:
+        series = self.series.get(measure)
+        reading = series.reading(timestamp) if series else None
+        if series is None or reading is None:
+            return None
         is_first = timestamp == series.newest and len(reading.deliveries) == HASH
         return Memory(
             self.view.id,
@@ -300,8 +299,7 @@ class _Space:
         if metadata is not self.view.metadata:
             metadata = _shared(metadata)
         counts = tuple(
-            Count(measure, series.newest, series.value(series.newest))
-            for measure, series in sorted(self.series.items())
+            Count(measure, series.newest, series.current()) for measure, series in sorted(self.series.items())
         )
         view = Space(self.view.id, metadata, counts)
         if view != self.view:

@@ -3,6 +3,7 @@
 Pure, like the rest of the rule; the table stands in `occupancy`.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -60,6 +61,9 @@ HASH = 8
 """Bytes by which a delivery is remembered."""
 
 
+_TIME = Struct(">Q")
+"""A timestamp; as bytes these are in the order of time."""
+
 _LENGTH = 2
 """Bytes for that of an id."""
 
@@ -101,8 +105,8 @@ class Series:
     __slots__ = ("deliveries", "floor", "newest", "readings")
 
     def __init__(self) -> None:
-        self.readings: dict[int, bytes] = {}
-        """By timestamp, each packed."""
+        self.readings: list[bytes] = []
+        """Each packed, oldest first."""
         self.newest = -1
         self.floor = -1
         """What is not after this is late. It only rises, so a reading that went does not come back."""
@@ -114,10 +118,11 @@ class Series:
         if t <= self.floor:
             return Outcome.LATE
         delivery = _hash(event)
-        packed = self.readings.get(t)
+        at, packed = self._find(t)
         if packed is None:
             reading = Kept(event.value, event.generation)
             outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
+            self.readings.insert(at, b"")
         else:
             if _holds(packed, delivery):
                 return Outcome.DUPLICATE
@@ -127,17 +132,18 @@ class Series:
         reading.outcome = outcome
         if outcome is not Outcome.SUPERSEDED:
             reading.id, reading.arrival = event.id, now
-        self.readings[t] = reading.packed()
+        self.readings[at] = reading.packed(t)
         self.deliveries += 1
         self._grow(t, limits)
         return Outcome.LATE if t <= self.floor else outcome
 
     def recall(self, memory: Memory, limits: Limits) -> None:
         """Take back what was known of one reading."""
-        if memory.timestamp > self.floor and memory.timestamp not in self.readings:
+        at, packed = self._find(memory.timestamp)
+        if memory.timestamp > self.floor and packed is None:
             reading = Kept(memory.value, memory.generation)
             reading.deliveries = memory.deliveries
-            self.readings[memory.timestamp] = reading.packed()
+            self.readings.insert(at, reading.packed(memory.timestamp))
             self.deliveries += len(reading.deliveries) // HASH
             self._grow(memory.timestamp, limits)
 
@@ -146,18 +152,30 @@ class Series:
 
         None is older than the window, which for a silent space goes on with the clock.
         """
-        oldest, newest = now - limits.window, now - limits.settle_after
-        times = sorted(t for t in self.readings if oldest < t <= newest)
-        return [(t, self.value(t)) for t in times[-points:]]
+        first, _ = self._find(max(now - limits.window, -1) + 1)
+        end, _ = self._find(max(now - limits.settle_after, -1) + 1)
+        return [(_time(packed), _value(packed)) for packed in self.readings[max(first, end - points) : end]]
 
-    def value(self, t: int) -> float:
-        """Return the value of a reading."""
-        value: float = _VALUE.unpack_from(self.readings[t], -_HEAD.size)[0]
-        return _SHARED.get(value, value)
+    def current(self) -> float:
+        """Return the value of the newest reading."""
+        return _value(self.readings[-1])
 
-    def reading(self, t: int) -> "Kept":
-        """Return all that is kept of a reading."""
-        return Kept.unpacked(self.readings[t])
+    def times(self) -> list[int]:
+        """Return the timestamps of the readings, oldest first."""
+        return list(map(_time, self.readings))
+
+    def reading(self, t: int) -> "Kept | None":
+        """Return all that is kept of a reading, if it is."""
+        _, packed = self._find(t)
+        return None if packed is None else Kept.unpacked(packed)
+
+    def _find(self, t: int) -> tuple[int, bytes | None]:
+        """Return where a reading is, or where it would be, and what is there of it."""
+        key = _TIME.pack(t)
+        at = bisect_left(self.readings, key)
+        if at < len(self.readings) and self.readings[at].startswith(key):
+            return at, self.readings[at]
+        return at, None
 
     def _grow(self, t: int, limits: Limits) -> None:
         """Keep what is in the window of a reading that was added, and no more than may be remembered."""
@@ -170,15 +188,17 @@ class Series:
     def _close(self, floor: int) -> None:
         """Drop the readings that are not after `floor`."""
         self.floor = max(self.floor, floor)
-        for t in [t for t in self.readings if t <= self.floor]:
-            self.deliveries -= _number(self.readings.pop(t))
+        end, _ = self._find(self.floor + 1)
+        if end:
+            self.deliveries -= sum(map(_number, self.readings[:end]))
+            del self.readings[:end]
 
     def _shorten(self) -> None:
-        oldest = min(self.readings)
-        if oldest < self.newest:
-            self._close(oldest)
+        oldest = self.readings[0]
+        if _time(oldest) < self.newest:
+            self._close(_time(oldest))
         else:
-            self.readings[oldest] = self.readings[oldest][HASH:]
+            self.readings[0] = oldest[: _TIME.size] + oldest[_TIME.size + HASH :]
             self.deliveries -= 1
 
 
@@ -200,21 +220,13 @@ class Kept:
         self.outcome: Outcome | None = None
         self.revisions = 0
 
-    def packed(self) -> bytes:
-        """Return it in a third of the memory that objects take: the deliveries, the id, and the rest."""
+    def packed(self, t: int) -> bytes:
+        """Return it in a third of the memory that objects take: its timestamp, the deliveries, the id, and the rest."""
         text = self.id.encode()
-        return b"%b%b%b" % (
-            self.deliveries,
-            text,
-            _HEAD.pack(
-                self.value,
-                -1 if self.generation is None else self.generation,
-                -1 if self.arrival is None else self.arrival,
-                self.revisions,
-                _NUMBERS[self.outcome],
-                len(text),
-            ),
-        )
+        generation = -1 if self.generation is None else self.generation
+        arrival = -1 if self.arrival is None else self.arrival
+        head = _HEAD.pack(self.value, generation, arrival, self.revisions, _NUMBERS[self.outcome], len(text))
+        return _TIME.pack(t) + self.deliveries + text + head
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "Kept":
@@ -222,7 +234,7 @@ class Kept:
         end = len(packed) - _HEAD.size
         value, generation, arrival, revisions, outcome, length = _HEAD.unpack_from(packed, end)
         kept = cls(_SHARED.get(value, value), None if generation < 0 else generation)
-        kept.deliveries = packed[: end - length]
+        kept.deliveries = packed[_TIME.size : end - length]
         kept.id = packed[end - length : end].decode()
         kept.arrival = None if arrival < 0 else arrival
         kept.outcome = _OUTCOMES[outcome]
@@ -249,15 +261,27 @@ def _hash(event: OccupancyEvent) -> bytes:
 
 def _holds(packed: bytes, delivery: bytes) -> bool:
     """Tell whether a delivery is among those of a reading, and not astride two of them."""
-    at = packed.find(delivery)
-    while at > 0 and at % HASH:
+    at = packed.find(delivery, _TIME.size)
+    while at >= 0 and (at - _TIME.size) % HASH:
         at = packed.find(delivery, at + 1)
-    return 0 <= at < _number(packed) * HASH
+    return 0 <= at < _TIME.size + _number(packed) * HASH
 
 
 def _number(packed: bytes) -> int:
     """Return of how many deliveries a reading is."""
-    return (len(packed) - _HEAD.size - int.from_bytes(packed[-_LENGTH:], "little")) // HASH
+    return (len(packed) - _TIME.size - _HEAD.size - int.from_bytes(packed[-_LENGTH:], "little")) // HASH
+
+
+def _time(packed: bytes) -> int:
+    """Return the timestamp of a reading."""
+    time: int = _TIME.unpack_from(packed)[0]
+    return time
+
+
+def _value(packed: bytes) -> float:
+    """Return the value of a reading."""
+    value: float = _VALUE.unpack_from(packed, len(packed) - _HEAD.size)[0]
+    return _SHARED.get(value, value)
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

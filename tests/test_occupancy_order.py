@@ -199,10 +199,10 @@ def test_a_hash_astride_two_others_is_none_of_them() -> None:
         reading = readings_module.Kept(1.0, None)
         reading.id = event_id
         reading.deliveries = first + second
-        assert not readings_module._holds(reading.packed(), astride)
-        assert readings_module._holds(reading.packed(), second)
+        assert not readings_module._holds(reading.packed(NOW), astride)
+        assert readings_module._holds(reading.packed(NOW), second)
         reading.deliveries += astride
-        assert readings_module._holds(reading.packed(), astride)
+        assert readings_module._holds(reading.packed(NOW), astride)
 
 
 @given(
@@ -227,6 +227,6 @@ def test_a_reading_is_packed(
     reading = readings_module.Kept(value, generation)
     reading.id, reading.arrival, reading.outcome, reading.revisions = event_id, arrival, outcome, revisions
     reading.deliveries = bytes(range(8)) * deliveries
-    again = readings_module.Kept.unpacked(reading.packed())
+    again = readings_module.Kept.unpacked(reading.packed(NOW))
     for name in readings_module.Kept.__slots__:
         assert getattr(again, name) == getattr(reading, name), name
