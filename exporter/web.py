@@ -103,7 +103,8 @@ def reading(
         if response.status_code == 200:
             response.vary.add("Accept-Encoding")
             if request.method != "HEAD" and request.accept_encodings.quality("gzip"):
-                response.set_data(compressed(response.iter_encoded()))
+                response.response = compressed(response.iter_encoded())
+                response.content_length = sum(map(len, response.response))
                 response.content_encoding = "gzip"
         return response
 
@@ -168,10 +169,10 @@ def content_encoding(environ: Mapping[str, Any]) -> str:
     return "" if encoding.lower() == "identity" else encoding
 
 
-def compressed(pieces: Iterable[bytes]) -> bytes:
-    """Return them as one gzip stream; none of them is kept, so that all together need not be in memory."""
+def compressed(pieces: Iterable[bytes]) -> list[bytes]:
+    """Return them as one gzip stream, in pieces; none of them is kept, so that all together need not be in memory."""
     stream = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, _AS_GZIP)
-    return b"".join([*map(stream.compress, pieces), stream.flush()])
+    return [*map(stream.compress, pieces), stream.flush()]
 
 
 def read_body(limit: int) -> bytes:

@@ -200,6 +200,7 @@ def test_a_hash_astride_two_others_is_none_of_them() -> None:
         reading.id = event_id
         reading.deliveries = first + second
         assert not readings_module._holds(reading.packed(NOW), astride)
+        assert not readings_module._holds(reading.packed(NOW), NOW.to_bytes(8))
         assert readings_module._holds(reading.packed(NOW), second)
         reading.deliveries += astride
         assert readings_module._holds(reading.packed(NOW), astride)
