@@ -33,6 +33,7 @@ the deliveries of one reading is about as likely as one in 10^18.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from sys import intern
 from threading import Lock
 from typing import NamedTuple
@@ -161,9 +162,9 @@ class Occupancy:
         for first in range(0, len(spaces), _TOGETHER):
             with self._lock:
                 found = [
-                    Settled(space.view.metadata, measure, shown)
+                    Settled(space.view.metadata, series.measure, shown)
                     for space in spaces[first : first + _TOGETHER]
-                    for measure, series in space.series.items()
+                    for series in space.series
                     if (shown := series.settled(now, points, self._limits))
                 ]
             yield from found
@@ -172,7 +173,7 @@ class Occupancy:
         """Return the readings kept for one measure of one space, oldest first."""
         with self._lock:
             space = self._spaces.get(space_id)
-            series = space.series.get(measure) if space else None
+            series = space.find(measure) if space else None
             kept = [(t, series.reading(t)) for t in series.times()] if series else []
         return [
             Reading(t, r.value, r.generation, r.revisions, len(r.deliveries) // HASH, r.outcome, r.arrival, r.id)
@@ -193,9 +194,9 @@ class Occupancy:
         """Return every reading that is kept, as (space id, measure, timestamp)."""
         with self._lock:
             return [
-                (space_id, measure, timestamp)
+                (space_id, series.measure, timestamp)
                 for space_id, space in self._spaces.items()
-                for measure, series in space.series.items()
+                for series in space.series
                 for timestamp in series.times()
             ]
 
@@ -245,21 +246,32 @@ class _Space:
     def __init__(self, space_id: str) -> None:
         self.arrival = 0
         self.named: tuple[int, int | None] = (-1, None)
-        self.series: dict[Measure, Series] = {}
+        self.series: tuple[Series, ...] = ()
+        """In the order of their measures."""
         self.view = Space(space_id, Metadata(), ())
 
     def take(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
         self.arrival = now
-        series = self.series.get(event.measure)
-        if series is None:
-            series = self.series[event.measure] = Series()
+        series = self.find(event.measure) or self._add(event.measure)
         outcome = series.take(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
             self._show(event, outcome)
         return outcome
 
+    def find(self, measure: Measure) -> Series | None:
+        """Return the series of a measure, if there is one."""
+        for series in self.series:
+            if series.measure is measure:
+                return series
+        return None
+
+    def _add(self, measure: Measure) -> Series:
+        added = Series(measure)
+        self.series = tuple(sorted([*self.series, added], key=attrgetter("measure")))
+        return added
+
     def memory(self, measure: Measure, timestamp: int) -> Memory | None:
-        series = self.series.get(measure)
+        series = self.find(measure)
         reading = series.reading(timestamp) if series else None
         if series is None or reading is None:
             return None
@@ -280,9 +292,7 @@ class _Space:
     def recall(self, memory: Memory, limits: Limits) -> None:
         if memory.arrival > self.arrival:
             self.arrival = memory.arrival
-        series = self.series.get(memory.measure)
-        if series is None:
-            series = self.series[memory.measure] = Series()
+        series = self.find(memory.measure) or self._add(memory.measure)
         series.recall(memory, limits)
         if memory.timestamp == series.newest:
             self.named = max(self.named, (memory.timestamp, memory.generation), key=_age)
@@ -298,9 +308,7 @@ class _Space:
     def _view(self, metadata: Metadata) -> None:
         if metadata is not self.view.metadata:
             metadata = _shared(metadata)
-        counts = tuple(
-            Count(measure, series.newest, series.current()) for measure, series in sorted(self.series.items())
-        )
+        counts = tuple(Count(series.measure, series.newest, series.current()) for series in self.series)
         view = Space(self.view.id, metadata, counts)
         if view != self.view:
             self.view = view

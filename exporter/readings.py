@@ -102,9 +102,10 @@ class Memory(NamedTuple):
 class Series:
     """The readings of one measure of one space: rows 5 to 11."""
 
-    __slots__ = ("deliveries", "floor", "newest", "readings")
+    __slots__ = ("deliveries", "floor", "measure", "newest", "readings")
 
-    def __init__(self) -> None:
+    def __init__(self, measure: Measure) -> None:
+        self.measure = measure
         self.readings: list[bytes] = []
         """Each packed, oldest first."""
         self.newest = -1
