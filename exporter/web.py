@@ -104,8 +104,9 @@ def reading(
             response.vary.add("Accept-Encoding")
             if request.method != "HEAD" and request.accept_encodings.quality("gzip"):
                 response.response = compressed(response.iter_encoded())
-                response.content_length = sum(map(len, response.response))
                 response.content_encoding = "gzip"
+            response.make_sequence()  # so that it has a length
+            response.content_length = sum(map(len, response.iter_encoded()))
         return response
 
     @blueprint.get("/metrics")
