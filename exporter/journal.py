@@ -10,7 +10,7 @@ time, and losing power costs at most the last moments. The file is locked while 
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Protocol
@@ -76,7 +76,7 @@ _DROP = ("DELETE FROM reading WHERE space = ?", "DELETE FROM space WHERE number 
 
 Row = tuple[object, ...]
 
-Statement = tuple[str, list[Row]]
+Statement = tuple[str, Sequence[Row]]
 """SQL, and the parameters of each time that it is executed."""
 
 
@@ -133,6 +133,8 @@ class SqliteJournal:
         self._spaces: dict[str, tuple[int, Metadata]] = {}
         """The number of each space that is written, and what it is called there."""
         self._next = 1
+        self._floors: dict[tuple[int, int], int] = {}
+        """By number and measure: what was dropped up to here need not be dropped again."""
         self._checked = 0.0
         try:
             self._database = connect(path)
@@ -166,7 +168,7 @@ class SqliteJournal:
         spaces: list[Row] = []
         alone: list[Row] = []
         readings: list[Row] = []
-        windows: list[Row] = []
+        windows: list[tuple[int, int, int]] = []
         for space_id, metadata, arrival, kind, timestamp, value, generation, deliveries, floor, is_alone in memories:
             number, written = added.get(space_id) or known.get(space_id) or (self._next + len(added), None)
             if metadata is not written and metadata != written:
@@ -176,11 +178,12 @@ class SqliteJournal:
                 alone.append((number,))
             measure = _MEASURES[kind]
             readings.append((number, measure, timestamp, arrival, value, generation, deliveries))
-            if floor >= 0:
+            if floor > self._floors.get((number, measure), -1):
                 windows.append((number, measure, floor))
         self._write([(PUT_SPACE, spaces), (_DROP[0], alone), (PUT_READING, readings), (_CLOSE_WINDOW, windows)])
         known.update(added)
         self._next += len(added)
+        self._floors.update({(number, measure): floor for number, measure, floor in windows})
 
     def retain(self, space_ids: set[str]) -> None:
         """Drop every space but these. Raises JournalError."""
@@ -188,7 +191,9 @@ class SqliteJournal:
         numbers: list[Row] = [(self._spaces[space_id][0],) for space_id in dropped]
         self._write([(statement, numbers) for statement in _DROP])
         for space_id in dropped:
-            del self._spaces[space_id]
+            number, _ = self._spaces.pop(space_id)
+            for measure in _BY_NUMBER:
+                self._floors.pop((number, measure), None)
 
     def _write(self, statements: list["Statement"]) -> None:
         """Execute all of them, or none. Raises JournalError, and JournalGone if the next start would not find it."""

@@ -275,7 +275,6 @@ class _Space:
         reading = series.reading(timestamp) if series else None
         if series is None or reading is None:
             return None
-        is_first = timestamp == series.newest and len(reading.deliveries) == HASH
         return Memory(
             self.view.id,
             self.view.metadata,
@@ -285,7 +284,7 @@ class _Space:
             reading.value,
             reading.generation,
             reading.deliveries,
-            series.floor if is_first else -1,
+            series.floor if timestamp == series.newest else -1,
             len(self.series) == len(series.readings) == 1,
         )
 

@@ -94,7 +94,7 @@ class Memory(NamedTuple):
     deliveries: bytes
     """Hashes of HASH bytes each, first to last."""
     floor: int
-    """Readings of this measure of this space that are not after it are forgotten; -1 if no delivery moved it on."""
+    """Readings of this measure of this space that are not after it are forgotten; -1 if this is not the newest."""
     alone: bool
     """Whether nothing else is known of the space, whatever was before it was forgotten."""
 

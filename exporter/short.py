@@ -23,6 +23,8 @@ class ShortConnection(Connection):
         """The bytes that came last, if a request began with them and its head is still to come."""
         self._body: list[bytes] | None = None
         """What has come of a body that may be for the lane."""
+        self._size = 0
+        """Of that, in bytes."""
         self._answered = False
         """Whether a request was answered at once, of the bytes that came last."""
         self._served = 0.0
@@ -94,7 +96,7 @@ class ShortConnection(Connection):
         if not self._may_be_short():
             super()._begin()
             return
-        self._body = []
+        self._body, self._size = [], 0
         length = dict(self.headers).get(b"content-length")
         if whole and length is not None:
             self._turn.learn(whole, int(length))
@@ -120,7 +122,8 @@ class ShortConnection(Connection):
             return
         self._unframed = 0
         self._body.append(body)
-        if sum(map(len, self._body)) > self._turn.lane.longest:
+        self._size += len(body)
+        if self._size > self._turn.lane.longest:
             self._go_the_long_way()
 
     def _complete(self) -> None:

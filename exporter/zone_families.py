@@ -122,7 +122,7 @@ class ZoneFamilies:
 
     def render(self, snapshot: Snapshot, names: Container[str] | None = None) -> Iterator[bytes]:
         """Write the families, or only those of some names that have samples, in pieces of some hundred KiB."""
-        oldest = float(snapshot.now - snapshot.stale_after) if snapshot.stale_after > 0 else 0.0
+        oldest = max(0.0, float(snapshot.now - snapshot.stale_after)) if snapshot.stale_after > 0 else 0.0
         with self._lock:  # one scrape at a time
             self._write(snapshot.spaces)
             for family, help_text in HELP.items():
@@ -149,15 +149,14 @@ class ZoneFamilies:
         column = self._columns[measure]
         ends, least = (column.times, 0.0) if is_time else (column.values, oldest)
         all_shown = min(column.sensed, default=least) >= least
-        return self._series(family, ends, None if all_shown else map(least.__le__, column.sensed))
+        return self._series(family, ends, None if all_shown else [sensed >= least for sensed in column.sensed])
 
-    def _series(self, family: str, ends: list[bytes], shown: Iterable[object] | None) -> Iterator[bytes]:
+    def _series(self, family: str, ends: list[bytes], shown: Sequence[object] | None) -> Iterator[bytes]:
         """Write the lines that have these ends, or those of them that are to be shown."""
         labels = self._labelled
         if not any(ends):
             return
         if shown is not None:
-            shown = list(shown)
             labels, ends = list(compress(labels, shown)), list(compress(ends, shown))
         yield from _woven([family.encode()] * len(labels), labels, ends)
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from exporter.events import Measure, OccupancyEvent
 from exporter.journal import VERSION, JournalError, JournalGone, SqliteJournal
 from exporter.occupancy import Occupancy
-from exporter.recorder import Recorder
+from exporter.recorder import Change, Recorder
 from exporter.salvage import CUT_OFF, open_journal
 from tests.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
 from tests.journals import applied, kept, known, recalled
@@ -119,14 +119,19 @@ class TestThereAndBack:
         assert list(readings(fewer)) == [NOW - 2 * MINUTE, NOW - MINUTE, NOW]
 
     def test_its_size_is_bounded_by_the_window(self, path: str) -> None:
-        """However long it runs."""
+        """However long it runs, and however many deliveries of a reading come at once."""
         sizes = []
         for hour in range(1, 4):
             events = [delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}") for n in range(60)]
             occupancy = Occupancy(LIMITS)
             recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)  # noqa: B023
             for event in events:
-                recorder.keep(partial(applied, occupancy, event, event.timestamp))
+
+                def both(event: OccupancyEvent = event) -> Change:
+                    applied(occupancy, event, event.timestamp)  # noqa: B023 - called at once
+                    return applied(occupancy, event._replace(id="b"), event.timestamp)  # noqa: B023
+
+                recorder.keep(both)
             recorder.close()
             sizes.append(Path(path).stat().st_size)
         assert sizes[0] == sizes[1] == sizes[2]

@@ -193,6 +193,16 @@ class TestConnection:
             both = answers(client, request(fresh("behind")), 2)
         assert [text.partition(b",")[0] for _, _, text in both] == [b'{"received":2000', b'{"received":1']
 
+    def test_very_many_pieces(self, exporter: Running) -> None:
+        """Of a body hold up nobody."""
+        text = fresh("chunks")[:-1] + b" " * 30_000 + b"}"
+        chunks = b"".join([b"1\r\n%c\r\n" % byte for byte in text]) + b"0\r\n\r\n"
+        began = time.monotonic()
+        with exporter.connect() as client:
+            client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+            assert b'"new":1' in answer(client)
+        assert time.monotonic() - began < 3
+
     def test_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A connection may rest so long after the last answer, whichever way that went; no longer."""
         monkeypatch.setattr(server, "KEEP_ALIVE", 1)

@@ -46,7 +46,7 @@ class TestAgainstTheLibrary:
 
     @given(
         scrapes(),
-        st.sampled_from([0, 10 * MINUTE]),
+        st.sampled_from([0, 10 * MINUTE, 2 * NOW]),
         st.lists(st.sampled_from(Metadata._fields), min_size=1, max_size=4, unique=True),
     )
     def test_byte_for_byte(self, seen: list[list[Space]], stale_after: int, labels: list[str]) -> None:
