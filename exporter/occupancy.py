@@ -308,9 +308,7 @@ class _Space:
         if metadata is not self.view.metadata:
             metadata = _shared(metadata)
         counts = tuple(Count(series.measure, series.newest, series.current()) for series in self.series)
-        view = Space(self.view.id, metadata, counts)
-        if view != self.view:
-            self.view = view
+        self.view = Space(self.view.id, metadata, counts)
 
     def _names(self, event: OccupancyEvent) -> bool:
         timestamp, generation = self.named
