@@ -1,7 +1,7 @@
 """A request body that is one valid event, read straight from its bytes in a third of the time, for most are.
 
 It says what `events` would say, or nothing. It knows the payload a second time, for a reader of JSON that is quicker
-because it explains no mistake; `tests/test_lane.py` holds both against each other.
+because it explains no mistake; `tests/test_single.py` holds both against each other.
 """
 
 from typing import Annotated, Any
