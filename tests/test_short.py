@@ -225,18 +225,26 @@ def request(text: bytes, begin: bytes = b"POST /webhook HTTP/1.1\r\nHost: x\r\n"
     return b"%bContent-Length: %d\r\n\r\n%b" % (begin, len(text), text)
 
 
-def told(port: int, pieces: list[bytes], number: int) -> list[tuple[int, bytes]]:
-    """Send pieces over one connection, one after the other; return status and body of that many answers."""
-    read = []
+def told(port: int, pieces: list[tuple[bytes, int]], number: int) -> list[tuple[int, bytes]]:
+    """Send pieces over one connection, one after the other; return status and body of that many answers.
+
+    With each piece comes how many requests are whole after it: no more may be sent than the server lets wait.
+    """
+    read: list[tuple[int, bytes]] = []
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client, client.makefile("rb") as reader:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for piece in pieces:
+
+        def read_to(number: int) -> None:
+            while len(read) < number:
+                line = reader.readline()
+                headers = http.client.parse_headers(reader)
+                read.append((int(line.split()[1]), reader.read(int(headers["Content-Length"]))))
+
+        for piece, whole in pieces:
+            read_to(whole - connection.MAX_PIPELINE)
             client.sendall(piece)
             time.sleep(0.002)
-        for _ in range(number):
-            line = reader.readline()
-            headers = http.client.parse_headers(reader)
-            read.append((int(line.split()[1]), reader.read(int(headers["Content-Length"]))))
+        read_to(number)
     return read
 
 
@@ -256,13 +264,13 @@ def test_the_same_with_and_without(seed: int) -> None:
     ]
     requests = [request(chance.choice(texts), chance.choice(begins)) for _ in range(60)]
     requests = [one.replace(b"x\r\nC", b"x\r\nX-API-Key: right\r\nC") for one in requests]
-    pieces = []
-    for one in requests:
+    pieces: list[tuple[bytes, int]] = []
+    for whole, one in enumerate(requests):
         cuts = sorted({0, len(one), *(chance.choices(range(1, len(one)), k=chance.choice((0, 0, 0, 1, 2))))})
-        pieces += [one[a:b] for a, b in pairwise(cuts)]
+        pieces += [(one[a:b], whole + (b == len(one))) for a, b in pairwise(cuts)]
         if chance.random() < 0.3 and len(pieces) > 1:  # two in one piece
             last = pieces.pop()
-            pieces[-1] += last
+            pieces[-1] = (pieces[-1][0] + last[0], last[1])
     both = []
     for short in (True, False):
         app = create_app(load({"webhook_api_keys": "right"}, {}), Clock())
