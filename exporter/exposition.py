@@ -4,6 +4,7 @@ A leaf: it knows no family. Source: prometheus.io/docs/specs/om/open_metrics_spe
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from prometheus_client.utils import floatToGoString
 
@@ -23,8 +24,16 @@ def number(value: float) -> str:
 
 def labelled(names: Sequence[str], values: Sequence[str]) -> str:
     """Return the labels of a series, sorted by name, in braces."""
+    return "".join(labelled_parts(names, values, ()))
+
+
+def labelled_parts(names: Sequence[str], values: Sequence[str], cuts: Sequence[int]) -> list[str]:
+    """Return the same in parts, which begin with the labels of these numbers, counted in their order."""
     pairs = sorted(zip(names, values, strict=True))
-    return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs) + "}"
+    texts = [f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs]
+    text = "{" + ",".join(texts) + "}"
+    ends = [1 + sum(len(text) + 1 for text in texts[:cut]) for cut in cuts]
+    return [text[first:last] for first, last in pairwise([0, *ends, len(text)])]
 
 
 def timestamp(milliseconds: int) -> str:

@@ -241,11 +241,13 @@ class Occupancy:
 class _Space:
     """The series of one space, and the names that the newest of their readings came with."""
 
-    __slots__ = ("arrival", "named", "series", "view")
+    __slots__ = ("arrival", "named_at", "named_generation", "series", "view")
 
     def __init__(self, space_id: str) -> None:
         self.arrival = 0
-        self.named: tuple[int, int | None] = (-1, None)
+        self.named_at = -1
+        """The timestamp of the reading that the names came with, and its generation."""
+        self.named_generation: int | None = None
         self.series: tuple[Series, ...] = ()
         """In the order of their measures."""
         self.view = Space(space_id, Metadata(), ())
@@ -294,12 +296,12 @@ class _Space:
         series = self.find(memory.measure) or self._add(memory.measure)
         series.recall(memory, limits)
         if memory.timestamp == series.newest:
-            self.named = max(self.named, (memory.timestamp, memory.generation), key=_age)
+            self._names(memory.timestamp, memory.generation)
             self._view(memory.metadata)
 
     def _show(self, event: OccupancyEvent, outcome: Outcome) -> None:
         metadata = self.view.metadata
-        if self._names(event) and event.metadata != metadata:
+        if self._names(event.timestamp, event.generation) and event.metadata != metadata:
             self._view(event.metadata)
         elif outcome is not Outcome.REPEATED:
             self._view(metadata)
@@ -310,25 +312,20 @@ class _Space:
         counts = tuple(Count(series.measure, series.newest, series.current()) for series in self.series)
         self.view = Space(self.view.id, metadata, counts)
 
-    def _names(self, event: OccupancyEvent) -> bool:
-        timestamp, generation = self.named
-        if event.timestamp < timestamp:
-            return False
-        if event.timestamp > timestamp:
-            self.named = (event.timestamp, event.generation)
+    def _names(self, timestamp: int, generation: int | None) -> bool:
+        """Tell whether the names are to be those that come with a reading, and note that they are."""
+        if timestamp == self.named_at:
+            if is_older(generation, self.named_generation):
+                return False
+            if generation is not None:
+                self.named_generation = generation
             return True
-        if is_older(event.generation, generation):
+        if timestamp < self.named_at:
             return False
-        if event.generation is not None:
-            self.named = (timestamp, event.generation)
+        self.named_at, self.named_generation = timestamp, generation
         return True
 
 
 def _shared(metadata: Metadata) -> Metadata:
     """Return the same names, of which those of what has many spaces are the same objects for all of them."""
     return Metadata(*map(intern, metadata[:_OWN]), *metadata[_OWN:])
-
-
-def _age(named: tuple[int, int | None]) -> tuple[int, int]:
-    timestamp, generation = named
-    return timestamp, -1 if generation is None else generation

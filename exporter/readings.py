@@ -67,8 +67,12 @@ _TIME = Struct(">Q")
 _LENGTH = 2
 """Bytes for that of an id."""
 
-_HEAD = Struct("<dqqIBH")
-"""Value, generation, arrival, revisions, the number of the outcome, length of the id."""
+_HEAD = Struct("<dqqHBH")
+"""Value, generation, arrival, revisions, the number of the outcome, length of the id. A reading of five deliveries with
+Butlr's ids is 143 bytes with it, which take 144; one byte more, and it would be 160."""
+
+_MOST_REVISIONS = (1 << 16) - 1
+"""What does not fit is counted no further."""
 
 _VALUE = Struct("<d")
 
@@ -226,7 +230,8 @@ class Kept:
         text = self.id.encode()
         generation = -1 if self.generation is None else self.generation
         arrival = -1 if self.arrival is None else self.arrival
-        head = _HEAD.pack(self.value, generation, arrival, self.revisions, _NUMBERS[self.outcome], len(text))
+        revisions = min(self.revisions, _MOST_REVISIONS)
+        head = _HEAD.pack(self.value, generation, arrival, revisions, _NUMBERS[self.outcome], len(text))
         return _TIME.pack(t) + self.deliveries + text + head
 
     @classmethod

@@ -11,15 +11,17 @@ reads, in part:
     butlr_zone_occupancy{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0
 """
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import compress
-from operator import attrgetter, is_
+from operator import attrgetter, is_not
 from threading import Lock
 from typing import TypeVar
 
 from exporter.capacity import Capacity
 from exporter.events import Measure, Metadata
-from exporter.exposition import head, labelled, number
+from exporter.exposition import head, labelled_parts, number
 from exporter.occupancy import Count, Snapshot, Space
 
 OCCUPANCY = {
@@ -60,14 +62,20 @@ HELP = {
 _SMALL = {float(people): b" %d.0\n" % people for people in range(1000)}
 """How most counts are written."""
 
-_PIECE = 1000
+_PIECE = 500
 """Lines that are joined at a time. All of a family would be new memory at each scrape, which costs more than joins."""
+
+_MOST_SHARED = 4
+"""Parts of labels that are kept to be shared for each zone; when there are more, most are of zones that are gone."""
+
+_BILLION = 10**12
+"""Seconds, in milliseconds: until 2033 a time has one of them."""
 
 _NEVER = -1.0
 """When a measure was sensed of which a zone has nothing."""
 
-_OWN = Metadata._fields.index("zone_id")
-"""The names from here on are a zone's own; those before are of its place, and as labels they come before as well."""
+_CUTS = ("room", "zone_id")
+"""Labels before the first are of a floor, those before the second mostly of a room, and the rest is the zone's own."""
 
 _NOWHERE = Space("", Metadata(), ())
 
@@ -80,14 +88,43 @@ class _Column:
     def __init__(self) -> None:
         self.values: list[bytes] = []
         self.times: list[bytes] = []
-        self.sensed: list[float] = []
-        """When, in milliseconds."""
+        self.sensed = array("d")
+        """When, in milliseconds; -1 is never."""
+        self.first = _NEVER
+        """The first of these."""
 
     def reorder(self, order: Sequence[int]) -> None:
         """Take over what zones have that were elsewhere before; -1 for one that was not there."""
         self.values = _reordered(self.values, order, b"")
         self.times = _reordered(self.times, order, b"")
-        self.sensed = _reordered(self.sensed, order, _NEVER)
+        self.sensed = array("d", _reordered(self.sensed, order, _NEVER))
+
+
+class _Parts:
+    """Labels in three parts, of which what zones share is one object for all of them."""
+
+    def __init__(self, before: str, labels: Iterable[str]) -> None:
+        """Take what stands before the labels of each zone, and the fields that they are."""
+        self._before = before
+        self._names = sorted(labels)
+        self._values = label_values(self._names)
+        self._cuts = [bisect_left(self._names, name) for name in _CUTS]
+        self.floors: list[bytes] = []
+        self.rooms: list[bytes] = []
+        self.owns: list[bytes] = []
+
+    def write(self, at: int, metadata: Metadata, share: Callable[[bytes, bytes], bytes]) -> None:
+        """Write those of a zone; `share` returns the object for all."""
+        parts = labelled_parts(self._names, self._values(metadata), self._cuts)
+        floor, room, self.owns[at] = [part.encode() for part in parts]
+        floor = self._before.encode() + floor
+        self.floors[at], self.rooms[at] = share(floor, floor), share(room, room)
+
+    def reorder(self, order: Sequence[int]) -> None:
+        """Take over what zones have that were elsewhere before; -1 for one that was not there."""
+        self.floors = _reordered(self.floors, order, b"")
+        self.rooms = _reordered(self.rooms, order, b"")
+        self.owns = _reordered(self.owns, order, b"")
 
 
 class ZoneFamilies:
@@ -95,8 +132,7 @@ class ZoneFamilies:
 
     def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
         """Take the metadata fields that label a zone, and what gives the capacity rules as they are."""
-        self._labels = tuple(labels)
-        self._values = label_values(labels)
+        self._names = tuple(labels)
         self._capacity = capacity
         self._rules = capacity()
         self._lock = Lock()
@@ -106,19 +142,16 @@ class ZoneFamilies:
         """Begin with nothing that is written."""
         self._spaces: list[Space] = []
         """What is written, in the order of the last scrape; the same object is written already."""
-        self._columns = {measure: _Column() for measure in Measure}
-        self._labelled: list[bytes] = []
-        """The labels of each zone."""
+        self._columns: dict[Measure, _Column] = {}
+        """Of the measures that there are."""
+        self._labels = _Parts("", self._names)
+        self._all_names = _Parts(INFO, Metadata._fields)
         self._capacities: list[bytes] = []
         """How their lines end; empty for a zone without one."""
-        self._places: list[bytes] = []
-        """How the lines with every name begin: the same object for all zones of a place."""
-        self._infos: list[bytes] = []
-        """And how they end."""
-        self._known: dict[bytes, bytes] = {}
-        """The former, each once."""
-        self._newest: list[float] = []
-        """When each was sensed last."""
+        self._shared: dict[bytes, bytes] = {}
+        """The parts of labels that zones have in common."""
+        self._named: list[Metadata] = []
+        """What they are called as it is written."""
 
     def render(self, snapshot: Snapshot, names: Container[str] | None = None) -> Iterator[bytes]:
         """Write the families, or only those of some names that have samples, in pieces of some hundred KiB."""
@@ -136,29 +169,35 @@ class ZoneFamilies:
 
     def _lines(self, family: str, oldest: float) -> Iterator[bytes]:
         if family == INFO:
-            return _woven(self._places, self._infos)
+            names = self._all_names
+            return _woven(names.floors, names.rooms, names.owns, [b" 1.0\n"] * len(names.owns))
         if family == ZONES:
-            fresh = len(self._newest)
-            if min(self._newest, default=oldest) < oldest:
-                fresh = sum([newest >= oldest for newest in self._newest])
-            states = (("fresh", fresh), ("stale", len(self._newest) - fresh))
-            return _woven([f'{ZONES}{{state="{state}"}} {number(known)}\n'.encode() for state, known in states])
+            fresh = self._fresh(oldest)
+            states = (("fresh", fresh), ("stale", len(self._spaces) - fresh))
+            return _woven([f'{ZONES}{{state="{state}"}} {number(zones)}\n'.encode() for state, zones in states])
         if family == CAPACITY:
             return self._series(family, self._capacities, self._capacities)
         measure, is_time = _MEASURED[family]
-        column = self._columns[measure]
+        column = self._columns.get(measure) or _Column()
         ends, least = (column.times, 0.0) if is_time else (column.values, oldest)
-        all_shown = min(column.sensed, default=least) >= least
+        all_shown = column.first >= least
         return self._series(family, ends, None if all_shown else [sensed >= least for sensed in column.sensed])
+
+    def _fresh(self, oldest: float) -> int:
+        """Return of how many zones any count was sensed so late."""
+        columns = self._columns.values()
+        if any(column.first >= oldest for column in columns):
+            return len(self._spaces)
+        return sum([max(sensed) >= oldest for sensed in zip(*[column.sensed for column in columns], strict=True)])
 
     def _series(self, family: str, ends: list[bytes], shown: Sequence[object] | None) -> Iterator[bytes]:
         """Write the lines that have these ends, or those of them that are to be shown."""
-        labels = self._labelled
         if not any(ends):
             return
+        columns = [[family.encode()] * len(ends), self._labels.floors, self._labels.rooms, self._labels.owns, ends]
         if shown is not None:
-            labels, ends = list(compress(labels, shown)), list(compress(ends, shown))
-        yield from _woven([family.encode()] * len(labels), labels, ends)
+            columns = [list(compress(column, shown)) for column in columns]
+        yield from _woven(*columns)
 
     def _write(self, spaces: list[Space]) -> None:
         """Write what is not written of the spaces as they are now."""
@@ -167,11 +206,23 @@ class ZoneFamilies:
             self._begin()
         if len(spaces) != len(self._spaces):
             self._reorder(spaces)
-        for at in [at for at, same in enumerate(map(is_, spaces, self._spaces)) if not same]:
-            space, before = spaces[at], self._spaces[at]
-            if space[1] is not before[1] or [count[0] for count in space[2]] != [count[0] for count in before[2]]:
-                self._name(at, space.metadata)
-            self._count(at, space.counts)
+        named, columns = self._named, self._columns
+        for at in list(compress(range(len(spaces)), map(is_not, spaces, self._spaces))):
+            _, metadata, counts = spaces[at]
+            if metadata is not named[at]:
+                self._name(at, metadata)
+            if len(counts) < len(columns):
+                self._uncount(at, counts)
+            for measure, timestamp, value in counts:
+                column = columns.get(measure)
+                if column is None:
+                    column = self._add(measure)
+                    self._uncount(at, counts)
+                column.values[at] = _SMALL.get(value) or _end(value)
+                column.times[at] = _seconds(timestamp)
+                column.sensed[at] = timestamp
+        for column in columns.values():
+            column.first = min(column.sensed, default=_NEVER)
         self._spaces = spaces
 
     def _reorder(self, spaces: list[Space]) -> None:
@@ -180,42 +231,36 @@ class ZoneFamilies:
         order = [known.get(space.id, -1) for space in spaces]
         for column in self._columns.values():
             column.reorder(order)
-        self._labelled = _reordered(self._labelled, order, b"")
+        self._labels.reorder(order)
+        self._all_names.reorder(order)
         self._capacities = _reordered(self._capacities, order, b"")
-        self._newest = _reordered(self._newest, order, _NEVER)
-        self._places = _reordered(self._places, order, b"")
-        self._infos = _reordered(self._infos, order, b"")
+        self._named = _reordered(self._named, order, _NOWHERE.metadata)
         self._spaces = _reordered(self._spaces, order, _NOWHERE)
 
     def _name(self, at: int, metadata: Metadata) -> None:
         """Write what is the same as long as a zone has these names."""
-        self._labelled[at] = labelled(self._labels, self._values(metadata)).encode()
-        self._places[at] = self._place(metadata[:_OWN])
-        self._infos[at] = f",{labelled(Metadata._fields[_OWN:], metadata[_OWN:])[1:]} 1.0\n".encode()
+        if len(self._shared) > _MOST_SHARED * len(self._spaces):  # many are of zones that are gone
+            self._shared.clear()
+        self._labels.write(at, metadata, self._shared.setdefault)
+        self._all_names.write(at, metadata, self._shared.setdefault)
+        if self._labels.owns[at] == self._all_names.owns[at]:
+            self._labels.owns[at] = self._all_names.owns[at]
         people = self._rules.of(metadata)
         self._capacities[at] = b"" if people is None else _end(people)
-        for column in self._columns.values():
-            column.values[at] = column.times[at] = b""
-            column.sensed[at] = _NEVER
+        self._named[at] = metadata
 
-    def _place(self, names: Sequence[str]) -> bytes:
-        """Return how the line with every name begins, one object for all zones of a place."""
-        place = f"{INFO}{labelled(Metadata._fields[:_OWN], names)[:-1]}".encode()
-        if len(self._known) > len(self._spaces):  # many are of zones that are gone
-            self._known.clear()
-        return self._known.setdefault(place, place)
+    def _uncount(self, at: int, counts: Iterable[Count]) -> None:
+        """Write that a zone has nothing of any other measure."""
+        measures = {count[0] for count in counts}
+        for measure, column in self._columns.items():
+            if measure not in measures:
+                column.values[at] = column.times[at] = b""
+                column.sensed[at] = _NEVER
 
-    def _count(self, at: int, counts: Iterable[Count]) -> None:
-        """Write the counts of a zone."""
-        newest = _NEVER
-        for measure, timestamp, value in counts:
-            column = self._columns[measure]
-            column.values[at] = _SMALL.get(value) or _end(value)
-            column.times[at] = _seconds(timestamp)
-            column.sensed[at] = timestamp
-            if timestamp > newest:
-                newest = timestamp
-        self._newest[at] = newest
+    def _add(self, measure: Measure) -> _Column:
+        column = self._columns[measure] = _Column()
+        column.reorder([-1] * len(self._spaces))
+        return column
 
 
 def _woven(*columns: list[bytes]) -> Iterator[bytes]:
@@ -228,7 +273,7 @@ def _woven(*columns: list[bytes]) -> Iterator[bytes]:
         yield b"".join(lines)
 
 
-def _reordered(kept: list[_Item], order: Sequence[int], nothing: _Item) -> list[_Item]:
+def _reordered(kept: Iterable[_Item], order: Sequence[int], nothing: _Item) -> list[_Item]:
     kept = [*kept, nothing]  # which is at -1
     return [kept[at] for at in order]
 
@@ -239,12 +284,10 @@ def _end(value: float) -> bytes:
 
 
 def _seconds(milliseconds: int) -> bytes:
-    """Return how the line of a time ends: in seconds as prometheus_client writes them, from the digits."""
-    digits = b"%d" % milliseconds
-    rest = digits[1:].rstrip(b"0")
-    if len(digits) != 13 or not rest:  # before 2001 or after 2286, or a number that is round as can be
-        return _end(milliseconds / 1000)
-    return b" " + digits[:1] + b"." + rest + b"e+09\n"
+    """Return how the line of a time ends: in seconds as prometheus_client writes them, most of them in one step."""
+    if _BILLION <= milliseconds < 2 * _BILLION and milliseconds % 10:
+        return b" 1.%012de+09\n" % (milliseconds - _BILLION)
+    return _end(milliseconds / 1000)
 
 
 def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:

@@ -66,7 +66,7 @@ class TestAgainstTheLibrary:
         space = Space("z", Metadata(zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
 
         def kept() -> object:
-            return families._labelled[0]
+            return families._labels.owns[0]
 
         b"".join(families.render(Snapshot(NOW, 0, [space])))
         first = kept()
@@ -78,7 +78,7 @@ class TestAgainstTheLibrary:
         assert b'butlr_zone_occupancy{zone_name="b"} 1.0' in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
         assert b'"a"' not in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
         b"".join(families.render(Snapshot(NOW, 0, [])))
-        assert families._labelled == []
+        assert families._labels.owns == []
 
     def test_only_some(self) -> None:
         """Those that are named and have samples; with names that are none of these, nothing."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from exporter import __version__, logs, server
+from exporter import __version__, heap, logs, server
 from exporter.app import EXTENSION, Exporter, create_app
 from exporter.capacity import Capacity, CapacityError, read
 from exporter.cli import against
@@ -77,6 +77,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
         settings.log_format,
         throttled=("exporter.ingest", "exporter.problems", "exporter.connection", "exporter.handshake"),
     )
+    heap.return_what_is_free()
     for warning in doubts(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
     try:
