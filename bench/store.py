@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from bench.building import Building, post, scrape
 from bench.processes import exporter
 from bench.table import Row
-from exporter.events import Measure, Metadata
-from exporter.readings import Memory
+from exporter.events import Measure, Metadata, OccupancyEvent
+from exporter.occupancy import Limits, Occupancy
 from exporter.salvage import open_journal
+from exporter.simulate.ids import ksuid
 
 READINGS = 6
 DELIVERIES = 5
@@ -36,8 +37,8 @@ def memory(number: int) -> Row:
     return Row(f"memory a zone of {number:,}", f"{each / 1024:.2f} KiB", than, 3072 / each, ">= 1")
 
 
-def full_window(zone: int, now: int) -> Iterator[Memory]:
-    """Return a zone with 15 readings of five deliveries each."""
+def full_window(zone: int, now: int) -> Iterator[OccupancyEvent]:
+    """Return what gives a zone 15 readings of five deliveries each."""
     place = Metadata(
         site_name="Berlin",
         building_name="Main Building",
@@ -45,10 +46,11 @@ def full_window(zone: int, now: int) -> Iterator[Memory]:
         zone_id=f"zone_{zone:027}",
         zone_name=f"Desk {zone}",
     )
-    for n in range(15):
-        deliveries = os.urandom(40)
-        t = now - 60_000 * n
-        yield Memory(place.zone_id, place, now, Measure.ZONE_OCCUPANCY, t, 3.0, now // 1000, deliveries, -1, False)
+    for minute in reversed(range(15)):
+        for n in range(5):
+            event_id = f"event_{ksuid(now // 1000, zone * 100 + minute * 5 + n)}"
+            t = now - MINUTE * minute
+            yield OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, place.zone_id, t, 3.0, now // 1000, place)
 
 
 def reading_back(number: int) -> Row:
@@ -57,9 +59,11 @@ def reading_back(number: int) -> Row:
         path = f"{folder}/large.db"
         journal = open_journal(path)
         now = int(time.time() * 1000)
-        for first in range(0, number, 500):
-            some = range(first, min(first + 500, number))
-            journal.append([memory for zone in some for memory in full_window(zone, now)])
+        for zone in range(number):
+            occupancy = Occupancy(Limits(15 * MINUTE, 0, 0, 0, 0, 1))
+            for event in full_window(zone, now):
+                occupancy.apply(event, now)
+            journal.save(occupancy.memories(occupancy.ids()))
         journal.close()
         size = os.path.getsize(path)
         with exporter() as running:

@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     metrics = Metrics(snapshot, settings.labels, capacity)
     recorder = None
     if settings.journal is not None:
-        recorder = Recorder(occupancy, partial(open_journal, settings.journal), snapshot, metrics.count_journal_failure)
+        recorder = Recorder(occupancy, partial(open_journal, settings.journal), metrics.count_journal_failure)
         recorder.recall()
     senders = Guard(
         "Butlr webhook",

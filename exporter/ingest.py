@@ -24,7 +24,7 @@ from exporter.journal import JournalError
 from exporter.metrics import Metrics
 from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
 from exporter.recent import Recent
-from exporter.recorder import Change, Key, Recorder
+from exporter.recorder import Change, Recorder
 from exporter.single import parse_single
 from exporter.tally import Taken
 
@@ -101,7 +101,7 @@ class Ingest:
         refusal: JournalError | None = None
 
         def take(first: int) -> Change:
-            changed: list[Key] = []
+            changed: list[OccupancyEvent] = []
             taken: list[Taken] = []
             for index, item in enumerate(items[first : first + TOGETHER], first):
                 reasons = self._take(item, arrival, changed, taken)
@@ -115,7 +115,7 @@ class Ingest:
                 take(first)
                 continue
             try:
-                self._recorder.keep(partial(take, first))
+                self._recorder.keep(partial(take, first), int(arrival * 1000))
             except JournalError as error:
                 refusal = error
         if refusal is not None:
@@ -137,7 +137,7 @@ class Ingest:
         def take() -> Change:
             outcomes[:] = [None if event is None else apply(event, now) for event in events]
             changed = [
-                (event.space_id, event.measure, event.timestamp)
+                event
                 for event, outcome in zip(events, outcomes, strict=True)
                 if event is not None and outcome in REMEMBERED
             ]
@@ -146,7 +146,7 @@ class Ingest:
         if self._recorder is None:
             take()
         else:
-            self._recorder.keep(take)
+            self._recorder.keep(take, now)
         taken: list[Taken] = []
         for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
             if event is None or outcome is None:
@@ -158,7 +158,9 @@ class Ingest:
         self._count(taken, arrival)
         return outcomes
 
-    def _take(self, item: Any, arrival: float, changed: list[Key], taken: list[Taken]) -> list[tuple[str, str]]:
+    def _take(
+        self, item: Any, arrival: float, changed: list[OccupancyEvent], taken: list[Taken]
+    ) -> list[tuple[str, str]]:
         """Take one item of a body, and note what became of it; return why it was refused."""
         try:
             event = parse_event(item)
@@ -172,7 +174,7 @@ class Ingest:
         outcome = self._occupancy.apply(event, now)
         taken.append(self._taken(event, outcome, now))
         if outcome in REMEMBERED:
-            changed.append((event.space_id, event.measure, event.timestamp))
+            changed.append(event)
         if outcome in REFUSED:
             return self._refused(outcome, [self._refusal(event, outcome, now)], item)
         return []

@@ -1,118 +1,90 @@
-"""What makes an acknowledged event survive the process: readings written before the answer, and read back at start.
+"""What makes an acknowledged event survive the process: deliveries written before the answer, and read back at start.
 
-A journal keeps what is known of each reading (`Memory`) for as long as memory does, so its size is bounded by
-zones and window. It serves nothing: memory is folded from it once, and is what is served from.
+What is known is a fold of deliveries, so a journal is a log of them, and beside it every space as it was at some entry
+of the log. From there on the log is applied again at the next start. When it has grown long, the spaces are written
+anew and it begins again, so its size is bounded by zones and window. A journal serves nothing.
 
-A SQLite file holds one row for a zone, which changes when its names do, and one for each reading. Write-ahead
-logging makes a write one append and keeps a file whole that a crash cut off; the process may be killed at any
-time, and losing power costs at most the last moments. The file is locked while it is open.
+It is a SQLite file, in which all deliveries that came together are one row. Write-ahead logging makes a write one
+append and keeps a file whole that a crash cut off; the process may be killed at any time, and losing power costs at
+most the last moments. The file is locked while it is open.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from time import monotonic
 from typing import Protocol
+from zlib import crc32
 
-from exporter.events import Measure, Metadata
-from exporter.readings import HASH, Memory
+from msgspec import msgpack
 
-APPLICATION_ID = 0x42544C52
-"""What tells a journal from other SQLite files: "BTLR"."""
+from exporter.events import Measure, Metadata, OccupancyEvent
+from exporter.journal_file import FAILURES, JournalError, JournalGone, connect, failure
+from exporter.readings import Memory
 
-VERSION = 1
-"""Of the tables; a file of a later one is refused."""
-
-_MAGIC = b"SQLite format 3\0"
-
-_LOCK_TIMEOUT = 2.0
-"""Seconds that another process is given to let go of the file."""
+__all__ = ["Journal", "JournalError", "JournalGone", "SqliteJournal"]
 
 _CHECK_EVERY = 0.05
 """Seconds between two looks, when something is written, whether the file is still where it was."""
 
-PAGE_SIZE = 1024
-"""Bytes. A write is a page or two in the log, so small ones pay."""
+_SHORT = 4 << 20
+"""Bytes of the log of deliveries that are never too many."""
 
-_LOG_PAGES = 8000
-"""Size of the log at which it goes into the file: what is hot is written there less often."""
+_DROP_TOGETHER = 200
+"""Entries that are dropped at a time."""
 
 _MEASURES = {Measure.ZONE_OCCUPANCY: 0, Measure.ZONE_OCCUPANCY_1MIN: 1}
 _BY_NUMBER = {number: measure for measure, number in _MEASURES.items()}
 
-_TABLES = f"""
-BEGIN;
-CREATE TABLE space (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL,
-    {", ".join(f"{name} TEXT NOT NULL" for name in Metadata._fields)}
-);
-CREATE TABLE reading (
-    space INTEGER NOT NULL,
-    measure INTEGER NOT NULL,
-    timestamp INTEGER NOT NULL,
-    arrival INTEGER NOT NULL,
-    value REAL NOT NULL,
-    generation INTEGER,
-    deliveries BLOB NOT NULL,
-    PRIMARY KEY (space, measure, timestamp)
-) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
+PUT_SPACE = "INSERT OR REPLACE INTO space VALUES (?, ?, ?)"
+PUT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?)"
+_DROP_SPACE = "DELETE FROM space WHERE id = ?"
+_DROP_ENTRIES = "DELETE FROM entry WHERE number IN (SELECT number FROM entry WHERE number <= ? ORDER BY number LIMIT ?)"
 
-SPACES = "SELECT * FROM space ORDER BY number"
-# Newest first, so that what is older only has to be put beside it.
-READINGS = "SELECT * FROM reading ORDER BY space DESC, measure DESC, timestamp DESC"
-PUT_SPACE = f"INSERT OR REPLACE INTO space VALUES ({', '.join('?' * (2 + len(Metadata._fields)))})"  # noqa: S608
-PUT_READING = """
-INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-arrival = excluded.arrival, value = excluded.value, generation = excluded.generation, deliveries = excluded.deliveries
-"""
-_CLOSE_WINDOW = "DELETE FROM reading WHERE space = ? AND measure = ? AND timestamp <= ?"
-_DROP = ("DELETE FROM reading WHERE space = ?", "DELETE FROM space WHERE number = ?")
+_Told = tuple[str, int, str, int, float, int | None, Metadata | None]
+"""A delivery with the number of its measure, and with names where they are others than those of the space's before."""
+
+_encode = msgpack.Encoder().encode
+_deliveries = msgpack.Decoder(list[_Told]).decode
+_state = msgpack.Decoder(Memory).decode
+
+_CHECK = struct.Struct("<I")
+"""What stands before every blob: its CRC-32, as SQLite does not tell whether a page is what was written."""
 
 Row = tuple[object, ...]
-
-Statement = tuple[str, Sequence[Row]]
-"""SQL, and the parameters of each time that it is executed."""
-
-
-_FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError)
-"""What reading a file can raise that was written by nobody."""
-
-_OF_THE_SYSTEM = (
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-)
-"""Errors for which the file is not to blame."""
-
-
-class JournalError(Exception):
-    """A journal that cannot be opened, read or written; the text says why and what to do, for people."""
-
-
-class JournalGone(JournalError):  # noqa: N818 - the name reads as what happened
-    """The file is not where it was."""
 
 
 class Journal(Protocol):
     """What a journal does. For one thread at a time."""
 
-    def replay(self) -> Iterator[Memory]:
-        """Return everything that was kept, space by space, newer readings first. Raises JournalError."""
+    def spaces(self) -> Iterator[Memory]:
+        """Return every space as it was kept. Raises JournalError."""
 
-    def append(self, memories: Iterable[Memory]) -> None:
-        """Keep these, all or none, in place of what was kept of the same readings. Raises JournalError."""
+    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
+        """Return what was delivered to these since then, and to others, each with its arrival, in their order.
 
-    def retain(self, space_ids: set[str]) -> None:
-        """Drop every space but these. Raises JournalError."""
+        The spaces must have been read to their end. Raises JournalError.
+        """
+
+    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
+        """Keep deliveries that came together, all or none. Raises JournalError."""
+
+    def save(self, memories: Iterable[Memory]) -> None:
+        """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
+
+    def is_long(self) -> bool:
+        """Tell whether so much was appended that all spaces should be saved."""
+
+    def mark(self) -> int:
+        """Return the number of the last entry; from now on, only what comes after it counts as appended."""
+
+    def drop(self, mark: int) -> bool:
+        """Drop some entries up to a mark, as every space was saved; tell if there are more. Raises JournalError."""
+
+    def retain(self, space_ids: Set[str]) -> None:
+        """Drop every saved space but these. Raises JournalError."""
 
     def check(self) -> None:
         """See that the next start will find it. Raises JournalGone."""
@@ -130,88 +102,123 @@ class SqliteJournal:
     def __init__(self, path: str) -> None:
         """Open a file of which `check_header` is content, or make it. Raises JournalError if that cannot be."""
         self._path = path
-        self._spaces: dict[str, tuple[int, Metadata]] = {}
-        """The number of each space that is written, and what it is called there."""
-        self._next = 1
-        self._floors: dict[tuple[int, int], int] = {}
-        """By number and measure: what was dropped up to here need not be dropped again."""
+        self._saved: dict[str, int] = {}
+        """The entry that each space was saved at."""
+        self._names: dict[str, Metadata] = {}
+        """What each space was called in what is written of it last."""
+        self._saved_bytes = self._appended_bytes = 0
         self._checked = 0.0
         try:
             self._database = connect(path)
             self._inode, self._log_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
-        except _FAILURES as error:
+            self._last: int = self._database.execute("SELECT ifnull(max(number), 0) FROM entry").fetchone()[0]
+        except FAILURES as error:
             raise failure(self._path, error) from None
 
-    def replay(self) -> Iterator[Memory]:
-        """Return everything that was kept, space by space, newer readings first. Raises JournalError."""
-        spaces: dict[int, tuple[str, Metadata]] = {}
+    def spaces(self) -> Iterator[Memory]:
+        """Return every space as it was kept. Raises JournalError."""
         try:
-            for number, space_id, *fields in self._database.execute(SPACES):
-                spaces[number] = (space_id, Metadata(*fields))
-            self._spaces = {space_id: (number, metadata) for number, (space_id, metadata) in spaces.items()}
-            self._next = 1 + max(spaces, default=0)
-            for space, measure, timestamp, arrival, value, generation, packed in self._database.execute(READINGS):
-                if not isinstance(packed, bytes) or len(packed) % HASH:
-                    raise ValueError("a list of deliveries is cut off")
-                if timestamp < 0 or not isinstance(value, float) or not isinstance(generation, int | None):
-                    raise ValueError("a reading is none")
-                space_id, metadata = spaces[space]
-                kind = _BY_NUMBER[measure]
-                yield Memory(space_id, metadata, arrival, kind, timestamp, value, generation, packed, -1, False)
-        except _FAILURES as error:
+            for space_id, entry, blob in self._database.execute("SELECT * FROM space"):
+                memory = opened_space(blob)
+                self._saved[space_id], self._names[space_id] = entry, memory.metadata
+                self._saved_bytes += len(blob)
+                self._last = max(self._last, entry)
+                yield memory
+        except FAILURES as error:
             raise failure(self._path, error) from None
 
-    def append(self, memories: Iterable[Memory]) -> None:
-        """Keep these, all or none, in place of what was kept of the same readings. Raises JournalError."""
-        known = self._spaces
-        added: dict[str, tuple[int, Metadata]] = {}
-        spaces: list[Row] = []
-        alone: list[Row] = []
-        readings: list[Row] = []
-        windows: list[tuple[int, int, int]] = []
-        for space_id, metadata, arrival, kind, timestamp, value, generation, deliveries, floor, is_alone in memories:
-            number, written = added.get(space_id) or known.get(space_id) or (self._next + len(added), None)
-            if metadata is not written and metadata != written:
-                added[space_id] = (number, metadata)
-                spaces.append((number, space_id, *metadata))
-            if is_alone and space_id in known:
-                alone.append((number,))
-            measure = _MEASURES[kind]
-            readings.append((number, measure, timestamp, arrival, value, generation, deliveries))
-            if floor > self._floors.get((number, measure), -1):
-                windows.append((number, measure, floor))
-        self._write([(PUT_SPACE, spaces), (_DROP[0], alone), (PUT_READING, readings), (_CLOSE_WINDOW, windows)])
-        known.update(added)
-        self._next += len(added)
-        self._floors.update({(number, measure): floor for number, measure, floor in windows})
+    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
+        """Return what was delivered to these since then, and to others, each with its arrival, in their order.
 
-    def retain(self, space_ids: set[str]) -> None:
-        """Drop every space but these. Raises JournalError."""
-        dropped = self._spaces.keys() - space_ids
-        numbers: list[Row] = [(self._spaces[space_id][0],) for space_id in dropped]
-        self._write([(statement, numbers) for statement in _DROP])
+        The spaces must have been read to their end. Raises JournalError.
+        """
+        try:
+            for number, arrival, blob in self._database.execute("SELECT * FROM entry ORDER BY number"):
+                self._appended_bytes += len(blob)
+                for event_id, measure, space_id, timestamp, value, computed, names in opened_entry(blob):
+                    if number <= self._saved.get(space_id, 0):
+                        continue
+                    if names is not None:
+                        self._names[space_id] = names
+                    metadata = self._names.get(space_id) or Metadata(zone_id=space_id)
+                    kind = _BY_NUMBER[measure]
+                    yield OccupancyEvent(event_id, kind, space_id, timestamp, value, computed, metadata), arrival
+        except FAILURES as error:
+            raise failure(self._path, error) from None
+
+    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
+        """Keep deliveries that came together, all or none. Raises JournalError."""
+        names = self._names
+        told: list[_Told] = []
+        renamed: list[str] = []
+        for event_id, measure, space_id, timestamp, value, computed, metadata in events:
+            before = names.get(space_id)
+            if before is metadata or before == metadata:
+                told.append((event_id, _MEASURES[measure], space_id, timestamp, value, computed, None))
+                continue
+            told.append((event_id, _MEASURES[measure], space_id, timestamp, value, computed, metadata))
+            names[space_id] = metadata
+            renamed.append(space_id)
+        blob = sealed(told)
+        try:
+            self._write(PUT_ENTRY, [(self._last + 1, arrival, blob)])
+        except JournalError:
+            for space_id in renamed:  # whatever was written of it before, this was not
+                names.pop(space_id, None)
+            raise
+        self._last += 1
+        self._appended_bytes += len(blob)
+
+    def save(self, memories: Iterable[Memory]) -> None:
+        """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
+        memories = list(memories)
+        rows = [(memory.space_id, self._last, sealed(memory)) for memory in memories]
+        self._write(PUT_SPACE, rows)
+        for memory, row in zip(memories, rows, strict=True):
+            self._saved[memory.space_id], self._names[memory.space_id] = self._last, memory.metadata
+            self._saved_bytes += len(row[2])
+
+    def is_long(self) -> bool:
+        """Tell whether so much was appended that all spaces should be saved."""
+        return self._appended_bytes > max(_SHORT, self._saved_bytes // 2)
+
+    def mark(self) -> int:
+        """Return the number of the last entry; from now on, only what comes after it counts as appended."""
+        self._appended_bytes = self._saved_bytes = 0
+        self._names.clear()  # what is told from here on must not need an entry that is dropped
+        return self._last
+
+    def drop(self, mark: int) -> bool:
+        """Drop some entries up to a mark, as every space was saved; tell if there are more. Raises JournalError."""
+        return self._write(_DROP_ENTRIES, [(mark, _DROP_TOGETHER)]) == _DROP_TOGETHER
+
+    def retain(self, space_ids: Set[str]) -> None:
+        """Drop every saved space but these. Raises JournalError."""
+        dropped = self._saved.keys() - space_ids
+        self._write(_DROP_SPACE, [(space_id,) for space_id in dropped])
         for space_id in dropped:
-            number, _ = self._spaces.pop(space_id)
-            for measure in _BY_NUMBER:
-                self._floors.pop((number, measure), None)
+            del self._saved[space_id]
+        for space_id in self._names.keys() - space_ids:
+            del self._names[space_id]
 
-    def _write(self, statements: list["Statement"]) -> None:
-        """Execute all of them, or none. Raises JournalError, and JournalGone if the next start would not find it."""
+    def _write(self, sql: str, rows: Sequence[Row]) -> int:
+        """Execute it for all rows, or for none; return how many it changed.
+
+        Raises JournalError, and JournalGone if the next start would not find it.
+        """
         if monotonic() > self._checked + _CHECK_EVERY:
             self._check_place()
-        wanted = [(sql, rows) for sql, rows in statements if rows]
         try:
-            if len(wanted) == 1 and len(wanted[0][1]) == 1:  # a transaction of its own
-                self._database.execute(wanted[0][0], wanted[0][1][0])
-                return
+            if len(rows) == 1:  # a transaction of its own
+                return self._database.execute(sql, rows[0]).rowcount
             self._database.execute("BEGIN IMMEDIATE")
-            for sql, rows in wanted:
-                self._database.executemany(sql, rows)
+            changed = self._database.executemany(sql, rows).rowcount
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise failure(self._path, error) from None
+        return changed
 
     def close(self) -> None:
         """Let go of the file; what is in the log beside it goes into it."""
@@ -239,65 +246,32 @@ class SqliteJournal:
             raise JournalGone(f"{self._path} is gone")
 
 
+def sealed(content: object) -> bytes:
+    """Return what is kept of a space or of deliveries."""
+    blob = _encode(content)
+    return _CHECK.pack(crc32(blob)) + blob
+
+
+def opened_space(blob: bytes) -> Memory:
+    """Return what was sealed of a space. Raises ValueError if it is not whole."""
+    return _state(_whole(blob))
+
+
+def opened_entry(blob: bytes) -> list[_Told]:
+    """Return what was sealed of deliveries. Raises ValueError if it is not whole."""
+    return _deliveries(_whole(blob))
+
+
+def _whole(blob: bytes) -> memoryview:
+    content = memoryview(blob)[_CHECK.size :]
+    if not isinstance(blob, bytes) or blob[: _CHECK.size] != _CHECK.pack(crc32(content)):
+        raise ValueError("a row is not what was written")
+    return content
+
+
 def _is(path: str, inode: int) -> bool:
     """Tell whether this file is at a path."""
     try:
         return os.stat(path).st_ino == inode
     except OSError:
         return False
-
-
-def failure(path: str, error: Exception) -> JournalError:
-    """Return what is to be said of an error: whose it is, and if it is the file's, what to do."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return JournalError(f"{path} is in use by another process")
-    if code in _OF_THE_SYSTEM or isinstance(error, OSError):
-        return JournalError(f"{path}: {getattr(error, 'strerror', None) or error}")
-    return JournalError(
-        f"{path} is corrupt ({error}); restore it from a copy, or move it away to start without what it knew"
-    )
-
-
-def check_header(path: str) -> None:
-    """Refuse a file that is no journal of ours, before anything touches it. Raises JournalError."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise JournalError(f"{path}: there is no folder {folder}")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise JournalError(f"{path} is not a file")
-    log = f"{path}-wal"
-    try:
-        with open(path, "rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        header = b""
-    except OSError as error:
-        raise failure(path, error) from None
-    if not header:
-        if os.path.exists(log) and os.path.getsize(log):
-            raise JournalError(f"{path} is missing, although its log {log} is there; restore it, or move the log away")
-        return
-    if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
-        raise JournalError(f"{path} is not a journal of butlr-exporter; choose another path")
-    if int.from_bytes(header[60:64]) > VERSION:
-        raise JournalError(f"{path} was written by a later version of butlr-exporter; run that, or choose another path")
-
-
-def connect(path: str) -> sqlite3.Connection:
-    """Return a connection to a file that nobody else has, with its tables. Raises sqlite3.Error."""
-    database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        if not database.execute("PRAGMA schema_version").fetchone()[0]:
-            database.executescript(_TABLES)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        database.execute("BEGIN IMMEDIATE")
-        database.execute("COMMIT")
-    except BaseException:
-        database.close()
-        raise
-    return database

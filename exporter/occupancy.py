@@ -32,9 +32,9 @@ A delivery is remembered as a 64-bit hash of id and value, the same in every pro
 the deliveries of one reading is about as likely as one in 10^18.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from sys import intern
 from threading import Lock
 from typing import NamedTuple
 
@@ -76,12 +76,12 @@ class Reading(NamedTuple):
     """How often the value changed."""
     deliveries: int
     """How many different ones there were."""
-    outcome: Outcome | None
-    """Of the last of them; this and the next are not known of one that was recalled from before a restart."""
-    arrival: int | None
+    outcome: Outcome
+    """Of the last of them."""
+    arrival: int
     """Of the delivery that stands."""
     id: str
-    """The same delivery's; empty if it is not known."""
+    """The same delivery's."""
 
 
 class Count(NamedTuple):
@@ -141,7 +141,7 @@ class Occupancy:
         if event.timestamp > now + self._limits.future_tolerance:
             return Outcome.FUTURE
         with self._lock:
-            space = self._space(event.space_id, now)
+            space = self._space(event.space_id, now, self._limits.max_spaces)
             return Outcome.OVERFLOW if space is None else space.take(event, now, self._limits)
 
     def snapshot(self, now: int) -> Snapshot:
@@ -181,49 +181,47 @@ class Occupancy:
             if r is not None
         ]
 
-    def memories(self, readings: Iterable[tuple[str, Measure, int]]) -> list[Memory]:
-        """Return what is known of readings, given as (space id, measure, timestamp), as far as they are still kept."""
+    def memories(self, space_ids: Iterable[str]) -> list[Memory]:
+        """Return all that is known of spaces, as far as they still are."""
         with self._lock:
-            return [
-                memory
-                for space_id, measure, timestamp in readings
-                if (space := self._spaces.get(space_id)) and (memory := space.memory(measure, timestamp))
-            ]
+            return [space.memory(self._limits) for space_id in space_ids if (space := self._spaces.get(space_id))]
 
-    def keys(self) -> list[tuple[str, Measure, int]]:
-        """Return every reading that is kept, as (space id, measure, timestamp)."""
+    def ids(self) -> list[str]:
+        """Return those of all spaces."""
         with self._lock:
-            return [
-                (space_id, series.measure, timestamp)
-                for space_id, space in self._spaces.items()
-                for series in space.series
-                for timestamp in series.times()
-            ]
+            return list(self._spaces)
 
     def recall(self, memories: Iterable[Memory]) -> int:
-        """Take back what was known, before anything else is delivered; return how many readings that is.
+        """Take back what was known, before anything is delivered; return how many spaces that is."""
+        with self._lock:
+            for memory in memories:
+                space = self._spaces[memory.space_id] = _Space(memory.space_id)
+                space.recall(memory, self._limits)
+            return len(self._spaces)
 
-        It is fastest with each space's newest readings first.
+    def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
+        """Take again what was taken before, each with its arrival; return how many deliveries that is.
+
+        They were acknowledged, so none is refused.
         """
         number = 0
         with self._lock:
-            for memory in memories:
-                space = self._spaces.get(memory.space_id)
-                if space is None:
-                    space = self._spaces[memory.space_id] = _Space(memory.space_id)
-                space.recall(memory, self._limits)
-                number += 1
+            for event, arrival in deliveries:
+                if space := self._space(event.space_id, arrival, sys.maxsize):
+                    space.take(event, arrival, self._limits)
+                    number += 1
         return number
 
-    def _space(self, space_id: str, now: int) -> "_Space | None":
+    def _space(self, space_id: str, now: int, most: int) -> "_Space | None":
+        """Return a space, which is new unless it is known; None if that were one too many."""
         space = self._spaces.get(space_id)
         if space is not None and self._is_forgotten(space, now):
             del self._spaces[space_id]
             space = None
         if space is None:
-            if len(self._spaces) >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
+            if len(self._spaces) >= most and abs(now - self._swept) >= _SWEEP_EVERY:
                 self._forget(now)
-            if len(self._spaces) < self._limits.max_spaces:
+            if len(self._spaces) < most:
                 space = self._spaces[space_id] = _Space(space_id)
         return space
 
@@ -272,32 +270,17 @@ class _Space:
         self.series = tuple(sorted([*self.series, added], key=attrgetter("measure")))
         return added
 
-    def memory(self, measure: Measure, timestamp: int) -> Memory | None:
-        series = self.find(measure)
-        reading = series.reading(timestamp) if series else None
-        if series is None or reading is None:
-            return None
-        return Memory(
-            self.view.id,
-            self.view.metadata,
-            self.arrival,
-            measure,
-            timestamp,
-            reading.value,
-            reading.generation,
-            reading.deliveries,
-            series.floor if timestamp == series.newest else -1,
-            len(self.series) == len(series.readings) == 1,
-        )
+    def memory(self, limits: Limits) -> Memory:
+        """Return all that is known."""
+        series = [series.memory(limits) for series in self.series]
+        return Memory(self.view.id, self.view.metadata, self.named_at, self.named_generation, self.arrival, series)
 
     def recall(self, memory: Memory, limits: Limits) -> None:
-        if memory.arrival > self.arrival:
-            self.arrival = memory.arrival
-        series = self.find(memory.measure) or self._add(memory.measure)
-        series.recall(memory, limits)
-        if memory.timestamp == series.newest:
-            self._names(memory.timestamp, memory.generation)
-            self._view(memory.metadata)
+        """Take back what was known."""
+        self.arrival, self.named_at, self.named_generation = memory.arrival, memory.named_at, memory.named_generation
+        for known in memory.series:
+            self._add(known.measure).recall(known, limits)
+        self._view(memory.metadata)
 
     def _show(self, event: OccupancyEvent, outcome: Outcome) -> None:
         metadata = self.view.metadata
@@ -328,4 +311,4 @@ class _Space:
 
 def _shared(metadata: Metadata) -> Metadata:
     """Return the same names, of which those of what has many spaces are the same objects for all of them."""
-    return Metadata(*map(intern, metadata[:_OWN]), *metadata[_OWN:])
+    return Metadata(*map(sys.intern, metadata[:_OWN]), *metadata[_OWN:])

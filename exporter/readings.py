@@ -76,51 +76,56 @@ _MOST_REVISIONS = (1 << 16) - 1
 
 _VALUE = Struct("<d")
 
-_OUTCOMES: list[Outcome | None] = [None, *Outcome]
+_OUTCOMES = list(Outcome)
 _NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
 
 _SHARED = {float(people): float(people) for people in range(1000)}
 """One object for each of the usual values."""
 
 
+class SeriesMemory(NamedTuple):
+    """All that is known of one measure of one space."""
+
+    measure: Measure
+    floor: int
+    """What is not after this is late."""
+    readings: list[bytes]
+    """Each packed as `Kept.packed` does, oldest first; at least one."""
+
+
 class Memory(NamedTuple):
-    """All that is known of one reading: what a journal keeps, and gives back."""
+    """All that is known of one space: what a journal keeps, and gives back."""
 
     space_id: str
     metadata: Metadata
-    """The space's."""
+    named_at: int
+    """The timestamp of the reading that the names came with."""
+    named_generation: int | None
+    """And its generation."""
     arrival: int
-    """Of the last delivery for the space."""
-    measure: Measure
-    timestamp: int
-    value: float
-    generation: int | None
-    deliveries: bytes
-    """Hashes of HASH bytes each, first to last."""
-    floor: int
-    """Readings of this measure of this space that are not after it are forgotten; -1 if this is not the newest."""
-    alone: bool
-    """Whether nothing else is known of the space, whatever was before it was forgotten."""
+    """Of the last delivery."""
+    series: list[SeriesMemory]
+    """At least one."""
 
 
 class Series:
     """The readings of one measure of one space: rows 5 to 11."""
 
-    __slots__ = ("deliveries", "floor", "measure", "newest", "readings")
+    __slots__ = ("closed", "deliveries", "measure", "newest", "readings")
 
     def __init__(self, measure: Measure) -> None:
         self.measure = measure
         self.readings: list[bytes] = []
         """Each packed, oldest first."""
         self.newest = -1
-        self.floor = -1
-        """What is not after this is late. It only rises, so a reading that went does not come back."""
+        self.closed = -1
+        """What is not after this is late, though it would be in the window. It only rises, so what went stays away."""
         self.deliveries = 0
 
     def take(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
         """Take one delivery that arrives at `now`."""
         t = event.timestamp
-        if t <= self.floor:
+        if t <= self.closed or t <= self.newest - limits.window:
             return Outcome.LATE
         delivery = _hash(event)
         at, packed = self._find(t)
@@ -140,17 +145,22 @@ class Series:
         self.readings[at] = reading.packed(t)
         self.deliveries += 1
         self._grow(t, limits)
-        return Outcome.LATE if t <= self.floor else outcome
+        return Outcome.LATE if t <= self.closed else outcome
 
-    def recall(self, memory: Memory, limits: Limits) -> None:
-        """Take back what was known of one reading."""
-        at, packed = self._find(memory.timestamp)
-        if memory.timestamp > self.floor and packed is None:
-            reading = Kept(memory.value, memory.generation)
-            reading.deliveries = memory.deliveries
-            self.readings.insert(at, reading.packed(memory.timestamp))
-            self.deliveries += len(reading.deliveries) // HASH
-            self._grow(memory.timestamp, limits)
+    def floor(self, limits: Limits) -> int:
+        """Return the newest time of which a reading would be late; -1 is before any."""
+        return max(self.closed, self.newest - limits.window, -1)
+
+    def memory(self, limits: Limits) -> SeriesMemory:
+        """Return all that is known."""
+        return SeriesMemory(self.measure, self.floor(limits), self.readings[:])
+
+    def recall(self, memory: SeriesMemory, limits: Limits) -> None:
+        """Take back what was known, as far as these limits allow."""
+        self.closed = memory.floor
+        self.readings = memory.readings
+        self.deliveries = sum(map(_number, self.readings))
+        self._grow(_time(self.readings[-1]), limits)
 
     def settled(self, now: int, points: int, limits: Limits) -> list[tuple[int, float]]:
         """Return the newest settled readings, at most `points`, oldest first: timestamp and value.
@@ -186,14 +196,13 @@ class Series:
         """Keep what is in the window of a reading that was added, and no more than may be remembered."""
         if t > self.newest:
             self.newest = t
-            self._close(t - limits.window)
+            self._drop(t - limits.window)
         while self.deliveries > limits.max_deliveries:
             self._shorten()
 
-    def _close(self, floor: int) -> None:
+    def _drop(self, floor: int) -> None:
         """Drop the readings that are not after `floor`."""
-        self.floor = max(self.floor, floor)
-        end, _ = self._find(self.floor + 1)
+        end, _ = self._find(max(floor, -1) + 1)
         if end:
             self.deliveries -= sum(map(_number, self.readings[:end]))
             del self.readings[:end]
@@ -201,7 +210,8 @@ class Series:
     def _shorten(self) -> None:
         oldest = self.readings[0]
         if _time(oldest) < self.newest:
-            self._close(_time(oldest))
+            self.closed = _time(oldest)
+            self._drop(self.closed)
         else:
             self.readings[0] = oldest[: _TIME.size] + oldest[_TIME.size + HASH :]
             self.deliveries -= 1
@@ -210,8 +220,8 @@ class Series:
 class Kept:
     """A value, how late it was computed, and the deliveries it was received in, first to last.
 
-    What is for people only does not outlast the process: the id and the arrival of the delivery that stands, the
-    outcome of the last one, and how often the value changed.
+    The rest is for people: the id and the arrival of the delivery that stands, the outcome of the last one, and how
+    often the value changed.
     """
 
     __slots__ = ("arrival", "deliveries", "generation", "id", "outcome", "revisions", "value")
@@ -221,17 +231,19 @@ class Kept:
         self.generation = generation
         self.deliveries = b""
         self.id = ""
-        self.arrival: int | None = None
-        self.outcome: Outcome | None = None
+        self.arrival = 0
+        self.outcome = Outcome.NEW
         self.revisions = 0
 
     def packed(self, t: int) -> bytes:
-        """Return it in a third of the memory that objects take: its timestamp, the deliveries, the id, and the rest."""
+        """Return it in a third of the memory that objects take: its timestamp, the deliveries, the id, and the rest.
+
+        Journals hold it as well, so what changes here is another version of them.
+        """
         text = self.id.encode()
         generation = -1 if self.generation is None else self.generation
-        arrival = -1 if self.arrival is None else self.arrival
         revisions = min(self.revisions, _MOST_REVISIONS)
-        head = _HEAD.pack(self.value, generation, arrival, revisions, _NUMBERS[self.outcome], len(text))
+        head = _HEAD.pack(self.value, generation, self.arrival, revisions, _NUMBERS[self.outcome], len(text))
         return _TIME.pack(t) + self.deliveries + text + head
 
     @classmethod
@@ -242,9 +254,7 @@ class Kept:
         kept = cls(_SHARED.get(value, value), None if generation < 0 else generation)
         kept.deliveries = packed[_TIME.size : end - length]
         kept.id = packed[end - length : end].decode()
-        kept.arrival = None if arrival < 0 else arrival
-        kept.outcome = _OUTCOMES[outcome]
-        kept.revisions = revisions
+        kept.arrival, kept.outcome, kept.revisions = arrival, _OUTCOMES[outcome], revisions
         return kept
 
     def revise(self, value: float, generation: int | None) -> Outcome:

@@ -1,7 +1,7 @@
 """A journal that a crash has cut off: what is whole in it goes into a new file, and the old one is kept.
 
-SQLite refuses a file that is shorter than its header says. The pages that are there are whole, so the last one
-is made blank and its tables are read from both ends up to where that is missed.
+SQLite refuses a file that is shorter than its header says. The pages that are there are whole, so those that are not
+are made blank, and its tables are read from both ends up to where they are missed. Each row tells whether it is whole.
 """
 
 import logging
@@ -11,8 +11,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
-from exporter.journal import PAGE_SIZE, PUT_READING, PUT_SPACE, SqliteJournal, check_header, connect, failure
+from exporter.journal import PUT_ENTRY, PUT_SPACE, SqliteJournal, opened_entry, opened_space
+from exporter.journal_file import PAGE_SIZE, check_header, connect, failure
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,10 @@ def open_journal(path: str) -> SqliteJournal:
     check_header(path)
     if is_cut_off(path):
         try:
-            readings, kept = salvage(path)
+            rows, kept = salvage(path)
         except (sqlite3.Error, OSError, ValueError) as error:
             raise failure(path, error) from None
-        log.warning("journal was cut off", {"readings": readings, "kept": kept})
+        log.warning("journal was cut off", {"rows": rows, "kept": kept})
     return SqliteJournal(path)
 
 
@@ -51,7 +53,7 @@ def is_cut_off(path: str) -> bool:
 
 
 def salvage(path: str) -> tuple[int, str]:
-    """Make a whole journal of one that was cut off; return how many readings it has, and where the old one is.
+    """Make a whole journal of one that was cut off; return how many rows it has, and where the old one is.
 
     Raises sqlite3.Error and OSError, and then everything is as it was.
     """
@@ -64,14 +66,14 @@ def salvage(path: str) -> tuple[int, str]:
             pages = int.from_bytes(file.read(100)[28:32])
             file.truncate(os.path.getsize(padded) // PAGE_SIZE * PAGE_SIZE)
             file.truncate(PAGE_SIZE * pages)
-        readings = _copy(padded, new)
+        rows = _copy(padded, new)
         number, kept = 1, path + CUT_OFF
         while os.path.exists(kept):
             number += 1
             kept = f"{path}{CUT_OFF}.{number}"
         os.link(path, kept)
         os.replace(new, path)
-        return readings, kept
+        return rows, kept
     finally:
         for left_over in (padded, new):
             with suppress(FileNotFoundError):
@@ -79,31 +81,34 @@ def salvage(path: str) -> tuple[int, str]:
 
 
 def _copy(padded: str, new: str) -> int:
-    """Copy what is whole; return how many readings that is. Raises sqlite3.Error, also if nothing is."""
+    """Copy what is whole; return how many rows that is. Raises sqlite3.Error, also if nothing is."""
     uri = f"{Path(padded).absolute().as_uri()}?immutable=1"
-    readings = 0
+    rows = 0
     with closing(sqlite3.connect(uri, uri=True)) as old, closing(connect(new)) as journal:
         journal.execute("BEGIN")
-        spaces = set()
-        for row in _whole_rows(old, "space", "number"):
-            journal.execute(PUT_SPACE, row)
-            spaces.add(row[0])
-        for row in _whole_rows(old, "reading", "space", "measure", "timestamp"):
-            if row[0] in spaces:
-                journal.execute(PUT_READING, row)
-                readings += 1
+        for table, key, put, opened in (
+            ("space", "id", PUT_SPACE, opened_space),
+            ("entry", "number", PUT_ENTRY, opened_entry),
+        ):
+            for row in _whole_rows(old, table, key):
+                with suppress(ValueError):
+                    opened(row[-1])
+                    rows += journal.execute(put, row).rowcount
         journal.execute("COMMIT")
-    if not readings:
+    if not rows:
         raise sqlite3.DatabaseError("it was cut off, and nothing in it is whole")
-    return readings
+    return rows
 
 
-def _whole_rows(database: sqlite3.Connection, table: str, *key: str) -> Iterator[tuple[object, ...]]:
+def _whole_rows(database: sqlite3.Connection, table: str, key: str) -> Iterator[tuple[Any, ...]]:
     """Return the rows on either side of what is missing."""
+    seen = set()
     for direction in ("ASC", "DESC"):
-        order = ", ".join(f"{column} {direction}" for column in key)
         try:
-            yield from database.execute(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - names of our own
+            for row in database.execute(f"SELECT * FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own names
+                if row[0] not in seen:
+                    seen.add(row[0])
+                    yield row
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:

@@ -238,8 +238,8 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "deliveries": reading.deliveries,
         "generation": None if reading.generation is None else utc(reading.generation * 1000),
         "outcome": reading.outcome,
-        "arrival": None if reading.arrival is None else utc(reading.arrival),
-        "id": reading.id or None,
+        "arrival": utc(reading.arrival),
+        "id": reading.id,
     }
 
 

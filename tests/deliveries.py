@@ -40,7 +40,7 @@ def delivery(
         measure=measure,
         space_id=zone,
         timestamp=t,
-        value=v,
+        value=float(v),
         generation=generation,
         metadata=Metadata(zone_id=zone, zone_name=name, floor_name="1st Floor"),
     )

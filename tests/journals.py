@@ -4,8 +4,8 @@ from contextlib import closing
 from functools import partial
 
 from exporter.events import OccupancyEvent
-from exporter.occupancy import Occupancy, Outcome
-from exporter.readings import Limits, Memory
+from exporter.occupancy import Occupancy
+from exporter.readings import REMEMBERED, Limits, Memory, Outcome
 from exporter.recorder import Change, Recorder
 from exporter.salvage import open_journal
 from tests.deliveries import NOW
@@ -14,21 +14,30 @@ from tests.stores import LIMITS
 
 def known(occupancy: Occupancy) -> list[Memory]:
     """Return all that a store knows, in an order of its own."""
-    return sorted(occupancy.memories(occupancy.keys()), key=lambda memory: memory[:5:2] + memory[3:5])
+    return sorted(occupancy.memories(occupancy.ids()))
 
 
 def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> Change:
-    """Deliver an event; return the reading that it is of."""
-    again = occupancy.apply(event, now) is Outcome.DUPLICATE
-    return [(event.space_id, event.measure, event.timestamp)], again
+    """Deliver an event; return it if it is known from then on."""
+    outcome = occupancy.apply(event, now)
+    return [event] if outcome in REMEMBERED else [], outcome is Outcome.DUPLICATE
 
 
-def kept(path: str, *events: OccupancyEvent) -> Occupancy:
-    """Return a store that has received events, each of which went into a journal."""
-    occupancy = Occupancy(LIMITS)
-    recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)
+def recorded(path: str, limits: Limits = LIMITS) -> tuple[Occupancy, Recorder]:
+    """Return a store that was read back from a journal, and what keeps both in step."""
+    occupancy = Occupancy(limits)
+    recorder = Recorder(occupancy, lambda: open_journal(path), lambda: None)
+    recorder.recall()
+    return occupancy, recorder
+
+
+def kept(path: str, *events: OccupancyEvent, saved: bool = True) -> Occupancy:
+    """Return a store that has received events, each of which went into a journal, and of which all spaces are saved."""
+    occupancy, recorder = recorded(path)
     for event in events:
-        recorder.keep(partial(applied, occupancy, event))
+        recorder.keep(partial(applied, occupancy, event), NOW)
+    if saved:
+        recorder._shorten()
     recorder.close()
     return occupancy
 
@@ -37,5 +46,6 @@ def recalled(path: str, limits: Limits = LIMITS) -> Occupancy:
     """Return a store that was read back from a journal."""
     occupancy = Occupancy(limits)
     with closing(open_journal(path)) as journal:
-        occupancy.recall(journal.replay())
+        occupancy.recall(journal.spaces())
+        occupancy.replay(journal.deliveries())
     return occupancy

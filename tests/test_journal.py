@@ -4,7 +4,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -14,13 +13,14 @@ from random import Random
 import pytest
 from hypothesis import given
 
+from exporter import journal as journal_module
 from exporter.events import Measure, OccupancyEvent
-from exporter.journal import VERSION, JournalError, JournalGone, SqliteJournal
-from exporter.occupancy import Occupancy
-from exporter.recorder import Change, Recorder
+from exporter.journal import JournalError
+from exporter.journal_file import VERSION
+from exporter.recorder import Change
 from exporter.salvage import CUT_OFF, open_journal
 from tests.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
-from tests.journals import applied, kept, known, recalled
+from tests.journals import applied, kept, known, recalled, recorded
 from tests.stores import LIMITS, readings, told
 
 
@@ -30,10 +30,11 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "journal.db")
 
 
+@pytest.mark.parametrize("saved", [False, True])
 class TestThereAndBack:
-    """What a store knows before and after."""
+    """What a store knows before and after, whether it is kept as deliveries or as spaces."""
 
-    def test_everything_comes_back(self, path: str) -> None:
+    def test_everything_comes_back(self, path: str, saved: bool) -> None:
         """Values, generations, deliveries, names, and what is the newest of two measures."""
         events = [
             delivery(NOW - MINUTE, 2.5, generation=G, name="old"),
@@ -42,44 +43,46 @@ class TestThereAndBack:
             delivery(NOW - 2 * MINUTE, 1, generation=G, measure=Measure.ZONE_OCCUPANCY_1MIN),
             delivery(NOW, 5, zone="zone_b"),
         ]
-        before = kept(path, *events)
+        before = kept(path, *events, saved=saved)
         after = recalled(path)
         assert known(after) == known(before)
         assert sorted(after.snapshot(NOW).spaces) == sorted(before.snapshot(NOW).spaces)
 
-    def test_an_old_delivery_is_still_a_duplicate(self, path: str) -> None:
+    def test_an_old_delivery_is_still_a_duplicate(self, path: str, saved: bool) -> None:
         """Also one that was superseded, and it does not undo a correction."""
         first, second = delivery(NOW, 1, id="a"), delivery(NOW, 2, id="b")
         late = delivery(NOW - 1, 7, generation=G + 1)
         superseded = delivery(NOW - 1, 6, generation=G)
-        kept(path, first, second, late, superseded)
+        kept(path, first, second, late, superseded, saved=saved)
         after = recalled(path)
         assert [after.apply(event, NOW) for event in (first, second, late, superseded)] == ["duplicate"] * 4
         assert readings(after) == {NOW: 2, NOW - 1: 7}
 
-    def test_the_names_of_the_newest_reading(self, path: str) -> None:
+    def test_the_names_of_the_newest_reading(self, path: str, saved: bool) -> None:
         """An earlier computation of it does not bring the old name back, for either measure."""
-        kept(path, delivery(NOW, 1, generation=G + 1, name="new"))
+        kept(path, delivery(NOW, 1, generation=G + 1, name="new"), saved=saved)
         after = recalled(path)
         smoothed = Measure.ZONE_OCCUPANCY_1MIN
         after.apply(delivery(NOW, 1, generation=G, name="old", measure=smoothed), NOW)
         assert after.snapshot(NOW).spaces[0].metadata.zone_name == "new"
 
-    def test_what_has_left_the_window_is_late(self, path: str) -> None:
-        """And is no longer in the file."""
-        kept(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW))
-        with closing(open_journal(path)) as journal:
-            assert [memory.timestamp for memory in journal.replay()] == [NOW, NOW - 14 * MINUTE]
+    def test_what_has_left_the_window_is_late(self, path: str, saved: bool) -> None:
+        """And does not come back."""
+        kept(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW), saved=saved)
+        assert list(readings(recalled(path))) == [NOW - 14 * MINUTE, NOW]
+        longer = recalled(path, replace(LIMITS, window=HOUR))
+        assert longer.apply(delivery(NOW - 15 * MINUTE), NOW) == ("late" if saved else "duplicate")
         assert recalled(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
 
     @given(events=deliveries())
     def test_a_store_that_was_interrupted_anywhere(
-        self, tmp_path_factory: pytest.TempPathFactory, events: list[OccupancyEvent]
+        self, tmp_path_factory: pytest.TempPathFactory, events: list[OccupancyEvent], saved: bool
     ) -> None:
         """Ends as one that was not, whatever is delivered again."""
         path = str(tmp_path_factory.mktemp("journal") / "journal.db")
         half = len(events) // 2
-        kept(path, *events[:half])
+        kept(path, *events[: half // 2], saved=saved)
+        kept(path, *events[half // 2 : half], saved=False)
         after = recalled(path)
         outcomes = [after.apply(event, NOW) for event in events[half:]]
         before, all_outcomes = told(*events, limits=LIMITS, now=NOW)
@@ -87,54 +90,63 @@ class TestThereAndBack:
         assert sorted(after.snapshot(NOW).spaces) == sorted(before.snapshot(NOW).spaces)
         assert known(after) == known(before)
 
-    def test_forgotten_zones(self, path: str) -> None:
-        """Come back neither after a long stop, nor into the file."""
-        kept(path, delivery(NOW), delivery(NOW, zone="zone_b"))
+    def test_forgotten_zones(self, path: str, saved: bool) -> None:
+        """Do not come back after a long stop."""
+        kept(path, delivery(NOW), delivery(NOW, zone="zone_b"), saved=saved)
         assert recalled(path).snapshot(NOW + 24 * HOUR).spaces
         assert recalled(path).snapshot(NOW + 24 * HOUR + 1).spaces == []
 
-    def test_stale_zones(self, path: str) -> None:
+    def test_stale_zones(self, path: str, saved: bool) -> None:
         """Come back as stale."""
-        kept(path, delivery(NOW))
+        kept(path, delivery(NOW), saved=saved)
         snapshot = recalled(path).snapshot(NOW + HOUR)
         assert not snapshot.is_fresh(snapshot.spaces[0])
 
-    def test_a_zone_that_returns_after_it_was_forgotten(self, path: str) -> None:
-        """Brings nothing back of what was before, although the journal was not tidied in between."""
-        occupancy = Occupancy(LIMITS)
-        recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)
-        recorder.keep(partial(applied, occupancy, delivery(NOW, 50)))
+    def test_a_zone_that_returns_after_it_was_forgotten(self, path: str, saved: bool) -> None:
+        """Brings nothing back of what was before, although the journal was not shortened in between."""
+        kept(path, delivery(NOW, 50), delivery(NOW, 3, measure=Measure.ZONE_OCCUPANCY_1MIN), saved=saved)
+        occupancy, recorder = recorded(path)
         later = NOW + 25 * HOUR
-        recorder.keep(partial(applied, occupancy, delivery(NOW - MINUTE, 7, id="b"), later))
-        recorder.close()
-        assert readings(occupancy) == readings(recalled(path)) == {NOW - MINUTE: 7}
 
-    def test_other_limits_than_before(self, path: str) -> None:
+        def both() -> Change:
+            events = [delivery(NOW - n * MINUTE, 7, id=f"b{n}") for n in (1, 2)]
+            return [applied(occupancy, event, later)[0][0] for event in events], False
+
+        recorder.keep(both, later)
+        recorder.close()
+        assert known(recalled(path)) == known(occupancy)
+        assert readings(occupancy) == readings(recalled(path)) == {NOW - 2 * MINUTE: 7, NOW - MINUTE: 7}
+
+    def test_other_limits_than_before(self, path: str, saved: bool) -> None:
         """Hold for what comes back: a shorter window, and fewer deliveries remembered."""
-        kept(path, *[delivery(NOW - n * MINUTE, n, id=f"{n}") for n in range(10)])
+        kept(path, *[delivery(NOW - n * MINUTE, n, id=f"{n}") for n in range(10)], saved=saved)
         shorter = recalled(path, replace(LIMITS, window=5 * MINUTE))
         assert list(readings(shorter)) == [NOW - n * MINUTE for n in range(4, -1, -1)]
         assert shorter.apply(delivery(NOW - 5 * MINUTE, id="x"), NOW) == "late"
         fewer = recalled(path, replace(LIMITS, max_deliveries=3))
         assert list(readings(fewer)) == [NOW - 2 * MINUTE, NOW - MINUTE, NOW]
 
-    def test_its_size_is_bounded_by_the_window(self, path: str) -> None:
-        """However long it runs, and however many deliveries of a reading come at once."""
-        sizes = []
-        for hour in range(1, 4):
-            events = [delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}") for n in range(60)]
-            occupancy = Occupancy(LIMITS)
-            recorder = Recorder(occupancy, lambda: open_journal(path), lambda: occupancy.snapshot(NOW), lambda: None)  # noqa: B023
-            for event in events:
+    def test_what_was_acknowledged_is_not_refused_later(self, path: str, saved: bool) -> None:
+        """By narrower limits: fewer zones, and a smaller tolerance of clocks that are ahead."""
+        events = [delivery(NOW + MINUTE, 1, zone=f"zone_{zone}") for zone in range(3)]
+        before = kept(path, *events, saved=saved)
+        assert known(recalled(path, replace(LIMITS, max_spaces=1, future_tolerance=0))) == known(before)
 
-                def both(event: OccupancyEvent = event) -> Change:
-                    applied(occupancy, event, event.timestamp)  # noqa: B023 - called at once
-                    return applied(occupancy, event._replace(id="b"), event.timestamp)  # noqa: B023
 
-                recorder.keep(both)
-            recorder.close()
-            sizes.append(Path(path).stat().st_size)
-        assert sizes[0] == sizes[1] == sizes[2]
+def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it runs."""
+    monkeypatch.setattr(journal_module, "_SHORT", 1000)
+    sizes = []
+    for hour in range(1, 6):
+        occupancy, recorder = recorded(path)
+        for n in range(60):
+            event = delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}")
+            recorder.keep(partial(applied, occupancy, event, event.timestamp), event.timestamp)
+            recorder.look()
+        recorder.close()
+        assert known(recalled(path)) == known(occupancy)
+        sizes.append(Path(path).stat().st_size)
+    assert max(sizes) < 16_000
 
 
 class TestRefused:
@@ -171,6 +183,13 @@ class TestRefused:
         with closing(sqlite3.connect(path)) as database:
             database.execute(f"PRAGMA user_version = {VERSION + 1}")
         assert "was written by a later version of butlr-exporter" in self.refusal(path)
+
+    def test_older(self, path: str) -> None:
+        """Nor what was written before the first release."""
+        open_journal(path).close()
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 1")
+        assert "was written before the first release of butlr-exporter; move it away" in self.refusal(path)
 
     def test_in_use(self, path: str) -> None:
         """By another process; afterwards it can be had."""
@@ -238,49 +257,3 @@ class TestRefused:
         Path(path).write_bytes(content)
         with pytest.raises(JournalError, match=r"is corrupt .*; restore it from a copy, or move it away"):
             recalled(path)
-
-
-class TestWriting:
-    """One write."""
-
-    def test_all_or_nothing(self, path: str) -> None:
-        """What fails in the middle has not begun."""
-        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
-        first, second = occupancy.memories(occupancy.keys())
-        journal = open_journal(path)
-        with pytest.raises(JournalError):
-            journal.append([first, second._replace(timestamp=None)])  # type: ignore[arg-type]
-        assert list(journal.replay()) == []
-        journal.append([first, second])
-        assert len(list(journal.replay())) == 2
-        journal.close()
-
-    def test_a_file_that_is_gone(self, path: str) -> None:
-        """Is not written to, for the next start would not find it."""
-        journal = SqliteJournal(path)
-        occupancy, _ = told(delivery(NOW))
-        memories = occupancy.memories(occupancy.keys())
-        journal.append(memories)
-        os.remove(path)
-        time.sleep(0.06)
-        with pytest.raises(JournalGone):
-            journal.append(memories)
-        Path(path).touch()
-        time.sleep(0.06)
-        with pytest.raises(JournalGone):
-            journal.append(memories)
-        journal.close()
-
-    def test_retain(self, path: str) -> None:
-        """Drops every space but those that are named; what returns is written anew."""
-        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
-        memories = occupancy.memories(occupancy.keys())
-        for returns in (False, True):
-            journal = open_journal(path)
-            journal.append(memories)
-            journal.retain({"zone_b", "zone_c"})
-            if returns:
-                journal.append(memories)
-            journal.close()
-            spaces = {space.id for space in recalled(path).snapshot(NOW).spaces}
-            assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})

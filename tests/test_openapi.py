@@ -46,7 +46,7 @@ def test_numbers_and_names() -> None:
     assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
     assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
     assert set(SCHEMAS["Zone"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
-    assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == REMEMBERED | {Outcome.DUPLICATE, None}
+    assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == REMEMBERED
     parameters = SPECIFICATION["components"]["parameters"]
     assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
     assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)

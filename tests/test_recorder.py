@@ -2,16 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from exporter import recorder as recorder_module
+from exporter.events import Measure, OccupancyEvent
 from exporter.journal import JournalError, JournalGone
-from exporter.occupancy import Occupancy, Outcome
+from exporter.occupancy import Occupancy
 from exporter.readings import Memory
 from exporter.recorder import Change, Recorder
-from tests.deliveries import HOUR, MINUTE, NOW, delivery
+from tests.deliveries import NOW, delivery
+from tests.journals import applied
 from tests.stores import LIMITS
 
 
@@ -20,33 +24,59 @@ class FakeJournal:
 
     def __init__(self) -> None:
         """Begin empty and willing."""
-        self.kept: dict[tuple[str, int], Memory] = {}
+        self.log: list[tuple[OccupancyEvent, int]] = []
+        self.saved: dict[str, Memory] = {}
         self.refusal: JournalError | None = None
+        self.long = False
         self.writes: list[int] = []
         self.closed = False
 
-    def replay(self) -> Iterator[Memory]:
-        """Return all of it."""
-        return iter(self.kept.values())
-
-    def append(self, memories: Iterable[Memory]) -> None:
-        """Keep or refuse."""
+    def _ask(self) -> None:
         if self.refusal:
             raise self.refusal
+
+    def spaces(self) -> Iterator[Memory]:
+        """Return those that were saved."""
+        return iter(self.saved.values())
+
+    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
+        """Return all that are still kept."""
+        return iter(self.log)
+
+    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
+        """Keep or refuse."""
+        self._ask()
+        self.log += [(event, arrival) for event in events]
+
+    def save(self, memories: Iterable[Memory]) -> None:
+        """Keep or refuse."""
+        self._ask()
         batch = list(memories)
         self.writes.append(len(batch))
-        self.kept.update({(memory.space_id, memory.timestamp): memory for memory in batch})
+        self.saved |= {memory.space_id: memory for memory in batch}
 
-    def retain(self, space_ids: set[str]) -> None:
+    def is_long(self) -> bool:
+        """Tell whether it is."""
+        return self.long
+
+    def mark(self) -> int:
+        """Return how much there is."""
+        return len(self.log)
+
+    def drop(self, mark: int) -> bool:
+        """Drop them, all at once."""
+        self._ask()
+        del self.log[:mark]
+        return False
+
+    def retain(self, space_ids: Set[str]) -> None:
         """Drop the others."""
-        if self.refusal:
-            raise self.refusal
-        self.kept = {key: memory for key, memory in self.kept.items() if key[0] in space_ids}
+        self._ask()
+        self.saved = {space_id: memory for space_id, memory in self.saved.items() if space_id in space_ids}
 
     def check(self) -> None:
         """Refuse if all is refused."""
-        if self.refusal:
-            raise self.refusal
+        self._ask()
 
     def close(self) -> None:
         """Note it."""
@@ -60,15 +90,12 @@ class Recording:
 
     def __init__(self) -> None:
         """Begin with one journal."""
-        self.now = NOW
         self.failures = 0
         self.journals: list[FakeJournal] = []
         self.openable = True
         self.other: FakeJournal | None = None
-        self.occupancy = Occupancy(LIMITS)
-        self.recorder = Recorder(
-            self.occupancy, self._open, lambda: self.occupancy.snapshot(self.now), failed=self._failed
-        )
+        self.occupancy = Occupancy(replace(LIMITS, max_spaces=10_000))
+        self.recorder = Recorder(self.occupancy, self._open, failed=self._failed)
 
     def _open(self) -> FakeJournal:
         if not self.openable:
@@ -81,18 +108,15 @@ class Recording:
 
     def deliver(self, n: int, zone: str = "zone_a") -> None:
         """Deliver one reading. Raises JournalError."""
-        event = delivery(NOW + n, n, id=f"{n}", zone=zone)
-
-        def change() -> Change:
-            if self.occupancy.apply(event, NOW) is Outcome.DUPLICATE:
-                return [], True
-            return [(event.space_id, event.measure, event.timestamp)], False
-
-        self.recorder.keep(change)
+        self.recorder.keep(partial(applied, self.occupancy, delivery(NOW + n, n, id=f"{n}", zone=zone)), NOW)
 
     def kept(self) -> set[int]:
-        """Return the readings that the newest journal has."""
-        return {int(memory.value) for memory in self.journals[-1].kept.values()}
+        """Return the readings that the newest journal gives back."""
+        back = Occupancy(replace(LIMITS, max_spaces=10_000))
+        back.recall(self.journals[-1].spaces())
+        back.replay(self.journals[-1].deliveries())
+        readings = [back.readings(Measure.ZONE_OCCUPANCY, space_id) for space_id in back.ids()]
+        return {int(reading.value) for of_space in readings for reading in of_space}
 
 
 @pytest.fixture
@@ -146,7 +170,7 @@ class TestOutage:
         recording.journals[0].refusal = JournalError("disk full")
         with pytest.raises(JournalError):
             recording.deliver(1)
-        recording.recorder.keep(lambda: ([], False))
+        recording.recorder.keep(lambda: ([], False), NOW)
         assert recording.failures == 1
 
     def test_where_nobody_looks(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,16 +194,15 @@ class TestOutage:
         assert recording.kept() == set()
 
     def test_much_is_written_in_pieces(self, recording: Recording) -> None:
-        """So that deliveries do not wait for all of it; what has left the window meanwhile is not written."""
+        """So that deliveries do not wait for all of it."""
         recording.journals[0].refusal = JournalError("disk full")
-        for n in range(1200):
+        for n in range(250):
             with pytest.raises(JournalError):
-                recording.deliver(n)
-        recording.occupancy.apply(delivery(NOW + 15 * MINUTE + 99, id="new"), NOW + 15 * MINUTE)
+                recording.deliver(n, zone=f"zone_{n}")
         recording.journals[0].refusal = None
         recording.recorder.look()
-        assert recording.journals[0].writes == [400, 500, 200]
-        assert recording.kept() == set(range(100, 1200))
+        assert recording.journals[0].writes == [100, 100, 50]
+        assert recording.kept() == set(range(250))
 
     def test_a_journal_that_is_gone_is_begun_anew(self, recording: Recording) -> None:
         """With all that is known, as soon as that is possible; nothing need be delivered for it to be noticed."""
@@ -218,15 +241,65 @@ class TestOutage:
         assert recording.journals[0].closed
 
 
-def test_forgotten_zones_leave_it(recording: Recording) -> None:
-    """Once a minute."""
-    recording.deliver(1)
-    recording.now = NOW + 25 * HOUR
-    for _ in range(11):
+class TestShortening:
+    """Of a log that has become long."""
+
+    @staticmethod
+    def long(recording: Recording) -> FakeJournal:
+        """Return a journal of 250 zones."""
+        for n in range(250):
+            recording.deliver(n, zone=f"zone_{n}")
+        recording.journals[0].long = True
+        return recording.journals[0]
+
+    def test_it_is_shortened(self, recording: Recording) -> None:
+        """When somebody looks, in pieces; what is delivered in between is kept."""
+        journal = self.long(recording)
         recording.recorder.look()
-    assert recording.kept() == {1}
-    recording.recorder.look()
-    assert recording.kept() == set()
+        assert (journal.writes, journal.log) == ([100, 100, 50], [])
+        recording.deliver(1000)
+        assert recording.kept() == {*range(250), 1000}
+        journal.long = False
+        recording.recorder.look()
+        assert len(journal.log) == 1
+
+    def test_it_refuses_in_the_middle(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That is an outage, and nothing was dropped."""
+        journal = self.long(recording)
+
+        def refuse(_: float) -> None:
+            journal.refusal = JournalError("disk full")
+
+        monkeypatch.setattr(recorder_module, "sleep", refuse)
+        recording.recorder.look()
+        assert recording.failures == 2  # and once more as it was tried again
+        assert recording.kept() == set(range(250))
+        with pytest.raises(JournalError):
+            recording.deliver(1000)
+        journal.refusal, journal.long = None, False
+        recording.recorder.look()
+        assert recording.kept() == {*range(250), 1000}
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_an_outage_in_the_middle(self, recording: Recording, monkeypatch: pytest.MonkeyPatch, again: bool) -> None:
+        """Ends it, also if a delivery has seen to it already and the journal is another one."""
+        journal = self.long(recording)
+        monkeypatch.setattr(recorder_module, "_PATIENCE", 0 if again else 1000)
+
+        def deliver(_: float) -> None:
+            if len(recording.journals) == 1 and not journal.refusal:
+                journal.refusal = JournalGone("gone")
+                with pytest.raises(JournalError):
+                    recording.deliver(1000)
+                if again:
+                    recording.deliver(1001)
+
+        monkeypatch.setattr(recorder_module, "sleep", deliver)
+        recording.recorder.look()
+        assert len(recording.journals) == 2
+        assert journal.writes == [100]
+        assert len(journal.log) == 250
+        assert recording.kept() == {*range(250), 1000, 1001} - (set() if again else {1001})
 
 
 def test_nobody_is_told_before_it_is_written(recording: Recording) -> None:
@@ -244,7 +317,7 @@ def test_nobody_is_told_before_it_is_written(recording: Recording) -> None:
         order.append("second")
         return [], False
 
-    threads = [threading.Thread(target=recording.recorder.keep, args=(change,)) for change in (first, second)]
+    threads = [threading.Thread(target=recording.recorder.keep, args=(change, NOW)) for change in (first, second)]
     threads[0].start()
     begun.wait(5)
     threads[1].start()
@@ -259,7 +332,7 @@ def test_it_begins_with_what_was_kept(recording: Recording) -> None:
     """Read back into the store."""
     recording.deliver(1)
     later = Recording()
-    later.journals[0].kept = recording.journals[0].kept
+    later.journals[0].log = recording.journals[0].log
     later.recorder.recall()
     assert later.occupancy.snapshot(NOW) == recording.occupancy.snapshot(NOW)
 
@@ -267,10 +340,10 @@ def test_it_begins_with_what_was_kept(recording: Recording) -> None:
 def test_what_cannot_be_read(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is let go of."""
 
-    def replay() -> Iterator[Memory]:
+    def spaces() -> Iterator[Memory]:
         raise JournalError("corrupt")
 
-    monkeypatch.setattr(recording.journals[0], "replay", replay)
+    monkeypatch.setattr(recording.journals[0], "spaces", spaces)
     with pytest.raises(JournalError, match="corrupt"):
         recording.recorder.recall()
     assert recording.journals[0].closed

@@ -39,7 +39,7 @@ class TestVerify:
     @pytest.mark.parametrize(
         ("line", "broken", "found"),
         [
-            ("if t <= self.floor:", "if False:", r"answer to \S+ +late +duplicate"),
+            ("if t <= self.closed or", "if False and", r"answer to \S+ +late +duplicate"),
             ("and generation < than", "and False", r"answer to \S+ +superseded +(repeated|corrected)"),
             (
                 "if _holds(packed, delivery):",
@@ -51,7 +51,11 @@ class TestVerify:
                 "self._view(metadata if any(metadata) else event.metadata)",
                 r"zone_name +'Focus Desk 01' +'Desk 01'",
             ),
-            ("if is_older(event.generation, generation)", "if True", r"zone_name +'Focus Desk 01' +'Quiet Desk 01'"),
+            (
+                "if is_older(generation, self.named",
+                "if True or (self.named",
+                r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
+            ),
             ("generation < than", "generation <= than", r"answer to \S+ +corrected +superseded"),
             (r"{event.id}\0{event.value!r}", "{event.id}", r"answer to \S+ +corrected +duplicate"),
             (

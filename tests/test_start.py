@@ -59,7 +59,7 @@ class TestStart:
         with journal.open("r+b") as file:
             file.truncate(journal.stat().st_size - 1)
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            said = rf'level=warning msg="journal was cut off" readings=\d+ kept={journal}{CUT_OFF}'
+            said = rf'level=warning msg="journal was cut off" rows=\d+ kept={journal}{CUT_OFF}'
             assert re.search(said, exporter.log())
             assert outcomes(exporter.post(events(1, zone="zone_b")[0])) == {"new": 1}
 

@@ -1,0 +1,120 @@
+"""The SQLite file of a journal: made, known for what it is, and opened for one process; and what went wrong with it."""
+
+import os
+import sqlite3
+
+APPLICATION_ID = 0x42544C52
+"""What tells a journal from other SQLite files: "BTLR"."""
+
+VERSION = 2
+"""Of the tables and what is in them; a file of another one is refused."""
+
+_MAGIC = b"SQLite format 3\0"
+
+_LOCK_TIMEOUT = 2.0
+"""Seconds that another process is given to let go of the file."""
+
+PAGE_SIZE = 1024
+"""Bytes. A write is a page or two in SQLite's log, so small ones pay."""
+
+_LOG_PAGES = 8000
+"""Size of SQLite's log at which it goes into the file."""
+
+_TABLES = f"""
+BEGIN;
+CREATE TABLE space (
+    id TEXT PRIMARY KEY,
+    entry INTEGER NOT NULL,  -- the last that is in the state
+    state BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE entry (
+    number INTEGER PRIMARY KEY,
+    arrival INTEGER NOT NULL,
+    deliveries BLOB NOT NULL
+);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError)
+"""What reading a file can raise that is damaged."""
+
+_OF_THE_SYSTEM = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
+"""Errors for which the file is not to blame."""
+
+
+class JournalError(Exception):
+    """A journal that cannot be opened, read or written; the text says why and what to do, for people."""
+
+
+class JournalGone(JournalError):  # noqa: N818 - the name reads as what happened
+    """The file is not where it was."""
+
+
+def failure(path: str, error: Exception) -> JournalError:
+    """Return what is to be said of an error: whose it is, and if it is the file's, what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return JournalError(f"{path} is in use by another process")
+    if code in _OF_THE_SYSTEM or isinstance(error, OSError):
+        return JournalError(f"{path}: {getattr(error, 'strerror', None) or error}")
+    return JournalError(
+        f"{path} is corrupt ({error}); restore it from a copy, or move it away to start without what it knew"
+    )
+
+
+def check_header(path: str) -> None:
+    """Refuse a file that is no journal of ours, before anything touches it. Raises JournalError."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise JournalError(f"{path}: there is no folder {folder}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise JournalError(f"{path} is not a file")
+    log = f"{path}-wal"
+    try:
+        with open(path, "rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        header = b""
+    except OSError as error:
+        raise failure(path, error) from None
+    if not header:
+        if os.path.exists(log) and os.path.getsize(log):
+            raise JournalError(f"{path} is missing, although its log {log} is there; restore it, or move the log away")
+        return
+    if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
+        raise JournalError(f"{path} is not a journal of butlr-exporter; choose another path")
+    version = int.from_bytes(header[60:64])
+    if version < VERSION:
+        raise JournalError(
+            f"{path} was written before the first release of butlr-exporter; move it away to start without what it knew"
+        )
+    if version > VERSION:
+        raise JournalError(f"{path} was written by a later version of butlr-exporter; run that, or choose another path")
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Return a connection to a file that nobody else has, with its tables. Raises sqlite3.Error."""
+    database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if not database.execute("PRAGMA schema_version").fetchone()[0]:
+            database.executescript(_TABLES)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("COMMIT")
+    except BaseException:
+        database.close()
+        raise
+    return database

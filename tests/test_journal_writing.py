@@ -1,0 +1,138 @@
+"""The journal: how it is written, and made short again."""
+
+import os
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from exporter import journal as journal_module
+from exporter import recorder as recorder_module
+from exporter.journal import JournalError, JournalGone, SqliteJournal
+from exporter.salvage import open_journal
+from tests.deliveries import HOUR, NOW, delivery
+from tests.journals import applied, known, recalled, recorded
+from tests.stores import readings, told
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Return where a journal may be."""
+    return str(tmp_path / "journal.db")
+
+
+class TestWriting:
+    """One write."""
+
+    def test_all_or_nothing(self, path: str) -> None:
+        """What fails in the middle has not begun."""
+        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        first, second = occupancy.memories(occupancy.ids())
+        journal = open_journal(path)
+        with pytest.raises(JournalError):
+            journal.save([first, second._replace(space_id=None)])  # type: ignore[arg-type]
+        assert list(journal.spaces()) == []
+        journal.save([first, second])
+        assert len(list(journal.spaces())) == 2
+        journal.close()
+
+    def test_a_file_that_is_gone(self, path: str) -> None:
+        """Is not written to, for the next start would not find it."""
+        journal = SqliteJournal(path)
+        journal.append([delivery(NOW)], NOW)
+        os.remove(path)
+        time.sleep(0.06)
+        with pytest.raises(JournalGone):
+            journal.append([delivery(NOW)], NOW)
+        Path(path).touch()
+        time.sleep(0.06)
+        with pytest.raises(JournalGone):
+            journal.append([delivery(NOW)], NOW)
+        journal.close()
+
+    def test_retain(self, path: str) -> None:
+        """Drops every space but those that are named; what returns is written anew."""
+        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        memories = occupancy.memories(occupancy.ids())
+        for returns in (False, True):
+            journal = open_journal(path)
+            journal.save(memories)
+            journal.retain({"zone_b", "zone_c"})
+            if returns:
+                journal.save(memories)
+            journal.close()
+            spaces = {space.id for space in recalled(path).snapshot(NOW).spaces}
+            assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})
+
+    def test_names(self, path: str) -> None:
+        """Are written when they are others than before, and after a write that failed."""
+        events = [delivery(NOW - n, n, id=f"{n}", name=name) for n, name in enumerate("aab")]
+        journal = open_journal(path)
+        journal.append(events[:2], NOW)
+        with pytest.raises(JournalError):
+            journal.append(events[2:], None)  # type: ignore[arg-type]
+        journal.append(events[2:], NOW)
+        told = list(journal.deliveries())
+        assert told == [(event, NOW) for event in events]
+        blobs = journal._database.execute("SELECT deliveries FROM entry").fetchall()
+        assert [blob.count(b"1st Floor") for (blob,) in blobs] == [1, 1]
+        journal.close()
+
+    def test_only_what_came_after_a_space_was_saved(self, path: str) -> None:
+        """Is delivered to it again, also after the log was emptied, and by another process."""
+        for n in range(4):
+            occupancy, recorder = recorded(path)
+            recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}")), NOW)
+            journal = recorder._journal
+            assert isinstance(journal, SqliteJournal)
+            assert len(list(journal.deliveries())) == 1
+            recorder._shorten()
+            assert list(journal.deliveries()) == []
+            recorder.close()
+        assert readings(recalled(path)) == {NOW - n: n for n in (3, 2, 1, 0)}
+
+
+class TestShortening:
+    """Of a log that has become long."""
+
+    def test_deliveries_in_between(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Go on, at every step of it, and the process may end after any."""
+        monkeypatch.setattr(recorder_module, "_CHUNK", 1)
+        monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 2)
+        occupancy, recorder = recorded(path)
+        for n in range(9):
+            recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
+        copies = Path(path).parent / "copies"
+        steps = 0
+
+        def deliver(_: float) -> None:
+            nonlocal steps
+            steps += 1
+            event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
+            recorder.keep(partial(applied, occupancy, event), NOW)
+            copies.mkdir()
+            for suffix in ("", "-wal"):
+                shutil.copy(f"{path}{suffix}", copies / f"journal.db{suffix}")
+            assert known(recalled(str(copies / "journal.db"))) == known(occupancy)
+            shutil.rmtree(copies)
+
+        monkeypatch.setattr(recorder_module, "sleep", deliver)
+        recorder._shorten()
+        assert steps == 3 + 4 + 1
+        recorder.close()
+        assert known(recalled(path)) == known(occupancy)
+
+    def test_forgotten_zones(self, path: str) -> None:
+        """Leave it."""
+        occupancy, recorder = recorded(path)
+        for zone in ("zone_a", "zone_b"):
+            recorder.keep(partial(applied, occupancy, delivery(NOW, zone=zone)), NOW)
+        recorder._shorten()
+        later = NOW + 25 * HOUR
+        recorder.keep(partial(applied, occupancy, delivery(later), later), later)
+        occupancy.snapshot(later)
+        recorder._shorten()
+        recorder.close()
+        assert [memory.space_id for memory in known(recalled(path))] == ["zone_a"]
