@@ -14,19 +14,19 @@ _MAGIC = b"SQLite format 3\0"
 _LOCK_TIMEOUT = 2.0
 """Seconds that another process is given to let go of the file."""
 
-PAGE_SIZE = 1024
-"""Bytes. A write is a page or two in SQLite's log, so small ones pay."""
+PAGE_SIZE = 4096
+"""Bytes; what SQLite takes anyway."""
 
-_LOG_PAGES = 8000
+_LOG_PAGES = 2000
 """Size of SQLite's log at which it goes into the file."""
 
 _TABLES = f"""
 BEGIN;
 CREATE TABLE space (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     entry INTEGER NOT NULL,  -- the last that is in the state
     state BLOB NOT NULL
-) WITHOUT ROWID;
+);
 CREATE TABLE entry (
     number INTEGER PRIMARY KEY,
     arrival INTEGER NOT NULL,

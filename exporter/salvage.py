@@ -86,11 +86,8 @@ def _copy(padded: str, new: str) -> int:
     rows = 0
     with closing(sqlite3.connect(uri, uri=True)) as old, closing(connect(new)) as journal:
         journal.execute("BEGIN")
-        for table, key, put, opened in (
-            ("space", "id", PUT_SPACE, opened_space),
-            ("entry", "number", PUT_ENTRY, opened_entry),
-        ):
-            for row in _whole_rows(old, table, key):
+        for table, put, opened in (("space", PUT_SPACE, opened_space), ("entry", PUT_ENTRY, opened_entry)):
+            for row in _whole_rows(old, table):
                 with suppress(ValueError):
                     opened(row[-1])
                     rows += journal.execute(put, row).rowcount
@@ -100,12 +97,12 @@ def _copy(padded: str, new: str) -> int:
     return rows
 
 
-def _whole_rows(database: sqlite3.Connection, table: str, key: str) -> Iterator[tuple[Any, ...]]:
+def _whole_rows(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
     """Return the rows on either side of what is missing."""
     seen = set()
     for direction in ("ASC", "DESC"):
         try:
-            for row in database.execute(f"SELECT * FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own names
+            for row in database.execute(f"SELECT * FROM {table} ORDER BY rowid {direction}"):  # noqa: S608 - our own names
                 if row[0] not in seen:
                     seen.add(row[0])
                     yield row

@@ -146,7 +146,7 @@ def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.Monkey
         recorder.close()
         assert known(recalled(path)) == known(occupancy)
         sizes.append(Path(path).stat().st_size)
-    assert max(sizes) < 16_000
+    assert max(sizes) < 20_000
 
 
 class TestRefused:

@@ -7,6 +7,7 @@ import pytest
 
 from exporter.events import Measure
 from exporter.journal import JournalError
+from exporter.journal_file import PAGE_SIZE
 from exporter.occupancy import Occupancy, Reading
 from exporter.salvage import CUT_OFF, open_journal
 from tests.deliveries import MINUTE, NOW, delivery
@@ -38,16 +39,16 @@ class TestCutOff:
         Random(1).shuffle(events)  # so that the last page is not that of the last zone
         before = set(told_of(kept(path, *events, saved=saved)))
         content = Path(path).read_bytes()
-        assert len(content) % 1024 == 0
-        for cut in range(len(content) - 1024, len(content), 512):
+        assert len(content) % PAGE_SIZE == 0
+        for cut in range(len(content) - PAGE_SIZE, len(content), 512):
             Path(path).write_bytes(content[:cut])
             after = recalled(path)
-            rows = 50 if saved else 700
+            rows, of_a_page = (50, 5) if saved else (700, 70)
             salvaged = [record.args for record in caplog.records if record.message == "journal was cut off"][-1]
             assert isinstance(salvaged, dict)
             assert salvaged["kept"] == path + CUT_OFF
-            assert rows - 20 < salvaged["rows"] < rows
-            assert len(before) - 50 < len(told_of(after)) < len(before)
+            assert rows - of_a_page < salvaged["rows"] < rows
+            assert len(before) - 70 < len(told_of(after)) < len(before)
             assert before.issuperset(told_of(after))
             assert Path(path + CUT_OFF).read_bytes() == content[:cut]
             Path(path + CUT_OFF).unlink()
@@ -77,7 +78,7 @@ class TestCutOff:
     def test_where_nothing_is_whole(self, path: str) -> None:
         """It does not start as if there had been nothing."""
         kept(path, delivery(NOW))
-        content = Path(path).read_bytes()[:2000]
+        content = Path(path).read_bytes()[: PAGE_SIZE + 100]
         Path(path).write_bytes(content)
         with pytest.raises(JournalError, match=r"is corrupt .*nothing in it is whole"):
             open_journal(path)
@@ -90,7 +91,7 @@ class TestCutOff:
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()
         journal.close()
-        Path(path).write_bytes(main[:-1024])
+        Path(path).write_bytes(main[:-PAGE_SIZE])
         Path(f"{path}-wal").write_bytes(log[: len(log) // 2])
         with pytest.raises(JournalError, match="is corrupt"):
             recalled(path)
