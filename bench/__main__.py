@@ -19,15 +19,14 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure everything, from the smallest to the largest."""
     yield from ingest.rows(options.zones, options.minutes, options.rounds)
     yield ingest.latency(options.scraped[-1], options.zones, options.minutes)
-    took = []
-    for number in options.scraped:
-        row, seconds = scrapes.rendering(number, options.rounds)
-        took.append(seconds)
-        yield row
-    for number, (fewer, more) in zip(options.scraped[1:], pairwise(took), strict=True):
-        yield Row(f"rendering {number:,} zones", f"{more * 1e3:.1f} ms", "a tenth of them", more / fewer, "<= 12")
-    for number in options.scraped:
-        yield from scrapes.over_http(number, options.rounds)
+    for measured in (scrapes.rendering, scrapes.over_http):
+        took = []
+        for number in options.scraped:
+            *rows, seconds = measured(number, options.rounds)
+            took.append((rows[0].what, seconds))
+            yield from rows
+        for (_, fewer), (what, more) in pairwise(took):
+            yield Row(what, f"{more * 1e3:.1f} ms", "a tenth of them", more / fewer, "<= 12")
     yield store.memory(options.kept)
     yield store.reading_back(options.scraped[-1])
 
