@@ -37,7 +37,7 @@ def rendering(number: int, rounds: int) -> tuple[Row, float]:
 
 
 def over_http(number: int, rounds: int) -> tuple[Row, Row, float]:
-    """Measure with HTTP around it, plain and with the gzip that Prometheus asks for; return our seconds of plain ones."""
+    """Measure with HTTP around it, plain and with the gzip that Prometheus asks for; return our seconds of plain."""
     own: dict[str, list[float]] = {"": [], "gzip": []}
     other: dict[str, list[float]] = {"": [], "gzip": []}
     building = Building(number)

@@ -191,13 +191,12 @@ class Occupancy:
         with self._lock:
             return list(self._spaces)
 
-    def recall(self, memories: Iterable[Memory]) -> int:
-        """Take back what was known, before anything is delivered; return how many spaces that is."""
+    def recall(self, memories: Iterable[Memory]) -> None:
+        """Take back what was known, before anything is delivered."""
         with self._lock:
             for memory in memories:
                 space = self._spaces[memory.space_id] = _Space(memory.space_id)
                 space.recall(memory, self._limits)
-            return len(self._spaces)
 
     def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
         """Take again what was taken before, each with its arrival; return how many deliveries that is.

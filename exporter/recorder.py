@@ -53,7 +53,7 @@ class Recorder:
         """Read everything back into the store, which is empty yet. Raises JournalError."""
         gc.disable()  # or it would look at millions of objects again and again, of which none is garbage
         try:
-            zones = self._occupancy.recall(self._journal.spaces())
+            self._occupancy.recall(self._journal.spaces())
             deliveries = self._occupancy.replay(self._journal.deliveries())
             gc.freeze()  # nor later
         except JournalError:
@@ -61,7 +61,7 @@ class Recorder:
             raise
         finally:
             gc.enable()
-        log.info("journal read back", {"zones": zones, "deliveries_since": deliveries})
+        log.info("journal read back", {"zones": len(self._occupancy.ids()), "deliveries": deliveries})
 
     def keep(self, change: Callable[[], Change], arrival: int) -> None:
         """Call what takes deliveries that arrive at `arrival`, and write those that it returns.
@@ -107,13 +107,13 @@ class Recorder:
         self._journal.close()
 
     def _shorten(self) -> None:
-        """Save every space, and drop what was delivered before, unless there is trouble. Raises JournalError."""
+        """Save every space and drop what was delivered before, unless another journal begins. Raises JournalError."""
         journal = self._journal
         steps = self._steps(journal)
         is_more = True
         while is_more:
             with self._lock:
-                is_more = self._outage is None and self._journal is journal and next(steps, False)
+                is_more = self._journal is journal and next(steps, False)
             sleep(_PAUSE)
 
     def _steps(self, journal: Journal) -> Iterator[bool]:

@@ -20,9 +20,10 @@ class Watch:
     """What was last seen of every zone. For one thread."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Take what gives the zones as they are at the time of a look."""
+        """Take what gives the zones as they are at the time of a look; those that are known already are no news."""
         self._snapshot = snapshot
-        self._fresh: dict[str, bool] = {}
+        now = snapshot()
+        self._fresh = {space.id: now.is_fresh(space) for space in now.spaces}
 
     def look(self) -> None:
         """Log what has changed since the last look."""

@@ -197,8 +197,14 @@ class TestOptions:
             (["--rate=0"], "argument --rate: must be a number of deliveries a second, or max, not '0'"),
             (["--rate=fast"], "argument --rate: must be a number of deliveries a second, or max, not 'fast'"),
             (["--start=today"], "argument --start: must be a time such as 2026-11-25T08:00:00Z, not 'today'"),
-            (["--verify=localhost"], "argument --verify: must be a URL such as http://localhost:9728/webhook"),
-            (["--url=localhost"], "argument --url: must be a URL such as http://localhost:9728/webhook"),
+            (
+                ["--verify=localhost"],
+                "argument --verify: must be a URL that begins with http:// or https:// and names a host",
+            ),
+            (
+                ["--url=localhost"],
+                "argument --url: must be a URL that begins with http:// or https:// and names a host",
+            ),
             (["--in=a", "--out=b"], "--in sends a file and --out writes one"),
             (["--out=b", "--verify=http://x/"], "--verify needs an exporter"),
             (["--duration=0", "--burst"], "--out, --rate and --burst need a --duration"),

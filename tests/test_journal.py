@@ -126,6 +126,18 @@ class TestThereAndBack:
         fewer = recalled(path, replace(LIMITS, max_deliveries=3))
         assert list(readings(fewer)) == [NOW - 2 * MINUTE, NOW - MINUTE, NOW]
 
+    def test_what_was_one_too_many_stays_late(self, path: str, saved: bool) -> None:
+        """Also where more may be remembered then."""
+        occupancy, recorder = recorded(path, replace(LIMITS, max_deliveries=3))
+        for n in range(5):
+            event = delivery(NOW - (4 - n) * MINUTE, n, id=f"{n}")
+            recorder.keep(partial(applied, occupancy, event), NOW)
+        if saved:
+            recorder._shorten()
+        recorder.close()
+        after = recalled(path) if saved else recalled(path, replace(LIMITS, max_deliveries=3))
+        assert after.apply(delivery(NOW - 3 * MINUTE, id="x"), NOW) == "late"
+
     def test_what_was_acknowledged_is_not_refused_later(self, path: str, saved: bool) -> None:
         """By narrower limits: fewer zones, and a smaller tolerance of clocks that are ahead."""
         events = [delivery(NOW + MINUTE, 1, zone=f"zone_{zone}") for zone in range(3)]

@@ -10,6 +10,7 @@ import pytest
 
 from exporter import journal as journal_module
 from exporter import recorder as recorder_module
+from exporter.events import Metadata
 from exporter.journal import JournalError, JournalGone, SqliteJournal
 from exporter.salvage import open_journal
 from tests.deliveries import HOUR, NOW, delivery
@@ -78,6 +79,76 @@ class TestWriting:
         assert told == [(event, NOW) for event in events]
         blobs = journal._database.execute("SELECT deliveries FROM entry").fetchall()
         assert [blob.count(b"1st Floor") for (blob,) in blobs] == [1, 1]
+        journal.close()
+
+    def test_what_is_in_a_space_is_not_delivered_to_it(self, path: str) -> None:
+        """Though its entry is still there; its names need not be written again."""
+        events = [delivery(NOW - n, n, id=f"{n}") for n in range(3)]
+        occupancy, _ = told(*events[:2])
+        journal = SqliteJournal(path)
+        journal.append(events[:1], NOW)
+        journal.append(events[1:2], NOW)
+        journal.mark()
+        journal.save(occupancy.memories(["zone_a"]))
+        journal.append(events[2:], NOW)
+        journal.close()
+        journal = SqliteJournal(path)
+        assert list(journal.spaces()) == occupancy.memories(["zone_a"])
+        assert list(journal.deliveries()) == [(events[2], NOW)]
+        assert journal._database.execute("SELECT deliveries FROM entry").fetchall()[2][0].count(b"1st Floor") == 0
+        journal.close()
+
+    def test_names_do_not_go_with_an_entry(self, path: str) -> None:
+        """That is dropped, although its space was not saved: it may have been forgotten and be back."""
+        journal = SqliteJournal(path)
+        journal.append([delivery(NOW)], NOW)
+        mark = journal.mark()
+        journal.append([delivery(NOW - 1)], NOW)
+        journal.drop(mark)
+        assert list(journal.deliveries()) == [(delivery(NOW - 1), NOW)]
+        journal.close()
+
+    def test_names_that_are_lost(self, path: str) -> None:
+        """With an entry that was cut off: the next delivery brings them."""
+        journal = SqliteJournal(path)
+        journal.append([delivery(NOW)], NOW)
+        journal.append([delivery(NOW - 1)], NOW)
+        journal.drop(1)
+        journal.close()
+        journal = SqliteJournal(path)
+        ((event, _),) = journal.deliveries()
+        assert event == delivery(NOW - 1)._replace(metadata=Metadata(zone_id="zone_a"))
+        journal.close()
+
+    def test_what_is_long(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half of what the spaces take, but not a little; what was there before the start counts."""
+        monkeypatch.setattr(journal_module, "_SHORT", 500)
+        occupancy, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
+        journal = SqliteJournal(path)
+        journal.save(occupancy.memories(occupancy.ids()))
+        took = journal._saved_bytes
+        assert took > 2000
+        for _ in range(2):
+            written = 0
+            while not journal.is_long():
+                journal.append([delivery(NOW)], NOW)
+                (size,) = journal._database.execute("SELECT sum(length(deliveries)) FROM entry").fetchone()
+                assert size > written
+                written = size
+            assert took / 2 < written < took / 2 + 300
+            journal.close()
+            journal = SqliteJournal(path)
+            assert len(list(journal.spaces())) == 20
+            assert not journal.is_long()
+            assert list(journal.deliveries())
+            assert journal.is_long()
+            mark = journal.mark()
+            assert not journal.is_long()
+            journal.save(occupancy.memories(occupancy.ids()))
+            while journal.drop(mark):
+                pass
+        journal.retain({"zone_1"})
+        assert list(journal._saved) == list(journal._names) == ["zone_1"]
         journal.close()
 
     def test_only_what_came_after_a_space_was_saved(self, path: str) -> None:

@@ -120,6 +120,15 @@ class TestTruthTable:
         _, outcomes = told(delivery(v=1, generation=G), delivery(v=1, id="unknown"), delivery(v=2, generation=G - 1))
         assert outcomes == [Outcome.NEW, Outcome.REPEATED, Outcome.SUPERSEDED]
 
+    def test_row_8_names_of_an_unknown_generation(self) -> None:
+        """They stand, as the later arrival wins, but do not let those of an older computation in."""
+        occupancy, _ = told(
+            delivery(v=1, generation=G, name="known"),
+            delivery(v=1, id="unknown", name="later"),
+            delivery(v=1, generation=G - 1, name="older", measure=Measure.ZONE_OCCUPANCY_1MIN),
+        )
+        assert current(occupancy).metadata.zone_name == "later"
+
     def test_row_9_corrected(self) -> None:
         """A later computation of the newest reading changes the current count and its generation."""
         occupancy, outcomes = told(

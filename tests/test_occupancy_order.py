@@ -37,6 +37,14 @@ class TestBounds:
         assert readings(occupancy) == {NOW: 5}
         assert occupancy.apply(old[0], NOW) is Outcome.LATE
 
+    def test_what_was_dropped_stays_late(self) -> None:
+        """Although there is room for it again."""
+        limits = replace(LIMITS, max_deliveries=3)
+        old = [delivery(NOW - MINUTE, n, id=f"old_{n}") for n in range(3)]
+        occupancy, _ = told(*old, delivery(NOW), limits=limits)
+        assert occupancy.apply(old[0]._replace(id="once more"), NOW) is Outcome.LATE
+        assert readings(occupancy) == {NOW: 1}
+
     def test_too_many_deliveries_of_one_reading_forget_the_first(self) -> None:
         """The last reading is never dropped; only then an id goes before its reading."""
         limits = replace(LIMITS, max_deliveries=3)

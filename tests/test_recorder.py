@@ -31,7 +31,8 @@ class FakeJournal:
         self.writes: list[int] = []
         self.closed = False
 
-    def _ask(self) -> None:
+    def check(self) -> None:
+        """Refuse if all is refused."""
         if self.refusal:
             raise self.refusal
 
@@ -45,12 +46,12 @@ class FakeJournal:
 
     def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
         """Keep or refuse."""
-        self._ask()
+        self.check()
         self.log += [(event, arrival) for event in events]
 
     def save(self, memories: Iterable[Memory]) -> None:
         """Keep or refuse."""
-        self._ask()
+        self.check()
         batch = list(memories)
         self.writes.append(len(batch))
         self.saved |= {memory.space_id: memory for memory in batch}
@@ -65,18 +66,14 @@ class FakeJournal:
 
     def drop(self, mark: int) -> bool:
         """Drop them, all at once."""
-        self._ask()
+        self.check()
         del self.log[:mark]
         return False
 
     def retain(self, space_ids: Set[str]) -> None:
         """Drop the others."""
-        self._ask()
+        self.check()
         self.saved = {space_id: memory for space_id, memory in self.saved.items() if space_id in space_ids}
-
-    def check(self) -> None:
-        """Refuse if all is refused."""
-        self._ask()
 
     def close(self) -> None:
         """Note it."""
@@ -226,6 +223,8 @@ class TestOutage:
         recording.journals[0].refusal = JournalGone("gone")
         other = Recording()
         other.deliver(2, zone="zone_b")
+        other.journals[0].save(other.occupancy.memories(["zone_b"]))
+        other.deliver(3, zone="zone_c")
         recording.other = other.journals[0]
         recording.recorder.look()
         assert recording.kept() == {1}

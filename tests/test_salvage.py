@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from exporter import salvage
 from exporter.events import Measure
 from exporter.journal import JournalError
 from exporter.journal_file import PAGE_SIZE
@@ -12,6 +13,7 @@ from exporter.occupancy import Occupancy, Reading
 from exporter.salvage import CUT_OFF, open_journal
 from tests.deliveries import MINUTE, NOW, delivery
 from tests.journals import kept, known, recalled
+from tests.stores import readings
 
 
 @pytest.fixture
@@ -96,3 +98,23 @@ class TestCutOff:
         with pytest.raises(JournalError, match="is corrupt"):
             recalled(path)
         assert not Path(path + CUT_OFF).exists()
+
+    def test_in_the_middle(self, path: str) -> None:
+        """What is on both sides of a blank page is there, once, but for a row that is not what was written."""
+        events = [delivery(NOW - n, n, id=f"event_{n:04}") for n in range(400)]
+        kept(path, *events, saved=False)
+        content = Path(path).read_bytes()
+        pages = [bytearray(content[at : at + PAGE_SIZE]) for at in range(0, len(content), PAGE_SIZE)]
+        (damaged,) = [page for page in pages if b"event_0042" in page]
+        damaged[damaged.index(b"event_0042") + 9] = ord("3")
+        (blank,) = [page for page in pages if b"event_0200" in page]
+        lost = {n for n in range(400) if f"event_{n:04}".encode() in blank}
+        blank[:] = bytes(PAGE_SIZE)
+        Path(path).write_bytes(b"".join(pages))
+        rows = salvage._copy(path, f"{path}.new")
+        found = {NOW - timestamp for timestamp in readings(recalled(f"{path}.new"))}
+        assert len(found) == rows
+        assert 3 < len(lost) < 50
+        assert found.isdisjoint(lost | {42})
+        # Python's cursor loses the row beside what it cannot read.
+        assert found | lost | {42, min(lost) - 1, max(lost) + 1} == set(range(400))

@@ -66,7 +66,7 @@ class Target:
         except ValueError:
             raise ValueError("is not a URL") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be a URL such as http://localhost:9728/webhook")
+            raise ValueError("must be a URL that begins with http:// or https:// and names a host")
         if not url.isascii() or not url.isprintable() or " " in url:
             raise ValueError("must be a URL of ASCII characters without spaces, others percent-encoded")
         authority = parts.netloc.rpartition("@")[2]
