@@ -99,13 +99,9 @@ def _copy(padded: str, new: str) -> int:
 
 def _whole_rows(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
     """Return the rows on either side of what is missing."""
-    seen = set()
     for direction in ("ASC", "DESC"):
         try:
-            for row in database.execute(f"SELECT * FROM {table} ORDER BY rowid {direction}"):  # noqa: S608 - our own names
-                if row[0] not in seen:
-                    seen.add(row[0])
-                    yield row
+            yield from database.execute(f"SELECT * FROM {table} ORDER BY rowid {direction}")  # noqa: S608 - names of our own
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:

@@ -105,6 +105,8 @@ class TestWriting:
         mark = journal.mark()
         journal.append([delivery(NOW - 1)], NOW)
         journal.drop(mark)
+        journal.close()
+        journal = SqliteJournal(path)
         assert list(journal.deliveries()) == [(delivery(NOW - 1), NOW)]
         journal.close()
 
@@ -131,6 +133,12 @@ class TestWriting:
         for _ in range(2):
             written = 0
             while not journal.is_long():
+                if 500 < written < took / 2:
+                    journal.close()
+                    journal = SqliteJournal(path)
+                    assert len(list(journal.spaces())) == 20
+                    assert list(journal.deliveries())
+                    assert not journal.is_long()
                 journal.append([delivery(NOW)], NOW)
                 (size,) = journal._database.execute("SELECT sum(length(deliveries)) FROM entry").fetchone()
                 assert size > written

@@ -80,6 +80,15 @@ class TestAgainstTheLibrary:
         b"".join(families.render(Snapshot(NOW, 0, [])))
         assert families._labels.owns == []
 
+    def test_names_that_are_gone(self) -> None:
+        """Do not stay in memory, however often a zone is renamed; what zones share is there once."""
+        families = ZoneFamilies(["room_name", "zone_id"], lambda: NONE)
+        for n in range(100):
+            names = [Metadata(zone_id=zone, room_name=f"{n}", floor_name=f"{n}") for zone in "ab"]
+            b"".join(families.render(Snapshot(NOW, 0, [Space(m.zone_id, m, (NOW_COUNT,)) for m in names])))
+            assert families._labels.rooms[0] is families._labels.rooms[1]
+        assert len(families._shared) < 16
+
     def test_only_some(self) -> None:
         """Those that are named and have samples; with names that are none of these, nothing."""
         families = ZoneFamilies(["zone_id"], lambda: NONE)
