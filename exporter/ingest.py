@@ -22,7 +22,7 @@ from exporter.events import (
 )
 from exporter.journal import JournalError
 from exporter.metrics import Metrics
-from exporter.occupancy import REFUSED, REMEMBERED, Limits, Occupancy, Outcome
+from exporter.occupancy import REFUSED, Limits, Occupancy, Outcome
 from exporter.recent import Recent
 from exporter.recorder import Change, Recorder
 from exporter.single import parse_single
@@ -108,7 +108,7 @@ class Ingest:
                 errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
             self._count(taken, arrival)
             outcomes.update(outcome for _, outcome, _ in taken)
-            return changed, any(outcome is Outcome.DUPLICATE for _, outcome, _ in taken)
+            return changed
 
         for first in range(0, len(items), TOGETHER):
             if self._recorder is None:
@@ -128,6 +128,8 @@ class Ingest:
         None, and nothing was done, for one that is anything else, or is to be refused: `receive` then says why. Raises
         JournalError.
         """
+        if self._recorder is not None and self._recorder.refuses:
+            return [None] * len(bodies)
         events = list(map(parse_single, bodies))
         arrival = self._clock()
         now = int(arrival * 1000)
@@ -136,12 +138,11 @@ class Ingest:
 
         def take() -> Change:
             outcomes[:] = [None if event is None else apply(event, now) for event in events]
-            changed = [
+            return [
                 event
                 for event, outcome in zip(events, outcomes, strict=True)
-                if event is not None and outcome in REMEMBERED
+                if event is not None and outcome not in REFUSED
             ]
-            return changed, Outcome.DUPLICATE in outcomes
 
         if self._recorder is None:
             take()
@@ -173,7 +174,7 @@ class Ingest:
         now = int(arrival * 1000)
         outcome = self._occupancy.apply(event, now)
         taken.append(self._taken(event, outcome, now))
-        if outcome in REMEMBERED:
+        if outcome not in REFUSED:
             changed.append(event)
         if outcome in REFUSED:
             return self._refused(outcome, [self._refusal(event, outcome, now)], item)

@@ -51,7 +51,7 @@ _deliveries = msgpack.Decoder(list[_Told]).decode
 _state = msgpack.Decoder(Memory).decode
 
 _CHECK = struct.Struct("<I")
-"""What stands before every blob: its CRC-32, as SQLite does not tell whether a page is what was written."""
+"""What stands before every blob: the CRC-32 of the row, as SQLite does not tell whether a page is what was written."""
 
 Row = tuple[object, ...]
 
@@ -78,7 +78,7 @@ class Journal(Protocol):
         """Tell whether so much was appended that all spaces should be saved."""
 
     def mark(self) -> int:
-        """Return the number of the last entry; from now on, only what comes after it counts as appended."""
+        """Return the number of the last entry, up to which all is to be dropped when every space was saved."""
 
     def drop(self, mark: int) -> bool:
         """Drop some entries up to a mark, as every space was saved; tell if there are more. Raises JournalError."""
@@ -106,7 +106,7 @@ class SqliteJournal:
         """The entry that each space was saved at."""
         self._names: dict[str, Metadata] = {}
         """What each space was called in what is written of it last."""
-        self._saved_bytes = self._appended_bytes = 0
+        self._saved_bytes = self._appended_bytes = self._marked_bytes = 0
         self._checked = 0.0
         try:
             self._database = connect(path)
@@ -119,7 +119,7 @@ class SqliteJournal:
         """Return every space as it was kept. Raises JournalError."""
         try:
             for space_id, entry, blob in self._database.execute("SELECT * FROM space"):
-                memory = opened_space(blob)
+                memory = opened_space(space_id, entry, blob)
                 self._saved[space_id], self._names[space_id] = entry, memory.metadata
                 self._saved_bytes += len(blob)
                 self._last = max(self._last, entry)
@@ -135,7 +135,9 @@ class SqliteJournal:
         try:
             for number, arrival, blob in self._database.execute("SELECT * FROM entry ORDER BY number"):
                 self._appended_bytes += len(blob)
-                for event_id, measure, space_id, timestamp, value, computed, names in opened_entry(blob):
+                for event_id, measure, space_id, timestamp, value, computed, names in opened_entry(
+                    number, arrival, blob
+                ):
                     if number <= self._saved.get(space_id, 0):
                         continue
                     if names is not None:
@@ -159,7 +161,7 @@ class SqliteJournal:
             told.append((event_id, _MEASURES[measure], space_id, timestamp, value, computed, metadata))
             names[space_id] = metadata
             renamed.append(space_id)
-        blob = sealed(told)
+        blob = sealed(self._last + 1, arrival, told)
         try:
             self._write(PUT_ENTRY, [(self._last + 1, arrival, blob)])
         except JournalError:
@@ -172,7 +174,7 @@ class SqliteJournal:
     def save(self, memories: Iterable[Memory]) -> None:
         """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
         memories = list(memories)
-        rows = [(memory.space_id, self._last, sealed(memory)) for memory in memories]
+        rows = [(memory.space_id, self._last, sealed(memory.space_id, self._last, memory)) for memory in memories]
         self._write(PUT_SPACE, rows)
         for memory, row in zip(memories, rows, strict=True):
             self._saved[memory.space_id], self._names[memory.space_id] = self._last, memory.metadata
@@ -183,14 +185,18 @@ class SqliteJournal:
         return self._appended_bytes > max(_SHORT, self._saved_bytes // 2)
 
     def mark(self) -> int:
-        """Return the number of the last entry; from now on, only what comes after it counts as appended."""
-        self._appended_bytes = self._saved_bytes = 0
+        """Return the number of the last entry, up to which all is to be dropped when every space was saved."""
+        self._marked_bytes, self._saved_bytes = self._appended_bytes, 0
         self._names.clear()  # what is told from here on must not need an entry that is dropped
         return self._last
 
     def drop(self, mark: int) -> bool:
         """Drop some entries up to a mark, as every space was saved; tell if there are more. Raises JournalError."""
-        return self._write(_DROP_ENTRIES, [(mark, _DROP_TOGETHER)]) == _DROP_TOGETHER
+        is_more = self._write(_DROP_ENTRIES, [(mark, _DROP_TOGETHER)]) == _DROP_TOGETHER
+        if not is_more:
+            self._appended_bytes -= self._marked_bytes
+            self._marked_bytes = 0
+        return is_more
 
     def retain(self, space_ids: Set[str]) -> None:
         """Drop every saved space but these. Raises JournalError."""
@@ -246,27 +252,30 @@ class SqliteJournal:
             raise JournalGone(f"{self._path} is gone")
 
 
-def sealed(content: object) -> bytes:
-    """Return what is kept of a space or of deliveries."""
+def sealed(first: str | int, second: int, content: object) -> bytes:
+    """Return the last column of a row: its content, and what tells whether the row is whole."""
     blob = _encode(content)
-    return _CHECK.pack(crc32(blob)) + blob
+    return _CHECK.pack(_sum(first, second, blob)) + blob
 
 
-def opened_space(blob: bytes) -> Memory:
-    """Return what was sealed of a space. Raises ValueError if it is not whole."""
-    return _state(_whole(blob))
+def opened_space(space_id: str, entry: int, blob: bytes) -> Memory:
+    """Return what was sealed of a space. Raises ValueError if the row is not what was written."""
+    return _state(_content(space_id, entry, blob))
 
 
-def opened_entry(blob: bytes) -> list[_Told]:
-    """Return what was sealed of deliveries. Raises ValueError if it is not whole."""
-    return _deliveries(_whole(blob))
+def opened_entry(number: int, arrival: int, blob: bytes) -> list[_Told]:
+    """Return what was sealed of deliveries. Raises ValueError if the row is not what was written."""
+    return _deliveries(_content(number, arrival, blob))
 
 
-def _whole(blob: bytes) -> memoryview:
-    content = memoryview(blob)[_CHECK.size :]
-    if not isinstance(blob, bytes) or blob[: _CHECK.size] != _CHECK.pack(crc32(content)):
+def _content(first: str | int, second: int, blob: bytes) -> bytes:
+    if not isinstance(blob, bytes) or blob[: _CHECK.size] != _CHECK.pack(_sum(first, second, blob[_CHECK.size :])):
         raise ValueError("a row is not what was written")
-    return content
+    return blob[_CHECK.size :]
+
+
+def _sum(first: str | int, second: int, blob: bytes) -> int:
+    return crc32(blob, crc32(f"{first} {second}".encode()))
 
 
 def _is(path: str, inode: int) -> bool:

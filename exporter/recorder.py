@@ -16,8 +16,8 @@ from exporter.occupancy import Occupancy
 
 log = logging.getLogger(__name__)
 
-Change = tuple[list[OccupancyEvent], bool]
-"""The deliveries that are known from now on, and whether there was one that was known already."""
+Change = list[OccupancyEvent]
+"""The deliveries that were taken: also those that are late or known already, as a zone lives on by them too."""
 
 _CHUNK = 100
 """Spaces that are saved at a time, so that deliveries hardly wait."""
@@ -63,6 +63,11 @@ class Recorder:
             gc.enable()
         log.info("journal read back", {"zones": len(self._occupancy.ids()), "deliveries": deliveries})
 
+    @property
+    def refuses(self) -> bool:
+        """Tell whether deliveries cannot be kept now."""
+        return self._outage is not None
+
     def keep(self, change: Callable[[], Change], arrival: int) -> None:
         """Call what takes deliveries that arrive at `arrival`, and write those that it returns.
 
@@ -72,15 +77,14 @@ class Recorder:
         if self._outage is not None and monotonic() > self._tried + _PATIENCE:
             self._recover()
         with self._lock:
-            changed, again = change()
-            if changed and self._outage is None:
+            taken = change()
+            if taken and self._outage is None:
                 try:
-                    self._journal.append(changed, arrival)
+                    self._journal.append(taken, arrival)
                 except JournalError as error:
                     self._begin_outage(error)
-            # What is delivered again may be what could not be written before.
-            if self._outage is not None and (changed or again):
-                self._pending.update(dict.fromkeys(event.space_id for event in changed))
+            if taken and self._outage is not None:
+                self._pending.update(dict.fromkeys(event.space_id for event in taken))
                 self._failed()
                 raise self._outage
 
@@ -94,15 +98,13 @@ class Recorder:
                 if is_long:
                     self._shorten()
         except JournalError as error:
-            with self._lock:
-                self._begin_outage(error)
-                self._failed()
-        if self._outage is not None:
+            self._fail(error)
+        if self._outage is not None or self._pending:
             self._recover()
 
     def close(self) -> None:
         """Write what is pending, if that is possible now, and let go of the journal."""
-        if self._outage is not None:
+        if self._outage is not None or self._pending:
             self._recover()
         self._journal.close()
 
@@ -123,52 +125,54 @@ class Recorder:
             yield True
         while journal.drop(mark):
             yield True
-        self._retain()
+        journal.retain(set(self._occupancy.ids()))
 
     def _save(self, spaces: Iterable[str]) -> None:
         self._journal.save(self._occupancy.memories(spaces))
-
-    def _retain(self) -> None:
-        self._journal.retain(set(self._occupancy.ids()))
+        for space_id in spaces:
+            self._pending.pop(space_id, None)
+        self._tried = monotonic()
 
     def _begin_outage(self, error: JournalError) -> None:
         self._outage, self._tried = error, monotonic()
         log.error("journal cannot be written", {"reason": str(error)})
 
+    def _fail(self, error: JournalError) -> None:
+        with self._lock:
+            if self._outage is None:
+                self._begin_outage(error)
+            elif isinstance(error, JournalGone):
+                self._outage = error
+            self._failed()
+
     def _recover(self) -> None:
-        written, self._tried = 0, monotonic()
-        while True:
+        """Write what could not be written before. What is delivered meanwhile is, as soon as anything can be."""
+        self._tried = monotonic()
+        try:
             with self._lock:
-                if self._outage is None:  # another thread was first
-                    return
-                try:
-                    if isinstance(self._outage, JournalGone):
-                        self._begin_anew()
-                    chunk = list(islice(self._pending, _CHUNK))
-                    self._save(chunk)
-                except JournalError as error:
-                    if isinstance(error, JournalGone):
-                        self._outage = error
-                    self._failed()
-                    return
-                for space_id in chunk:
-                    del self._pending[space_id]
-                written += len(chunk)
-                if not self._pending:
-                    self._outage = None
-                    log.info("journal is written again", {"zones": written})
-                    return
-            sleep(_PAUSE)
+                is_gone = isinstance(self._outage, JournalGone)
+                if is_gone:
+                    self._begin_anew()
+                missing = len(self._pending)
+                self._save(list(islice(self._pending, _CHUNK)) or self._occupancy.ids()[:1])
+                self._outage = None
+            if is_gone:
+                self._shorten()
+            while self._pending and self._outage is None:
+                sleep(_PAUSE)
+                with self._lock:
+                    self._save(list(islice(self._pending, _CHUNK)))
+        except JournalError as error:
+            self._fail(error)
+            return
+        if self._outage is None:
+            log.info("journal is written again", {"zones": missing})
 
     def _begin_anew(self) -> None:
-        """Open what is there now, and let everything that is known be written into it. Raises JournalError."""
+        """Open what is there now; everything that is known is to be written into it. Raises JournalError."""
         self._journal.abandon()
         self._journal = self._open()
         for _ in chain(self._journal.spaces(), self._journal.deliveries()):  # so that it knows what it has
-            pass
-        mark = self._journal.mark()
-        self._retain()
-        while self._journal.drop(mark):
             pass
         self._pending = dict.fromkeys(self._occupancy.ids())
         self._outage = JournalError("is being written anew")

@@ -89,7 +89,7 @@ def _copy(padded: str, new: str) -> int:
         for table, put, opened in (("space", PUT_SPACE, opened_space), ("entry", PUT_ENTRY, opened_entry)):
             for row in _whole_rows(old, table):
                 with suppress(ValueError):
-                    opened(row[-1])
+                    opened(*row)
                     rows += journal.execute(put, row).rowcount
         journal.execute("COMMIT")
     if not rows:

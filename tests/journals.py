@@ -5,7 +5,7 @@ from functools import partial
 
 from exporter.events import OccupancyEvent
 from exporter.occupancy import Occupancy
-from exporter.readings import REMEMBERED, Limits, Memory, Outcome
+from exporter.readings import REFUSED, Limits, Memory
 from exporter.recorder import Change, Recorder
 from exporter.salvage import open_journal
 from tests.deliveries import NOW
@@ -18,9 +18,8 @@ def known(occupancy: Occupancy) -> list[Memory]:
 
 
 def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> Change:
-    """Deliver an event; return it if it is known from then on."""
-    outcome = occupancy.apply(event, now)
-    return [event] if outcome in REMEMBERED else [], outcome is Outcome.DUPLICATE
+    """Deliver an event; return it if it was taken."""
+    return [] if occupancy.apply(event, now) in REFUSED else [event]
 
 
 def recorded(path: str, limits: Limits = LIMITS) -> tuple[Occupancy, Recorder]:

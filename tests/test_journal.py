@@ -110,7 +110,7 @@ class TestThereAndBack:
 
         def both() -> Change:
             events = [delivery(NOW - n * MINUTE, 7, id=f"b{n}") for n in (1, 2)]
-            return [applied(occupancy, event, later)[0][0] for event in events], False
+            return [applied(occupancy, event, later)[0] for event in events]
 
         recorder.keep(both, later)
         recorder.close()

@@ -2,118 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 
 from exporter import recorder as recorder_module
-from exporter.events import Measure, OccupancyEvent
 from exporter.journal import JournalError, JournalGone
-from exporter.occupancy import Occupancy
 from exporter.readings import Memory
-from exporter.recorder import Change, Recorder
-from tests.deliveries import NOW, delivery
-from tests.journals import applied
-from tests.stores import LIMITS
-
-
-class FakeJournal:
-    """Keeps what it is given, unless it is told to refuse."""
-
-    def __init__(self) -> None:
-        """Begin empty and willing."""
-        self.log: list[tuple[OccupancyEvent, int]] = []
-        self.saved: dict[str, Memory] = {}
-        self.refusal: JournalError | None = None
-        self.long = False
-        self.writes: list[int] = []
-        self.closed = False
-
-    def check(self) -> None:
-        """Refuse if all is refused."""
-        if self.refusal:
-            raise self.refusal
-
-    def spaces(self) -> Iterator[Memory]:
-        """Return those that were saved."""
-        return iter(self.saved.values())
-
-    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
-        """Return all that are still kept."""
-        return iter(self.log)
-
-    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
-        """Keep or refuse."""
-        self.check()
-        self.log += [(event, arrival) for event in events]
-
-    def save(self, memories: Iterable[Memory]) -> None:
-        """Keep or refuse."""
-        self.check()
-        batch = list(memories)
-        self.writes.append(len(batch))
-        self.saved |= {memory.space_id: memory for memory in batch}
-
-    def is_long(self) -> bool:
-        """Tell whether it is."""
-        return self.long
-
-    def mark(self) -> int:
-        """Return how much there is."""
-        return len(self.log)
-
-    def drop(self, mark: int) -> bool:
-        """Drop them, all at once."""
-        self.check()
-        del self.log[:mark]
-        return False
-
-    def retain(self, space_ids: Set[str]) -> None:
-        """Drop the others."""
-        self.check()
-        self.saved = {space_id: memory for space_id, memory in self.saved.items() if space_id in space_ids}
-
-    def close(self) -> None:
-        """Note it."""
-        self.closed = True
-
-    abandon = close
-
-
-class Recording:
-    """A store, its recorder and the journals it has opened."""
-
-    def __init__(self) -> None:
-        """Begin with one journal."""
-        self.failures = 0
-        self.journals: list[FakeJournal] = []
-        self.openable = True
-        self.other: FakeJournal | None = None
-        self.occupancy = Occupancy(replace(LIMITS, max_spaces=10_000))
-        self.recorder = Recorder(self.occupancy, self._open, failed=self._failed)
-
-    def _open(self) -> FakeJournal:
-        if not self.openable:
-            raise JournalError("no")
-        self.journals.append(self.other or FakeJournal())
-        return self.journals[-1]
-
-    def _failed(self) -> None:
-        self.failures += 1
-
-    def deliver(self, n: int, zone: str = "zone_a") -> None:
-        """Deliver one reading. Raises JournalError."""
-        self.recorder.keep(partial(applied, self.occupancy, delivery(NOW + n, n, id=f"{n}", zone=zone)), NOW)
-
-    def kept(self) -> set[int]:
-        """Return the readings that the newest journal gives back."""
-        back = Occupancy(replace(LIMITS, max_spaces=10_000))
-        back.recall(self.journals[-1].spaces())
-        back.replay(self.journals[-1].deliveries())
-        readings = [back.readings(Measure.ZONE_OCCUPANCY, space_id) for space_id in back.ids()]
-        return {int(reading.value) for of_space in readings for reading in of_space}
+from exporter.recorder import Change
+from tests.deliveries import NOW
+from tests.recordings import FakeJournal, Recording
 
 
 @pytest.fixture
@@ -148,15 +46,13 @@ class TestOutage:
         ]
 
     def test_what_comes_again(self, recording: Recording) -> None:
-        """Needs not be written, but is refused while what it repeats is not."""
+        """Is refused as long as anything is, for it may be what could not be written."""
         recording.deliver(1)
         recording.journals[0].refusal = JournalError("disk full")
-        recording.deliver(1)
-        assert recording.failures == 0
-        for _ in range(2):
+        for n in (1, 2, 2):
             with pytest.raises(JournalError):
-                recording.deliver(2)
-        assert recording.failures == 2
+                recording.deliver(n)
+        assert recording.failures == 3
         recording.journals[0].refusal = None
         recording.recorder.look()
         recording.deliver(2)
@@ -167,7 +63,7 @@ class TestOutage:
         recording.journals[0].refusal = JournalError("disk full")
         with pytest.raises(JournalError):
             recording.deliver(1)
-        recording.recorder.keep(lambda: ([], False), NOW)
+        recording.recorder.keep(list, NOW)
         assert recording.failures == 1
 
     def test_where_nobody_looks(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +75,53 @@ class TestOutage:
         monkeypatch.setattr(recorder_module, "_PATIENCE", 0)
         recording.deliver(2)
         assert recording.kept() == {1, 2}
+
+    def test_deliveries_while_it_recovers(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Are written, so that there is an end to it; also what comes again of what is not yet."""
+        recording.journals[0].refusal = JournalError("disk full")
+        for n in range(250):
+            with pytest.raises(JournalError):
+                recording.deliver(n, zone=f"zone_{n}")
+        recording.journals[0].refusal = None
+        delivered = iter([(1000, "zone_249"), (249, "zone_249"), (1001, "zone_0")])
+
+        def deliver(_: float) -> None:
+            for n, zone in delivered:
+                recording.deliver(n, zone)
+                assert n in recording.kept()
+
+        monkeypatch.setattr(recorder_module, "sleep", deliver)
+        recording.recorder.look()
+        assert recording.kept() == {*range(250), 1000, 1001}
+        assert recording.journals[0].writes == [100, 100, 50]
+
+    def test_a_full_disk_and_nothing_to_write(self, recording: Recording) -> None:
+        """Is not over before something could be."""
+        recording.deliver(1)
+        recording.journals[0].long = True
+        recording.journals[0].refusal = JournalError("disk full")
+        for _ in range(3):
+            recording.recorder.look()
+            assert recording.recorder.refuses
+        recording.journals[0].refusal = None
+        recording.recorder.look()
+        assert not recording.recorder.refuses
+
+    def test_begun_anew_and_interrupted(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is in the file is not dropped before the rest is there."""
+        for n in range(250):
+            recording.deliver(n, zone=f"zone_{n}")
+        recording.journals[0].refusal = JournalGone("gone")
+        recording.other = FakeJournal()
+        recording.other.log = recording.journals[0].log[:]
+
+        def check(_: float) -> None:
+            assert recording.kept() == set(range(250))
+
+        monkeypatch.setattr(recorder_module, "sleep", check)
+        recording.recorder.look()
+        assert recording.kept() == set(range(250))
+        assert recording.other.log == []
 
     def test_as_long_as_it_lasts(self, recording: Recording) -> None:
         """Each look is one try."""
@@ -310,11 +253,11 @@ def test_nobody_is_told_before_it_is_written(recording: Recording) -> None:
         begun.set()
         go_on.wait(5)
         order.append("first")
-        return [], False
+        return []
 
     def second() -> Change:
         order.append("second")
-        return [], False
+        return []
 
     threads = [threading.Thread(target=recording.recorder.keep, args=(change, NOW)) for change in (first, second)]
     threads[0].start()
