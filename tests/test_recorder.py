@@ -160,6 +160,24 @@ class TestOutage:
         recording.deliver(3)
         assert recording.kept() == {1, 2, 3}
 
+    def test_begun_anew_and_refused(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In the middle of it: the rest is written later."""
+        for n in range(250):
+            recording.deliver(n, zone=f"zone_{n}")
+        recording.journals[0].refusal = JournalGone("gone")
+
+        def refuse(_: float) -> None:
+            recording.journals[1].refusal = JournalError("disk full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(recorder_module, "sleep", refuse)
+            recording.recorder.look()
+        assert len(recording.kept()) < 250
+        assert recording.recorder.refuses
+        recording.journals[1].refusal = None
+        recording.recorder.look()
+        assert recording.kept() == set(range(250))
+
     def test_another_in_its_place(self, recording: Recording) -> None:
         """Keeps no zone that is not known here."""
         recording.deliver(1)
