@@ -141,8 +141,12 @@ class Occupancy:
         if event.timestamp > now + self._limits.future_tolerance:
             return Outcome.FUTURE
         with self._lock:
-            space = self._space(event.space_id, now, self._limits.max_spaces)
-            return Outcome.OVERFLOW if space is None else space.take(event, now, self._limits)
+            space = self._known(event.space_id, now)
+            if space is None:
+                if not self._has_room(now):
+                    return Outcome.OVERFLOW
+                space = self._added(event.space_id)
+            return space.take(event, now, self._limits)
 
     def snapshot(self, now: int) -> Snapshot:
         """Return every space that is known at `now`."""
@@ -195,8 +199,7 @@ class Occupancy:
         """Take back what was known, before anything is delivered."""
         with self._lock:
             for memory in memories:
-                space = self._spaces[memory.space_id] = _Space(memory.space_id)
-                space.recall(memory, self._limits)
+                self._added(memory.space_id).recall(memory, self._limits)
 
     def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
         """Take again what was taken before, each with its arrival; return how many deliveries that is.
@@ -206,22 +209,27 @@ class Occupancy:
         number = 0
         with self._lock:
             for event, arrival in deliveries:
-                if space := self._space(event.space_id, arrival, sys.maxsize):
-                    space.take(event, arrival, self._limits)
-                    number += 1
+                space = self._known(event.space_id, arrival) or self._added(event.space_id)
+                space.take(event, arrival, self._limits)
+                number += 1
         return number
 
-    def _space(self, space_id: str, now: int, most: int) -> "_Space | None":
-        """Return a space, which is new unless it is known; None if that were one too many."""
+    def _known(self, space_id: str, now: int) -> "_Space | None":
+        """Return a space that is known, and was not silent for so long that it is forgotten."""
         space = self._spaces.get(space_id)
         if space is not None and self._is_forgotten(space, now):
             del self._spaces[space_id]
-            space = None
-        if space is None:
-            if len(self._spaces) >= most and abs(now - self._swept) >= _SWEEP_EVERY:
-                self._forget(now)
-            if len(self._spaces) < most:
-                space = self._spaces[space_id] = _Space(space_id)
+            return None
+        return space
+
+    def _has_room(self, now: int) -> bool:
+        """Tell whether there may be one more space."""
+        if len(self._spaces) >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
+            self._forget(now)
+        return len(self._spaces) < self._limits.max_spaces
+
+    def _added(self, space_id: str) -> "_Space":
+        space = self._spaces[space_id] = _Space(space_id)
         return space
 
     def _is_forgotten(self, space: "_Space", now: int) -> bool:
