@@ -91,7 +91,9 @@ class TestAnswers:
 
     def test_a_journal_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The event is for the long way, which says so."""
-        short, exporter = lane({"journal": str(tmp_path / "journal.db")})
+        app = create_app(load({"journal": str(tmp_path / "journal.db")}, {}), Clock())
+        exporter: Exporter = app.extensions[EXTENSION]
+        short = exporter.lane
         assert short.answers([body(delivery(NOW, 1))]) == [ANSWERS[Outcome.NEW]]
 
         def full(*_: object) -> None:
@@ -100,6 +102,10 @@ class TestAnswers:
         monkeypatch.setattr(SqliteJournal, "append", full)
         assert short.answers([body(delivery(NOW + 1, 1))]) == [None]
         assert counted(exporter) == {"new": 1}
+        another = body(delivery(NOW + 2, 1))
+        assert short.answers([another]) == [None]
+        assert app.test_client().post("/webhook", data=another).status_code == 503
+        assert counted(exporter) == {"new": 2}
 
 
 class TestTakes:
