@@ -9,13 +9,16 @@ Source: mallopt(3).
 import ctypes
 
 _M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
-_TRIM_THRESHOLD = 128 << 10
-"""Free bytes at the end of the heap that are kept: what glibc begins with, but then for good."""
+_LARGE = 64 << 10
+"""Bytes. Of the end of the heap, so many are kept when they are free; what is as large is mapped by itself, and never
+kept."""
 
 
 def return_what_is_free() -> bool:
     """Let one heap be for all threads that start from now on, and shrink. False where there is no glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all((mallopt(_M_ARENA_MAX, 1), mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)))
+    options = ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, _LARGE), (_M_MMAP_THRESHOLD, _LARGE))
+    return mallopt is not None and all([mallopt(*option) for option in options])
