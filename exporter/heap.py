@@ -21,4 +21,4 @@ def return_what_is_free() -> bool:
     """Let one heap be for all threads that start from now on, and shrink. False where there is no glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     options = ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, _LARGE), (_M_MMAP_THRESHOLD, _LARGE))
-    return mallopt is not None and all([mallopt(*option) for option in options])
+    return mallopt is not None and all(mallopt(*option) for option in options)
