@@ -46,7 +46,8 @@ class Recorder:
         self._outage: JournalError | None = None
         self._pending: dict[str, None] = {}
         """The spaces of which something could not be written."""
-        self._tried = 0.0
+        self._seen_to = monotonic()
+        """When somebody looked."""
         self._lock = Lock()
 
     def recall(self) -> None:
@@ -61,6 +62,7 @@ class Recorder:
             raise
         finally:
             gc.enable()
+        self._seen_to = monotonic()
         log.info("journal read back", {"zones": len(self._occupancy.ids()), "deliveries": deliveries})
 
     @property
@@ -74,8 +76,8 @@ class Recorder:
         Nothing else changes meanwhile, so nobody is told that a delivery is known before that is written. Raises
         JournalError where it cannot be written; it then is later.
         """
-        if self._outage is not None and monotonic() > self._tried + _PATIENCE:
-            self._recover()
+        if monotonic() > self._seen_to + _PATIENCE:
+            self.look()
         with self._lock:
             taken = change()
             if taken and self._outage is None:
@@ -90,6 +92,7 @@ class Recorder:
 
     def look(self) -> None:
         """See to the journal: write what could not be written before, and keep it from growing long."""
+        self._seen_to = monotonic()
         try:
             if self._outage is None:
                 with self._lock:
@@ -116,6 +119,7 @@ class Recorder:
         while is_more:
             with self._lock:
                 is_more = self._journal is journal and next(steps, False)
+                self._seen_to = monotonic()
             sleep(_PAUSE)
 
     def _steps(self, journal: Journal) -> Iterator[bool]:
@@ -131,10 +135,9 @@ class Recorder:
         self._journal.save(self._occupancy.memories(spaces))
         for space_id in spaces:
             self._pending.pop(space_id, None)
-        self._tried = monotonic()
 
     def _begin_outage(self, error: JournalError) -> None:
-        self._outage, self._tried = error, monotonic()
+        self._outage = error
         log.error("journal cannot be written", {"reason": str(error)})
 
     def _fail(self, error: JournalError) -> None:
@@ -147,7 +150,6 @@ class Recorder:
 
     def _recover(self) -> None:
         """Write what could not be written before. What is delivered meanwhile is, as soon as anything can be."""
-        self._tried = monotonic()
         try:
             with self._lock:
                 is_gone = isinstance(self._outage, JournalGone)
@@ -162,6 +164,7 @@ class Recorder:
                 sleep(_PAUSE)
                 with self._lock:
                     self._save(list(islice(self._pending, _CHUNK)))
+                    self._seen_to = monotonic()
         except JournalError as error:
             self._fail(error)
             return

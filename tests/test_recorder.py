@@ -75,6 +75,10 @@ class TestOutage:
         monkeypatch.setattr(recorder_module, "_PATIENCE", 0)
         recording.deliver(2)
         assert recording.kept() == {1, 2}
+        recording.journals[0].long = True
+        recording.deliver(3)
+        assert len(recording.journals[0].log) == 1
+        assert recording.kept() == {1, 2, 3}
 
     def test_deliveries_while_it_recovers(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
         """Are written, so that there is an end to it; also what comes again of what is not yet."""
@@ -244,7 +248,6 @@ class TestShortening:
     def test_an_outage_in_the_middle(self, recording: Recording, monkeypatch: pytest.MonkeyPatch, again: bool) -> None:
         """Ends it, also if a delivery has seen to it already and the journal is another one."""
         journal = self.long(recording)
-        monkeypatch.setattr(recorder_module, "_PATIENCE", 0 if again else 1000)
 
         def deliver(_: float) -> None:
             if len(recording.journals) == 1 and not journal.refusal:
@@ -252,7 +255,9 @@ class TestShortening:
                 with pytest.raises(JournalError):
                     recording.deliver(1000)
                 if again:
-                    recording.deliver(1001)
+                    with monkeypatch.context() as patched:
+                        patched.setattr(recorder_module, "_PATIENCE", 0)
+                        recording.deliver(1001)
 
         monkeypatch.setattr(recorder_module, "sleep", deliver)
         recording.recorder.look()
