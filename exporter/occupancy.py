@@ -39,12 +39,11 @@ from threading import Lock
 from typing import NamedTuple
 
 from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.readings import APPLIED, HASH, REFUSED, REMEMBERED, Limits, Memory, Outcome, Series, is_older
+from exporter.readings import APPLIED, HASH, REFUSED, Limits, Memory, Outcome, Series, is_older
 
 __all__ = [
     "APPLIED",
     "REFUSED",
-    "REMEMBERED",
     "Count",
     "Limits",
     "Memory",

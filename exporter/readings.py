@@ -35,9 +35,6 @@ REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
 APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
 """Outcomes with an effect on what is shown."""
 
-REMEMBERED = APPLIED | {Outcome.SUPERSEDED}
-"""Outcomes of deliveries that are known from then on."""
-
 
 @dataclass(frozen=True)
 class Limits:

@@ -13,7 +13,7 @@ from exporter import __version__
 from exporter.app import create_app
 from exporter.events import EARLIEST_TIMESTAMP, MAX_STRING, Measure, Metadata
 from exporter.ingest import MAX_ERRORS, MAX_EVENTS
-from exporter.occupancy import REMEMBERED, Outcome
+from exporter.occupancy import APPLIED, Outcome
 from exporter.recent import MOST_REFUSALS
 from exporter.settings import Settings
 from exporter.status import PAGE, Sort, State
@@ -46,7 +46,7 @@ def test_numbers_and_names() -> None:
     assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
     assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
     assert set(SCHEMAS["Zone"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
-    assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == REMEMBERED
+    assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == APPLIED | {Outcome.SUPERSEDED}
     parameters = SPECIFICATION["components"]["parameters"]
     assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
     assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)
