@@ -4,25 +4,23 @@ What is known is a fold of deliveries, so a journal is a log of them, and beside
 of the log. From there on the log is applied again at the next start. When it has grown long, the spaces are written
 anew and it begins again, so its size is bounded by zones and window. A journal serves nothing.
 
-It is a SQLite file, in which all deliveries that came together are one row. Write-ahead logging makes a write one
-append and keeps a file whole that a crash cut off; the process may be killed at any time, and losing power costs at
-most the last moments. The file is locked while it is open.
+It is a SQLite file with its log beside it, which goes into it at the end. The process may be killed at any time, and
+losing power costs at most the last moments. The file is locked while it is open.
 """
 
 import os
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from time import monotonic
 from typing import Protocol
-from zlib import crc32
 
-from msgspec import msgpack
-
-from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.journal_file import FAILURES, JournalError, JournalGone, connect, failure
+from exporter.events import Metadata, OccupancyEvent
+from exporter.journal_file import FAILURES, PAGE_SIZE, JournalError, JournalGone, connect, failure
+from exporter.journal_log import Foreign, Log, Logs, is_file, log_path
+from exporter.journal_rows import Told, delivered, entry_in, opened_space, pieces, sealed_entry, sealed_space, told
 from exporter.readings import Memory
+from exporter.records import opened
 
 __all__ = ["Journal", "JournalError", "JournalGone", "SqliteJournal"]
 
@@ -30,28 +28,19 @@ _CHECK_EVERY = 0.05
 """Seconds between two looks, when something is written, whether the file is still where it was."""
 
 _SHORT = 4 << 20
-"""Bytes of the log of deliveries that are never too many."""
+"""Bytes of deliveries that are never too many."""
+
+_PIECE = PAGE_SIZE - 64
+"""Bytes of a log that become one row: what fits on a page, so that with a page little is lost."""
 
 _DROP_TOGETHER = 200
-"""Entries that are dropped at a time."""
+"""Pieces that are dropped at a time."""
 
-_MEASURES = {Measure.ZONE_OCCUPANCY: 0, Measure.ZONE_OCCUPANCY_1MIN: 1}
-_BY_NUMBER = {number: measure for measure, number in _MEASURES.items()}
-
-PUT_SPACE = "INSERT OR REPLACE INTO space VALUES (?, ?, ?)"
-PUT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?)"
+PUT_SPACE = "INSERT OR REPLACE INTO space VALUES (?, ?)"
+PUT_PIECE = "INSERT INTO piece VALUES (?, ?)"
 _DROP_SPACE = "DELETE FROM space WHERE id = ?"
-_DROP_ENTRIES = "DELETE FROM entry WHERE number IN (SELECT number FROM entry WHERE number <= ? ORDER BY number LIMIT ?)"
-
-_Told = tuple[str, int, str, int, float, int | None, Metadata | None]
-"""A delivery with the number of its measure, and with names where they are others than those of the space's before."""
-
-_encode = msgpack.Encoder().encode
-_deliveries = msgpack.Decoder(list[_Told]).decode
-_state = msgpack.Decoder(Memory).decode
-
-_CHECK = struct.Struct("<I")
-"""What stands before every blob: the CRC-32 of the row, as SQLite does not tell whether a page is what was written."""
+_DROP_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece LIMIT ?)"
+_SET_NEWEST = "UPDATE log SET newest = ?"
 
 Row = tuple[object, ...]
 
@@ -78,10 +67,13 @@ class Journal(Protocol):
         """Tell whether so much was appended that all spaces should be saved."""
 
     def mark(self) -> int:
-        """Return the number of the last entry, up to which all is to be dropped when every space was saved."""
+        """Return up to where all is to be dropped when every space was saved. Raises JournalError."""
+
+    def sync(self) -> None:
+        """Force what was saved to the disk; others may write meanwhile. Raises JournalError."""
 
     def drop(self, mark: int) -> bool:
-        """Drop some entries up to a mark, as every space was saved; tell if there are more. Raises JournalError."""
+        """Drop some of it, up to a mark, as every space was saved; tell if there is more. Raises JournalError."""
 
     def retain(self, space_ids: Set[str]) -> None:
         """Drop every saved space but these. Raises JournalError."""
@@ -106,23 +98,34 @@ class SqliteJournal:
         """The entry that each space was saved at."""
         self._names: dict[str, Metadata] = {}
         """What each space was called in what is written of it last."""
+        self._last = 0
+        """The number of the last entry."""
         self._saved_bytes = self._appended_bytes = self._marked_bytes = 0
         self._checked = 0.0
+        self._log: Log | None = None
+        """The one that is written, once there was something to write."""
         try:
             self._database = connect(path)
-            self._inode, self._log_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
-            self._last: int = self._database.execute("SELECT ifnull(max(number), 0) FROM entry").fetchone()[0]
+            self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
+            name, newest = self._database.execute("SELECT * FROM log").fetchone()
+            self._logs = Logs(path, name)
         except FAILURES as error:
-            raise failure(self._path, error) from None
+            raise failure(path, error) from None
+        if newest and newest not in self._logs.numbers:
+            self._database.close()
+            raise JournalError(
+                f"{path} is without its log {log_path(path, newest)}; "
+                "restore that, or move the file away to start without what it knew"
+            )
 
     def spaces(self) -> Iterator[Memory]:
         """Return every space as it was kept. Raises JournalError."""
         try:
-            for space_id, entry, blob in self._database.execute("SELECT * FROM space"):
-                memory = opened_space(space_id, entry, blob)
-                self._saved[space_id], self._names[space_id] = entry, memory.metadata
+            for space_id, blob in self._database.execute("SELECT * FROM space"):
+                number, memory = opened_space(space_id, blob)
+                self._saved[space_id], self._names[space_id] = number, memory.metadata
                 self._saved_bytes += len(blob)
-                self._last = max(self._last, entry)
+                self._last = max(self._last, number)
                 yield memory
         except FAILURES as error:
             raise failure(self._path, error) from None
@@ -132,67 +135,121 @@ class SqliteJournal:
 
         The spaces must have been read to their end. Raises JournalError.
         """
+        before = 0
         try:
-            for number, arrival, blob in self._database.execute("SELECT * FROM entry ORDER BY number"):
-                self._appended_bytes += len(blob)
-                for event_id, measure, space_id, timestamp, value, computed, names in opened_entry(
-                    number, arrival, blob
-                ):
+            for content in self._contents():
+                self._appended_bytes += len(content)
+                number, arrival, told_then = entry_in(content)
+                if number <= before:  # a log that is still there, although it was taken in
+                    continue
+                before = number
+                self._last = max(self._last, number)
+                for each in told_then:
+                    _, _, space_id, _, _, _, names = each
                     if number <= self._saved.get(space_id, 0):
                         continue
                     if names is not None:
                         self._names[space_id] = names
-                    metadata = self._names.get(space_id) or Metadata(zone_id=space_id)
-                    kind = _BY_NUMBER[measure]
-                    yield OccupancyEvent(event_id, kind, space_id, timestamp, value, computed, metadata), arrival
+                    yield delivered(each, self._names.get(space_id) or Metadata(zone_id=space_id)), arrival
+        except Foreign as error:
+            raise JournalError(str(error)) from None
         except FAILURES as error:
             raise failure(self._path, error) from None
 
+    def _contents(self) -> Iterator[bytes]:
+        """Return what is in the pieces and in the logs, in the order in which it was appended."""
+        for (blob,) in self._database.execute("SELECT records FROM piece ORDER BY number"):
+            yield from opened(blob)
+        yield from self._logs.contents()
+
     def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
         """Keep deliveries that came together, all or none. Raises JournalError."""
-        names = self._names
-        told: list[_Told] = []
+        deliveries: list[Told] = []
         renamed: list[str] = []
-        for event_id, measure, space_id, timestamp, value, computed, metadata in events:
-            before = names.get(space_id)
-            if before is metadata or before == metadata:
-                told.append((event_id, _MEASURES[measure], space_id, timestamp, value, computed, None))
-                continue
-            told.append((event_id, _MEASURES[measure], space_id, timestamp, value, computed, metadata))
-            names[space_id] = metadata
-            renamed.append(space_id)
-        blob = sealed(self._last + 1, arrival, told)
+        for event in events:
+            before = self._names.get(event.space_id)
+            is_renamed = before is not event.metadata and before != event.metadata
+            if is_renamed:
+                self._names[event.space_id] = event.metadata
+                renamed.append(event.space_id)
+            deliveries.append(told(event, is_renamed))
+        record = sealed_entry(self._last + 1, arrival, deliveries)
         try:
-            self._write(PUT_ENTRY, [(self._last + 1, arrival, blob)])
+            self._append(record)
         except JournalError:
             for space_id in renamed:  # whatever was written of it before, this was not
-                names.pop(space_id, None)
+                self._names.pop(space_id, None)
             raise
         self._last += 1
-        self._appended_bytes += len(blob)
+        self._appended_bytes += len(record)
+
+    def _append(self, record: bytes) -> None:
+        if monotonic() > self._checked + _CHECK_EVERY:
+            self._check_place()
+        try:
+            if self._log is None:
+                self._log = self._begin_log()
+            self._log.append(record)
+        except OSError as error:
+            raise failure(self._path, error) from None
+
+    def _begin_log(self) -> Log:
+        """Make the next one, and tell in the file that it must be there. Raises OSError and JournalError."""
+        new = self._logs.begin()
+        try:
+            self._write(_SET_NEWEST, [(self._logs.newest,)])
+        except JournalError:
+            new.close()
+            raise
+        return new
+
+    def _end_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def save(self, memories: Iterable[Memory]) -> None:
         """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
         memories = list(memories)
-        rows = [(memory.space_id, self._last, sealed(memory.space_id, self._last, memory)) for memory in memories]
+        rows = [(memory.space_id, sealed_space(self._last, memory)) for memory in memories]
         self._write(PUT_SPACE, rows)
         for memory, row in zip(memories, rows, strict=True):
             self._saved[memory.space_id], self._names[memory.space_id] = self._last, memory.metadata
-            self._saved_bytes += len(row[2])
+            self._saved_bytes += len(row[1])
 
     def is_long(self) -> bool:
-        """Tell whether so much was appended that all spaces should be saved."""
-        return self._appended_bytes > max(_SHORT, self._saved_bytes // 2)
+        """Tell whether so much was appended, in this life or before, that all spaces should be saved."""
+        return self._appended_bytes > max(_SHORT, self._saved_bytes // 2) or len(self._logs.numbers) > 1
 
     def mark(self) -> int:
-        """Return the number of the last entry, up to which all is to be dropped when every space was saved."""
+        """Return up to where all is to be dropped when every space was saved. Raises JournalError."""
+        self._write(_SET_NEWEST, [(0,)])
+        self._end_log()
         self._marked_bytes, self._saved_bytes = self._appended_bytes, 0
         self._names.clear()  # what is told from here on must not need an entry that is dropped
-        return self._last
+        return self._logs.newest
+
+    def sync(self) -> None:
+        """Force what was saved to the disk; others may write meanwhile. Raises JournalError."""
+        try:
+            file = os.open(f"{self._path}-wal", os.O_RDONLY)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise failure(self._path, error) from None
 
     def drop(self, mark: int) -> bool:
-        """Drop some entries up to a mark, as every space was saved; tell if there are more. Raises JournalError."""
-        is_more = self._write(_DROP_ENTRIES, [(mark, _DROP_TOGETHER)]) == _DROP_TOGETHER
+        """Drop some of it, up to a mark, as every space was saved; tell if there is more. Raises JournalError."""
+        for number in self._logs.numbers:
+            if number <= mark:
+                try:
+                    self._logs.remove(number)
+                except OSError as error:
+                    raise failure(self._path, error) from None
+                return True
+        is_more = self._write(_DROP_PIECES, [(_DROP_TOGETHER,)]) == _DROP_TOGETHER
         if not is_more:
             self._appended_bytes -= self._marked_bytes
             self._marked_bytes = 0
@@ -207,7 +264,7 @@ class SqliteJournal:
         for space_id in self._names.keys() - space_ids:
             del self._names[space_id]
 
-    def _write(self, sql: str, rows: Sequence[Row]) -> int:
+    def _write(self, sql: str, rows: Iterable[Row]) -> int:
         """Execute it for all rows, or for none; return how many it changed.
 
         Raises JournalError, and JournalGone if the next start would not find it.
@@ -215,72 +272,58 @@ class SqliteJournal:
         if monotonic() > self._checked + _CHECK_EVERY:
             self._check_place()
         try:
-            if len(rows) == 1:  # a transaction of its own
-                return self._database.execute(sql, rows[0]).rowcount
             self._database.execute("BEGIN IMMEDIATE")
             changed = self._database.executemany(sql, rows).rowcount
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise failure(self._path, error) from None
         return changed
 
     def close(self) -> None:
-        """Let go of the file; what is in the log beside it goes into it."""
+        """Let go of the file, with its log in it, unless it cannot be written."""
+        self._end_log()
+        with suppress(JournalError, sqlite3.Error, OSError):
+            self.check()
+            self._take_in()
         self._database.close()
 
+    def _take_in(self) -> None:
+        """Move what is in the logs into the file. Raises JournalError, sqlite3.Error and OSError; nothing is lost."""
+        if self._logs.numbers:
+            self._write(PUT_PIECE, ((None, piece) for piece in pieces(self._logs.contents(), _PIECE)))
+            self._write(_SET_NEWEST, [(0,)])
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for number in self._logs.numbers:
+            self._logs.remove(number)
+
     def abandon(self) -> None:
-        """Let go of a file that is gone, and of its log, which must not be taken for that of another."""
-        log = f"{self._path}-wal"
-        without_its_file = not _is(self._path, self._inode) and _is(log, self._log_inode)
+        """Let go of a file that is gone, and of what is beside it, which must not be taken for that of another."""
+        wal = f"{self._path}-wal"
+        self._end_log()
+        without_its_file = not is_file(self._path, self._inode)
+        is_ours = is_file(wal, self._wal_inode)
+        with suppress(sqlite3.Error):
+            self._database.execute(_SET_NEWEST, (0,))  # for it may be the log that is gone
         self._database.close()
-        if without_its_file:
+        with suppress(OSError):
+            if without_its_file and is_ours:
+                os.remove(wal)
+        for number in self._logs.numbers if without_its_file else ():
             with suppress(OSError):
-                os.remove(log)
+                self._logs.remove(number)
 
     def check(self) -> None:
         """See that the next start will find it. Raises JournalGone."""
         self._check_place()
-        if not _is(f"{self._path}-wal", self._log_inode):
+        if not is_file(f"{self._path}-wal", self._wal_inode):
             raise JournalGone(f"{self._path}-wal is gone")
+        if self._log is not None and not self._log.is_there():
+            raise JournalGone(f"{self._log.path} is gone")
 
     def _check_place(self) -> None:
         """See that the file itself is where it was. Raises JournalGone."""
         self._checked = monotonic()
-        if not _is(self._path, self._inode):
+        if not is_file(self._path, self._inode):
             raise JournalGone(f"{self._path} is gone")
-
-
-def sealed(first: str | int, second: int, content: object) -> bytes:
-    """Return the last column of a row: its content, and what tells whether the row is whole."""
-    blob = _encode(content)
-    return _CHECK.pack(_sum(first, second, blob)) + blob
-
-
-def opened_space(space_id: str, entry: int, blob: bytes) -> Memory:
-    """Return what was sealed of a space. Raises ValueError if the row is not what was written."""
-    return _state(_content(space_id, entry, blob))
-
-
-def opened_entry(number: int, arrival: int, blob: bytes) -> list[_Told]:
-    """Return what was sealed of deliveries. Raises ValueError if the row is not what was written."""
-    return _deliveries(_content(number, arrival, blob))
-
-
-def _content(first: str | int, second: int, blob: bytes) -> bytes:
-    if not isinstance(blob, bytes) or blob[: _CHECK.size] != _CHECK.pack(_sum(first, second, blob[_CHECK.size :])):
-        raise ValueError("a row is not what was written")
-    return blob[_CHECK.size :]
-
-
-def _sum(first: str | int, second: int, blob: bytes) -> int:
-    return crc32(blob, crc32(f"{first} {second}".encode()))
-
-
-def _is(path: str, inode: int) -> bool:
-    """Tell whether this file is at a path."""
-    try:
-        return os.stat(path).st_ino == inode
-    except OSError:
-        return False

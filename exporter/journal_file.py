@@ -3,10 +3,12 @@
 import os
 import sqlite3
 
+from exporter.journal_log import log_numbers, log_path
+
 APPLICATION_ID = 0x42544C52
 """What tells a journal from other SQLite files: "BTLR"."""
 
-VERSION = 2
+VERSION = 3
 """Of the tables and what is in them; a file of another one is refused."""
 
 _MAGIC = b"SQLite format 3\0"
@@ -24,18 +26,21 @@ _TABLES = f"""
 BEGIN;
 CREATE TABLE space (
     id TEXT NOT NULL PRIMARY KEY,
-    entry INTEGER NOT NULL,  -- the last that is in the state
-    state BLOB NOT NULL
+    state BLOB NOT NULL  -- one record
 );
-CREATE TABLE entry (
+CREATE TABLE piece (  -- of logs that were taken in
     number INTEGER PRIMARY KEY,
-    arrival INTEGER NOT NULL,
-    deliveries BLOB NOT NULL
+    records BLOB NOT NULL
 );
+CREATE TABLE log (  -- one row: what is beside the file
+    journal BLOB NOT NULL,  -- the name of this one, by which its logs are known
+    newest INTEGER NOT NULL  -- the number of the newest, without which the file is not all; 0 if there is none
+);
+INSERT INTO log VALUES (randomblob(8), 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;
-"""
+"""  # noqa: S608 - two numbers of our own
 
 FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError)
 """What reading a file can raise that is damaged."""
@@ -78,8 +83,8 @@ def check_header(path: str) -> None:
         raise JournalError(f"{path}: there is no folder {folder}")
     if os.path.exists(path) and not os.path.isfile(path):
         raise JournalError(f"{path} is not a file")
-    log = f"{path}-wal"
     try:
+        logs = [f"{path}-wal", *(log_path(path, number) for number in log_numbers(path))]
         with open(path, "rb") as file:
             header = file.read(100)
     except FileNotFoundError:
@@ -87,8 +92,11 @@ def check_header(path: str) -> None:
     except OSError as error:
         raise failure(path, error) from None
     if not header:
-        if os.path.exists(log) and os.path.getsize(log):
-            raise JournalError(f"{path} is missing, although its log {log} is there; restore it, or move the log away")
+        for log in logs:
+            if os.path.exists(log) and os.path.getsize(log):
+                raise JournalError(
+                    f"{path} is missing, although its log {log} is there; restore it, or move the log away"
+                )
         return
     if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
         raise JournalError(f"{path} is not a journal of butlr-exporter; choose another path")

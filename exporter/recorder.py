@@ -115,20 +115,23 @@ class Recorder:
         """Save every space and drop what was delivered before, unless another journal begins. Raises JournalError."""
         journal = self._journal
         steps = self._steps(journal)
-        is_more = True
-        while is_more:
+        meanwhile: Callable[[], None] | None = _rest
+        while meanwhile:
             with self._lock:
-                is_more = self._journal is journal and next(steps, False)
+                meanwhile = next(steps, None) if self._journal is journal else None
                 self._seen_to = monotonic()
-            sleep(_PAUSE)
+            if meanwhile:
+                meanwhile()
 
-    def _steps(self, journal: Journal) -> Iterator[bool]:
+    def _steps(self, journal: Journal) -> Iterator[Callable[[], None]]:
+        """Do it, and return between two steps what is to be done while deliveries have their turn."""
         mark, spaces = journal.mark(), self._occupancy.ids()
         for first in range(0, len(spaces), _CHUNK):
             self._save(spaces[first : first + _CHUNK])
-            yield True
+            yield _rest
+        yield journal.sync
         while journal.drop(mark):
-            yield True
+            yield _rest
         journal.retain(set(self._occupancy.ids()))
 
     def _save(self, spaces: Iterable[str]) -> None:
@@ -179,3 +182,7 @@ class Recorder:
             pass
         self._pending = dict.fromkeys(self._occupancy.ids())
         self._outage = JournalError("is being written anew")
+
+
+def _rest() -> None:
+    sleep(_PAUSE)

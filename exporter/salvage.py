@@ -13,8 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from exporter.journal import PUT_ENTRY, PUT_SPACE, SqliteJournal, opened_entry, opened_space
+from exporter.journal import PUT_PIECE, PUT_SPACE, SqliteJournal
 from exporter.journal_file import PAGE_SIZE, check_header, connect, failure
+from exporter.journal_rows import opened_space
+from exporter.records import opened
 
 log = logging.getLogger(__name__)
 
@@ -86,15 +88,21 @@ def _copy(padded: str, new: str) -> int:
     rows = 0
     with closing(sqlite3.connect(uri, uri=True)) as old, closing(connect(new)) as journal:
         journal.execute("BEGIN")
-        for table, put, opened in (("space", PUT_SPACE, opened_space), ("entry", PUT_ENTRY, opened_entry)):
+        for table, put, is_whole in (("space", PUT_SPACE, opened_space), ("piece", PUT_PIECE, _opened_piece)):
             for row in _whole_rows(old, table):
                 with suppress(ValueError):
-                    opened(*row)
+                    is_whole(*row)
                     rows += journal.execute(put, row).rowcount
+        for row in _whole_rows(old, "log"):  # so that what is beside it is known to be its own
+            journal.execute("UPDATE log SET journal = ?, newest = ?", row)
         journal.execute("COMMIT")
     if not rows:
         raise sqlite3.DatabaseError("it was cut off, and nothing in it is whole")
     return rows
+
+
+def _opened_piece(_: int, records: bytes) -> list[bytes]:
+    return list(opened(records))
 
 
 def _whole_rows(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:

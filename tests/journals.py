@@ -1,7 +1,10 @@
 """Stores that have a journal, and what comes back of it."""
 
-from contextlib import closing
+import resource
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
+from glob import escape, glob
 
 from exporter.events import OccupancyEvent
 from exporter.occupancy import Occupancy
@@ -20,6 +23,22 @@ def known(occupancy: Occupancy) -> list[Memory]:
 def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> Change:
     """Deliver an event; return it if it was taken."""
     return [] if occupancy.apply(event, now) in REFUSED else [event]
+
+
+def files(path: str) -> list[str]:
+    """Return where a journal is, and all that is beside it and of it."""
+    return [path, *glob(f"{escape(path)}-*")]
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Let no file of this process grow, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def recorded(path: str, limits: Limits = LIMITS) -> tuple[Occupancy, Recorder]:

@@ -25,6 +25,7 @@ class FakeJournal:
         self.long = False
         self.writes: list[int] = []
         self.closed = False
+        self.synced = 0
 
     def check(self) -> None:
         """Refuse if all is refused."""
@@ -58,6 +59,11 @@ class FakeJournal:
     def mark(self) -> int:
         """Return how much there is."""
         return len(self.log)
+
+    def sync(self) -> None:
+        """Note it."""
+        self.check()
+        self.synced += 1
 
     def drop(self, mark: int) -> bool:
         """Drop them, all at once."""

@@ -1,6 +1,6 @@
 """Lives of a store with a journal, beside one without an end: restarts, kills, outages, shortenings change nothing."""
 
-import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,11 @@ import pytest
 from exporter import journal as journal_module
 from exporter import recorder as recorder_module
 from exporter.events import Measure, OccupancyEvent
-from exporter.journal import JournalError, JournalGone, SqliteJournal
+from exporter.journal import JournalError, JournalGone, Row, SqliteJournal
 from exporter.occupancy import Occupancy
 from exporter.recorder import Recorder
 from tests.deliveries import HOUR, MINUTE, NOW, G, delivery
-from tests.journals import applied, known, recorded
+from tests.journals import applied, files, known, recorded
 from tests.stores import LIMITS
 
 
@@ -86,14 +86,13 @@ class Life:
     def end(self) -> None:
         """End the process in one way or the other, and begin again."""
         self.heal()
-        files = [Path(f"{self.path}{suffix}") for suffix in ("", "-wal")]
         if self.chance.random() < 0.5:
             self.recorder.close()
         else:  # as it would be after SIGKILL
-            copies = [shutil.copy(file, f"{file}.copy") for file in files]
+            left = {file: Path(file).read_bytes() for file in files(str(self.path))}
             self.recorder._journal.close()
-            for copy, file in zip(copies, files, strict=True):
-                shutil.move(copy, file)
+            for file, content in left.items():
+                Path(file).write_bytes(content)
         self.start()
         for store in (self.endless, self.occupancy):
             store.snapshot(self.now)
@@ -105,13 +104,18 @@ class Life:
 def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is known is the same after every restart, arrivals and all."""
     life = Life(tmp_path / "journal.db", Random(seed))
-    write = SqliteJournal._write
+    write, append = SqliteJournal._write, SqliteJournal._append
 
-    def refusing(self: SqliteJournal, sql: str, rows: list[tuple[object, ...]]) -> int:
+    def refusing_rows(self: SqliteJournal, sql: str, rows: Iterable[Row]) -> int:
         life.fail()
         return write(self, sql, rows)
 
-    monkeypatch.setattr(SqliteJournal, "_write", refusing)
+    def refusing_records(self: SqliteJournal, record: bytes) -> None:
+        life.fail()
+        append(self, record)
+
+    monkeypatch.setattr(SqliteJournal, "_write", refusing_rows)
+    monkeypatch.setattr(SqliteJournal, "_append", refusing_records)
     monkeypatch.setattr(journal_module, "_SHORT", 0)
     monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 3)
     monkeypatch.setattr(recorder_module, "_CHUNK", 2)

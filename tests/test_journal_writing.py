@@ -14,7 +14,7 @@ from exporter.events import Metadata
 from exporter.journal import JournalError, JournalGone, SqliteJournal
 from exporter.salvage import open_journal
 from tests.deliveries import HOUR, NOW, delivery
-from tests.journals import applied, known, recalled, recorded
+from tests.journals import applied, files, known, no_room, recalled, recorded
 from tests.stores import readings, told
 
 
@@ -72,13 +72,12 @@ class TestWriting:
         events = [delivery(NOW - n, n, id=f"{n}", name=name) for n, name in enumerate("aab")]
         journal = open_journal(path)
         journal.append(events[:2], NOW)
-        with pytest.raises(JournalError):
-            journal.append(events[2:], None)  # type: ignore[arg-type]
+        with no_room(), pytest.raises(JournalError, match="File too large"):
+            journal.append(events[2:], NOW)
         journal.append(events[2:], NOW)
         told = list(journal.deliveries())
         assert told == [(event, NOW) for event in events]
-        blobs = journal._database.execute("SELECT deliveries FROM entry").fetchall()
-        assert [blob.count(b"1st Floor") for (blob,) in blobs] == [1, 1]
+        assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 1]
         journal.close()
 
     def test_what_is_in_a_space_is_not_delivered_to_it(self, path: str) -> None:
@@ -95,7 +94,7 @@ class TestWriting:
         journal = SqliteJournal(path)
         assert list(journal.spaces()) == occupancy.memories(["zone_a"])
         assert list(journal.deliveries()) == [(events[2], NOW)]
-        assert journal._database.execute("SELECT deliveries FROM entry").fetchall()[2][0].count(b"1st Floor") == 0
+        assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 0, 0]
         journal.close()
 
     def test_names_do_not_go_with_an_entry(self, path: str) -> None:
@@ -104,7 +103,8 @@ class TestWriting:
         journal.append([delivery(NOW)], NOW)
         mark = journal.mark()
         journal.append([delivery(NOW - 1)], NOW)
-        journal.drop(mark)
+        while journal.drop(mark):
+            pass
         journal.close()
         journal = SqliteJournal(path)
         assert list(journal.deliveries()) == [(delivery(NOW - 1), NOW)]
@@ -114,8 +114,11 @@ class TestWriting:
         """With an entry that was cut off: the next delivery brings them."""
         journal = SqliteJournal(path)
         journal.append([delivery(NOW)], NOW)
+        journal.close()
+        journal = SqliteJournal(path)
+        assert len(list(journal.deliveries())) == 1
         journal.append([delivery(NOW - 1)], NOW)
-        journal.drop(1)
+        journal._database.execute("DELETE FROM piece")
         journal.close()
         journal = SqliteJournal(path)
         ((event, _),) = journal.deliveries()
@@ -140,7 +143,7 @@ class TestWriting:
                     assert list(journal.deliveries())
                     assert not journal.is_long()
                 journal.append([delivery(NOW)], NOW)
-                (size,) = journal._database.execute("SELECT sum(length(deliveries)) FROM entry").fetchone()
+                size = sum(len(entry) for entry in journal._contents())
                 assert size > written
                 written = size
             assert took / 2 < written < took / 2 + 300
@@ -183,26 +186,31 @@ class TestShortening:
         """Go on, at every step of it, and the process may end after any."""
         monkeypatch.setattr(recorder_module, "_CHUNK", 1)
         monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 2)
-        occupancy, recorder = recorded(path)
-        for n in range(9):
-            recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
+        monkeypatch.setattr(journal_module, "_PIECE", 1)
+        for numbers in (range(9), [9]):
+            occupancy, recorder = recorded(path)
+            for n in numbers:
+                recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
+            if n < 9:
+                recorder.close()
         copies = Path(path).parent / "copies"
         steps = 0
 
-        def deliver(_: float) -> None:
+        def deliver(_: object) -> None:
             nonlocal steps
             steps += 1
             event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
             recorder.keep(partial(applied, occupancy, event), NOW)
             copies.mkdir()
-            for suffix in ("", "-wal"):
-                shutil.copy(f"{path}{suffix}", copies / f"journal.db{suffix}")
+            for file in files(path):
+                shutil.copy(file, copies)
             assert known(recalled(str(copies / "journal.db"))) == known(occupancy)
             shutil.rmtree(copies)
 
         monkeypatch.setattr(recorder_module, "sleep", deliver)
+        monkeypatch.setattr(SqliteJournal, "sync", deliver)
         recorder._shorten()
-        assert steps == 3 + 4 + 1
+        assert steps == 3 + 1 + 1 + 4  # the spaces, their way to the disk, the log, and the pieces
         recorder.close()
         assert known(recalled(path)) == known(occupancy)
 
