@@ -207,6 +207,8 @@ class ZoneFamilies:
         if len(spaces) != len(self._spaces):
             self._reorder(spaces)
         named, columns = self._named, self._columns
+        times: dict[int, bytes] = {}
+        """How those are written of which many zones have the same."""
         for at in list(compress(range(len(spaces)), map(is_not, spaces, self._spaces))):
             _, metadata, counts = spaces[at]
             if metadata is not named[at]:
@@ -219,7 +221,7 @@ class ZoneFamilies:
                     column = self._add(measure)
                     self._uncount(at, counts)
                 column.values[at] = _SMALL.get(value) or _end(value)
-                column.times[at] = _seconds(timestamp)
+                column.times[at] = times.get(timestamp) or times.setdefault(timestamp, _seconds(timestamp))
                 column.sensed[at] = timestamp
         for column in columns.values():
             column.first = min(column.sensed, default=_NEVER)
