@@ -11,6 +11,7 @@ these are taken alike.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
@@ -33,10 +34,8 @@ _KSUID_LENGTH = 27
 _KSUID_RANDOM_BITS = 128
 _KSUID_TIME_LIMIT = 1 << 32
 _BASE62 = {digit: n for n, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
-_PAIRS = {a + b: 62 * _BASE62[a] + _BASE62[b] for a in _BASE62 for b in _BASE62}
-"""Two digits at a time."""
-_AFTER_LEADING = 62 ** (_KSUID_LENGTH - 8)
-"""How many numbers begin with the same eight digits: they nearly always have the same second."""
+_LEADING = 6
+"""Digits that nearly always tell the second, and that are the same in a few ids of it."""
 
 
 class Measure(StrEnum):
@@ -218,16 +217,23 @@ def generation(event_id: str) -> int | None:
     ksuid = event_id[event_id.rfind("_") + 1 :]
     if len(ksuid) != _KSUID_LENGTH or not (ksuid.isascii() and ksuid.isalnum()):
         return None
-    leading = _PAIRS[ksuid[:2]] * 3844 + _PAIRS[ksuid[2:4]]
-    leading = (leading * 3844 + _PAIRS[ksuid[4:6]]) * 3844 + _PAIRS[ksuid[6:8]]
-    least = leading * _AFTER_LEADING
-    seconds = least >> _KSUID_RANDOM_BITS
-    if least + _AFTER_LEADING - 1 >> _KSUID_RANDOM_BITS != seconds:  # the others decide
-        number = leading
-        for digit in ksuid[8:]:
-            number = number * 62 + _BASE62[digit]
-        seconds = number >> _KSUID_RANDOM_BITS
-    return KSUID_EPOCH + seconds if seconds < _KSUID_TIME_LIMIT else None
+    seconds = _leading_seconds(ksuid[:_LEADING])
+    if seconds is None:
+        seconds = _seconds(ksuid)
+    return KSUID_EPOCH + seconds if seconds is not None and seconds < _KSUID_TIME_LIMIT else None
+
+
+def _seconds(digits: str) -> int | None:
+    """Return the first bits of the KSUIDs that begin with some digits; None if the others decide."""
+    number = 0
+    for digit in digits:
+        number = number * 62 + _BASE62[digit]
+    others = 62 ** (_KSUID_LENGTH - len(digits))
+    seconds = number * others >> _KSUID_RANDOM_BITS
+    return seconds if (number + 1) * others - 1 >> _KSUID_RANDOM_BITS == seconds else None
+
+
+_leading_seconds = lru_cache(1 << 13)(_seconds)
 
 
 def utc(milliseconds: int) -> str:

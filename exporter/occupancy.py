@@ -39,7 +39,9 @@ from threading import Lock
 from typing import NamedTuple
 
 from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.readings import APPLIED, HASH, REFUSED, Limits, Memory, Outcome, Series, is_older
+from exporter.outcome import APPLIED, REFUSED, Outcome
+from exporter.packed import Reading, unpacked
+from exporter.readings import Limits, Memory, Series, is_older
 
 __all__ = [
     "APPLIED",
@@ -63,24 +65,6 @@ _OWN = Metadata._fields.index("zone_id")
 
 _SWEEP_EVERY = 1000
 """Least milliseconds between two searches for forgotten spaces when there is no room for a new one."""
-
-
-class Reading(NamedTuple):
-    """One reading as it stands now."""
-
-    timestamp: int
-    value: float
-    generation: int | None
-    revisions: int
-    """How often the value changed."""
-    deliveries: int
-    """How many different ones there were."""
-    outcome: Outcome
-    """Of the last of them."""
-    arrival: int
-    """Of the delivery that stands."""
-    id: str
-    """The same delivery's."""
 
 
 class Count(NamedTuple):
@@ -177,12 +161,8 @@ class Occupancy:
         with self._lock:
             space = self._spaces.get(space_id)
             series = space.find(measure) if space else None
-            kept = [(t, series.reading(t)) for t in series.times()] if series else []
-        return [
-            Reading(t, r.value, r.generation, r.revisions, len(r.deliveries) // HASH, r.outcome, r.arrival, r.id)
-            for t, r in kept
-            if r is not None
-        ]
+            kept = series.readings[:] if series else []
+        return list(map(unpacked, kept))
 
     def memories(self, space_ids: Iterable[str]) -> list[Memory]:
         """Return all that is known of spaces, as far as they still are."""

@@ -5,35 +5,11 @@ Pure, like the rest of the rule; the table stands in `occupancy`.
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from enum import StrEnum
-from hashlib import blake2b
-from struct import Struct
 from typing import NamedTuple
 
 from exporter.events import Measure, Metadata, OccupancyEvent
-
-
-class Outcome(StrEnum):
-    """What became of an event: a row of the table."""
-
-    INVALID = "invalid"
-    UNSUPPORTED = "unsupported"
-    FUTURE = "future"
-    OVERFLOW = "overflow"
-    LATE = "late"
-    DUPLICATE = "duplicate"
-    SUPERSEDED = "superseded"
-    REPEATED = "repeated"
-    CORRECTED = "corrected"
-    NEW = "new"
-    BACKFILLED = "backfilled"
-
-
-REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
-"""Outcomes that the sender is told of as an error."""
-
-APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
-"""Outcomes with an effect on what is shown."""
+from exporter.outcome import Outcome
+from exporter.packed import first, holds, key, number, remembered, revised, time, value, without_first
 
 
 @dataclass(frozen=True)
@@ -54,32 +30,6 @@ class Limits:
         return now - timestamp >= self.settle_after
 
 
-HASH = 8
-"""Bytes by which a delivery is remembered."""
-
-
-_TIME = Struct(">Q")
-"""A timestamp; as bytes these are in the order of time."""
-
-_LENGTH = 2
-"""Bytes for that of an id."""
-
-_HEAD = Struct("<dqqHBH")
-"""Value, generation, arrival, revisions, the number of the outcome, length of the id. A reading of five deliveries with
-Butlr's ids is 143 bytes with it, which take 144; one byte more, and it would be 160."""
-
-_MOST_REVISIONS = (1 << 16) - 1
-"""What does not fit is counted no further."""
-
-_VALUE = Struct("<d")
-
-_OUTCOMES = list(Outcome)
-_NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
-
-_SHARED = {float(people): float(people) for people in range(1000)}
-"""One object for each of the usual values."""
-
-
 class SeriesMemory(NamedTuple):
     """All that is known of one measure of one space."""
 
@@ -87,7 +37,7 @@ class SeriesMemory(NamedTuple):
     floor: int
     """What is not after this is late."""
     readings: list[bytes]
-    """Each packed as `Kept.packed` does, oldest first; at least one."""
+    """Each packed, oldest first; at least one."""
 
 
 class Memory(NamedTuple):
@@ -124,22 +74,15 @@ class Series:
         t = event.timestamp
         if t <= self.closed or t <= self.newest - limits.window:
             return Outcome.LATE
-        delivery = _hash(event)
-        at, packed = self._find(t)
-        if packed is None:
-            reading = Kept(event.value, event.generation)
+        delivery = remembered(event)
+        at, reading = self._find(t)
+        if reading is None:
             outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
-            self.readings.insert(at, b"")
+            self.readings.insert(at, first(event, delivery, now, outcome))
+        elif holds(reading, delivery):
+            return Outcome.DUPLICATE
         else:
-            if _holds(packed, delivery):
-                return Outcome.DUPLICATE
-            reading = Kept.unpacked(packed)
-            outcome = reading.revise(event.value, event.generation)
-        reading.deliveries += delivery
-        reading.outcome = outcome
-        if outcome is not Outcome.SUPERSEDED:
-            reading.id, reading.arrival = event.id, now
-        self.readings[at] = reading.packed(t)
+            self.readings[at], outcome = revised(reading, event, delivery, now)
         self.deliveries += 1
         self._grow(t, limits)
         return Outcome.LATE if t <= self.closed else outcome
@@ -156,36 +99,27 @@ class Series:
         """Take back what was known, as far as these limits allow."""
         self.closed = memory.floor
         self.readings = memory.readings
-        self.deliveries = sum(map(_number, self.readings))
-        self._grow(_time(self.readings[-1]), limits)
+        self.deliveries = sum(map(number, self.readings))
+        self._grow(time(self.readings[-1]), limits)
 
     def settled(self, now: int, points: int, limits: Limits) -> list[tuple[int, float]]:
         """Return the newest settled readings, at most `points`, oldest first: timestamp and value.
 
         None is older than the window, which for a silent space goes on with the clock.
         """
-        first, _ = self._find(max(now - limits.window, -1) + 1)
+        begin, _ = self._find(max(now - limits.window, -1) + 1)
         end, _ = self._find(max(now - limits.settle_after, -1) + 1)
-        return [(_time(packed), _value(packed)) for packed in self.readings[max(first, end - points) : end]]
+        return [(time(reading), value(reading)) for reading in self.readings[max(begin, end - points) : end]]
 
     def current(self) -> float:
         """Return the value of the newest reading."""
-        return _value(self.readings[-1])
-
-    def times(self) -> list[int]:
-        """Return the timestamps of the readings, oldest first."""
-        return list(map(_time, self.readings))
-
-    def reading(self, t: int) -> "Kept | None":
-        """Return all that is kept of a reading, if it is."""
-        _, packed = self._find(t)
-        return None if packed is None else Kept.unpacked(packed)
+        return value(self.readings[-1])
 
     def _find(self, t: int) -> tuple[int, bytes | None]:
         """Return where a reading is, or where it would be, and what is there of it."""
-        key = _TIME.pack(t)
-        at = bisect_left(self.readings, key)
-        if at < len(self.readings) and self.readings[at].startswith(key):
+        begin = key(t)
+        at = bisect_left(self.readings, begin)
+        if at < len(self.readings) and self.readings[at].startswith(begin):
             return at, self.readings[at]
         return at, None
 
@@ -201,100 +135,17 @@ class Series:
         """Drop the readings that are not after `floor`."""
         end, _ = self._find(max(floor, -1) + 1)
         if end:
-            self.deliveries -= sum(map(_number, self.readings[:end]))
+            self.deliveries -= sum(map(number, self.readings[:end]))
             del self.readings[:end]
 
     def _shorten(self) -> None:
         oldest = self.readings[0]
-        if _time(oldest) < self.newest:
-            self.closed = _time(oldest)
+        if time(oldest) < self.newest:
+            self.closed = time(oldest)
             self._drop(self.closed)
         else:
-            self.readings[0] = oldest[: _TIME.size] + oldest[_TIME.size + HASH :]
+            self.readings[0] = without_first(oldest)
             self.deliveries -= 1
-
-
-class Kept:
-    """A value, how late it was computed, and the deliveries it was received in, first to last.
-
-    The rest is for people: the id and the arrival of the delivery that stands, the outcome of the last one, and how
-    often the value changed.
-    """
-
-    __slots__ = ("arrival", "deliveries", "generation", "id", "outcome", "revisions", "value")
-
-    def __init__(self, value: float, generation: int | None) -> None:
-        self.value = value
-        self.generation = generation
-        self.deliveries = b""
-        self.id = ""
-        self.arrival = 0
-        self.outcome = Outcome.NEW
-        self.revisions = 0
-
-    def packed(self, t: int) -> bytes:
-        """Return it in a third of the memory that objects take: its timestamp, the deliveries, the id, and the rest.
-
-        Journals hold it as well, so what changes here is another version of them.
-        """
-        text = self.id.encode()
-        generation = -1 if self.generation is None else self.generation
-        revisions = min(self.revisions, _MOST_REVISIONS)
-        head = _HEAD.pack(self.value, generation, self.arrival, revisions, _NUMBERS[self.outcome], len(text))
-        return _TIME.pack(t) + self.deliveries + text + head
-
-    @classmethod
-    def unpacked(cls, packed: bytes) -> "Kept":
-        """Return what was packed."""
-        end = len(packed) - _HEAD.size
-        value, generation, arrival, revisions, outcome, length = _HEAD.unpack_from(packed, end)
-        kept = cls(_SHARED.get(value, value), None if generation < 0 else generation)
-        kept.deliveries = packed[_TIME.size : end - length]
-        kept.id = packed[end - length : end].decode()
-        kept.arrival, kept.outcome, kept.revisions = arrival, _OUTCOMES[outcome], revisions
-        return kept
-
-    def revise(self, value: float, generation: int | None) -> Outcome:
-        """Take another delivery of this reading."""
-        if is_older(generation, self.generation):
-            return Outcome.SUPERSEDED
-        if generation is not None:
-            self.generation = generation
-        if value == self.value:
-            return Outcome.REPEATED
-        self.value = value
-        self.revisions += 1
-        return Outcome.CORRECTED
-
-
-def _hash(event: OccupancyEvent) -> bytes:
-    """Return what a delivery is remembered by: 64 bits of its id and value; the last byte is first in journals."""
-    return blake2b(f"{event.id}\0{event.value!r}".encode(), digest_size=HASH).digest()[::-1]
-
-
-def _holds(packed: bytes, delivery: bytes) -> bool:
-    """Tell whether a delivery is among those of a reading, and not astride two of them."""
-    at = packed.find(delivery, _TIME.size)
-    while at >= 0 and (at - _TIME.size) % HASH:
-        at = packed.find(delivery, at + 1)
-    return 0 <= at < _TIME.size + _number(packed) * HASH
-
-
-def _number(packed: bytes) -> int:
-    """Return of how many deliveries a reading is."""
-    return (len(packed) - _TIME.size - _HEAD.size - int.from_bytes(packed[-_LENGTH:], "little")) // HASH
-
-
-def _time(packed: bytes) -> int:
-    """Return the timestamp of a reading."""
-    time: int = _TIME.unpack_from(packed)[0]
-    return time
-
-
-def _value(packed: bytes) -> float:
-    """Return the value of a reading."""
-    value: float = _VALUE.unpack_from(packed, len(packed) - _HEAD.size)[0]
-    return _SHARED.get(value, value)
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

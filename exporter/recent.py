@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.readings import Outcome
+from exporter.outcome import Outcome
 from exporter.tally import Taken
 
 SPAN = 60

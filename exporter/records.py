@@ -37,7 +37,7 @@ def contents(records: BinaryIO) -> Iterator[bytes]:
             length, complement, check = _HEAD.unpack(head)
             if length ^ complement == _COMPLEMENT:
                 content = records.read(length)
-        if content is None or len(content) < length or crc32(content) != check:
+        if content is None or crc32(content) != check:
             # After a loss of power, a file may be longer than what was written of it, and nothing but zeros there.
             raise (ValueError if any(records.read()) else CutOff)("a record is not what was written")
         yield content

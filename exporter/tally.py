@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from exporter.events import Measure
-from exporter.readings import APPLIED, Outcome
+from exporter.outcome import APPLIED, Outcome
 
 EVENT_TYPES: dict[Measure | None, str] = {**{measure: measure.value for measure in Measure}, None: "other"}
 """The `event_type` label of an event by its measure; None is any type that is not exported."""

@@ -8,7 +8,8 @@ from glob import escape, glob
 
 from exporter.events import OccupancyEvent
 from exporter.occupancy import Occupancy
-from exporter.readings import REFUSED, Limits, Memory
+from exporter.outcome import REFUSED
+from exporter.readings import Limits, Memory
 from exporter.recorder import Change, Recorder
 from exporter.salvage import open_journal
 from tests.deliveries import NOW

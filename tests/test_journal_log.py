@@ -120,10 +120,12 @@ class TestWriting:
         def full(*_: object) -> int:
             raise JournalError("full")
 
+        files_open = len(os.listdir("/proc/self/fd"))
         with monkeypatch.context() as patched:
             patched.setattr(journal, "_write", full)
             with pytest.raises(JournalError, match="full"):
                 journal.append([delivery()], NOW)
+        assert len(os.listdir("/proc/self/fd")) == files_open
         journal.append([delivery(zone="zone_b")], NOW)
         assert log_numbers(path) == [1, 2]
         journal.close()
@@ -142,10 +144,13 @@ class TestWriting:
             journal.check()
         journal.close()
 
-    def test_it_does_not_reach_the_disk(self, path: str) -> None:
+    def test_it_does_not_reach_the_disk(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is told."""
         journal = SqliteJournal(path)
+        synced = []
+        monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
         journal.sync()
+        assert synced == [f"{path}-wal"]
         os.remove(f"{path}-wal")
         with pytest.raises(JournalError, match="No such file"):
             journal.sync()
@@ -172,8 +177,11 @@ class TestTakenIn:
         before = known(recalled(path))
         for _ in range(2):
             Path(log_path(path, 1)).write_bytes(log)
-            assert known(recalled(path)) == before
-        assert len(before) == 2
+            journal = SqliteJournal(path)
+            assert list(journal.spaces()) == []
+            assert [event.space_id for event, _ in journal.deliveries()] == ["zone_a", "zone_b"]
+            journal.close()
+        assert known(recalled(path)) == before
 
     def test_it_has_no_room(self, path: str) -> None:
         """So it stays beside the file, and comes back."""
@@ -281,10 +289,18 @@ class TestBeside:
         logs.remove(1)
         logs.begin().close()
         assert logs.numbers == log_numbers(path) == [2]
-        os.rename(log_path(path, 2), f"{path}.away")
-        Path(log_path(path, 2)).write_bytes(b"precious")
-        logs.remove(2)
-        assert Path(log_path(path, 2)).read_bytes() == b"precious"
+
+    def test_another_file_in_its_place(self, path: str) -> None:
+        """Is neither written to nor removed."""
+        logs = Logs(path, b"12345678")
+        Path(log_path(path, 1)).write_bytes(b"precious")
+        with pytest.raises(FileExistsError):
+            logs.begin()
+        os.rename(log_path(path, 1), f"{path}.away")
+        logs.begin().close()
+        os.rename(f"{path}.away", log_path(path, 1))
+        logs.remove(1)
+        assert Path(log_path(path, 1)).read_bytes() == b"precious"
 
     def test_one_that_cannot_be_removed(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is told, and tried again."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import readings as readings_module
 from exporter.events import Measure, Metadata, OccupancyEvent
 from exporter.occupancy import Occupancy, Outcome, Space
 from tests.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
@@ -197,53 +196,3 @@ class TestThreads:
         assert len(outcomes) == 4 * len(events)
         assert outcomes.count(Outcome.DUPLICATE) == 3 * len(events)
         assert torn == []
-
-
-def test_a_hash_astride_two_others_is_none_of_them() -> None:
-    """Deliveries are kept one behind the other, and only whole ones count."""
-    first, second = bytes(range(8)), bytes(range(8, 16))
-    astride = (first + second)[3:11]
-    for event_id in ("", "event_1", astride.decode()):  # an id is no delivery either
-        reading = readings_module.Kept(1.0, None)
-        reading.id = event_id
-        reading.deliveries = first + second
-        assert not readings_module._holds(reading.packed(NOW), astride)
-        assert not readings_module._holds(reading.packed(NOW), NOW.to_bytes(8))
-        assert readings_module._holds(reading.packed(NOW), second)
-        reading.deliveries += astride
-        assert readings_module._holds(reading.packed(NOW), astride)
-
-
-@given(
-    st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2000).map(float),
-    st.none() | st.integers(0, 1 << 33),
-    st.text(max_size=1024),
-    st.integers(0, 1 << 45),
-    st.sampled_from(Outcome),
-    st.integers(0, 65_535),
-    st.integers(0, 20),
-)
-def test_a_reading_is_packed(
-    value: float,
-    generation: int | None,
-    event_id: str,
-    arrival: int,
-    outcome: Outcome,
-    revisions: int,
-    deliveries: int,
-) -> None:
-    """And unpacked as it was."""
-    reading = readings_module.Kept(value, generation)
-    reading.id, reading.arrival, reading.outcome, reading.revisions = event_id, arrival, outcome, revisions
-    reading.deliveries = bytes(range(8)) * deliveries
-    again = readings_module.Kept.unpacked(reading.packed(NOW))
-    for name in readings_module.Kept.__slots__:
-        assert getattr(again, name) == getattr(reading, name), name
-
-
-def test_very_many_revisions() -> None:
-    """Are counted as far as there is room; the reading is right."""
-    reading = readings_module.Kept(1.0, None)
-    reading.revisions = 65_536
-    again = readings_module.Kept.unpacked(reading.packed(NOW))
-    assert (again.revisions, again.value) == (65_535, 1.0)

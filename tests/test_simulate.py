@@ -40,10 +40,10 @@ class TestVerify:
         ("line", "broken", "found"),
         [
             ("if t <= self.closed or", "if False and", r"answer to \S+ +late +duplicate"),
-            ("and generation < than", "and False", r"answer to \S+ +superseded +(repeated|corrected)"),
+            ("if event.generation < generation:", "if False:", r"answer to \S+ +superseded +(repeated|corrected)"),
             (
-                "if _holds(packed, delivery):",
-                "if False:",
+                "elif holds(reading, delivery):",
+                "elif False:",
                 r"answer to \S+ +duplicate +(repeated|superseded)",
             ),
             (
@@ -56,21 +56,29 @@ class TestVerify:
                 "if True or (self.named",
                 r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
             ),
-            ("generation < than", "generation <= than", r"answer to \S+ +corrected +superseded"),
-            (r"{event.id}\0{event.value!r}", "{event.id}", r"answer to \S+ +corrected +duplicate"),
+            (
+                "event.generation < generation",
+                "event.generation <= generation",
+                r"answer to \S+ +corrected +superseded",
+            ),
+            (
+                "event.id.encode() + _VALUE.pack(event.value)",
+                "event.id.encode()",
+                r"answer to \S+ +corrected +duplicate",
+            ),
             (
                 "self._show(event, outcome)\n",
                 "self._show(event, outcome)\n        self.view = self.view._replace(metadata=event.metadata)\n",
                 r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
             ),
-            ("self.value = value\n        self.revisions", "self.revisions", r"count +\d+ +\d+"),
+            ("text + _REST.pack(event.value", "text + _REST.pack(0.0", r"count +\d+ +\d+"),
         ],
     )
     def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:
         """One line of the rule is broken, and it is found."""
         package = tmp_path / "package"
         shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
-        files = [package / "exporter" / name for name in ("occupancy.py", "readings.py")]
+        files = [package / "exporter" / name for name in ("occupancy.py", "readings.py", "packed.py")]
         (file,) = [file for file in files if line in file.read_text()]
         file.write_text(file.read_text().replace(line, broken, 1))
         with running(tmp_path / "log", package=package) as wrong:
