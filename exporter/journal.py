@@ -285,7 +285,6 @@ class SqliteJournal:
         """Let go of the file, with its log in it, unless it cannot be written."""
         self._end_log()
         with suppress(JournalError, sqlite3.Error, OSError):
-            self.check()
             self._take_in()
         self._database.close()
 

@@ -199,7 +199,9 @@ class TestTakenIn:
         journal = SqliteJournal(path)
         journal.append([delivery()], NOW)
         os.rename(path, f"{path}.away")
+        time.sleep(0.06)
         journal.close()
+        assert log_numbers(path) == [1]
         os.rename(f"{path}.away", path)
         assert zones(path) == ["zone_a"]
 
