@@ -269,3 +269,12 @@ class TestRefused:
         Path(path).write_bytes(content)
         with pytest.raises(JournalError, match=r"is corrupt .*; restore it from a copy, or move it away"):
             recalled(path)
+
+    def test_a_space_under_another_id(self, path: str) -> None:
+        """Is not what was written, though its record is whole."""
+        kept(path, delivery())
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE space SET id = 'zone_b'")
+            database.commit()
+        with pytest.raises(JournalError, match=r"is corrupt \(a space is not what was written\)"):
+            recalled(path)

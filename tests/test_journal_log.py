@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import time
 from functools import partial
 from io import BytesIO
@@ -170,6 +171,22 @@ class TestTakenIn:
         os.rename(path, f"{path}.elsewhere")
         assert zones(f"{path}.elsewhere") == ["zone_0", "zone_1", "zone_2", "zone_x"]
 
+    def test_it_is_removed_when_it_is_in_the_file(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And on the disk there, not only in SQLite's log: power may be lost."""
+        journal = SqliteJournal(path)
+        journal.append([delivery()], NOW)
+        remove, removed = Logs.remove, []
+
+        def looking(self: Logs, number: int) -> None:
+            shutil.copy(path, f"{path}.copy")
+            assert zones(f"{path}.copy") == ["zone_a"]
+            remove(self, number)
+            removed.append(number)
+
+        monkeypatch.setattr(Logs, "remove", looking)
+        journal.close()
+        assert removed == [1]
+
     def test_a_log_that_was_taken_in_already(self, path: str) -> None:
         """Is not delivered again: the end came before it was removed."""
         killed(path, "zone_a", "zone_b")
@@ -337,6 +354,14 @@ class TestBeside:
         journal.abandon()
         assert files(path)[1:] == []
         assert zones(path) == (["zone_x"] if replaced else [])
+
+    def test_one_that_is_gone_is_not_missed(self, path: str) -> None:
+        """When the file is opened again to write all anew."""
+        journal = SqliteJournal(path)
+        journal.append([delivery()], NOW)
+        os.remove(log_path(path, 1))
+        journal.abandon()
+        assert zones(path) == []
 
     def test_of_a_file_that_is_there(self, path: str) -> None:
         """They stay until all is written anew."""
