@@ -104,6 +104,8 @@ class SqliteJournal:
         self._checked = 0.0
         self._log: Log | None = None
         """The one that is written, once there was something to write."""
+        self._is_read = False
+        """Whether all that is there could be read."""
         try:
             self._database = connect(path)
             self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
@@ -151,6 +153,7 @@ class SqliteJournal:
                     if names is not None:
                         self._names[space_id] = names
                     yield delivered(each, self._names.get(space_id) or Metadata(zone_id=space_id)), arrival
+            self._is_read = True
         except Foreign as error:
             raise JournalError(str(error)) from None
         except FAILURES as error:
@@ -282,10 +285,11 @@ class SqliteJournal:
         return changed
 
     def close(self) -> None:
-        """Let go of the file, with its log in it, unless it cannot be written."""
+        """Let go of the file, with its log in it; if that cannot be, or not all could be read, it stays as it is."""
         self._end_log()
-        with suppress(JournalError, sqlite3.Error, OSError):
-            self._take_in()
+        if self._is_read:
+            with suppress(JournalError, sqlite3.Error, OSError):
+                self._take_in()
         self._database.close()
 
     def _take_in(self) -> None:

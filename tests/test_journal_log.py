@@ -3,7 +3,9 @@
 import os
 import resource
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -174,6 +176,7 @@ class TestTakenIn:
     def test_it_is_removed_when_it_is_in_the_file(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """And on the disk there, not only in SQLite's log: power may be lost."""
         journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
         journal.append([delivery()], NOW)
         remove, removed = Logs.remove, []
 
@@ -203,6 +206,7 @@ class TestTakenIn:
     def test_it_has_no_room(self, path: str) -> None:
         """So it stays beside the file, and comes back."""
         journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
         for zone in range(20):
             journal.append([delivery(zone=f"zone_{zone:02}")], NOW)
         with no_room():
@@ -211,9 +215,22 @@ class TestTakenIn:
         assert len(zones(path)) == 20
         assert files(path) == [path]
 
+    def test_what_cannot_be_read(self, path: str) -> None:
+        """Stays as it is, so that it can be mended."""
+        kept(path, delivery(), saved=False)
+        killed(path, "zone_b")
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE piece SET records = x'00'")
+            database.commit()
+        log = Path(log_path(path, 1)).read_bytes()
+        with pytest.raises(JournalError, match="is corrupt"):
+            recorded(path)
+        assert Path(log_path(path, 1)).read_bytes() == log
+
     def test_the_file_is_gone(self, path: str) -> None:
         """Then nothing is taken in, and nothing removed."""
         journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
         journal.append([delivery()], NOW)
         os.rename(path, f"{path}.away")
         time.sleep(0.06)

@@ -113,6 +113,7 @@ class TestWriting:
     def test_names_that_are_lost(self, path: str) -> None:
         """With an entry that was cut off: the next delivery brings them."""
         journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
         journal.append([delivery(NOW)], NOW)
         journal.close()
         journal = SqliteJournal(path)
@@ -130,6 +131,7 @@ class TestWriting:
         monkeypatch.setattr(journal_module, "_SHORT", 500)
         occupancy, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
         journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
         journal.save(occupancy.memories(occupancy.ids()))
         took = journal._saved_bytes
         assert took > 2000
