@@ -5,7 +5,7 @@ READY := .venv/.ready
 COVERED := exporter/events.py,exporter/occupancy.py,exporter/readings.py,exporter/packed.py,exporter/metrics.py,exporter/zone_families.py,exporter/settings.py
 
 # Every version with its hashes, for every Python and platform.
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-strip-extras --python-version 3.11 \
 	--custom-compile-command 'make lock'
 
 .PHONY: help run demo install test check lint bench dashboards lock audit clean

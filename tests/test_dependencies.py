@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -23,7 +24,7 @@ ASKED_FOR = {
 def locked(name: str) -> dict[str, str]:
     """Return the versions of a lock file by package, but for what only Windows needs."""
     text = (ROOT / "locks" / f"{name}.txt").read_text()
-    return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+) (?!; sys_platform == 'win32')", text, re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==([^ ]+) (?!; sys_platform == 'win32')", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ASKED_FOR)
@@ -32,10 +33,23 @@ def test_locks(name: str) -> None:
     for requirement in map(Requirement, ASKED_FOR[name]):
         assert requirement.specifier.contains(locked(name)[canonicalize_name(requirement.name)]), requirement
     text = (ROOT / "locks" / f"{name}.txt").read_text()
-    packages = re.findall(r"^[a-z0-9-]+==.*\n(.*)", text, re.MULTILINE)
+    packages = re.findall(r"^[a-z0-9-]+(?:\[.*\])?==.*\n(.*)", text, re.MULTILINE)
     assert len(packages) >= len(locked(name))
     assert all(line.startswith("    --hash=sha256:") for line in packages)
     assert "://" not in text
+
+
+@pytest.mark.parametrize("name", ASKED_FOR)
+def test_extras_are_locked(name: str) -> None:
+    """With their package, or an older pip takes the newest version of it for one that is not locked."""
+    text = (ROOT / "locks" / f"{name}.txt").read_text()
+    for package in locked(name):
+        with suppress(metadata.PackageNotFoundError):  # it is for another system
+            for needed in map(Requirement, metadata.requires(package) or ()):
+                for extra in needed.extras if needed.marker is None else ():
+                    assert re.search(rf"^{canonicalize_name(needed.name)}\[.*\b{extra}\b.*\]==", text, re.MULTILINE), (
+                        needed
+                    )
 
 
 @pytest.mark.parametrize("name", ["image", "build"])
