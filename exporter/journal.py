@@ -17,7 +17,7 @@ from typing import Protocol
 
 from exporter.events import Metadata, OccupancyEvent
 from exporter.journal_file import FAILURES, PAGE_SIZE, JournalError, JournalGone, connect, failure
-from exporter.journal_log import Foreign, Log, Logs, is_file, log_path
+from exporter.journal_log import Foreign, Log, Logs, is_file
 from exporter.journal_rows import Told, delivered, entry_in, opened_space, pieces, sealed_entry, sealed_space, told
 from exporter.readings import Memory
 from exporter.records import opened
@@ -36,11 +36,15 @@ _PIECE = PAGE_SIZE - 64
 _DROP_TOGETHER = 200
 """Pieces that are dropped at a time."""
 
+_NAME = 8
+"""Bytes of the name by which its logs are known."""
+
 PUT_SPACE = "INSERT OR REPLACE INTO space VALUES (?, ?)"
 PUT_PIECE = "INSERT INTO piece VALUES (?, ?)"
 _DROP_SPACE = "DELETE FROM space WHERE id = ?"
 _DROP_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece LIMIT ?)"
 _SET_NEWEST = "UPDATE log SET newest = ?"
+_SET_OLDEST = "UPDATE log SET oldest = ?"
 
 Row = tuple[object, ...]
 
@@ -67,13 +71,16 @@ class Journal(Protocol):
         """Tell whether so much was appended that all spaces should be saved."""
 
     def mark(self) -> int:
-        """Return up to where all is to be dropped when every space was saved. Raises JournalError."""
+        """Return up to where all is to be dropped when every space was saved."""
+
+    def release(self, mark: int) -> None:
+        """Note that every space was saved, so that nothing up to a mark is needed. Raises JournalError."""
 
     def sync(self) -> None:
-        """Force what was saved to the disk; others may write meanwhile. Raises JournalError."""
+        """Force that to the disk; others may write meanwhile. Raises JournalError."""
 
     def drop(self, mark: int) -> bool:
-        """Drop some of it, up to a mark, as every space was saved; tell if there is more. Raises JournalError."""
+        """Drop some of what is not needed, up to a mark; tell if there is more. Raises JournalError."""
 
     def retain(self, space_ids: Set[str]) -> None:
         """Drop every saved space but these. Raises JournalError."""
@@ -85,15 +92,18 @@ class Journal(Protocol):
         """Let go of it."""
 
     def abandon(self) -> None:
-        """Let go of one that is gone, with what is left of it."""
+        """Let go of one that is gone."""
 
 
 class SqliteJournal:
     """A journal in a SQLite file."""
 
-    def __init__(self, path: str) -> None:
-        """Open a file of which `check_header` is content, or make it. Raises JournalError if that cannot be."""
-        self._path = path
+    def __init__(self, path: str, anew: bool = False) -> None:
+        """Open a file of which `check_header` is content, or make it. Raises JournalError if that cannot be.
+
+        If all is to be written anew, its logs need not be there or whole.
+        """
+        self._path, self._anew = path, anew
         self._saved: dict[str, int] = {}
         """The entry that each space was saved at."""
         self._names: dict[str, Metadata] = {}
@@ -109,14 +119,13 @@ class SqliteJournal:
         try:
             self._database = connect(path)
             self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
-            name, newest = self._database.execute("SELECT * FROM log").fetchone()
-            self._logs = Logs(path, name)
+            self._logs = Logs(path, *_log_row(self._database))
         except FAILURES as error:
             raise failure(path, error) from None
-        if newest and newest not in self._logs.numbers:
+        if (missing := self._logs.missing()) and not anew:
             self._database.close()
             raise JournalError(
-                f"{path} is without its log {log_path(path, newest)}; "
+                f"{path} is without its log {missing}; "
                 "restore that, or move the file away to start without what it knew"
             )
 
@@ -163,7 +172,7 @@ class SqliteJournal:
         """Return what is in the pieces and in the logs, in the order in which it was appended."""
         for (blob,) in self._database.execute("SELECT records FROM piece ORDER BY number"):
             yield from opened(blob)
-        yield from self._logs.contents()
+        yield from self._logs.contents(needed=not self._anew)
 
     def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
         """Keep deliveries that came together, all or none. Raises JournalError."""
@@ -225,15 +234,19 @@ class SqliteJournal:
         return self._appended_bytes > max(_SHORT, self._saved_bytes // 2) or len(self._logs.numbers) > 1
 
     def mark(self) -> int:
-        """Return up to where all is to be dropped when every space was saved. Raises JournalError."""
-        self._write(_SET_NEWEST, [(0,)])
+        """Return up to where all is to be dropped when every space was saved."""
         self._end_log()
         self._marked_bytes, self._saved_bytes = self._appended_bytes, 0
         self._names.clear()  # what is told from here on must not need an entry that is dropped
         return self._logs.newest
 
+    def release(self, mark: int) -> None:
+        """Note that every space was saved, so that nothing up to a mark is needed. Raises JournalError."""
+        self._write(_SET_OLDEST, [(mark + 1,)])
+        self._anew = False
+
     def sync(self) -> None:
-        """Force what was saved to the disk; others may write meanwhile. Raises JournalError."""
+        """Force that to the disk; others may write meanwhile. Raises JournalError."""
         try:
             file = os.open(f"{self._path}-wal", os.O_RDONLY)
             try:
@@ -244,7 +257,7 @@ class SqliteJournal:
             raise failure(self._path, error) from None
 
     def drop(self, mark: int) -> bool:
-        """Drop some of it, up to a mark, as every space was saved; tell if there is more. Raises JournalError."""
+        """Drop some of what is not needed, up to a mark; tell if there is more. Raises JournalError."""
         for number in self._logs.numbers:
             if number <= mark:
                 try:
@@ -296,26 +309,21 @@ class SqliteJournal:
         """Move what is in the logs into the file. Raises JournalError, sqlite3.Error and OSError; nothing is lost."""
         if self._logs.numbers:
             self._write(PUT_PIECE, ((None, piece) for piece in pieces(self._logs.contents(), _PIECE)))
-            self._write(_SET_NEWEST, [(0,)])
+            self._write(_SET_OLDEST, [(self._logs.newest + 1,)])
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for number in self._logs.numbers:
             self._logs.remove(number)
 
     def abandon(self) -> None:
-        """Let go of a file that is gone, and of what is beside it, which must not be taken for that of another."""
+        """Let go of a file that is gone, and of what SQLite would take for the log of the one in its place."""
         wal = f"{self._path}-wal"
         self._end_log()
-        without_its_file = not is_file(self._path, self._inode)
-        is_ours = is_file(wal, self._wal_inode)
-        with suppress(sqlite3.Error):
-            self._database.execute(_SET_NEWEST, (0,))  # for it may be the log that is gone
+        is_replaced = os.path.exists(self._path) and not is_file(self._path, self._inode)
+        is_left_over = is_replaced and is_file(wal, self._wal_inode)
         self._database.close()
         with suppress(OSError):
-            if without_its_file and is_ours:
+            if is_left_over:
                 os.remove(wal)
-        for number in self._logs.numbers if without_its_file else ():
-            with suppress(OSError):
-                self._logs.remove(number)
 
     def check(self) -> None:
         """See that the next start will find it. Raises JournalGone."""
@@ -330,3 +338,11 @@ class SqliteJournal:
         self._checked = monotonic()
         if not is_file(self._path, self._inode):
             raise JournalGone(f"{self._path} is gone")
+
+
+def _log_row(database: sqlite3.Connection) -> tuple[bytes, int, int]:
+    """Return the name of a journal, and the numbers of the logs that it needs. Raises ValueError."""
+    name, oldest, newest = database.execute("SELECT * FROM log").fetchone()
+    if not (isinstance(name, bytes) and len(name) == _NAME and isinstance(oldest, int) and isinstance(newest, int)):
+        raise ValueError("what it tells of its logs is not what was written")
+    return name, oldest, newest

@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
+from contextlib import closing, suppress
 
-from exporter.journal_log import log_numbers, log_path
+from exporter.journal_log import log_numbers, log_path, sync_folder
 
 APPLICATION_ID = 0x42544C52
 """What tells a journal from other SQLite files: "BTLR"."""
@@ -34,9 +35,10 @@ CREATE TABLE piece (  -- of logs that were taken in
 );
 CREATE TABLE log (  -- one row: what is beside the file
     journal BLOB NOT NULL,  -- the name of this one, by which its logs are known
-    newest INTEGER NOT NULL  -- the number of the newest, without which the file is not all; 0 if there is none
+    oldest INTEGER NOT NULL,  -- the numbers of those without which the file is not all
+    newest INTEGER NOT NULL  -- less than the oldest if there is none
 );
-INSERT INTO log VALUES (randomblob(8), 0);
+INSERT INTO log VALUES (randomblob(8), 1, 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;
@@ -70,14 +72,18 @@ def failure(path: str, error: Exception) -> JournalError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return JournalError(f"{path} is in use by another process")
     if code in _OF_THE_SYSTEM or isinstance(error, OSError):
-        return JournalError(f"{path}: {getattr(error, 'strerror', None) or error}")
+        where = getattr(error, "filename", None) or path
+        return JournalError(f"{where}: {getattr(error, 'strerror', None) or error}")
     return JournalError(
         f"{path} is corrupt ({error}); restore it from a copy, or move it away to start without what it knew"
     )
 
 
-def check_header(path: str) -> None:
-    """Refuse a file that is no journal of ours, before anything touches it. Raises JournalError."""
+def check_header(path: str, anew: bool) -> None:
+    """Refuse a file that is no journal of ours, before anything touches it. Raises JournalError.
+
+    If all is to be written anew, it may be missing beside its log.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise JournalError(f"{path}: there is no folder {folder}")
@@ -92,7 +98,7 @@ def check_header(path: str) -> None:
     except OSError as error:
         raise failure(path, error) from None
     if not header:
-        for log in logs:
+        for log in () if anew else logs:
             if os.path.exists(log) and os.path.getsize(log):
                 raise JournalError(
                     f"{path} is missing, although its log {log} is there; restore it, or move the log away"
@@ -111,10 +117,14 @@ def check_header(path: str) -> None:
 
 def connect(path: str) -> sqlite3.Connection:
     """Return a connection to a file that nobody else has, with its tables. Raises sqlite3.Error."""
+    if not os.path.exists(path):
+        _make(path)
     database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("BEGIN EXCLUSIVE")  # not to share it with another that waits for the same
+        database.execute("COMMIT")
         if not database.execute("PRAGMA schema_version").fetchone()[0]:
             database.executescript(_TABLES)
         database.execute("PRAGMA journal_mode = WAL")
@@ -126,3 +136,23 @@ def connect(path: str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _make(path: str) -> None:
+    """Make a file with its tables, all of it at once. Raises sqlite3.Error and OSError."""
+    new = f"{path}.{os.getpid()}"
+    for left_over in (new, f"{new}-journal"):
+        with suppress(FileNotFoundError):
+            os.remove(left_over)
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as database:
+            database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            database.executescript(_TABLES)
+        with suppress(FileNotFoundError):  # it would be taken for that of the new one
+            os.remove(f"{path}-wal")
+        with suppress(FileExistsError):
+            os.link(new, path)
+        sync_folder(path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(new)

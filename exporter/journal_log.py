@@ -35,7 +35,7 @@ class Log:
         try:
             self.inode = os.fstat(self._file).st_ino
             self.append(_MAGIC + journal)
-        except OSError:
+        except BaseException:
             self.close()
             with suppress(OSError):
                 os.remove(path)
@@ -64,11 +64,11 @@ class Log:
 class Logs:
     """All that are beside a journal."""
 
-    def __init__(self, path: str, journal: bytes) -> None:
-        """Find those of the journal at a path, which has a name. Raises OSError."""
-        self._path, self._journal = path, journal
+    def __init__(self, path: str, journal: bytes, oldest: int, newest: int) -> None:
+        """Find those of the journal at a path, which has a name and needs those of some numbers. Raises OSError."""
+        self._path, self._journal, self._oldest = path, journal, oldest
         self._inodes = {number: os.stat(log_path(path, number)).st_ino for number in log_numbers(path)}
-        self.newest = max(self._inodes, default=0)
+        self.newest = max(newest, oldest - 1, *self._inodes)
         """The highest number that there was; it is not given twice."""
 
     @property
@@ -76,25 +76,37 @@ class Logs:
         """The number of each, the oldest first."""
         return list(self._inodes)
 
+    def missing(self) -> str | None:
+        """Return where one should be that is needed, if one is not there."""
+        for number in range(self._oldest, self.newest + 1):
+            if number not in self._inodes:
+                return log_path(self._path, number)
+        return None
+
     def begin(self) -> Log:
-        """Make the next one. Raises OSError."""
+        """Make the next one, so that it is found also after a loss of power. Raises OSError."""
         new = Log(log_path(self._path, self.newest + 1), self._journal)
+        sync_folder(self._path)
         self.newest += 1
         self._inodes[self.newest] = new.inode
         return new
 
-    def contents(self) -> Iterator[bytes]:
-        """Return what is in the records of all. Raises ValueError where one is not what was written, and OSError."""
+    def contents(self, needed: bool = True) -> Iterator[bytes]:
+        """Return what is in the records of all, or only what can be read.
+
+        Raises ValueError where one is not what was written, and OSError.
+        """
         for number in self._inodes:
+            if number < self._oldest:
+                continue
             path = log_path(self._path, number)
             try:
                 yield from self._contents(path)
             except CutOff:
                 log.warning("journal has a log that was cut off", {"log": path})
-            except Foreign:
-                raise
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from None
+            except (ValueError, OSError) as error:
+                if needed:
+                    raise error if isinstance(error, (Foreign, OSError)) else ValueError(f"{path}: {error}") from None
 
     def _contents(self, path: str) -> Iterator[bytes]:
         with open(path, "rb", buffering=_BUFFER) as file:
@@ -120,6 +132,16 @@ def is_file(path: str, inode: int) -> bool:
         return os.stat(path).st_ino == inode
     except OSError:
         return False
+
+
+def sync_folder(path: str) -> None:
+    """Force to the disk what files there are beside a path, if the system can."""
+    with suppress(OSError):
+        folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def log_path(path: str, number: int) -> str:

@@ -35,20 +35,26 @@ class Recorder:
     def __init__(
         self,
         occupancy: Occupancy,
-        open_journal: Callable[[], Journal],
+        open_journal: Callable[[bool], Journal],
         failed: Callable[[], None],
     ) -> None:
-        """Open the journal; `failed` is called for each write that it refuses. Raises JournalError."""
+        """Open the journal; `failed` is called for each write that it refuses. Raises JournalError.
+
+        It is opened again, with true, if it is gone and all is to be written anew.
+        """
         self._occupancy = occupancy
         self._open = open_journal
         self._failed = failed
-        self._journal = open_journal()
+        self._journal = open_journal(False)
+        self._is_anew = False
+        """Whether not all is written yet of what is to be written anew."""
         self._outage: JournalError | None = None
         self._pending: dict[str, None] = {}
         """The spaces of which something could not be written."""
         self._seen_to = monotonic()
         """When somebody looked."""
         self._lock = Lock()
+        self._looking = Lock()
 
     def recall(self) -> None:
         """Read everything back into the store, which is empty yet. Raises JournalError."""
@@ -91,7 +97,14 @@ class Recorder:
                 raise self._outage
 
     def look(self) -> None:
-        """See to the journal: write what could not be written before, and keep it from growing long."""
+        """See to the journal, unless somebody does: write what could not be written, and keep it from growing long."""
+        if self._looking.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looking.release()
+
+    def _look(self) -> None:
         self._seen_to = monotonic()
         try:
             if self._outage is None:
@@ -129,6 +142,7 @@ class Recorder:
         for first in range(0, len(spaces), _CHUNK):
             self._save(spaces[first : first + _CHUNK])
             yield _rest
+        journal.release(mark)
         yield journal.sync
         while journal.drop(mark):
             yield _rest
@@ -145,24 +159,23 @@ class Recorder:
 
     def _fail(self, error: JournalError) -> None:
         with self._lock:
-            if self._outage is None:
-                self._begin_outage(error)
-            elif isinstance(error, JournalGone):
-                self._outage = error
+            if self._outage is None or str(error) != str(self._outage):
+                is_gone = isinstance(self._outage, JournalGone)
+                self._begin_outage(JournalGone(str(error)) if is_gone else error)
             self._failed()
 
     def _recover(self) -> None:
         """Write what could not be written before. What is delivered meanwhile is, as soon as anything can be."""
         try:
             with self._lock:
-                is_gone = isinstance(self._outage, JournalGone)
-                if is_gone:
+                if isinstance(self._outage, JournalGone):
                     self._begin_anew()
                 missing = len(self._pending)
                 self._save(list(islice(self._pending, _CHUNK)) or self._occupancy.ids()[:1])
                 self._outage = None
-            if is_gone:
+            if self._is_anew:
                 self._shorten()
+                self._is_anew = False
             while self._pending and self._outage is None:
                 sleep(_PAUSE)
                 with self._lock:
@@ -177,7 +190,7 @@ class Recorder:
     def _begin_anew(self) -> None:
         """Open what is there now; everything that is known is to be written into it. Raises JournalError."""
         self._journal.abandon()
-        self._journal = self._open()
+        self._journal, self._is_anew = self._open(True), True
         for _ in chain(self._journal.spaces(), self._journal.deliveries()):  # so that it knows what it has
             pass
         self._pending = dict.fromkeys(self._occupancy.ids())

@@ -24,17 +24,20 @@ CUT_OFF = ".cut-off"
 """What the name of the old file gets behind it."""
 
 
-def open_journal(path: str) -> SqliteJournal:
-    """Open a journal, or make it; one that was cut off is made whole before. Raises JournalError."""
+def open_journal(path: str, anew: bool = False) -> SqliteJournal:
+    """Open a journal, or make it; one that was cut off is made whole before. Raises JournalError.
+
+    If all is to be written anew, nothing that is there is needed.
+    """
     path = os.path.abspath(path)  # some names mean something else to SQLite
-    check_header(path)
+    check_header(path, anew)
     if is_cut_off(path):
         try:
             rows, kept = salvage(path)
         except (sqlite3.Error, OSError, ValueError) as error:
             raise failure(path, error) from None
         log.warning("journal was cut off", {"rows": rows, "kept": kept})
-    return SqliteJournal(path)
+    return SqliteJournal(path, anew)
 
 
 def is_cut_off(path: str) -> bool:
@@ -94,7 +97,7 @@ def _copy(padded: str, new: str) -> int:
                     is_whole(*row)
                     rows += journal.execute(put, row).rowcount
         for row in _whole_rows(old, "log"):  # so that what is beside it is known to be its own
-            journal.execute("UPDATE log SET journal = ?, newest = ?", row)
+            journal.execute("UPDATE log SET journal = ?, oldest = ?, newest = ?", row)
         journal.execute("COMMIT")
     if not rows:
         raise sqlite3.DatabaseError("it was cut off, and nothing in it is whole")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from glob import escape, glob
+from pathlib import Path
 
 from exporter.events import OccupancyEvent
 from exporter.occupancy import Occupancy
@@ -12,7 +13,7 @@ from exporter.outcome import REFUSED
 from exporter.readings import Limits, Memory
 from exporter.recorder import Change, Recorder
 from exporter.salvage import open_journal
-from tests.deliveries import NOW
+from tests.deliveries import NOW, delivery
 from tests.stores import LIMITS
 
 
@@ -45,7 +46,7 @@ def no_room() -> Iterator[None]:
 def recorded(path: str, limits: Limits = LIMITS) -> tuple[Occupancy, Recorder]:
     """Return a store that was read back from a journal, and what keeps both in step."""
     occupancy = Occupancy(limits)
-    recorder = Recorder(occupancy, lambda: open_journal(path), lambda: None)
+    recorder = Recorder(occupancy, partial(open_journal, path), lambda: None)
     recorder.recall()
     return occupancy, recorder
 
@@ -68,3 +69,19 @@ def recalled(path: str, limits: Limits = LIMITS) -> Occupancy:
         occupancy.recall(journal.spaces())
         occupancy.replay(journal.deliveries())
     return occupancy
+
+
+def killed(path: str, *zones: str) -> None:
+    """Leave a journal with deliveries of some zones as it is after SIGKILL."""
+    occupancy, recorder = recorded(path)
+    for zone in zones:
+        recorder.keep(partial(applied, occupancy, delivery(zone=zone)), NOW)
+    left = {file: Path(file).read_bytes() for file in files(path)}
+    recorder.close()
+    for file, content in left.items():
+        Path(file).write_bytes(content)
+
+
+def zones(path: str) -> list[str]:
+    """Return which zones come back."""
+    return [memory.space_id for memory in known(recalled(path))]

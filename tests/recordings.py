@@ -25,7 +25,8 @@ class FakeJournal:
         self.long = False
         self.writes: list[int] = []
         self.closed = False
-        self.synced = 0
+        self.order: list[str] = []
+        self.released = 0
 
     def check(self) -> None:
         """Refuse if all is refused."""
@@ -63,11 +64,19 @@ class FakeJournal:
     def sync(self) -> None:
         """Note it."""
         self.check()
-        self.synced += 1
+        self.order.append("sync")
+
+    def release(self, mark: int) -> None:
+        """Note it."""
+        self.check()
+        self.order.append("release")
+        self.released = mark
 
     def drop(self, mark: int) -> bool:
         """Drop them, all at once."""
         self.check()
+        assert mark <= self.released
+        self.order.append("drop")
         del self.log[:mark]
         return False
 
@@ -95,7 +104,8 @@ class Recording:
         self.occupancy = Occupancy(replace(LIMITS, max_spaces=10_000))
         self.recorder = Recorder(self.occupancy, self._open, failed=self._failed)
 
-    def _open(self) -> FakeJournal:
+    def _open(self, anew: bool) -> FakeJournal:
+        assert anew is bool(self.journals)
         if not self.openable:
             raise JournalError("no")
         self.journals.append(self.other or FakeJournal())

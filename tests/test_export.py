@@ -162,16 +162,11 @@ class TestMistakes:
         assert told[1].startswith(f"butlr-exporter: {source} line 8: ")
         assert told[MOST_LINES] == f"butlr-exporter: {source}: 2 more such mistakes"
 
-    @pytest.mark.parametrize(
-        ("text", "why"),
-        [
-            (b"", "no line is an event of a zone"),
-            (body(delivery(int(time.time() * SECOND))), "no reading has settled"),
-        ],
-        ids=["empty", "fresh"],
-    )
-    def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, why: str) -> None:
+    @pytest.mark.parametrize("is_empty", [True, False])
+    def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_empty: bool) -> None:
         """No file is made, so that none is imported."""
+        text = b"" if is_empty else body(delivery(int(time.time() * SECOND)))
+        why = "no line is an event of a zone" if is_empty else "no reading has settled"
         (tmp_path / "in").write_bytes(text)
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
         assert capsys.readouterr().err == f"butlr-exporter: nothing to write: {why}\n"

@@ -217,6 +217,41 @@ class TestRefused:
             other.communicate(b"\n")
         open_journal(path).close()
 
+    def test_two_begin_at_once(self, path: str) -> None:
+        """One of them gets it."""
+        code = (
+            "import sys; from exporter.salvage import open_journal as o\n"
+            "try: j = o(sys.argv[1])\n"
+            "except Exception as error: print(error)\n"
+            "else: print('open', flush=True); input()"
+        )
+        for _ in range(5):
+            both = [
+                subprocess.Popen(
+                    [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+                for _ in range(2)
+            ]
+            lines = [process.stdout.readline() for process in both if process.stdout]
+            for process in both:
+                process.communicate("\n")
+            assert sorted(lines) == [f"{path} is in use by another process\n", "open\n"]
+
+    def test_the_end_while_it_is_made(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Leaves nothing that the next start stumbles over."""
+        for left_over in (f"{path}.{os.getpid()}", f"{path}.{os.getpid()}-journal"):
+            Path(left_over).write_bytes(b"half a database")
+
+        def interrupted(*_: str) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "link", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                open_journal(path)
+        assert list(Path(path).parent.iterdir()) == []
+        assert kept(path, delivery()).ids() == ["zone_a"]
+
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         """Says so."""
         with pytest.raises(JournalError, match=f"there is no folder {tmp_path}/no"):

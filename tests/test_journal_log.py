@@ -2,84 +2,26 @@
 
 import os
 import resource
-import shutil
 import sqlite3
-import time
 from contextlib import closing
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from exporter.journal import JournalError, SqliteJournal
 from exporter.journal_log import Log, Logs, log_numbers, log_path
-from exporter.records import CutOff, contents, sealed
+from exporter.records import CutOff, sealed
 from exporter.salvage import open_journal
 from tests.deliveries import NOW, delivery
-from tests.journals import applied, files, kept, known, no_room, recalled, recorded
+from tests.journals import applied, files, kept, killed, no_room, recalled, recorded, zones
+from tests.test_records import read
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     """Return where a journal may be."""
     return str(tmp_path / "journal.db")
-
-
-def killed(path: str, *zones: str) -> None:
-    """Leave a journal with deliveries of some zones as it is after SIGKILL."""
-    occupancy, recorder = recorded(path)
-    for zone in zones:
-        recorder.keep(partial(applied, occupancy, delivery(zone=zone)), NOW)
-    left = {file: Path(file).read_bytes() for file in files(path)}
-    recorder.close()
-    for file, content in left.items():
-        Path(file).write_bytes(content)
-
-
-def zones(path: str) -> list[str]:
-    """Return which zones come back."""
-    return [memory.space_id for memory in known(recalled(path))]
-
-
-def read(blob: bytes) -> tuple[list[bytes], type[ValueError] | None]:
-    """Return what can be read of records, and what ends it."""
-    found: list[bytes] = []
-    try:
-        for content in contents(BytesIO(blob)):
-            found.append(content)  # noqa: PERF402 - what was read before it fails counts
-    except ValueError as error:
-        return found, type(error)
-    return found, None
-
-
-CONTENTS = st.lists(st.binary(max_size=50).map(lambda content: content + b"x"), min_size=1, max_size=5)
-
-
-class TestRecords:
-    """What tells whether it is what was written."""
-
-    @given(written=CONTENTS, at=st.integers(0, 10_000), bit=st.integers(0, 7))
-    def test_any_bit(self, written: list[bytes], at: int, bit: int) -> None:
-        """Is noticed, and what stands before it is there."""
-        records = [sealed(content) for content in written]
-        blob = bytearray(b"".join(records))
-        assert read(bytes(blob)) == (written, None)
-        at %= len(blob)
-        blob[at] ^= 1 << bit
-        found, end = read(bytes(blob))
-        assert end is (CutOff if at >= len(blob) - len(records[-1]) + 8 else ValueError)  # not if its length is another
-        assert found == [content for n, content in enumerate(written) if len(b"".join(records[: n + 1])) <= at]
-
-    @given(written=CONTENTS, cut=st.integers(1, 62), zeros=st.sampled_from([0, 1, 99]))
-    def test_an_end_that_is_not_whole(self, written: list[bytes], cut: int, zeros: int) -> None:
-        """Is no damage, also where the system has left zeros."""
-        records = [sealed(content) for content in written]
-        blob = b"".join(records)
-        kept = blob[: len(blob) - min(cut, len(records[-1]) - 1)] + bytes(zeros)
-        assert read(kept) == (written[:-1], CutOff)
 
 
 class TestWriting:
@@ -160,98 +102,6 @@ class TestWriting:
         journal.close()
 
 
-class TestTakenIn:
-    """At the end, the log goes into the file."""
-
-    def test_it_leaves_one_file(self, path: str) -> None:
-        """Which is all there is to copy, and what was killed in between does not matter."""
-        for n in range(3):
-            killed(path, f"zone_{n}")
-        assert log_numbers(path) == [1, 2, 3]
-        kept(path, delivery(zone="zone_x"), saved=False)
-        assert files(path) == [path]
-        os.rename(path, f"{path}.elsewhere")
-        assert zones(f"{path}.elsewhere") == ["zone_0", "zone_1", "zone_2", "zone_x"]
-
-    def test_it_is_removed_when_it_is_in_the_file(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """And on the disk there, not only in SQLite's log: power may be lost."""
-        journal = SqliteJournal(path)
-        assert list(journal.deliveries()) == []
-        journal.append([delivery()], NOW)
-        remove, removed = Logs.remove, []
-
-        def looking(self: Logs, number: int) -> None:
-            shutil.copy(path, f"{path}.copy")
-            assert zones(f"{path}.copy") == ["zone_a"]
-            remove(self, number)
-            removed.append(number)
-
-        monkeypatch.setattr(Logs, "remove", looking)
-        journal.close()
-        assert removed == [1]
-
-    def test_a_log_that_was_taken_in_already(self, path: str) -> None:
-        """Is not delivered again: the end came before it was removed."""
-        killed(path, "zone_a", "zone_b")
-        log = Path(log_path(path, 1)).read_bytes()
-        before = known(recalled(path))
-        for _ in range(2):
-            Path(log_path(path, 1)).write_bytes(log)
-            journal = SqliteJournal(path)
-            assert list(journal.spaces()) == []
-            assert [event.space_id for event, _ in journal.deliveries()] == ["zone_a", "zone_b"]
-            journal.close()
-        assert known(recalled(path)) == before
-
-    def test_it_has_no_room(self, path: str) -> None:
-        """So it stays beside the file, and comes back."""
-        journal = SqliteJournal(path)
-        assert list(journal.deliveries()) == []
-        for zone in range(20):
-            journal.append([delivery(zone=f"zone_{zone:02}")], NOW)
-        with no_room():
-            journal.close()
-        assert log_numbers(path) == [1]
-        assert len(zones(path)) == 20
-        assert files(path) == [path]
-
-    def test_what_cannot_be_read(self, path: str) -> None:
-        """Stays as it is, so that it can be mended."""
-        kept(path, delivery(), saved=False)
-        killed(path, "zone_b")
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("UPDATE piece SET records = x'00'")
-            database.commit()
-        log = Path(log_path(path, 1)).read_bytes()
-        with pytest.raises(JournalError, match="is corrupt"):
-            recorded(path)
-        assert Path(log_path(path, 1)).read_bytes() == log
-
-    def test_the_file_is_gone(self, path: str) -> None:
-        """Then nothing is taken in, and nothing removed."""
-        journal = SqliteJournal(path)
-        assert list(journal.deliveries()) == []
-        journal.append([delivery()], NOW)
-        os.rename(path, f"{path}.away")
-        time.sleep(0.06)
-        journal.close()
-        assert log_numbers(path) == [1]
-        os.rename(f"{path}.away", path)
-        assert zones(path) == ["zone_a"]
-
-    def test_the_bytes_are_counted(self, path: str) -> None:
-        """However often it starts, so that it does become short."""
-        sizes = []
-        for n in range(3):
-            kept(path, delivery(NOW - n, id=f"{n}"), saved=False)
-            journal = SqliteJournal(path)
-            assert list(journal.spaces()) == []
-            assert len(list(journal.deliveries())) == n + 1
-            sizes.append(journal._appended_bytes)
-            journal.close()
-        assert 0 < sizes[0] < sizes[1] < sizes[2]
-
-
 class TestBeside:
     """Which logs belong to a file."""
 
@@ -282,6 +132,48 @@ class TestBeside:
                 f"{path} is without its log {path}-log.1; "
                 "restore that, or move the file away to start without what it knew"
             )
+
+    def test_an_older_one_is_not_there(self, path: str) -> None:
+        """Nor without any other of which the zones are not saved."""
+        for zone in ("zone_a", "zone_b", "zone_c"):
+            killed(path, zone)
+        os.remove(log_path(path, 2))
+        with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore that"):
+            open_journal(path)
+
+    def test_the_zones_are_not_there(self, path: str) -> None:
+        """For which a log was dropped, as what SQLite kept of them is lost: that is seen by the log."""
+        kept(path, delivery(), saved=False)
+        content = Path(path).read_bytes()
+        occupancy, recorder = recorded(path)
+        for zone in ("zone_b", "zone_c"):
+            recorder.keep(partial(applied, occupancy, delivery(zone=zone)), NOW)
+        recorder._shorten()
+        recorder.keep(partial(applied, occupancy, delivery(zone="zone_d")), NOW)
+        recorder._journal.abandon()
+        assert log_numbers(path) == [3]
+        Path(path).write_bytes(content)
+        with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore that"):
+            open_journal(path)
+
+    @pytest.mark.parametrize("column", ["journal = 'x'", "journal = x'00'", "oldest = 'x'", "newest = 'x'"])
+    def test_what_is_told_of_it_is_damaged(self, path: str, column: str) -> None:
+        """That is no journal that can be gone on with."""
+        kept(path, delivery())
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f"UPDATE log SET {column}")  # noqa: S608 - one of the above
+            database.commit()
+        with pytest.raises(JournalError, match=r"is corrupt \(what it tells of its logs is not what was written\)"):
+            open_journal(path)
+
+    def test_the_folder_reaches_the_disk_first(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Before the file says that the log must be there."""
+        journal = SqliteJournal(path)
+        done: list[object] = []
+        monkeypatch.setattr(os, "fsync", lambda file: done.append(os.readlink(f"/proc/self/fd/{file}")))
+        monkeypatch.setattr(journal, "_write", lambda *written: done.append(written))
+        journal.append([delivery()], NOW)
+        assert done == [str(Path(path).parent), ("UPDATE log SET newest = ?", [(1,)])]
 
     def test_it_is_dropped(self, path: str) -> None:
         """And the file does not miss it, even if it is killed before there is another."""
@@ -320,7 +212,7 @@ class TestBeside:
 
     def test_no_number_is_given_twice(self, path: str) -> None:
         """While it is open, so that the new one is not dropped for the old."""
-        logs = Logs(path, b"12345678")
+        logs = Logs(path, b"12345678", 1, 0)
         logs.begin().close()
         logs.remove(1)
         logs.begin().close()
@@ -328,7 +220,7 @@ class TestBeside:
 
     def test_another_file_in_its_place(self, path: str) -> None:
         """Is neither written to nor removed."""
-        logs = Logs(path, b"12345678")
+        logs = Logs(path, b"12345678", 1, 0)
         Path(log_path(path, 1)).write_bytes(b"precious")
         with pytest.raises(FileExistsError):
             logs.begin()
@@ -355,30 +247,6 @@ class TestBeside:
             pass
         assert log_numbers(path) == []
         journal.close()
-
-    @pytest.mark.parametrize("replaced", [False, True])
-    def test_of_a_file_that_is_gone(self, path: str, replaced: bool) -> None:
-        """They go with it, and nothing else does."""
-        kept(f"{path}.other", delivery(zone="zone_x"), saved=False)
-        journal = SqliteJournal(path)
-        journal.append([delivery()], NOW)
-        os.remove(path)
-        if replaced:
-            os.replace(f"{path}.other", path)
-        time.sleep(0.06)
-        with pytest.raises(JournalError, match="is gone"):
-            journal.append([delivery()], NOW)
-        journal.abandon()
-        assert files(path)[1:] == []
-        assert zones(path) == (["zone_x"] if replaced else [])
-
-    def test_one_that_is_gone_is_not_missed(self, path: str) -> None:
-        """When the file is opened again to write all anew."""
-        journal = SqliteJournal(path)
-        journal.append([delivery()], NOW)
-        os.remove(log_path(path, 1))
-        journal.abandon()
-        assert zones(path) == []
 
     def test_of_a_file_that_is_there(self, path: str) -> None:
         """They stay until all is written anew."""

@@ -103,6 +103,7 @@ class TestWriting:
         journal.append([delivery(NOW)], NOW)
         mark = journal.mark()
         journal.append([delivery(NOW - 1)], NOW)
+        journal.release(mark)
         while journal.drop(mark):
             pass
         journal.close()

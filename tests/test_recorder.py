@@ -227,6 +227,23 @@ class TestShortening:
         recording.recorder.look()
         assert len(journal.log) == 1
 
+    def test_one_at_a_time(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who looks meanwhile need not wait."""
+        journal = self.long(recording)
+
+        def look(_: float) -> None:
+            recording.recorder.look()
+
+        monkeypatch.setattr(recorder_module, "sleep", look)
+        recording.recorder.look()
+        assert journal.writes == [100, 100, 50]
+
+    def test_it_is_on_the_disk_before_anything_is_dropped(self, recording: Recording) -> None:
+        """As power may be lost."""
+        journal = self.long(recording)
+        recording.recorder.look()
+        assert journal.order == ["release", "sync", "drop"]
+
     def test_it_refuses_in_the_middle(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is an outage, and nothing was dropped."""
         journal = self.long(recording)

@@ -129,10 +129,10 @@ class TestCutOff:
         journal = SqliteJournal(path)
         journal.append([delivery(NOW, zone="zone_x")], NOW)
         journal._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        main, log = Path(path).read_bytes(), Path(log_path(path, 1)).read_bytes()
+        main, log = Path(path).read_bytes(), Path(log_path(path, 2)).read_bytes()
         journal.close()
         Path(path).write_bytes(main[:-1])
-        Path(log_path(path, 1)).write_bytes(log)
+        Path(log_path(path, 2)).write_bytes(log)
         spaces = {memory.space_id for memory in known(recalled(path))}
         assert 10 < len(spaces) < 21
         assert "zone_x" in spaces
