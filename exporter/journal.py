@@ -311,7 +311,7 @@ class SqliteJournal:
             self._write(PUT_PIECE, ((None, piece) for piece in pieces(self._logs.contents(), _PIECE)))
             self._write(_SET_OLDEST, [(self._logs.newest + 1,)])
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for number in self._logs.numbers:
+        for number in self._logs.numbers[:]:
             self._logs.remove(number)
 
     def abandon(self) -> None:

@@ -3,6 +3,8 @@
 import os
 import sqlite3
 from contextlib import closing, suppress
+from random import uniform
+from time import monotonic, sleep
 
 from exporter.journal_log import log_numbers, log_path, sync_folder
 
@@ -116,15 +118,25 @@ def check_header(path: str, anew: bool) -> None:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Return a connection to a file that nobody else has, with its tables. Raises sqlite3.Error."""
+    """Return a connection to a file that nobody else has, with its tables. Raises sqlite3.Error and OSError."""
     if not os.path.exists(path):
         _make(path)
-    database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+    end = monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            return _connected(path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > end:
+                raise
+        # Two that begin at once may each have a part of the lock: both let go of it, and one is the first then.
+        sleep(uniform(0.01, 0.1))
+
+
+def _connected(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("BEGIN EXCLUSIVE")  # not to share it with another that waits for the same
-        database.execute("COMMIT")
         if not database.execute("PRAGMA schema_version").fetchone()[0]:
             database.executescript(_TABLES)
         database.execute("PRAGMA journal_mode = WAL")

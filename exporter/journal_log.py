@@ -67,19 +67,15 @@ class Logs:
     def __init__(self, path: str, journal: bytes, oldest: int, newest: int) -> None:
         """Find those of the journal at a path, which has a name and needs those of some numbers. Raises OSError."""
         self._path, self._journal, self._oldest = path, journal, oldest
-        self._inodes = {number: os.stat(log_path(path, number)).st_ino for number in log_numbers(path)}
-        self.newest = max(newest, oldest - 1, *self._inodes)
-        """The highest number that there was; it is not given twice."""
-
-    @property
-    def numbers(self) -> list[int]:
+        self.numbers = log_numbers(path)
         """The number of each, the oldest first."""
-        return list(self._inodes)
+        self.newest = max(newest, oldest - 1, *self.numbers)
+        """The highest number that there was; it is not given twice."""
 
     def missing(self) -> str | None:
         """Return where one should be that is needed, if one is not there."""
         for number in range(self._oldest, self.newest + 1):
-            if number not in self._inodes:
+            if number not in self.numbers:
                 return log_path(self._path, number)
         return None
 
@@ -88,7 +84,7 @@ class Logs:
         new = Log(log_path(self._path, self.newest + 1), self._journal)
         sync_folder(self._path)
         self.newest += 1
-        self._inodes[self.newest] = new.inode
+        self.numbers.append(self.newest)
         return new
 
     def contents(self, needed: bool = True) -> Iterator[bytes]:
@@ -96,7 +92,7 @@ class Logs:
 
         Raises ValueError where one is not what was written, and OSError.
         """
-        for number in self._inodes:
+        for number in self.numbers:
             if number < self._oldest:
                 continue
             path = log_path(self._path, number)
@@ -119,11 +115,10 @@ class Logs:
                 raise CutOff("it was not begun")
 
     def remove(self, number: int) -> None:
-        """Remove one, unless another file is in its place. Raises OSError."""
-        path = log_path(self._path, number)
-        if is_file(path, self._inodes[number]):
-            os.remove(path)
-        del self._inodes[number]
+        """Remove one. Raises OSError."""
+        with suppress(FileNotFoundError):
+            os.remove(log_path(self._path, number))
+        self.numbers.remove(number)
 
 
 def is_file(path: str, inode: int) -> bool:

@@ -41,18 +41,15 @@ def open_journal(path: str, anew: bool = False) -> SqliteJournal:
 
 
 def is_cut_off(path: str) -> bool:
-    """Tell whether a file is shorter than its header says, and no log beside it holds the rest."""
+    """Tell whether a file is shorter than its header says, and nothing beside it by which SQLite mends it."""
     try:
         with open(path, "rb") as file:
             header = file.read(100)
     except OSError:
         return False
-    log = f"{path}-wal"
-    if (
-        len(header) < 100
-        or int.from_bytes(header[16:18]) != PAGE_SIZE
-        or (os.path.exists(log) and os.path.getsize(log))
-    ):
+    if len(header) < 100 or int.from_bytes(header[16:18]) != PAGE_SIZE:
+        return False
+    if any(os.path.exists(log) and os.path.getsize(log) for log in (f"{path}-wal", f"{path}-journal")):
         return False
     return os.path.getsize(path) < PAGE_SIZE * int.from_bytes(header[28:32])
 

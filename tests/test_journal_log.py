@@ -219,16 +219,15 @@ class TestBeside:
         assert logs.numbers == log_numbers(path) == [2]
 
     def test_another_file_in_its_place(self, path: str) -> None:
-        """Is neither written to nor removed."""
-        logs = Logs(path, b"12345678", 1, 0)
+        """Is not written to."""
+        journal = SqliteJournal(path)
         Path(log_path(path, 1)).write_bytes(b"precious")
-        with pytest.raises(FileExistsError):
-            logs.begin()
-        os.rename(log_path(path, 1), f"{path}.away")
-        logs.begin().close()
-        os.rename(f"{path}.away", log_path(path, 1))
-        logs.remove(1)
+        with pytest.raises(JournalError, match=rf"^{path}-log.1: File exists$"):
+            journal.append([delivery()], NOW)
         assert Path(log_path(path, 1)).read_bytes() == b"precious"
+        os.remove(log_path(path, 1))
+        journal.append([delivery()], NOW)
+        journal.close()
 
     def test_one_that_cannot_be_removed(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is told, and tried again."""
