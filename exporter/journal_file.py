@@ -129,7 +129,7 @@ def connect(path: str) -> sqlite3.Connection:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > end:
                 raise
         # Two that begin at once may each have a part of the lock: both let go of it, and one is the first then.
-        sleep(uniform(0.01, 0.1))
+        sleep(uniform(0.01, 0.1))  # noqa: S311 - it is no secret
 
 
 def _connected(path: str) -> sqlite3.Connection:
