@@ -153,13 +153,14 @@ def _connected(path: str) -> sqlite3.Connection:
 def _make(path: str) -> None:
     """Make a file with its tables, all of it at once. Raises sqlite3.Error and OSError."""
     new = f"{path}.{os.getpid()}"
-    for left_over in (new, f"{new}-journal"):
+    for left_over in (new, f"{new}-journal", f"{new}-wal"):
         with suppress(FileNotFoundError):
             os.remove(left_over)
     try:
         with closing(sqlite3.connect(new, isolation_level=None)) as database:
             database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             database.executescript(_TABLES)
+            database.execute("PRAGMA journal_mode = WAL")
         with suppress(FileNotFoundError):  # it would be taken for that of the new one
             os.remove(f"{path}-wal")
         with suppress(FileExistsError):
