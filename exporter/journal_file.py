@@ -161,6 +161,8 @@ def _make(path: str) -> None:
             database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             database.executescript(_TABLES)
             database.execute("PRAGMA journal_mode = WAL")
+        with open(new, "rb") as file:
+            os.fsync(file)
         with suppress(FileNotFoundError):  # it would be taken for that of the new one
             os.remove(f"{path}-wal")
         with suppress(FileExistsError):
