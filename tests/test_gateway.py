@@ -181,13 +181,15 @@ class TestWaiting:
 
         async def run(sizes: list[int], taken: int = 0) -> list[int]:
             cut.clear()
-            gateway, ends = Gateway(app, 10), [asyncio.Event() for _ in sizes]
+            gateway = Gateway(app, 10)
+            begins, ends = ([asyncio.Event() for _ in sizes] for _ in range(2))
 
             async def ask(number: int, size: int) -> None:
                 async def receive() -> dict[str, Any]:
                     raise AssertionError("a GET has no body")
 
                 async def send(_: Any) -> None:
+                    begins[number].set()
                     await ends[number].wait()
 
                 def abort() -> None:
@@ -202,7 +204,8 @@ class TestWaiting:
             tasks = []
             for number, size in enumerate(sizes):
                 tasks.append(asyncio.create_task(ask(number, size)))
-                await asyncio.sleep(0.02)
+                await asyncio.wait_for(begins[number].wait(), 10)
+                await asyncio.sleep(0)
             told = list(cut)
             for end in ends:
                 end.set()
