@@ -220,12 +220,13 @@ class TestRefused:
     def test_two_begin_at_once(self, path: str) -> None:
         """One of them gets it."""
         code = (
-            "import sys; from exporter.salvage import open_journal as o\n"
+            "import sys; from exporter import journal_file; from exporter.salvage import open_journal as o\n"
+            "journal_file._LOCK_TIMEOUT = 0.5\n"
             "try: j = o(sys.argv[1])\n"
             "except Exception as error: print(error)\n"
             "else: print('open', flush=True); input()"
         )
-        for _ in range(5):
+        for _ in range(3):
             both = [
                 subprocess.Popen(
                     [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
