@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
-_LARGE = 64 << 10
+LARGE = 64 << 10
 """Bytes. Of the end of the heap, so many are kept when they are free; what is as large is mapped by itself, and never
 kept."""
 
@@ -20,5 +20,5 @@ kept."""
 def return_what_is_free() -> bool:
     """Let one heap be for all threads that start from now on, and shrink. False where there is no glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    options = ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, _LARGE), (_M_MMAP_THRESHOLD, _LARGE))
+    options = ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, LARGE), (_M_MMAP_THRESHOLD, LARGE))
     return mallopt is not None and all(mallopt(*option) for option in options)

@@ -38,6 +38,8 @@ from operator import attrgetter
 from threading import Lock
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from exporter.events import Measure, Metadata, OccupancyEvent
 from exporter.outcome import APPLIED, REFUSED, Outcome
 from exporter.packed import Reading, unpacked
@@ -67,15 +69,18 @@ _SWEEP_EVERY = 1000
 """Least milliseconds between two searches for forgotten spaces when there is no room for a new one."""
 
 
-class Count(NamedTuple):
-    """The current count of one measure of a space: the value of its newest reading."""
+class Count(Struct, frozen=True, gc=False):
+    """The current count of one measure of a space: the value of its newest reading.
+
+    Like `Space`, no object that the garbage collector must look at: a scrape of many takes a tenth less for it.
+    """
 
     measure: Measure
     timestamp: int
     value: float
 
 
-class Space(NamedTuple):
+class Space(Struct, frozen=True, gc=False):
     """One space as a reader sees it. The same object as long as nothing in it changes."""
 
     id: str
@@ -278,7 +283,7 @@ class _Space:
     def _view(self, metadata: Metadata) -> None:
         if metadata is not self.view.metadata:
             metadata = _shared(metadata)
-        counts = tuple(Count(series.measure, series.newest, series.current()) for series in self.series)
+        counts = tuple([Count(series.measure, series.newest, series.current()) for series in self.series])
         self.view = Space(self.view.id, metadata, counts)
 
     def _names(self, timestamp: int, generation: int | None) -> bool:

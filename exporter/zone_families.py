@@ -62,8 +62,8 @@ HELP = {
 _SMALL = {float(people): b" %d.0\n" % people for people in range(1000)}
 """How most counts are written."""
 
-_PIECE = 500
-"""Lines that are joined at a time. All of a family would be new memory at each scrape, which costs more than joins."""
+_PIECE = 48 << 10
+"""Bytes of the lines that are joined at a time, about: less than what is new memory each time (`heap`)."""
 
 _MOST_SHARED = 4
 """Parts of labels that are kept to be shared for each zone; when there are more, most are of zones that are gone."""
@@ -210,17 +210,19 @@ class ZoneFamilies:
         times: dict[int, bytes] = {}
         """How those are written of which many zones have the same."""
         for at in list(compress(range(len(spaces)), map(is_not, spaces, self._spaces))):
-            _, metadata, counts = spaces[at]
-            if metadata is not named[at]:
-                self._name(at, metadata)
+            space = spaces[at]
+            counts = space.counts
+            if space.metadata is not named[at]:
+                self._name(at, space.metadata)
             if len(counts) < len(columns):
                 self._uncount(at, counts)
-            for measure, timestamp, value in counts:
-                column = columns.get(measure)
+            for count in counts:
+                column = columns.get(count.measure)
                 if column is None:
-                    column = self._add(measure)
+                    column = self._add(count.measure)
                     self._uncount(at, counts)
-                column.values[at] = _SMALL.get(value) or _end(value)
+                timestamp = count.timestamp
+                column.values[at] = _SMALL.get(count.value) or _end(count.value)
                 column.times[at] = times.get(timestamp) or times.setdefault(timestamp, _seconds(timestamp))
                 column.sensed[at] = timestamp
         for column in columns.values():
@@ -253,7 +255,7 @@ class ZoneFamilies:
 
     def _uncount(self, at: int, counts: Iterable[Count]) -> None:
         """Write that a zone has nothing of any other measure."""
-        measures = {count[0] for count in counts}
+        measures = {count.measure for count in counts}
         for measure, column in self._columns.items():
             if measure not in measures:
                 column.values[at] = column.times[at] = b""
@@ -267,8 +269,11 @@ class ZoneFamilies:
 
 def _woven(*columns: list[bytes]) -> Iterator[bytes]:
     """Join columns, which are equally long, line by line."""
-    for first in range(0, len(columns[0]), _PIECE):
-        last = min(first + _PIECE, len(columns[0]))
+    if not columns[0]:
+        return
+    together = max(1, _PIECE // sum(len(column[0]) for column in columns))  # no line is much longer
+    for first in range(0, len(columns[0]), together):
+        last = min(first + together, len(columns[0]))
         lines = [b""] * ((last - first) * len(columns))
         for at, column in enumerate(columns):
             lines[at :: len(columns)] = column[first:last]

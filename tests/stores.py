@@ -1,5 +1,7 @@
 """Stores that have received some events, and what they hold."""
 
+from operator import attrgetter
+
 from exporter.events import Measure, OccupancyEvent
 from exporter.occupancy import Limits, Occupancy, Outcome, Space
 from tests.deliveries import HOUR, MINUTE, NOW
@@ -18,6 +20,11 @@ def told(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tu
     """Return a store that has received these events, and what it said to each."""
     occupancy = Occupancy(limits)
     return occupancy, [occupancy.apply(event, now) for event in events]
+
+
+def spaces(occupancy: Occupancy, now: int = NOW) -> list[Space]:
+    """Return all as a reader sees them, in the order of their ids."""
+    return sorted(occupancy.snapshot(now).spaces, key=attrgetter("id"))
 
 
 def current(occupancy: Occupancy, zone: str = "zone_a", now: int = NOW) -> Space:

@@ -21,7 +21,7 @@ from exporter.recorder import Change
 from exporter.salvage import CUT_OFF, open_journal
 from tests.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
 from tests.journals import applied, kept, known, recalled, recorded
-from tests.stores import LIMITS, readings, told
+from tests.stores import LIMITS, readings, spaces, told
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ class TestThereAndBack:
         before = kept(path, *events, saved=saved)
         after = recalled(path)
         assert known(after) == known(before)
-        assert sorted(after.snapshot(NOW).spaces) == sorted(before.snapshot(NOW).spaces)
+        assert spaces(after) == spaces(before)
 
     def test_an_old_delivery_is_still_a_duplicate(self, path: str, saved: bool) -> None:
         """Also one that was superseded, and it does not undo a correction."""
@@ -87,7 +87,7 @@ class TestThereAndBack:
         outcomes = [after.apply(event, NOW) for event in events[half:]]
         before, all_outcomes = told(*events, limits=LIMITS, now=NOW)
         assert outcomes == all_outcomes[half:]
-        assert sorted(after.snapshot(NOW).spaces) == sorted(before.snapshot(NOW).spaces)
+        assert spaces(after) == spaces(before)
         assert known(after) == known(before)
 
     def test_forgotten_zones(self, path: str, saved: bool) -> None:

@@ -16,7 +16,7 @@ from exporter.occupancy import Occupancy
 from exporter.recorder import Recorder
 from tests.deliveries import HOUR, MINUTE, NOW, G, delivery
 from tests.journals import applied, files, known, recorded
-from tests.stores import LIMITS
+from tests.stores import LIMITS, spaces
 
 
 class Life:
@@ -97,7 +97,7 @@ class Life:
         for store in (self.endless, self.occupancy):
             store.snapshot(self.now)
         assert known(self.occupancy) == known(self.endless)
-        assert sorted(self.occupancy.snapshot(self.now).spaces) == sorted(self.endless.snapshot(self.now).spaces)
+        assert spaces(self.occupancy, self.now) == spaces(self.endless, self.now)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.events import Measure, Metadata, OccupancyEvent
 from exporter.occupancy import Occupancy, Outcome, Space
 from tests.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
-from tests.stores import LIMITS, readings, told, value
+from tests.stores import LIMITS, readings, spaces, told, value
 
 
 class TestBounds:
@@ -67,11 +67,10 @@ class TestBounds:
 
 def state(occupancy: Occupancy) -> object:
     """Return everything that a reader can see, and the readings behind it."""
-    snapshot = occupancy.snapshot(NOW)
-    spaces = sorted(snapshot.spaces)
-    return spaces, {
+    seen = spaces(occupancy)
+    return seen, {
         (space.id, count.measure): [r[:3] for r in occupancy.readings(count.measure, space.id)]
-        for space in spaces
+        for space in seen
         for count in space.counts
     }
 

@@ -68,7 +68,7 @@ class TestVerify:
             ),
             (
                 "self._show(event, outcome)\n",
-                "self._show(event, outcome)\n        self.view = self.view._replace(metadata=event.metadata)\n",
+                "self._show(event, outcome)\n        self._view(event.metadata)\n",
                 r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
             ),
             ("text + _REST.pack(event.value", "text + _REST.pack(0.0", r"count +\d+ +\d+"),

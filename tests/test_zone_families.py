@@ -4,11 +4,12 @@ import threading
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from bench.reference import Reference
-from exporter import capacity
+from exporter import capacity, heap
 from exporter.events import EARLIEST_TIMESTAMP, Measure, Metadata
 from exporter.occupancy import Count, Snapshot, Space
 from exporter.zone_families import HELP, ZoneFamilies
@@ -74,7 +75,7 @@ class TestAgainstTheLibrary:
         assert kept() is first
         rules = capacity.parse("capacity: [{zone_name: a, max: 5}]")
         assert b'butlr_zone_capacity{zone_name="a"} 5.0' in b"".join(families.render(Snapshot(NOW, 0, [space])))
-        renamed = space._replace(metadata=Metadata(zone_name="b"))
+        renamed = replace(space, metadata=Metadata(zone_name="b"))
         assert b'butlr_zone_occupancy{zone_name="b"} 1.0' in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
         assert b'"a"' not in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
         b"".join(families.render(Snapshot(NOW, 0, [])))
@@ -98,6 +99,16 @@ class TestAgainstTheLibrary:
         assert text.count(b"# TYPE") == 1
         assert b"".join(families.render(snapshot, {"python_info"})) == b""
         assert b"".join(families.render(snapshot, set(HELP))).count(b"# TYPE") == 4
+
+    def test_pieces(self) -> None:
+        """Are smaller than what the system takes back at once, so that each is written where the one before was."""
+        for length in (1, 30, 200):
+            name = "x" * length
+            zones = [Metadata(site_name=name, room_name=name, zone_id=f"z{n}", zone_name=name) for n in range(1000)]
+            snapshot = Snapshot(NOW, 0, [Space(zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
+            pieces = list(ZoneFamilies(["zone_id", "zone_name"], lambda: NONE).render(snapshot))
+            assert max(map(len, pieces)) < heap.LARGE
+            assert len(pieces) < sum(map(len, pieces)) / heap.LARGE * 2 + len(HELP)
 
     def test_scrapes_at_once(self) -> None:
         """Each is whole."""
