@@ -8,7 +8,6 @@ import argparse
 import platform
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 from bench import ingest, scrapes, store
@@ -19,14 +18,8 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure everything, from the smallest to the largest."""
     yield from ingest.rows(options.zones, options.minutes, options.rounds)
     yield ingest.latency(options.scraped[-1], options.zones, options.minutes)
-    for measured in (scrapes.rendering, scrapes.over_http):
-        took = []
-        for number in options.scraped:
-            *rows, seconds = measured(number, options.rounds)
-            took.append((rows[0].what, seconds))
-            yield from rows
-        for (_, fewer), (what, more) in pairwise(took):
-            yield Row(what, f"{more * 1e3:.1f} ms", "a tenth of them", more / fewer, "<= 12")
+    yield from scrapes.rendering(options.scraped, options.rounds)
+    yield from scrapes.over_http(options.scraped, options.rounds)
     yield store.memory(options.kept)
     yield store.reading_back(options.scraped[-1])
 

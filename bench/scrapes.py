@@ -1,11 +1,16 @@
-"""What a scrape costs, beside prometheus_client's own rendering of the same families: as a function, and over HTTP."""
+"""What a scrape costs, beside prometheus_client's own rendering of the same families: as a function, and over HTTP.
+
+All sizes are measured in each round, so that what disturbs one disturbs the other that it is compared with.
+"""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
 from statistics import median
 
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from bench.building import SHARE, Building, post, scrape
 from bench.processes import exporter, program
@@ -17,49 +22,83 @@ from exporter.zone_families import ZoneFamilies
 
 _NO_CAPACITY = Capacity([])
 
+_LARGE = 10_000
+"""Zones from which on a goal holds."""
 
-def rendering(number: int, rounds: int) -> tuple[Row, float]:
-    """Measure function against function; return the seconds of ours as well."""
-    building = Building(number)
-    labels = Settings().labels
-    families = ZoneFamilies(labels, lambda: _NO_CAPACITY)
-    reference = Reference(building.snapshot, labels, lambda _: None)
-    _through(families.render(building.snapshot()))
-    ours, others = [], []
+Times = dict[int, list[float]]
+"""Seconds of each round, by the number of zones."""
+
+
+def rendering(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
+    """Measure function against function."""
+    zones = {number: _Zones(number) for number in numbers}
+    ours, others = _no_times(numbers), _no_times(numbers)
     for _ in range(rounds):
-        building.change()
-        snapshot = building.snapshot()
-        ours.append(_seconds(lambda: _through(families.render(snapshot))))  # noqa: B023 - called at once
-        others.append(_seconds(lambda: generate_latest(reference.registry)))
-    assert b"".join(families.render(building.snapshot())) == generate_latest(reference.registry)  # noqa: S101
-    goal = ">= 25" if number >= 10_000 else ""
-    return _row(f"rendering {number:,} zones", ours, others, "generate_latest", goal), median(ours)
+        for each in zones.values():
+            each.building.change()
+        for number, each in zones.items():
+            ours[number].append(each.render())
+        for number, each in zones.items():
+            others[number].append(_seconds(lambda: generate_latest(each.reference)))  # noqa: B023 - called at once
+    for each in zones.values():
+        each.check()
+    what = {number: f"rendering {number:,} zones" for number in numbers}
+    yield from _rows(what, ours, others, "generate_latest", ">= 25")
+    yield from _tenfold(what, ours)
 
 
-def over_http(number: int, rounds: int) -> tuple[Row, Row, float]:
-    """Measure with HTTP around it, plain and with the gzip that Prometheus asks for; return our seconds of plain."""
-    own: dict[str, list[float]] = {"": [], "gzip": []}
-    other: dict[str, list[float]] = {"": [], "gzip": []}
-    building = Building(number)
-    command = f"-m bench.reference {{port}} {number}"
-    with exporter() as running, program(command, "/metrics?name[]=none") as reference:
-        post(running.port, building.events(1))
-        for encoding in own:
-            scrape(running.port, encoding)
-            for _ in range(rounds):
-                post(running.port, building.events(SHARE))
-                own[encoding].append(_seconds(lambda: scrape(running.port, encoding)))  # noqa: B023 - called at once
-                other[encoding].append(_seconds(lambda: scrape(reference.port, encoding)))  # noqa: B023
+def over_http(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
+    """Measure with HTTP around it, plain and with the gzip that Prometheus asks for."""
+    buildings = {number: Building(number) for number in numbers}
+    ours = {encoding: _no_times(numbers) for encoding in ("", "gzip")}
+    others = {encoding: _no_times(numbers) for encoding in ours}
+    with ExitStack() as stack:
+        ports, references = {}, {}
+        for number, building in buildings.items():
+            command = f"-m bench.reference {{port}} {number}"
+            ports[number] = stack.enter_context(exporter()).port
+            references[number] = stack.enter_context(program(command, "/metrics?name[]=none")).port
+            post(ports[number], building.events(1))
+            scrape(ports[number])  # the first one writes every name
+        for _ in range(rounds):
+            for encoding in ours:
+                for number, building in buildings.items():
+                    post(ports[number], building.events(SHARE))
+                    ours[encoding][number].append(_scraping(ports[number], encoding))
+                    others[encoding][number].append(_scraping(references[number], encoding))
     name = "prometheus_client's server"
-    large = number >= 10_000
-    plain = _row(f"{number:,} zones over HTTP", own[""], other[""], name, ">= 12" if large else "")
-    zipped = _row(f"{number:,} zones over HTTP, gzip", own["gzip"], other["gzip"], name, ">= 5" if large else "")
-    return plain, zipped, median(own[""])
+    what = {number: f"{number:,} zones over HTTP" for number in numbers}
+    yield from _rows(what, ours[""], others[""], name, ">= 12")
+    yield from _tenfold(what, ours[""])
+    yield from _rows({n: f"{text}, gzip" for n, text in what.items()}, ours["gzip"], others["gzip"], name, ">= 5")
 
 
-def _through(pieces: Iterator[bytes]) -> None:
-    """Take the pieces one after the other, as what compresses them does."""
-    deque(pieces, maxlen=0)
+class _Zones:
+    """Some zones, and what renders them."""
+
+    def __init__(self, number: int) -> None:
+        self.building = Building(number)
+        labels = Settings().labels
+        self._families = ZoneFamilies(labels, lambda: _NO_CAPACITY)
+        self.reference: CollectorRegistry = Reference(self.building.snapshot, labels, lambda _: None).registry
+        self.render()  # the first time writes every name
+
+    def render(self) -> float:
+        """Return the seconds it takes, with the pieces taken one after the other, as what compresses them does."""
+        snapshot = self.building.snapshot()
+        return _seconds(lambda: deque(self._families.render(snapshot), maxlen=0))
+
+    def check(self) -> None:
+        """See that both are the same text."""
+        assert b"".join(self._families.render(self.building.snapshot())) == generate_latest(self.reference)  # noqa: S101
+
+
+def _no_times(numbers: Sequence[int]) -> Times:
+    return {number: [] for number in numbers}
+
+
+def _scraping(port: int, encoding: str) -> float:
+    return _seconds(lambda: scrape(port, encoding))
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -68,6 +107,17 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _row(what: str, ours: Sequence[float], others: Sequence[float], name: str, goal: str) -> Row:
-    shown = f"{median(ours) * 1e3:.1f} ms"
-    return Row(what, shown, f"{median(others) * 1e3:,.0f} ms {name}", ratio_of(ours, others), goal)
+def _rows(what: Mapping[int, str], ours: Times, others: Times, name: str, goal: str) -> Iterator[Row]:
+    for number, text in what.items():
+        than = f"{median(others[number]) * 1e3:,.0f} ms {name}"
+        ratio = ratio_of(ours[number], others[number])
+        yield Row(text, _shown(ours[number]), than, ratio, goal if number >= _LARGE else "")
+
+
+def _tenfold(what: Mapping[int, str], ours: Times) -> Iterator[Row]:
+    for fewer, more in pairwise(ours):
+        yield Row(what[more], _shown(ours[more]), "a tenth of them", ratio_of(ours[fewer], ours[more]), "<= 12")
+
+
+def _shown(times: Sequence[float]) -> str:
+    return f"{median(times) * 1e3:.1f} ms"
