@@ -155,6 +155,7 @@ def impatient(rules: str) -> str:
     return rules
 
 
+@pytest.mark.long
 class TestNotified:
     """Exporter, Prometheus, Alertmanager and a receiver, all real."""
 

@@ -89,6 +89,7 @@ class Witness:
 class TestKilled:
     """SIGKILL under load."""
 
+    @pytest.mark.long
     def test_at_random_moments(self, tmp_path: Path) -> None:
         """All that was acknowledged is there after each restart, and the oracle finds nothing at the end."""
         port = free_port()

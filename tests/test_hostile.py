@@ -81,6 +81,7 @@ class Held:
 class TestHeldOpen:
     """Connections that never finish what they began."""
 
+    @pytest.mark.long
     def test_500(self, tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:  # noqa: F811
         """Good events and scrapes go on; who has no key is told before sending a body; each is ended in time."""
         (tmp_path / "key").write_text(KEY)
@@ -260,6 +261,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 class TestFuzz:
     """Requests that are none, or almost one."""
 
+    @pytest.mark.long
     def test_any_request(self, fuzzed: Running) -> None:
         """No answer is a 5xx, nothing is logged as an error, memory is flat, and the zone of before is as it was."""
         status: dict[int, int] = {}

@@ -82,6 +82,7 @@ def test_every_field_of_the_answer_is_described() -> None:
     assert set(whole["readings"]["ZONE_OCCUPANCY"][0]) == set(SCHEMAS["Reading"]["properties"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secured", [False, True])
 def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
     """Schemathesis finds nothing: no 5xx, no undocumented answer, nothing wrong accepted, nothing right refused."""

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from exporter.events import Measure
 from exporter.history import SETTLED
 from exporter.metrics import OPENMETRICS_CONTENT_TYPE
@@ -20,6 +22,8 @@ from exporter.simulate.oracle import Answered, Oracle, Rule
 from tests.prometheus import ROOT, Prometheus, at, prometheus
 from tests.running import Running, running, wait_for
 from tests.simulating import verifies
+
+pytestmark = pytest.mark.long
 
 MEASURES = tuple(Measure)
 
