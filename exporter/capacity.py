@@ -29,8 +29,8 @@ MAX = "max"
 MAX_SIZE = 1 << 20
 """Characters of a file: some ten thousand rules."""
 
-_MOST_KNOWN = 1 << 18
-"""Zones whose rule is remembered."""
+_MOST_KNOWN = 1 << 26
+"""Characters of the names whose rule is remembered: those of two hundred thousand zones with ordinary names."""
 
 
 class CapacityError(ValueError):
@@ -70,16 +70,22 @@ class Capacity:
     def __init__(self, rules: list[Rule]) -> None:
         self.rules = rules
         self._known: dict[Metadata, Rule | None] = {}
+        self._characters = 0
+        """Of the names that are known."""
 
     def rule(self, metadata: Metadata) -> Rule | None:
         """Return the first rule that matches a zone, if any."""
+        if not self.rules:
+            return None
         try:
             return self._known[metadata]
         except KeyError:
             pass
         rule = next((rule for rule in self.rules if rule.matches(metadata)), None)
-        if len(self._known) >= _MOST_KNOWN:
+        self._characters += sum(map(len, metadata))
+        if self._characters > _MOST_KNOWN:  # many are of zones that have other names now
             self._known.clear()
+            self._characters = 0
         self._known[metadata] = rule
         return rule
 

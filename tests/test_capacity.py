@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter import capacity as capacity_module
 from exporter.app import EXTENSION, create_app
 from exporter.capacity import CapacityError, CapacityFile, parse, read
 from exporter.cli import main
@@ -52,6 +53,16 @@ class TestRules:
             rule = capacity.rule(Metadata(**zone))
             assert rule is not None
             assert (rule.line, capacity.of(Metadata(**zone))) == (line, {3: 4, 4: 1, 5: 20}[line])
+
+    def test_names_that_are_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Do not stay in memory, however often zones are renamed."""
+        monkeypatch.setattr(capacity_module, "_MOST_KNOWN", 1000)
+        rules = {"capacity: [{max: 5}]": 5, "capacity: []": None}
+        for text, people in rules.items():
+            capacity = parse(text)
+            for n in range(100):
+                assert capacity.of(Metadata(zone_name=f"{n}".rjust(100))) == people
+            assert len(capacity._known) <= 10
 
     @pytest.mark.parametrize(
         ("pattern", "name", "matches"),
