@@ -102,7 +102,11 @@ def reading(
         response.headers["X-Content-Type-Options"] = "nosniff"
         if response.status_code == 200:
             response.vary.add("Accept-Encoding")
-            if request.method != "HEAD" and request.accept_encodings.quality("gzip"):
+            if request.method == "HEAD":  # the length would be that of an answer to GET, which is not made
+                response.headers.pop("Content-Length", None)
+                response.automatically_set_content_length = False
+                return response
+            if request.accept_encodings.quality("gzip"):
                 response.response = compressed(response.iter_encoded())
                 response.content_encoding = "gzip"
             response.make_sequence()  # so that it has a length

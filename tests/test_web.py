@@ -156,6 +156,15 @@ class TestMetrics:
         assert response.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
         assert response.get_data().endswith(b"# EOF\n")
 
+    @pytest.mark.parametrize("path", ["/metrics", "/api/v1/zones", "/"])
+    @pytest.mark.parametrize("encoding", ["gzip", "identity"])
+    def test_a_head_without_a_length(self, client: FlaskClient, path: str, encoding: str) -> None:
+        """It would be that of an answer to GET, which is not made."""
+        response = client.head(path, headers={"Accept-Encoding": encoding})
+        assert response.status_code == 200
+        assert "Content-Length" not in response.headers
+        assert "Content-Encoding" not in response.headers
+
     def test_gzip_by_accept_encoding(self, client: FlaskClient) -> None:
         """Only where it is taken."""
         response = client.get("/metrics", headers={"Accept-Encoding": "gzip"})
