@@ -17,7 +17,7 @@ from bench.table import Row, missing, ratio_of
 
 EMPTY = "an empty Flask view behind Granian"
 PUSHED, CHECKED = "Pushgateway without its check", "Pushgateway with its check"
-PLAIN, KEPT = "without a journal", "with a journal"
+PLAIN, KEPT, VARIED = "without a journal", "with a journal", "with heads that vary"
 
 PROGRAMS = {
     CHECKED: "prometheus-pushgateway --web.listen-address 127.0.0.1:{port}",
@@ -80,27 +80,44 @@ def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
                 flags = [f"--journal {folder}/{n}-{len(ours[KEPT])}.db"] if name == KEPT else []
                 with exporter(*flags) as running:
                     ours[name].append(measure(running, "webhooks", zones, minutes))
+            with exporter() as running:
+                ours[VARIED] = [measure(running, "varied", zones, minutes)]
             for name, measured in ours.items():
                 costs.setdefault(name, []).append(Cost(*map(mean, zip(*measured, strict=True))))
     for name, rate, processor in ((EMPTY, ">= 3", ">= 3"), (PUSHED, ">= 1", ">= 1"), (CHECKED, ">= 20", ">= 20")):
         if name in absent:
-            yield missing("an event, rate", absent[name], rate)
+            yield missing("events", absent[name], rate)
             yield missing("an event, processor time", absent[name], processor)
         else:
-            yield _row("an event, rate", name, [c.second for c in costs[PLAIN]], [c.second for c in costs[name]], rate)
-            plain, others = ([cost.processor for cost in costs[which]] for which in (PLAIN, name))
-            yield _row("an event, processor time", name, plain, others, processor)
-    plain, kept = ([cost.processor for cost in costs[which]] for which in (PLAIN, KEPT))
+            yield _rate("events", costs[PLAIN], costs[name], name, rate)
+            yield _processor("an event, processor time", costs[PLAIN], costs[name], name, processor)
+    plain, kept = _processors(costs[PLAIN]), _processors(costs[KEPT])
     than = f"{_shown(plain)} the same without a journal"
     yield Row("with a journal, processor time", _shown(kept), than, ratio_of(plain, kept), "<= 1.25")
+    what = "an event under a head of its own"
+    if EMPTY in absent:
+        yield missing(what, absent[EMPTY])
+    else:
+        yield _processor(what, costs[VARIED], costs[EMPTY], EMPTY)
 
 
-def _row(what: str, name: str, ours: Sequence[float], others: Sequence[float], goal: str) -> Row:
-    return Row(what, _shown(ours), f"{_shown(others)} {name}", ratio_of(ours, others), goal)
+def _rate(what: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
+    own, other = ([cost.second for cost in costs] for costs in (ours, others))
+    rates = [f"{1 / median(seconds):,.0f}/s" for seconds in (own, other)]
+    return Row(what, rates[0], f"{rates[1]} {name}", ratio_of(own, other), goal)
 
 
-def _shown(costs: Sequence[float]) -> str:
-    return f"{median(costs) * 1e6:.1f} us"
+def _processor(what: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
+    own, other = _processors(ours), _processors(others)
+    return Row(what, _shown(own), f"{_shown(other)} {name}", ratio_of(own, other), goal)
+
+
+def _processors(costs: Sequence[Cost]) -> list[float]:
+    return [cost.processor for cost in costs]
+
+
+def _shown(seconds: Sequence[float]) -> str:
+    return f"{median(seconds) * 1e6:,.1f} us"
 
 
 def latency(known: int, zones: int, minutes: int) -> Row:

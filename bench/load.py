@@ -49,6 +49,12 @@ def webhooks(zones: int, minutes: int) -> Iterator[bytes]:
         yield _request("POST /webhook", delivery.body)
 
 
+def varied(zones: int, minutes: int) -> Iterator[bytes]:
+    """Return the same, each with a header that no other has, as a proxy may add one."""
+    for number, request in enumerate(webhooks(zones, minutes)):
+        yield request.replace(b"\r\n", b"\r\nX-Request-Id: %032x\r\n" % number, 1)
+
+
 def pushes(zones: int, minutes: int) -> Iterator[bytes]:
     """Return requests that push the same to a Pushgateway: a group for each zone, its count and the time of that."""
     plan = Plan(zones=zones, intervals=minutes)
@@ -71,7 +77,7 @@ def _request(line: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-KINDS = {"webhooks": webhooks, "pushes": pushes}
+KINDS = {"webhooks": webhooks, "varied": varied, "pushes": pushes}
 
 
 class _Line(asyncio.Protocol):

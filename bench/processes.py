@@ -34,11 +34,14 @@ class Program:
         quiet = subprocess.DEVNULL
         began = time.monotonic()
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environ, start_new_session=True)  # noqa: S603
-        while not self._answers(path):
-            if self._process.poll() is not None or time.monotonic() > began + STARTING:
-                self.end()
-                raise RuntimeError(f"{command[0]} did not start")
-            time.sleep(0.01)
+        try:
+            while not self._answers(path):
+                if self._process.poll() is not None or time.monotonic() > began + STARTING:
+                    raise RuntimeError(f"{command[0]} did not start")
+                time.sleep(0.01)
+        except BaseException:
+            self.end()
+            raise
         self.starting = time.monotonic() - began
         """Seconds until it was ready."""
 

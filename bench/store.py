@@ -70,5 +70,5 @@ def reading_back(number: int) -> Row:
             without = running.starting
         with exporter(f"--journal {path}") as running:
             started = running.starting
-    shown = f"{started - without:.1f} s"
+    shown = f"{max(0.0, started - without):.1f} s"
     return Row(f"reading back {number:,} zones", shown, f"{size / 1e6:.0f} MB, full windows", None, "")
