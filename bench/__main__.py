@@ -26,7 +26,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     yield from scrapes.rendering(options.scraped, options.rounds)
     yield from scrapes.over_http(options.scraped, options.rounds)
     say("memory and start ...")
-    yield store.memory(options.kept)
+    yield store.memory(options.kept, options.readings)
     yield store.reading_back(options.scraped[-1])
 
 
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument(
         "--kept", type=positive, default=10_000, help="zones whose memory counts (default: %(default)s)"
     )
+    parser.add_argument("--readings", type=positive, default=6, help="of each of these (default: %(default)s)")
     parser.add_argument("--plot", type=Path, help="an SVG file to draw")
     options = parser.parse_args()
     if any(more != 10 * fewer for fewer, more in pairwise(options.scraped)):

@@ -13,27 +13,26 @@ from exporter.occupancy import Limits, Occupancy
 from exporter.salvage import open_journal
 from exporter.simulate.ids import ksuid
 
-READINGS = 6
 DELIVERIES = 5
 """Of each reading."""
 
 MINUTE = 60_000
 
 
-def memory(number: int) -> Row:
-    """Measure the process with some zones, against an empty one; both are scraped as Prometheus does."""
+def memory(number: int, readings: int) -> Row:
+    """Measure the process with some zones, each with some readings, against an empty one; both are scraped as Prometheus does."""
     used = []
     for zones in (0, number):
         with exporter() as running:
             building = Building(max(zones, 1))
             now = int(time.time() * 1000)
-            for minute in reversed(range(READINGS)):
+            for minute in reversed(range(readings)):
                 if zones:
                     post(running.port, building.events(1, DELIVERIES, now - minute * MINUTE), 10)
                 scrape(running.port, "gzip")
             used.append(running.memory())
     each = (used[1] - used[0]) / number
-    than = f"3 KiB; {READINGS} readings, {DELIVERIES} deliveries each"
+    than = f"3 KiB; {readings} readings, {DELIVERIES} deliveries each"
     return Row(f"memory a zone of {number:,}", f"{each / 1024:.2f} KiB", than, 3072 / each, ">= 1")
 
 
