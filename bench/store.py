@@ -20,7 +20,7 @@ MINUTE = 60_000
 
 
 def memory(number: int, readings: int) -> Row:
-    """Measure the process with some zones, each with some readings, against an empty one; both are scraped as Prometheus does."""
+    """Measure the process with zones that have some readings, against an empty one; both are scraped."""
     used = []
     for zones in (0, number):
         with exporter() as running:
