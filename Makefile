@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-COVERED := exporter/events.py,exporter/occupancy.py,exporter/readings.py,exporter/packed.py,exporter/metrics.py,exporter/zone_families.py,exporter/settings.py
+COVERED := exporter/events/*,exporter/rule/*,exporter/metrics/*,exporter/settings/*
 
 # Every version with its hashes, for every Python and platform.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-strip-extras --python-version 3.11 \

@@ -8,10 +8,11 @@ from itertools import islice
 from random import Random
 
 from bench.processes import HOST
-from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.occupancy import Limits, Occupancy, Snapshot
-from exporter.simulate.building import zones
-from exporter.simulate.ids import ksuid
+from exporter.events.ids import ksuid
+from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.rule.limits import Limits
+from exporter.rule.store import Occupancy, Snapshot
+from exporter.simulate.world.building import zones
 
 SHARE = 4
 """One of so many zones changes between two scrapes: each does every minute, and is scraped every 15 seconds."""

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import uvloop
 
 from bench.processes import HOST
-from exporter.exposition import labelled
-from exporter.simulate.delivery import Plan, deliveries
-from exporter.single import parse_single
+from exporter.events.fast import parse_single
+from exporter.metrics.text import labelled
+from exporter.simulate.world.delivery import Plan, deliveries
 
 CONNECTIONS = 8
 PATIENCE = 60.0  # seconds without an answer

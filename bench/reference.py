@@ -12,10 +12,10 @@ from prometheus_client.core import GaugeMetricFamily
 
 from bench.building import Building
 from bench.processes import HOST
-from exporter.events import Metadata
-from exporter.occupancy import Snapshot
-from exporter.settings import Settings
-from exporter.zone_families import CAPACITY, HELP, INFO, OCCUPANCY, TIMESTAMP, ZONES, label_values
+from exporter.events.model import Metadata
+from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, TIMESTAMP, ZONES, label_values
+from exporter.rule.store import Snapshot
+from exporter.settings.declared import Settings
 
 
 class Reference:

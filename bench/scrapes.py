@@ -17,8 +17,8 @@ from bench.processes import exporter, program
 from bench.reference import Reference
 from bench.table import Row, ratio_of
 from exporter.capacity import Capacity
-from exporter.settings import Settings
-from exporter.zone_families import ZoneFamilies
+from exporter.metrics.zones import ZoneFamilies
+from exporter.settings.declared import Settings
 
 _NO_CAPACITY = Capacity([])
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from bench.building import Building, post, scrape
 from bench.processes import exporter
 from bench.table import Row
-from exporter.events import Measure, Metadata, OccupancyEvent
-from exporter.occupancy import Limits, Occupancy
-from exporter.salvage import open_journal
-from exporter.simulate.ids import ksuid
+from exporter.events.ids import ksuid
+from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.journal.repair import open_journal
+from exporter.rule.limits import Limits
+from exporter.rule.store import Occupancy
 
 DELIVERIES = 5
 """Of each reading."""

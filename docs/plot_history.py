@@ -14,11 +14,13 @@ from typing import NamedTuple
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from exporter.events import OccupancyEvent, parse_body, parse_event
-from exporter.occupancy import Limits, Occupancy
-from exporter.simulate.building import zones
-from exporter.simulate.delivery import MINUTE, Plan, deliveries
-from exporter.simulate.people import OPENING, People
+from exporter.events.model import OccupancyEvent
+from exporter.events.parse import parse_body, parse_event
+from exporter.rule.limits import Limits
+from exporter.rule.store import Occupancy
+from exporter.simulate.world.building import zones
+from exporter.simulate.world.delivery import MINUTE, Plan, deliveries
+from exporter.simulate.world.people import OPENING, People
 
 PICTURE = Path(__file__).with_name("history.svg")
 

@@ -10,20 +10,24 @@ from typing import Any
 from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
-from exporter import history, pages, problems, web
-from exporter.auth import Guard
 from exporter.capacity import CapacityFile
-from exporter.ingest import Ingest
-from exporter.lane import Lane
-from exporter.metrics import Metrics, Rejection
-from exporter.occupancy import Limits, Occupancy, Snapshot
-from exporter.pages import Door
-from exporter.recent import Recent
-from exporter.recorder import Recorder
-from exporter.salvage import open_journal
-from exporter.settings import Settings
-from exporter.status import Status
-from exporter.watch import Watch
+from exporter.ingest.activity import Recent
+from exporter.ingest.intake import Ingest
+from exporter.ingest.transitions import Watch
+from exporter.journal.recorder import Recorder
+from exporter.journal.repair import open_journal
+from exporter.metrics.registry import Metrics, Rejection
+from exporter.metrics.settled import openmetrics
+from exporter.rule.limits import Limits
+from exporter.rule.store import Occupancy, Snapshot
+from exporter.settings.declared import Settings
+from exporter.web import probes, problems, scrape
+from exporter.web import webhook as webhook_views
+from exporter.web.auth import Guard
+from exporter.web.fast import Lane
+from exporter.web.pages import views as pages
+from exporter.web.pages.status import Status
+from exporter.web.pages.views import Door
 
 EXTENSION = "butlr_exporter"
 """Where an app keeps its `Exporter`: `app.extensions[EXTENSION]`."""
@@ -89,7 +93,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
 
     def settled() -> str:
         readings = occupancy.settled(now(), settings.settled_points)
-        return "".join(history.openmetrics(readings, settings.labels))
+        return "".join(openmetrics(readings, settings.labels))
 
     capacity = CapacityFile(settings.capacity_file, clock)
     metrics = Metrics(snapshot, settings.labels, capacity)
@@ -111,14 +115,14 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         recent.refuse(reason, [("", told)])
 
     ingest = Ingest(occupancy, metrics, limits, clock, recent, recorder)
-    webhook = web.webhook(ingest, refuse, senders, settings.max_body)
+    webhook = webhook_views.webhook(ingest, refuse, senders, settings.max_body)
     # Whoever only looks is no trouble to tell of on the page: a browser asks before it knows that it needs a password.
-    reading = web.reading(metrics, capacity, settled, lambda reason, _: metrics.count_rejection(reason), readers)
+    reading = scrape.reading(metrics, capacity, settled, lambda reason, _: metrics.count_rejection(reason), readers)
     pages.add(reading, Status(occupancy, recent, metrics, capacity, now), _door(settings))
     if settings.metrics_listen is None:
-        app, reading_app = _app(webhook, reading, web.health()), None
+        app, reading_app = _app(webhook, reading, probes.health()), None
     else:
-        app, reading_app = _app(webhook, web.health()), _app(reading, web.health())
+        app, reading_app = _app(webhook, probes.health()), _app(reading, probes.health())
     app.extensions[EXTENSION] = Exporter(
         occupancy,
         metrics,
@@ -127,14 +131,14 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         recent,
         recorder,
         reading_app,
-        Lane(web.WEBHOOK, min(web.QUICK_BODY, settings.max_body), ingest, senders),
-        web.takes_body(senders),
+        Lane(webhook_views.WEBHOOK, min(webhook_views.QUICK_BODY, settings.max_body), ingest, senders),
+        webhook_views.takes_body(senders),
     )
     return app
 
 
 def _app(*blueprints: Blueprint) -> Flask:
-    app = Flask("exporter", static_folder=None)
+    app = Flask("exporter", static_folder=None, template_folder="web/pages/templates")
     # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = pages.Id

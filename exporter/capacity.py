@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from exporter.events import Metadata
-from exporter.kinds import shown_path
+from exporter.events.model import Metadata
+from exporter.files import shown_path
 
 log = logging.getLogger(__name__)
 

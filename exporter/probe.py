@@ -8,7 +8,8 @@ import os
 import ssl
 import sys
 
-from exporter.settings import SettingsError, load
+from exporter.settings.declared import SettingsError
+from exporter.settings.load import load
 
 TIMEOUT = 2.0
 """Seconds."""

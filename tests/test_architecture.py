@@ -1,12 +1,21 @@
-"""The walls: who may import whom, and how long a file may be."""
+"""The walls of the house: who may import whom, what importing the rule loads, how large rooms and packages are."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
+EXPORTER = ROOT / "exporter"
+
+MAX_ROOMS = 12
+"""Modules and packages of one package."""
+
+MAX_LINES = 350
+"""Lines of one file."""
 
 
 def test_imports_flow_one_way() -> None:
@@ -14,6 +23,38 @@ def test_imports_flow_one_way() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     ended = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
+
+
+def test_importing_the_rule_loads_no_framework() -> None:
+    """Neither pydantic nor Flask nor prometheus_client is loaded by any module of the rule."""
+    modules = [f"exporter.rule.{path.stem}" for path in (EXPORTER / "rule").glob("*.py") if path.stem != "__init__"]
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(modules) <= set(loaded.split())
+    assert not {"pydantic", "pydantic_core", "flask", "werkzeug", "prometheus_client"} & set(loaded.split())
+
+
+PACKAGES = sorted(path.parent for path in EXPORTER.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_package_has_few_rooms(package: Path) -> None:
+    """A package has at most twelve rooms."""
+    rooms = [path for path in package.glob("*.py") if path.stem not in ("__init__", "__main__")]
+    rooms += [path for path in package.iterdir() if path in PACKAGES]
+    assert len(rooms) <= MAX_ROOMS
+
+
+@pytest.mark.parametrize(
+    "package", [path for path in PACKAGES if path != EXPORTER], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_package_loads_nothing_by_itself(package: Path) -> None:
+    """The `__init__.py` of a package is a docstring that names each of its rooms, and nothing else."""
+    (docstring,) = ast.parse((package / "__init__.py").read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(docstring.value, ast.Constant)
+    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or path in PACKAGES} - {"__init__"}
+    assert {room for room in rooms if f"`{room}`" not in docstring.value.value} == set()
 
 
 @pytest.mark.parametrize(
@@ -26,5 +67,5 @@ def test_imports_flow_one_way() -> None:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_file_fits_a_sitting(path: Path) -> None:
-    """350 lines at most."""
-    assert len(path.read_text().splitlines()) <= 350
+    """A file has at most 350 lines."""
+    assert len(path.read_text().splitlines()) <= MAX_LINES

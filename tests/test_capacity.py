@@ -12,14 +12,15 @@ import pytest
 from exporter import capacity as capacity_module
 from exporter.app import EXTENSION, create_app
 from exporter.capacity import CapacityError, CapacityFile, parse, read
-from exporter.cli import main
-from exporter.events import Metadata
-from exporter.settings import Settings, SettingsError, load
-from tests.deliveries import MINUTE, NOW, Clock, body, delivery
-from tests.running import running, wait_for
-from tests.sockets import fresh
-from tests.test_metrics import SPACES, Scraped
-from tests.test_web import problem, samples
+from exporter.cli.main import main
+from exporter.events.model import Metadata
+from exporter.settings.declared import Settings, SettingsError
+from exporter.settings.load import load
+from tests.metrics.test_registry import SPACES, Scraped
+from tests.support.deliveries import MINUTE, NOW, Clock, body, delivery
+from tests.support.running import running, wait_for
+from tests.support.sockets import fresh
+from tests.web.test_webhook import problem, samples
 
 DOCUMENTED = """
 capacity:

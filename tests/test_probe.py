@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from exporter import probe
-from tests.running import free_port, running
-from tests.test_tls import Pair, pairs  # noqa: F401 - a fixture
+from tests.server.test_tls import Pair, pairs  # noqa: F401 - a fixture
+from tests.support.running import free_port, running
 
 
 @pytest.fixture(autouse=True)

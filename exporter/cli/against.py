@@ -2,7 +2,7 @@
 
 from exporter.capacity import Capacity
 from exporter.cli.captured import Captured, Unreadable, say
-from exporter.events import Metadata
+from exporter.events.model import Metadata
 
 
 def show(capacity: Capacity, file: str) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.events import EARLIEST_TIMESTAMP
+from exporter.events.times import EARLIEST_TIMESTAMP
 
 
 def typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator
 
-from exporter.events import InvalidEvent, NotJson, OccupancyEvent, UnsupportedEvent, parse_body, parse_event
-from exporter.simulate.files import STANDARD, opened
+from exporter.events.model import OccupancyEvent, UnsupportedEvent
+from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
+from exporter.files import STANDARD, opened, reason
 
 MOST_LINES = 20
 """Mistakes of a file that are told one by one; the rest is a number."""
@@ -60,11 +61,6 @@ class Captured:
         self.mistakes += 1
         if self.mistakes <= MOST_LINES:
             say(f"{self._name} line {number}: {error}")
-
-
-def reason(error: OSError | ValueError) -> str:
-    """Return why a file cannot be opened."""
-    return getattr(error, "strerror", None) or "that is no path"
 
 
 def say(text: str) -> None:

@@ -13,14 +13,16 @@ from functools import partial
 from typing import IO, Any
 
 from exporter.cli.arguments import moment
-from exporter.cli.captured import Captured, Unreadable, reason, say
+from exporter.cli.captured import Captured, Unreadable, say
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
-from exporter.events import utc
-from exporter.history import History, openmetrics
-from exporter.kinds import show_duration
-from exporter.occupancy import Outcome, Settled
-from exporter.settings import SETTINGS, Settings
-from exporter.simulate.files import STANDARD, opened
+from exporter.events.times import utc
+from exporter.files import STANDARD, opened, reason
+from exporter.metrics.settled import openmetrics
+from exporter.rule.history import History
+from exporter.rule.outcome import Outcome
+from exporter.rule.store import Settled
+from exporter.settings.declared import SETTINGS, Settings
+from exporter.settings.types import show_duration
 
 _HELP = {
     "window": "deliveries that are older than this against the newest reading of their zone, when their turn comes, "

@@ -4,7 +4,9 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from exporter.settings import GIVEN, Setting, Settings, SettingsError, load, nearest
+from exporter.settings.advice import nearest
+from exporter.settings.declared import GIVEN, Setting, Settings, SettingsError
+from exporter.settings.load import load
 
 USAGE_ERROR = 2
 """Exit status of mistakes in flags or settings."""

@@ -13,18 +13,25 @@ from typing import Any
 
 from flask import Flask
 
-from exporter import __version__, heap, logs, server
+from exporter import __version__
 from exporter.app import EXTENSION, Exporter, create_app
 from exporter.capacity import Capacity, CapacityError, read
-from exporter.cli import against
+from exporter.cli import against, logs
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
-from exporter.journal import JournalError
-from exporter.kinds import Address
-from exporter.settings import GIVEN, Settings, doubts, opened
-from exporter.tls import Certificate, TlsError
-from exporter.web import quick_body
+from exporter.ingest import intake
+from exporter.journal.interface import JournalError
+from exporter.server import connection, connections, memory, process, tls
+from exporter.settings.advice import doubts, opened
+from exporter.settings.certificate import Certificate, TlsError
+from exporter.settings.declared import GIVEN, Settings
+from exporter.settings.types import Address
+from exporter.web import problems
+from exporter.web.webhook import quick_body
 
 log = logging.getLogger(__name__)
+
+THROTTLED = (intake, problems, connection, connections, tls)
+"""Modules whose warnings a stranger can cause, and which are therefore limited in number."""
 
 _EPILOG = """\
 Every setting is a flag and an environment variable, and the flag wins: --stale-after 15m is
@@ -75,9 +82,9 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     logs.configure(
         settings.log_level,
         settings.log_format,
-        throttled=("exporter.ingest", "exporter.problems", "exporter.connection", "exporter.handshake"),
+        throttled=[each.log.name for each in THROTTLED],
     )
-    heap.return_what_is_free()
+    memory.return_what_is_free()
     for warning in doubts(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
     try:
@@ -100,7 +107,9 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
             log.warning("no credentials", {"reason": anyone})
         if settings.journal is None:
             log.info("no journal", {"hint": "counts are forgotten when this process ends; --journal FILE keeps them"})
-        server.serve(listeners, partial(_reload, exporter), exporter.look, *([certificate.look] if certificate else []))
+        process.serve(
+            listeners, partial(_reload, exporter), exporter.look, *([certificate.look] if certificate else [])
+        )
     except CannotListen as error:
         log.error("cannot listen", error.fields)
         return 1
@@ -117,10 +126,10 @@ def _reload(exporter: Exporter) -> None:
 
 def _listeners(
     settings: Settings, app: Flask, exporter: Exporter, certificate: Certificate | None
-) -> list[server.Listener]:
+) -> list[process.Listener]:
     """Return the open ports, each with what it serves. Raises CannotListen."""
     listeners = [
-        server.Listener(
+        process.Listener(
             _bound("listen", settings.listen),
             app.wsgi_app,
             settings.max_body,
@@ -133,7 +142,7 @@ def _listeners(
     ]
     if settings.metrics_listen and exporter.reading_app:
         listeners.append(
-            server.Listener(
+            process.Listener(
                 _bound("metrics_listen", settings.metrics_listen),
                 exporter.reading_app.wsgi_app,
                 max_body=0,
@@ -153,7 +162,7 @@ class CannotListen(Exception):  # noqa: N818 - the name reads as what happened
 
 def _bound(name: str, address: Address) -> socket.socket:
     try:
-        return server.bind(*address)
+        return process.bind(*address)
     except UnicodeError:
         raise CannotListen(name, address, "that is no host name") from None
     except OSError as error:

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from exporter.cli.arguments import moment, typed
-from exporter.events import Measure
-from exporter.kinds import parse_duration, show_duration
+from exporter.events.model import Measure
+from exporter.settings.types import parse_duration, show_duration
 from exporter.simulate.client import Target
-from exporter.simulate.delivery import Plan
-from exporter.simulate.oracle import Rule
 from exporter.simulate.run import Job, run
+from exporter.simulate.verify.oracle import Rule
+from exporter.simulate.world.delivery import Plan
 
 _LEAST_INTERVAL = timedelta(seconds=1)
 

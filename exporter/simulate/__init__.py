@@ -1,6 +1,10 @@
-"""Butlr in a box: deliveries as rough as Butlr's, and an oracle that says what an exporter must show after them.
+"""Butlr in a box: deliveries as rough as Butlr's, and an oracle that judges an exporter by them.
 
-A stream flows `building` and `people` -> `sensing` -> `delivery` -> `sender`; what was answered flows on to
-`oracle` and `verify`. Nothing here knows the service but by its webhook and its metrics, and of its modules
-only `events`, which is the format that both sides speak.
+Of the exporter it knows the format of events, its webhook and its metrics, and nothing else.
+
+- `run`: one run, from the plan to the verdict.
+- `client`: HTTP requests over one connection.
+- `world`: a building, its people, and what sensors make of them.
+- `load`: deliveries sent, each when it is due.
+- `verify`: an exporter compared with the oracle.
 """

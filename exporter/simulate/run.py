@@ -14,15 +14,16 @@ from typing import IO
 
 import uvloop
 
-from exporter.simulate import files
+from exporter.files import STANDARD, opened
 from exporter.simulate.client import Target
-from exporter.simulate.delivery import Delivery, Plan, deliveries
-from exporter.simulate.exposition import NotScraped, Scraped, newest, process_start, scrape
-from exporter.simulate.oracle import Answered, Oracle, Rule
-from exporter.simulate.progress import Progress
-from exporter.simulate.report import printable, shares, table
-from exporter.simulate.sender import Sender, Stopped
-from exporter.simulate.verify import answered_wrong, shown_wrong
+from exporter.simulate.load import files
+from exporter.simulate.load.progress import Progress
+from exporter.simulate.load.report import printable, shares, table
+from exporter.simulate.load.sender import Sender, Stopped
+from exporter.simulate.verify.compare import answered_wrong, shown_wrong
+from exporter.simulate.verify.oracle import Answered, Oracle, Rule
+from exporter.simulate.verify.scrape import NotScraped, Scraped, newest, process_start, scrape
+from exporter.simulate.world.delivery import Delivery, Plan, deliveries
 
 Clock = Callable[[], float]
 """Tells Unix seconds."""
@@ -61,13 +62,13 @@ def run(job: Job, clock: Clock = time.time) -> int:
     try:
         with ExitStack() as stack:
             if job.source is not None:
-                stream = files.read(stack.enter_context(files.opened(job.source, "rb")))
+                stream = files.read(stack.enter_context(opened(job.source, "rb")))
                 progress = stack.enter_context(closing(Progress()))
             else:
                 stream = deliveries(job.plan, start)
                 progress = stack.enter_context(closing(Progress(start, job.plan.length)))
             if job.out is not None:
-                return _write(job, stream, stack.enter_context(files.opened(job.out, "wb")), progress)
+                return _write(job, stream, stack.enter_context(opened(job.out, "wb")), progress)
             return uvloop.run(_Run(job, progress, clock).send(stream))
     except (Stopped, NotScraped) as error:
         return _failed(str(error))
@@ -97,7 +98,7 @@ def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progres
     lines = [f"{len(written):,} deliveries written; an exporter must answer them with", *shares(outcomes)]
     if lost:
         lines.append(f"{lost:,} lost on purpose")
-    _say(*lines, file=sys.stderr if job.out == files.STANDARD else sys.stdout)
+    _say(*lines, file=sys.stderr if job.out == STANDARD else sys.stdout)
     return 0
 
 

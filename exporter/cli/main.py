@@ -1,0 +1,46 @@
+"""The command line: `butlr-exporter serve`, `check`, `simulate` and `export`."""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from exporter import __version__
+from exporter.cli import export, service, simulate
+from exporter.cli.flags import joined
+
+INTERRUPTED = 130
+"""Exit status, as shells tell it, of what a Ctrl-C has ended where nothing better was to be done."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, but not what was written where a command should be: it may be a secret."""
+        if "invalid choice" in message:
+            message = "the first argument must be a command: serve, check, simulate or export"
+        super().error(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    parser = _Parser(
+        prog="butlr-exporter",
+        description="Prometheus exporter for Butlr zone occupancy webhooks.",
+        epilog="butlr-exporter COMMAND --help lists what it takes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    service.add_commands(commands)
+    simulate.add_command(commands)
+    export.add_command(commands)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names are Unicode, terminals not always
+    options, rest = parser.parse_known_args(joined(sys.argv[1:] if arguments is None else arguments))
+    try:
+        status: int = options.run(options, rest)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status

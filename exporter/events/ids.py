@@ -1,0 +1,54 @@
+"""KSUIDs, the ids that Butlr gives to everything: a time and a random part in 27 base-62 digits."""
+
+from functools import lru_cache
+
+KSUID_EPOCH = 1_400_000_000
+"""Second 0 of a KSUID's clock, in Unix seconds (github.com/segmentio/ksuid)."""
+
+_KSUID_LENGTH = 27
+_KSUID_RANDOM_BITS = 128
+_KSUID_TIME_LIMIT = 1 << 32
+_BASE62 = {digit: n for n, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
+_LEADING = 6
+"""Digits that nearly always tell the second, and that are the same in a few ids of it."""
+
+
+def generation(event_id: str) -> int | None:
+    """Return the Unix second inside an event id such as `event_2oUBiSXgx48RtbZKXHm5ekpAzFe`.
+
+    None unless the part after the last `_` is a KSUID: 27 base-62 digits that make 160 bits, of which
+    the first 32 are the seconds since KSUID_EPOCH.
+    """
+    ksuid = event_id[event_id.rfind("_") + 1 :]
+    if len(ksuid) != _KSUID_LENGTH or not (ksuid.isascii() and ksuid.isalnum()):
+        return None
+    seconds = _leading_seconds(ksuid[:_LEADING])
+    if seconds is None:
+        seconds = _seconds(ksuid)
+    return KSUID_EPOCH + seconds if seconds is not None and seconds < _KSUID_TIME_LIMIT else None
+
+
+def _seconds(digits: str) -> int | None:
+    """Return the first bits of the KSUIDs that begin with some digits; None if the others decide."""
+    number = 0
+    for digit in digits:
+        number = number * 62 + _BASE62[digit]
+    others = 62 ** (_KSUID_LENGTH - len(digits))
+    seconds = number * others >> _KSUID_RANDOM_BITS
+    return seconds if (number + 1) * others - 1 >> _KSUID_RANDOM_BITS == seconds else None
+
+
+_leading_seconds = lru_cache(1 << 13)(_seconds)
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [a + b for a in _DIGITS for b in _DIGITS]
+
+
+def ksuid(seconds: int, random: int) -> str:
+    """Return the KSUID of a Unix second and 128 random bits (github.com/segmentio/ksuid)."""
+    number = (seconds - KSUID_EPOCH << 128) | random
+    pairs = []
+    for _ in range(14):
+        number, pair = divmod(number, 3844)
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))[1:]

@@ -1,0 +1,158 @@
+"""Butlr's webhook JSON turned into frozen events, or into errors that name the field.
+
+This module alone decides what a valid event is; after it nobody checks again. It knows nothing of
+Flask, of metrics, or of what the events are for.
+
+Source of the payload: docs.butlr.io/real-time-occupancy/webhooks-overview/zone-occupancy. The docs promise
+neither the shape of ids nor that optional fields are left out rather than null or empty, so all of
+these are taken alike.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic_core import ErrorDetails, from_json
+
+from exporter.events.ids import generation
+from exporter.events.model import MAX_STRING, Measure, Metadata, OccupancyEvent, UnsupportedEvent, measure_of
+from exporter.events.times import EARLIEST_TIMESTAMP, LATEST_SECONDS, utc
+
+
+class FieldError(NamedTuple):
+    """One thing wrong with an event; `field` is a dotted path, `""` for the event as a whole."""
+
+    field: str
+    message: str
+
+
+class NotJson(ValueError):  # noqa: N818 - the name reads as the answer it becomes
+    """The body is not JSON; the text gives line and column."""
+
+
+class InvalidEvent(ValueError):  # noqa: N818
+    """An event that cannot be taken: `errors` says why, `measure` is its type if it is an exported one."""
+
+    def __init__(self, errors: list[FieldError], measure: Measure | None) -> None:
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in errors))
+        self.errors = errors
+        self.measure = measure
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_STRING)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STRING)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Envelope(_Payload):
+    """What every Butlr event has, whatever its type."""
+
+    id: Id
+    type: Id
+    timestamp: Annotated[Number, Field(ge=EARLIEST_TIMESTAMP)]
+    version: Text | None = None
+
+
+_optional_texts: Any = dict.fromkeys(Metadata._fields, (Text | None, None))
+# Only the zone's own id is needed to count; a missing name must not cost a count.
+_ZoneMetadata = create_model("_ZoneMetadata", __base__=_Payload, **(_optional_texts | {"zone_id": (Id, ...)}))
+_metadata_values = attrgetter(*Metadata._fields)
+
+
+class _ZoneOccupancy(_Envelope):
+    """ZONE_OCCUPANCY and its 1-minute variant, whose payloads are the same."""
+
+    metadata: _ZoneMetadata
+    data: Annotated[Number, Field(ge=0)]
+
+
+def parse_body(body: bytes) -> list[Any]:
+    """Return the items of a request body: those of an array, or the one object it is.
+
+    Raises NotJson, also for `NaN`, `Infinity`, invalid UTF-8 and JSON nested deeper than 200 levels.
+    """
+    try:
+        parsed = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise NotJson(str(error)) from None
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
+    """Turn one parsed JSON item into a frozen event. Raises InvalidEvent."""
+    event_type = item.get("type") if isinstance(item, dict) else None
+    measure = measure_of(event_type) if isinstance(event_type, str) else None
+    try:
+        if measure is None:
+            return UnsupportedEvent(_Envelope.model_validate(item).type)
+        payload = _ZoneOccupancy.model_validate(item)
+    except ValidationError as error:
+        raise InvalidEvent([_field_error(detail) for detail in error.errors()], measure) from None
+    return _occupancy_event(payload, measure)
+
+
+def parse_one(body: bytes) -> OccupancyEvent | None:
+    """Return the event of a body that is one valid event of an exported measure, in one step.
+
+    None for anything else, and where it would not be certain that `parse_body` and `parse_event` say the same.
+    """
+    if body[:1] != b"{" or b"NaN" in body or b"Infinity" in body:
+        return None
+    try:
+        payload = _validate_json(body)
+    except ValidationError:
+        return None
+    measure = measure_of(payload.type)
+    return None if measure is None else _occupancy_event(payload, measure)
+
+
+_validate_json: Callable[[bytes], _ZoneOccupancy] = _ZoneOccupancy.__pydantic_validator__.validate_json
+
+
+def _occupancy_event(payload: _ZoneOccupancy, measure: Measure) -> OccupancyEvent:
+    metadata = Metadata(*[value or "" for value in _metadata_values(payload.metadata)])
+    return OccupancyEvent(
+        id=payload.id,
+        measure=measure,
+        space_id=metadata.zone_id,
+        timestamp=int(payload.timestamp),
+        value=abs(payload.data),  # -0.0 is 0
+        generation=generation(payload.id),
+        metadata=metadata,
+    )
+
+
+_MESSAGES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_too_long": f"must be at most {MAX_STRING:,} characters long",
+    "float_type": "must be a JSON number, not quoted and not a boolean",
+    "finite_number": "must be a finite number",
+    "greater_than_equal": "must be 0 or more",
+    "model_type": "must be a JSON object",
+}
+
+
+def _field_error(detail: ErrorDetails) -> FieldError:
+    field = ".".join(map(str, detail["loc"]))
+    if not field:
+        return FieldError("", "an event must be a JSON object")
+    kind, value = detail["type"], detail["input"]
+    if kind == "greater_than_equal" and field == "timestamp":
+        return FieldError(field, _too_early(value))
+    if kind == "float_type" and type(value) is int:  # pydantic's word for an integer beyond any float
+        kind = "finite_number"
+    return FieldError(field, _MESSAGES.get(kind, detail["msg"]))
+
+
+def _too_early(timestamp: float) -> str:
+    if EARLIEST_TIMESTAMP // 1000 <= timestamp < LATEST_SECONDS:
+        milliseconds = int(timestamp * 1000)
+        return f"looks like seconds; send milliseconds since the epoch ({milliseconds} for {utc(milliseconds)})"
+    return "is before 2015; send milliseconds since the epoch"

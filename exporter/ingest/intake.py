@@ -1,0 +1,180 @@
+"""A request body turned into outcomes: parse, apply, count, and say what was wrong.
+
+The one way in for events, whatever brought them. It knows nothing of Flask; what it returns is what the
+sender is told.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from exporter.events.fast import parse_single
+from exporter.events.model import OccupancyEvent, UnsupportedEvent
+from exporter.events.parse import InvalidEvent, parse_body, parse_event
+from exporter.events.times import LATEST_SECONDS, utc
+from exporter.ingest.activity import Recent
+from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
+from exporter.journal.interface import JournalError
+from exporter.journal.recorder import Change, Recorder
+from exporter.metrics.counters import Taken
+from exporter.metrics.registry import Metrics
+from exporter.rule.limits import Limits
+from exporter.rule.outcome import REFUSED, Outcome
+from exporter.rule.store import Occupancy
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 100
+"""Events of an array that are taken before others have their turn."""
+
+MAX_EVENTS = 10_000
+"""Most events of one array: a million mistakes of two bytes each must not keep others waiting."""
+
+
+class TooManyEvents(ValueError):  # noqa: N818 - the name reads as the answer it becomes
+    """An array of more events than are taken at once; none of them was."""
+
+
+class Ingest:
+    """Takes deliveries into the store. Thread-safe."""
+
+    def __init__(
+        self,
+        occupancy: Occupancy,
+        metrics: Metrics,
+        limits: Limits,
+        clock: Callable[[], float],
+        recent: Recent,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Take the store and its limits, what counts, a clock that tells Unix seconds, and who keeps a journal."""
+        self._recent = recent
+        self._recorder = recorder
+        self._occupancy = occupancy
+        self._metrics = metrics
+        self._limits = limits
+        self._clock = clock
+
+    def receive(self, body: bytes) -> Receipt:
+        """Take a request body event by event; a bad one does not hold up the others.
+
+        Raises NotJson, TooManyEvents, JournalError.
+        """
+        items = parse_body(body)
+        if len(items) > MAX_EVENTS:
+            raise TooManyEvents(f"{len(items)} events in one array; send at most {MAX_EVENTS} at a time")
+        arrival = self._clock()
+        outcomes: Counter[Outcome] = Counter()
+        errors: list[EventError] = []
+        refusal: JournalError | None = None
+
+        def take(first: int) -> Change:
+            changed: list[OccupancyEvent] = []
+            taken: list[Taken] = []
+            for index, item in enumerate(items[first : first + TOGETHER], first):
+                reasons = self._take(item, arrival, changed, taken)
+                errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
+            self._count(taken, arrival)
+            outcomes.update(outcome for _, outcome, _ in taken)
+            return changed
+
+        for first in range(0, len(items), TOGETHER):
+            if self._recorder is None:
+                take(first)
+                continue
+            try:
+                self._recorder.keep(partial(take, first), int(arrival * 1000))
+            except JournalError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
+        return Receipt(len(items), dict(outcomes), errors)
+
+    def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | None]:
+        """Take request bodies that are one valid event each; return what became of them.
+
+        None, and nothing was done, for one that is anything else, or is to be refused: `receive` then says why. Raises
+        JournalError.
+        """
+        if self._recorder is not None and self._recorder.refuses:
+            return [None] * len(bodies)
+        events = list(map(parse_single, bodies))
+        arrival = self._clock()
+        now = int(arrival * 1000)
+        apply = self._occupancy.apply
+        outcomes: list[Outcome | None] = []
+
+        def take() -> Change:
+            outcomes[:] = [None if event is None else apply(event, now) for event in events]
+            return [
+                event
+                for event, outcome in zip(events, outcomes, strict=True)
+                if event is not None and outcome not in REFUSED
+            ]
+
+        if self._recorder is None:
+            take()
+        else:
+            self._recorder.keep(take, now)
+        taken: list[Taken] = []
+        for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
+            if event is None or outcome is None:
+                continue
+            if outcome in REFUSED:  # which has no effect
+                outcomes[at] = None
+            else:
+                taken.append(self._taken(event, outcome, now))
+        self._count(taken, arrival)
+        return outcomes
+
+    def _take(
+        self, item: Any, arrival: float, changed: list[OccupancyEvent], taken: list[Taken]
+    ) -> list[tuple[str, str]]:
+        """Take one item of a body, and note what became of it; return why it was refused."""
+        try:
+            event = parse_event(item)
+        except InvalidEvent as invalid:
+            taken.append((invalid.measure, Outcome.INVALID, 0.0))
+            return self._refused(Outcome.INVALID, [(field, message) for field, message in invalid.errors], item)
+        if isinstance(event, UnsupportedEvent):
+            taken.append((None, Outcome.UNSUPPORTED, 0.0))
+            return []
+        now = int(arrival * 1000)
+        outcome = self._occupancy.apply(event, now)
+        taken.append(self._taken(event, outcome, now))
+        if outcome not in REFUSED:
+            changed.append(event)
+        if outcome in REFUSED:
+            return self._refused(outcome, [self._refusal(event, outcome, now)], item)
+        return []
+
+    def _taken(self, event: OccupancyEvent, outcome: Outcome, now: int) -> Taken:
+        """Return what is counted of an event; tell the log what became of it."""
+        if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
+            self._metrics.count_settled_correction(event.measure)
+        if log.isEnabledFor(logging.DEBUG) and outcome not in REFUSED:
+            log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
+        return event.measure, outcome, (now - event.timestamp) / 1000
+
+    def _count(self, taken: Sequence[Taken], arrival: float) -> None:
+        self._metrics.count(taken, arrival)
+        self._recent.count(taken, arrival)
+
+    def _refused(self, outcome: Outcome, reasons: list[tuple[str, str]], item: Any) -> list[tuple[str, str]]:
+        """Tell the log and the page why an event was refused; return the reasons."""
+        event_id = item.get("id") if isinstance(item, dict) else None
+        shown = event_id[:100] if isinstance(event_id, str) else ""
+        reason = "; ".join(f"{field}: {message}" if field else message for field, message in reasons)
+        log.warning("event refused", {"outcome": outcome, "reason": reason[:500], "id": shown})
+        self._recent.refuse(outcome, reasons, shown)
+        return reasons
+
+    def _refusal(self, event: OccupancyEvent, outcome: Outcome, now: int) -> tuple[str, str]:
+        if outcome is Outcome.FUTURE:
+            limit = self._limits.future_tolerance // 1000
+            message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}"
+            hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
+            return "timestamp", message + hint
+        return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"

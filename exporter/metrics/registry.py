@@ -1,0 +1,134 @@
+"""Every family this exporter exposes: its name, its help, and how a snapshot becomes its samples.
+
+One `Metrics` per app, in a registry of its own, which prometheus_client renders; the families of zones are text of
+ours (`zone_families`), for there may be a hundred thousand zones. It knows nothing of HTTP. Source of the naming:
+prometheus.io/docs/instrumenting/writing_exporters.
+"""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any
+
+import prometheus_client as client
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+
+from exporter import __version__
+from exporter.capacity import CapacityFile
+from exporter.events.model import Measure
+from exporter.metrics.counters import EVENT_TYPES, Taken, Tally
+from exporter.metrics.zones import ZoneFamilies
+from exporter.rule.outcome import Outcome
+from exporter.rule.store import Snapshot
+
+# A counter's creation time is a series of its own in Prometheus, as large as the counter and rarely wanted.
+client.disable_created_metrics()
+
+TEXT_CONTENT_TYPE = client.CONTENT_TYPE_PLAIN_0_0_4
+OPENMETRICS_CONTENT_TYPE = openmetrics_exposition.CONTENT_TYPE_LATEST
+
+SAMPLE_SUFFIXES = ("", "_total", "_bucket", "_sum", "_count")
+"""What the name of a sample may have beyond that of its family."""
+
+
+class Rejection(StrEnum):
+    """Why a request was refused before any event was read."""
+
+    UNAUTHORIZED = "unauthorized"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+
+
+class Metrics:
+    """All families of one app. Thread-safe."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: CapacityFile) -> None:
+        """Take what gives the zones at a scrape, the metadata fields that label them, and their capacity."""
+        self._capacity = capacity
+        self._zones = ZoneFamilies(labels, lambda: capacity.current)
+        self.registry = client.CollectorRegistry(auto_describe=True)
+        self.last_event: float | None = None
+        """Arrival of the last valid event, Unix seconds."""
+        self._snapshot = snapshot
+        self._tally = Tally()
+        self.registry.register(self)
+        self._own_families()
+        client.ProcessCollector(registry=self.registry)
+        client.PlatformCollector(registry=self.registry)
+        client.GCCollector(registry=self.registry)
+
+    def _own_families(self) -> None:
+        rejected = client.Counter(
+            "butlr_exporter_rejected_requests_total",
+            "Requests refused before any event was read.",
+            ["reason"],
+            registry=self.registry,
+        )
+        corrections = client.Counter(
+            "butlr_exporter_settled_corrections_total",
+            "Corrections that came after the reading had settled.",
+            ["event_type"],
+            registry=self.registry,
+        )
+        self._journal_failures = client.Counter(
+            "butlr_exporter_journal_failures_total", "Writes the journal refused.", registry=self.registry
+        )
+        build = client.Gauge(
+            "butlr_exporter_build_info",
+            "Version of the exporter and of the Python that runs it; always 1.",
+            ["version", "python_version"],
+            registry=self.registry,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+        # Children made here start at 0.
+        self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
+        self._corrections = {measure: corrections.labels(EVENT_TYPES[measure]) for measure in Measure}
+
+    def count(self, taken: Sequence[Taken], arrival: float) -> None:
+        """Count events that arrived together at `arrival`, Unix seconds."""
+        self._tally.count(taken)
+        if any(outcome is not Outcome.INVALID for _, outcome, _ in taken):
+            self.last_event = arrival
+
+    def count_settled_correction(self, measure: Measure) -> None:
+        """Count one correction that came after its reading had settled."""
+        self._corrections[measure].inc()
+
+    def count_rejection(self, reason: Rejection) -> None:
+        """Count one request that was refused whole."""
+        self._rejected[reason].inc()
+
+    def count_journal_failure(self) -> None:
+        """Count one write that the journal refused."""
+        self._journal_failures.inc()
+
+    def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Iterator[bytes]:
+        """Return what a scrape reads, in pieces, in OpenMetrics or the text format, only the named families if any."""
+        wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
+        registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
+        own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
+        yield from self._zones.render(self._snapshot(), set(wanted) if wanted else None)
+        yield own
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the families that are not always there, which is how a registry learns their names."""
+        return self.collect()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of what is known only sometimes."""
+        received = GaugeMetricFamily(
+            "butlr_exporter_last_event_received_timestamp_seconds", "Arrival of the last valid event."
+        )
+        if self.last_event is not None:
+            received.add_metric([], self.last_event)
+        successful = GaugeMetricFamily(
+            "butlr_exporter_config_last_reload_successful", "Whether the capacity file was taken when it was last read."
+        )
+        succeeded = GaugeMetricFamily(
+            "butlr_exporter_config_last_reload_success_timestamp_seconds", "When the capacity file was last taken."
+        )
+        if self._capacity.path:
+            successful.add_metric([], self._capacity.successful)
+            succeeded.add_metric([], self._capacity.succeeded)
+        return [*self._tally.collect(), received, successful, succeeded]

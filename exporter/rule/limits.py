@@ -1,0 +1,21 @@
+"""The numbers of the rule."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The rule's numbers, times in milliseconds; `stale_after` and `forget_after` of 0 mean never."""
+
+    window: int
+    stale_after: int
+    forget_after: int
+    settle_after: int
+    future_tolerance: int
+    max_spaces: int
+    max_deliveries: int = 8192
+    """Distinct deliveries remembered for each measure of a space: nine a second for the default window."""
+
+    def is_settled(self, timestamp: int, now: int) -> bool:
+        """Tell whether a reading is so old that Butlr will not compute it again."""
+        return now - timestamp >= self.settle_after

@@ -1,0 +1,10 @@
+"""Serves WSGI apps safely to the open internet; knows no exporter.
+
+- `process`: ports, signals and periodic work around one event loop.
+- `connection`: uvicorn's connection with limits; `connections` limits their number.
+- `fast`: a connection that answers known requests without parsing them; `batch` answers those of one event-loop
+  iteration together.
+- `wsgi`: calls a WSGI app with whole bodies.
+- `tls`: handshakes, limited in time.
+- `memory`: tunes malloc.
+"""

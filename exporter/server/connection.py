@@ -1,0 +1,226 @@
+"""uvicorn's HTTP connection, made safe for the open internet.
+
+What stands still is cut off, what is not HTTP is answered as a problem, and nothing a client offers makes a
+body a request. It knows uvicorn's httptools connection from the inside, so pyproject.toml holds its version.
+"""
+
+import asyncio
+import json
+import logging
+import re
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from exporter.server.connections import Crowd
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT = 20.0
+"""Seconds from a request's first byte to its last, and from a connection to its first request."""
+
+WRITE_TIMEOUT = 30.0
+"""Seconds in which a client must take the next piece of an answer."""
+
+GRACE = 3.0
+"""Seconds that requests under way are given when the process is to stop."""
+
+MAX_HEAD = 1 << 14
+"""Bytes of a request line with its headers, or of trailers."""
+
+MAX_HEADERS = 100
+"""Headers of one request."""
+
+MAX_PIPELINE = 8
+"""Requests that a client may send before it has taken the answers to earlier ones."""
+
+_NAME = b"upgrade"
+_UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
+_UPGRADE_FIRST = re.compile(rb"(?:(?<=\n)|\A)u(?=pgrade[ \t]*:)", re.IGNORECASE)
+"""The header that offers another protocol. A server may ignore it (RFC 9110, 7.8); the parser does not, and loses
+the body, so it is given another name on the way in."""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, cut off when a request or the reading of an answer stands still."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start waiting for the first request; count every byte that a reader has not taken as unread."""
+        super().connection_made(transport)
+        self._in_request = self._in_head = self._head_refused = False
+        self._unframed = self._head = 0
+        self._held, self._line_begins = b"", False
+        self._cycles: list[RequestResponseCycle] = []
+        self._lost = False
+        self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
+        self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
+        self._stop = _Deadline(self, GRACE, "stopping")
+        # A TLS transport pauses at the limit, a plain one beyond it; at 0 the former would never write.
+        transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
+        self._request.start()
+        self._crowd.enter(self)
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side, for the log."""
+        return self.client[0] if self.client else ""
+
+    def abort(self) -> None:
+        """End it at once, not as close() would, which waits for a reader that does not read."""
+        self.transport.abort()
+
+    @property
+    def _crowd(self) -> Crowd:
+        crowd: Crowd = self.server_state  # type: ignore[assignment]
+        return crowd
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
+        data, self._held = self._held + data, b""
+        if b"upgrade" in data.lower():
+            data = (_UPGRADE_FIRST if self._line_begins else _UPGRADE).sub(b"X", data)
+        line = data[data.rfind(b"\n") + 1 :]
+        if 0 < len(line) < len(_NAME) * 2 and _NAME.startswith(line.rstrip(b" \t").lower()):
+            data, self._held = data[: -len(line)], line
+        if data:
+            self._feed(data)
+        if self._held and not self._in_head:
+            data, self._held = self._held, b""
+            self._feed(data)
+        if self._unframed > MAX_HEAD:
+            self._refuse_head()
+        if self._in_request or not self._is_answered():
+            self._request.start()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_answered(self) -> bool:
+        """Tell whether what came last is being answered, or was."""
+        return self._is_answering()
+
+    def _feed(self, data: bytes) -> None:
+        self._line_begins = data.endswith(b"\n")
+        self._unframed += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._in_request = self._in_head = True
+        self._head = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, but not a trailer: nobody asks for those, and they would pass for headers."""
+        if not self._in_head:
+            return
+        self._head += len(name) + len(value)
+        if len(self.headers) >= MAX_HEADERS or self._head + len(self.url) > MAX_HEAD:
+            self._head_refused = True
+            raise ValueError("too many headers, or too long")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is whole, and keep the requests that wait for their answer."""
+        self._in_head = False
+        self._unframed = 0
+        if len(self.pipeline) >= MAX_PIPELINE:
+            raise ValueError("too many requests at once")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin to answer a request."""
+        super().on_headers_complete()
+        self.scope["state"] |= {"gone": self._is_lost, "abort": self.transport.abort}
+        self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._unframed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request has come whole."""
+        self._in_request = False
+        self._unframed = 0
+        self._request.cancel()
+        self._crowd.enter(self)
+        self._complete()
+
+    def _complete(self) -> None:
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Limit the time in which the reader must take what is waiting."""
+        super().pause_writing()
+        self._answer.start()
+
+    def resume_writing(self) -> None:
+        """Note that it was taken."""
+        super().resume_writing()
+        self._answer.cancel()
+
+    def shutdown(self) -> None:
+        """Finish the request under way, but not for ever."""
+        super().shutdown()
+        self._stop.start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        for deadline in (self._request, self._answer, self._stop):
+            deadline.cancel()
+        self._lost = True
+        self._crowd.leave(self)
+        # uvicorn tells the last request only; the one being answered would write to nobody.
+        for cycle in self._cycles:
+            cycle.disconnected = True
+        super().connection_lost(exc)
+
+    def _is_lost(self) -> bool:
+        return self._lost
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP as a problem, like any other error."""
+        del msg
+        if self._head_refused:
+            self._refuse_head()
+        else:
+            self._refuse(400, "Bad Request", "the request is not valid HTTP")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # The parser has stopped where another protocol was to begin; what follows cannot be told from a body.
+        self.transport.abort()
+
+    def _refuse_head(self) -> None:
+        limits = f"at most {MAX_HEADERS} headers, and {MAX_HEAD} bytes with the request line, are taken"
+        self._refuse(431, "Request Header Fields Too Large", limits)
+
+    def _refuse(self, status: int, title: str, detail: str) -> None:
+        log.warning("request refused", {"status": status, "reason": detail, "client": self.peer})
+        self.app.malformed()
+        body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+        head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+        self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self.transport.close()
+
+
+class _Deadline:
+    """Aborts a connection some seconds after its start unless cancelled; may be started again."""
+
+    __slots__ = ("_connection", "_reason", "_seconds", "_timer")
+
+    def __init__(self, connection: Connection, seconds: float, reason: str) -> None:
+        self._connection, self._seconds, self._reason = connection, seconds, reason
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._timer = self._connection.loop.call_later(self._seconds, self._abort)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _abort(self) -> None:
+        log.debug("connection cut off", {"reason": self._reason, "client": self._connection.peer})
+        self._connection.abort()

@@ -1,0 +1,205 @@
+"""How a setting is written: the kinds of values, each with what reads and what shows it.
+
+A leaf: it knows neither which settings there are nor what they are for.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from exporter.events.model import Metadata
+
+ZERO = timedelta()
+
+_UNITS = {
+    "y": timedelta(days=365),
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+_DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
+_SIZES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+_SIZE = re.compile(f"([0-9]+)({'|'.join(_SIZES)})?")
+_HEADER = re.compile("[A-Za-z0-9-]+")
+_KEY = re.compile("[0-9a-fA-F-]{16,}|.{41,}")
+_NO_KEY_IN = {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "te", "trailer"}
+_NO_KEY_IN |= {"transfer-encoding", "upgrade"}
+"""Headers that a server reads as something else."""
+
+
+class Address(NamedTuple):
+    """Where to listen; an empty host is every interface."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as it is written in the setting."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Kind(NamedTuple):
+    """How a setting is written: `parse` raises ValueError with what is wrong, `show` is its inverse."""
+
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str]
+    placeholder: str
+    secret: bool = False
+    """Whether a value must not be seen; `show` then does not show it."""
+    echoes: bool = True
+    """Whether a mistake shows what was written; not where people write a secret by mistake."""
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration as Prometheus writes it, such as `90s`, `1h30m` or `0`. Raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if text != "0" and (match is None or not text):
+        raise ValueError("must be a duration such as 90s, 10m or 24h")
+    try:
+        amounts = match.groups() if match else ()
+        return sum((int(n) * unit for n, unit in zip(amounts, _UNITS.values(), strict=False) if n), ZERO)
+    except (OverflowError, ValueError):
+        raise ValueError("is too long a duration") from None
+
+
+def show_duration(duration: timedelta) -> str:
+    """Write a duration as Prometheus does, such as `1h30m`."""
+    rest, text = duration, ""
+    for name in ("h", "m", "s", "ms"):
+        n, rest = divmod(rest, _UNITS[name])
+        text += f"{n}{name}" if n else ""
+    return text or "0s"
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as `512KiB`, `1MiB` or plain bytes; return bytes. Raises ValueError."""
+    match = _SIZE.fullmatch(text)
+    if match is None or len(match[1]) > 15:
+        raise ValueError("must be a size such as 512KiB or 1MiB")
+    return int(match[1]) * _SIZES[match[2] or "B"]
+
+
+def show_size(size: int) -> str:
+    """Write a size in bytes in the largest unit that leaves no fraction, such as `1MiB`."""
+    unit = next(unit for unit, factor in _SIZES.items() if size % factor == 0 and (size or factor == 1))
+    return f"{size // _SIZES[unit]}{unit}"
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535 or (":" in host and not bracketed):
+        raise ValueError("must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728")
+    return Address(host[1:-1] if bracketed else host, int(port))
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 15 or int(text) < 1:
+        raise ValueError("must be a whole number from 1 to 999999999999999")
+    return int(text)
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in Metadata._fields:
+            raise ValueError(f"must be some of {', '.join(Metadata._fields)}")
+        if names.count(name) > 1:
+            raise ValueError(f"must have {name} once")
+    return tuple(names if "zone_id" in names else [*names, "zone_id"])
+
+
+def _more_than(least: Any, kind: Kind, message: str) -> Kind:
+    def parse(text: str) -> Any:
+        value = kind.parse(text)
+        if value <= least:
+            raise ValueError(message)
+        return value
+
+    return kind._replace(parse=parse)
+
+
+def one_of(*choices: str) -> Kind:
+    """Return the kind that is one of some words, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text.lower()
+
+    return Kind(parse, str, "|".join(choices))
+
+
+def optional(kind: Kind) -> Kind:
+    """Return a kind that may also be `none`, which is read as None."""
+
+    def parse(text: str) -> Any:
+        return None if text.lower() == "none" else kind.parse(text)
+
+    def show(value: Any) -> str:
+        return "none" if value is None else kind.show(value)
+
+    return kind._replace(parse=parse, show=show)
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be UTF-8 text") from None
+    return text
+
+
+def _journal(text: str) -> str:
+    if text.startswith("redis:"):
+        raise ValueError("must be the path of a file, or none; Redis is not supported yet")
+    return _text(text)
+
+
+def _username(text: str) -> str:
+    if ":" in text:
+        raise ValueError("must not have a colon, which ends the name in HTTP basic authentication")
+    return _text(text)
+
+
+def _header(text: str) -> str:
+    # An underscore is dropped by many a server on the way, this one too: in CGI's spelling it is a dash.
+    if _HEADER.fullmatch(text) is None or text.lower() in _NO_KEY_IN:
+        raise ValueError("must be the name of a header that is free for a key, of letters, digits and dashes")
+    if _KEY.fullmatch(text):
+        raise ValueError("must be the name of a header; this looks like the key itself")
+    return text
+
+
+def _secret(text: str) -> SecretStr:
+    return SecretStr(_text(text))
+
+
+def _secrets(text: str) -> tuple[SecretStr, ...]:
+    keys = [key for part in re.split(r"[,\n]", text) if (key := part.strip())]
+    # Lines of another file, or a comment, would be keys that everyone knows.
+    if any(key.startswith(("#", "-----")) for key in keys):
+        raise ValueError("must be keys and nothing else: neither comments nor a certificate or its key")
+    return tuple(map(_secret, keys)) or (_secret(""),)
+
+
+ADDRESS = Kind(_address, str, "HOST:PORT")
+DURATION = Kind(parse_duration, show_duration, "DURATION")
+POSITIVE_DURATION = _more_than(ZERO, DURATION, "must be longer than 0")
+SIZE = _more_than(0, Kind(parse_size, show_size, "SIZE"), "must be more than 0")
+COUNT = Kind(_count, str, "N")
+FILE = Kind(_text, str, "FILE", echoes=False)
+JOURNAL = Kind(_journal, str, "FILE", echoes=False)
+LABELS = Kind(_labels, ", ".join, "FIELD,...")
+HEADER = Kind(_header, str, "NAME", echoes=False)
+USERNAME = Kind(_username, str, "NAME", echoes=False)
+SECRET = Kind(_secret, lambda _: "<secret>", "SECRET", secret=True, echoes=False)
+SECRETS = Kind(_secrets, lambda keys: ", ".join("<secret>" for _ in keys), "SECRET,...", secret=True, echoes=False)

@@ -1,0 +1,18 @@
+"""The views for probes."""
+
+from flask import Blueprint, Response
+
+
+def health() -> Blueprint:
+    """Return the views for probes, which need no credentials."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/-/healthy")
+    def healthy() -> Response:
+        return Response("butlr-exporter is healthy.\n", content_type="text/plain; charset=utf-8")
+
+    @blueprint.get("/-/ready")
+    def ready() -> Response:
+        return Response("butlr-exporter is ready.\n", content_type="text/plain; charset=utf-8")
+
+    return blueprint

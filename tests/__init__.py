@@ -1,1 +1,0 @@
-"""The tests: one file for each module of the exporter, and the whole of it end to end."""

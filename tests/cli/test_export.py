@@ -1,0 +1,251 @@
+"""`butlr-exporter export`: what it writes, what it says of bad files, and what Prometheus makes of it."""
+
+import gzip
+import io
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.cli.captured import MOST_LINES
+from exporter.cli.main import main
+from exporter.events.model import Measure
+from exporter.metrics.families import SETTLED
+from exporter.simulate.verify.oracle import Answered, Oracle, Rule
+from exporter.simulate.world.delivery import Plan, deliveries
+from tests.support.deliveries import HOUR, MINUTE, SECOND, body, delivery
+from tests.support.prometheus import prometheus
+from tests.support.running import program, running
+
+PAST = 1_790_000_000_000
+"""A time at which nothing is unsettled any more, milliseconds since the epoch."""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a file of some deliveries: two of one reading, one that is late, an array."""
+    file = tmp_path / "deliveries.ndjson"
+    lines = [
+        body(delivery(PAST, 1, id="a")),
+        body(delivery(PAST, 2, id="b")),
+        b"",
+        body(delivery(PAST - 15 * MINUTE, 9)),
+        body(delivery(PAST + MINUTE, 3), delivery(PAST, 4, measure=Measure.ZONE_OCCUPANCY_1MIN)),
+        b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1790000000000,"data":3}',
+    ]
+    file.write_bytes(b"\n".join(lines))
+    return file
+
+
+def samples(text: str) -> list[str]:
+    """Return the lines that are neither comments nor errors."""
+    return [line for line in text.splitlines() if line.startswith("butlr_")]
+
+
+class TestFiles:
+    """From one file to another."""
+
+    def test_history(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each reading once, with the value that it came to; a summary of what there was."""
+        out = tmp_path / "history.om"
+        assert main(["export", "--in", str(source), "--out", str(out), "--labels", "zone_name"]) == 0
+        assert samples(out.read_text()) == [
+            'butlr_zone_occupancy_settled{zone_id="zone_a",zone_name="Desk 01"} 2.0 1790000000.0',
+            'butlr_zone_occupancy_settled{zone_id="zone_a",zone_name="Desk 01"} 3.0 1790000060.0',
+            'butlr_zone_occupancy_1min_settled{zone_id="zone_a",zone_name="Desk 01"} 4.0 1790000000.0',
+        ]
+        assert capsys.readouterr().err.splitlines() == [
+            "3 readings of 2 series, from 2026-09-21T14:13:20Z to 2026-09-21T14:14:20Z",
+            "of 5 events: 3 new, 1 corrected, 1 late",
+            "left out: 1 late, older than --window (15m) when their turn came; a longer one takes them",
+        ]
+
+    def test_a_longer_window(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Takes what is late."""
+        out = tmp_path / "history.om"
+        assert main(["export", "--in", str(source), "--out", str(out), "--window=1h"]) == 0
+        assert len(samples(out.read_text())) == 4
+        assert "late" not in capsys.readouterr().err
+
+    def test_nothing_has_settled_by_then(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """`settle_after` is that of the service."""
+        assert main(["export", "--in", str(source), "--out=-", "--settle-after=20y"]) == 1
+        assert "no reading has settled" in capsys.readouterr().err
+
+    def test_settings_from_the_environment(
+        self, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those that matter, so that labels are those of the service; others may be for another machine."""
+        monkeypatch.setenv("BUTLR_EXPORTER_LABELS", "floor_name")
+        monkeypatch.setenv("BUTLR_EXPORTER_TLS_CERT", "/nowhere")
+        assert main(["export", "--in", str(source), "--out", "-"]) == 0
+        out, err = capsys.readouterr()
+        assert samples(out)[0].startswith('butlr_zone_occupancy_settled{floor_name="1st Floor",zone_id="zone_a"} 2.0')
+        assert out.endswith("# EOF\n")
+        assert err.startswith("3 readings")
+
+    def test_standard_input(
+        self, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As a part of a pipeline."""
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(source.read_bytes())))
+        assert main(["export", "--in=-", "--out=-"]) == 0
+        assert len(samples(capsys.readouterr().out)) == 3
+
+    def test_labels_and_an_end(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Those of a scrape, so that both are one series; and what is younger is left out."""
+        flags = [
+            "--label=job=butlr-settled",
+            '--label=instance="here"',
+            "--labels=zone_id",
+            "--until=2026-09-21T14:14:00Z",
+        ]
+        assert main(["export", "--in", str(source), "--out=-", *flags]) == 0
+        labels = r'{instance="\"here\"",job="butlr-settled",zone_id="zone_a"}'
+        assert samples(capsys.readouterr().out) == [
+            f"butlr_zone_occupancy_settled{labels} 2.0 1790000000.0",
+            f"butlr_zone_occupancy_1min_settled{labels} 4.0 1790000000.0",
+        ]
+
+    def test_the_end_of_a_capture(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its last minutes may have been corrected after it ended, and what is ahead of it is of a wrong clock."""
+        ahead = [delivery(PAST + m * MINUTE, generation=PAST // 1000) for m in (-10, -6, -5, 0, 6)]
+        (tmp_path / "in").write_bytes(b"\n".join(map(body, ahead)))
+        assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+        told = capsys.readouterr().err
+        assert "left out: 1 of the future" in told
+        assert "the last 2 readings may have been corrected after the file ends; --until 2026-09-21T14:07:20Z" in told
+
+    @pytest.mark.parametrize("text", [b"\xef\xbb\xbf%s\r\n", b"%s"], ids=["mark and CRLF", "plain"])
+    def test_how_lines_end(self, tmp_path: Path, text: bytes) -> None:
+        """As files come that went through other hands."""
+        (tmp_path / "in").write_bytes(text % body(delivery(PAST)))
+        assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+
+    def test_a_device(self, source: Path) -> None:
+        """It is written to as it is, and what is told does not get into it."""
+        command = f"{sys.executable} -m exporter export --in {source} --out /dev/stdout 2>/dev/null"
+        ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+        assert ended.stdout.endswith(" 1790000000.0\n# EOF\n")
+
+    def test_a_full_disk(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The file that was there stays as it was."""
+        (tmp_path / "out").write_text("before")
+        (tmp_path / "out.part").symlink_to("/dev/full")
+        assert main(["export", "--in", str(source), "--out", str(tmp_path / "out")]) == 1
+        assert "No space left on device" in capsys.readouterr().err
+        assert (tmp_path / "out").read_text() == "before"
+        assert not (tmp_path / "out.part").exists()
+
+    def test_a_reader_that_has_had_enough(self, source: Path) -> None:
+        """Is no error to be told."""
+        command = f"{sys.executable} -m exporter export --in {source} --out - | true"
+        ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+        assert "Traceback" not in ended.stderr
+
+
+class TestMistakes:
+    """Each is told; what is good is written all the same."""
+
+    def test_lines_that_are_no_events(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """By number, field and reason; an array loses only its bad events."""
+        good = body(delivery(PAST + 2 * MINUTE, 5))
+        with source.open("ab") as file:
+            file.write(b"\n{\n[{}," + good + b"]\n" + b"0\n" * MOST_LINES)
+        out = tmp_path / "history.om"
+        assert main(["export", "--in", str(source), "--out", str(out)]) == 1
+        assert len(samples(out.read_text())) == 4
+        told = capsys.readouterr().err.splitlines()
+        assert told[0].startswith(f"butlr-exporter: {source} line 7: ")
+        assert told[1].startswith(f"butlr-exporter: {source} line 8: ")
+        assert told[MOST_LINES] == f"butlr-exporter: {source}: 2 more such mistakes"
+
+    @pytest.mark.parametrize("is_empty", [True, False])
+    def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_empty: bool) -> None:
+        """No file is made, so that none is imported."""
+        text = b"" if is_empty else body(delivery(int(time.time() * SECOND)))
+        why = "no line is an event of a zone" if is_empty else "no reading has settled"
+        (tmp_path / "in").write_bytes(text)
+        assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+        assert capsys.readouterr().err == f"butlr-exporter: nothing to write: {why}\n"
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("flags", "status", "told"),
+        [
+            (["--in={tmp}/none", "--out={tmp}/out"], 1, "'{tmp}/none' cannot be read: No such file or directory"),
+            (["--in={tmp}", "--out={tmp}/out"], 1, "'{tmp}' cannot be read: Is a directory"),
+            (["--in=\0", "--out={tmp}/out"], 1, "cannot be read: that is no path"),
+            (["--in={source}", "--out={tmp}/no/out"], 1, "'{tmp}/no/out' cannot be written: No such file or directory"),
+            (["--in={source}", "--out=\0"], 1, "cannot be written: that is no path"),
+            (["--in={source}"], 2, "--in and --out are both needed"),
+            (["--out=-"], 2, "--in and --out are both needed"),
+            (["--in={source}", "--out={source}"], 2, "the same file, which would be lost"),
+            (["--in={source}", "--out=-", "--window=soon"], 2, "--window must be a duration"),
+            (["--in={source}", "--out=-", "--tls-cert", "x"], 2, "this command does not take --tls-cert"),
+            (["--in={source}", "--in={source}", "--out=-"], 2, "cat FILE... | butlr-exporter export --in -"),
+            (["--in={source}", "--out=-", "--label=job"], 2, "must be NAME=VALUE such as job=butlr-settled, not 'job'"),
+            (["--in={source}", "--out=-", "--label=jo-b=x"], 2, "must be NAME=VALUE"),
+            (["--in={source}", "--out=-", "--label=zone_id=x"], 2, "zone_id is a label of the zone already"),
+            (["--in={source}", "--out=-", "--until=soon"], 2, "must be a time such as 2026-11-25T08:00:00Z"),
+            (["--in={source}", "--out=-", "--lables=x"], 2, "did you mean --labels?"),
+        ],
+    )
+    def test_what_cannot_be_done(
+        self,
+        source: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        flags: list[str],
+        status: int,
+        told: str,
+    ) -> None:
+        """A line that says why, and the file that was there is as it was."""
+        before = source.read_bytes()
+        try:
+            ended = main(["export", *(flag.format(tmp=tmp_path, source=source) for flag in flags)])
+        except SystemExit as error:
+            ended = int(str(error.code))
+        assert ended == status
+        assert told.format(tmp=tmp_path) in capsys.readouterr().err
+        assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(("flags", "closed"), [("--in - --out -", "<&-"), ("--in {} --out -", ">&-")])
+def test_a_closed_stream(source: Path, flags: str, closed: str) -> None:
+    """It is told like any other file that cannot be had."""
+    command = f"{sys.executable} -m exporter export {flags.format(source)} {closed}"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("Bad file descriptor\n")
+
+
+def test_a_compressed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, not one for each line that is none."""
+    (tmp_path / "in").write_bytes(gzip.compress(b"{}"))
+    assert main(["export", "--in", str(tmp_path / "in"), "--out=-"]) == 1
+    assert capsys.readouterr().err.endswith("is compressed; pass it through gunzip\n")
+
+
+def test_promtool_and_prometheus(tmp_path: Path) -> None:
+    """Blocks made of the file answer with what the independent oracle says each reading came to."""
+    plan = Plan(zones=20, measures=tuple(Measure), intervals=180, seed=3)
+    start = int(time.time() * SECOND) - 6 * HOUR
+    sent = list(deliveries(plan, start))
+    (tmp_path / "in").write_bytes(b"".join(each.body + b"\n" for each in sent))
+    assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    command = [program("promtool", "prometheus"), "tsdb", "create-blocks-from", "openmetrics"]
+    subprocess.run([*command, str(tmp_path / "out"), str(tmp_path / "data")], check=True, capture_output=True)
+
+    answered = [Answered(each.body, 0, each.due, each.due, 1, {"?": 1}) for each in sent]
+    history = Oracle(answered, Rule()).history()
+    assert sum(map(len, history.values())) > 180 * 20
+    with running(tmp_path / "log") as exporter, prometheus(exporter, tmp_path) as one:
+        for measure, family in SETTLED.items():
+            stored = {
+                series["metric"]["zone_id"]: {round(t * 1000): float(value) for t, value in series["values"]}
+                for series in one.get("query", query=f"{family}[12h]")["result"]
+            }
+            assert stored == {zone: readings for (zone, of), readings in history.items() if of is measure}

@@ -1,0 +1,163 @@
+"""The command line: what is printed, where, and with which exit status."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from exporter import __version__
+from exporter.cli.main import main
+from exporter.settings.declared import GIVEN, SETTINGS
+from tests.support.running import CONSOLE_SCRIPT
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("BUTLR_EXPORTER_"):
+            monkeypatch.delenv(name)
+
+
+class TestCheck:
+    """`butlr-exporter check`."""
+
+    def test_prints_the_effective_settings(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One on a line, as they would be written; either spelling of a flag."""
+        monkeypatch.setenv("BUTLR_EXPORTER_WINDOW", "30m")
+        assert main(["check", "--stale-after", "20m", "--max_zones=7"]) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert [line.split(" = ")[0] for line in out] == [setting.name for setting in SETTINGS]
+        assert {"window = 30m", "stale_after = 20m", "max_zones = 7", "listen = 0.0.0.0:9728"} <= set(out)
+
+    def test_every_mistake_at_once(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Exit status 2, a line each on standard error, nothing on standard output."""
+        monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", "nowhere")
+        assert main(["check", "--stale-after=10", "--window", "-5m", "--max-zone=3", "extra"]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.splitlines() == [
+            "butlr-exporter: unknown argument '--max-zone'; did you mean --max-zones?",
+            "butlr-exporter: an argument without a flag; a value with spaces needs quotes",
+            "butlr-exporter: BUTLR_EXPORTER_LISTEN must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728, "
+            "not 'nowhere'",
+            "butlr-exporter: --window must be a duration such as 90s, 10m or 24h, not '-5m'",
+            "butlr-exporter: --stale-after must be a duration such as 90s, 10m or 24h, not '10'",
+        ]
+
+    def test_what_everyone_may_do(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A warning, as at the start of `serve`; none with credentials for both."""
+        assert main(["check"]) == 0
+        (warning,) = capsys.readouterr().err.splitlines()
+        assert warning.startswith("butlr-exporter: warning: everyone may send events to 0.0.0.0:9728 (")
+        assert main(["check", "--webhook-api-keys=0123456789abcdef", "--metrics-listen=127.0.0.1:9729"]) == 0
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize(
+        ("arguments", "status"),
+        [
+            (["--webhook-api-keys=hush", "--webhook-username=x", "--webhook-password=hush"], 0),
+            (["--webhook_api_keys", "hush", "--metrics-username=x", "--metrics_password", "hush"], 0),
+            (["--webhook-password=hush"], 2),
+            (["--webhook-pasword=hush", "--webhook-api-key", "hush", "--metrics-password=hush"], 2),
+            (["--webhook-api-keys", "one,", "hush"], 2),
+            (["\N{EN DASH}webhook-api-keys", "hush"], 2),
+            (["--webhook-api-keys-file=hush"], 2),
+        ],
+    )
+    def test_secrets_are_not_printed(
+        self, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
+    ) -> None:
+        """Nor where they belong to a misspelt flag."""
+        assert main(["check", *arguments]) == status
+        told = capsys.readouterr()
+        assert "hush" not in told.out + told.err
+        assert ("<secret>" in told.out) is (status == 0)
+
+    def test_a_misspelt_variable(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """A warning, not a mistake."""
+        monkeypatch.setenv("BUTLR_EXPORTER_WINDOWS", "30m")
+        assert main(["check"]) == 0
+        assert "did you mean BUTLR_EXPORTER_WINDOW?" in capsys.readouterr().err
+
+
+class TestHelp:
+    """`--help` and `--version`."""
+
+    def test_help_names_every_setting_and_default(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The declaration is the help."""
+        with pytest.raises(SystemExit) as exit_:
+            main(["serve", "--help"])
+        assert exit_.value.code == 0
+        out = "".join(capsys.readouterr().out.split())  # lines are broken anywhere
+        for setting in GIVEN:
+            assert f"{setting.flag}{setting.kind.placeholder}" in out
+            assert f"(default:{setting.default})".replace(" ", "") in out
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The package's."""
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        assert capsys.readouterr().out == f"butlr-exporter {__version__}\n"
+
+    def test_a_secret_where_a_command_should_be(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is not printed."""
+        with pytest.raises(SystemExit) as exit_:
+            main(["--webhook-api-key", "hush", "serve"])
+        assert exit_.value.code == 2
+        err = capsys.readouterr().err
+        assert err.endswith(
+            "butlr-exporter: error: the first argument must be a command: serve, check, simulate or export\n"
+        )
+        assert "hush" not in err
+        assert main(["--webhook-api-keys", "hush", "check"]) == 2
+        assert capsys.readouterr().err == "butlr-exporter: --webhook-api-keys belongs after the command\n"
+
+    def test_no_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It says what is missing."""
+        with pytest.raises(SystemExit) as exit_:
+            main([])
+        assert exit_.value.code == 2
+        assert "COMMAND" in capsys.readouterr().err
+
+
+class TestServe:
+    """`butlr-exporter serve` where it does not come to serving; see test_server for where it does."""
+
+    def test_mistakes_before_the_port_opens(self) -> None:
+        """Also as `python -m exporter`: exit status 2 although the port is free."""
+        for command in ([str(CONSOLE_SCRIPT)], [sys.executable, "-m", "exporter"]):
+            ended = subprocess.run(
+                [*command, "serve", "--listen=127.0.0.1:0", "--window=0", "--log-level=loud"],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert ended.returncode == 2
+            assert ended.stderr.splitlines() == [
+                "butlr-exporter: --window must be longer than 0, not '0'",
+                "butlr-exporter: --log-level must be one of debug, info, warning, error, not 'loud'",
+            ]
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid", "a..b"])
+    def test_an_address_that_cannot_be_had(self, host: str) -> None:
+        """One line that says why, and exit status 1."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            ended = subprocess.run(
+                [str(CONSOLE_SCRIPT), "serve", f"--listen={host}:{taken.getsockname()[1]}"],
+                env=os.environ | {"BUTLR_EXPORTER_WINDOWS": "1m"},
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+        assert ended.returncode == 1
+        warning, error = ended.stderr.splitlines()
+        assert "did you mean BUTLR_EXPORTER_WINDOW?" in warning
+        assert f'msg="cannot listen" listen={host}:' in error
+        reasons = ("Address already in use", "Name or service not known", "that is no host name")
+        assert error.endswith(tuple(f'reason="{reason}"' for reason in reasons))

@@ -1,0 +1,34 @@
+"""The pages, as axe sees them."""
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.support.browsing import launched, post, with_capacity
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_axe(tmp_path: Path, scheme: str, width: int) -> None:
+    """Nothing is wrong on a page that is empty, one with zones of every state and a refusal, and a zone's own."""
+    with launched() as browser, with_capacity(tmp_path) as exporter:
+        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
+
+        def violations() -> list[str]:
+            found = Axe().run(page).response["violations"]
+            return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+        page.goto(exporter.url)
+        assert violations() == []
+        for name, value, age in [("Full Hall", 9, 0), ("Roomy Hall", 5, 0), ("Desk", 7, 0), ("Silent", 1, 3000)]:
+            post(exporter, name, value, age=age)
+        with pytest.raises(OSError, match="422"):
+            exporter.post(b"{}")
+        page.goto(exporter.url)
+        page.get_by_text("Refused lately").click()
+        assert set(page.locator(".state").all_text_contents()) == {"fresh", "stale", "crowded"}
+        assert violations() == []
+        page.goto(f"{exporter.url}/zones/zone%20Full%20Hall")
+        assert violations() == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

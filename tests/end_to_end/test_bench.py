@@ -1,0 +1,94 @@
+"""The benchmark runs, with sizes that measure nothing, and its table says what it should."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.table import Row, missing, ratio_of, text
+from tests.support.running import wait_for
+
+
+def run(module: str, *flags: str) -> str:
+    """Run a module, with nothing installed but Python; return what it prints."""
+    environ = os.environ | {"PATH": str(Path(sys.executable).parent)}
+    command = [sys.executable, "-m", module, "--rounds=1", "--minutes=6", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_runs(tmp_path: Path) -> None:
+    """Every row is there, and a picture; what is not installed is said to be not measured."""
+    picture = tmp_path / "bench.svg"
+    told = run("bench", "--zones=10", "--scraped", "10", "100", "--kept=50", "--plot", str(picture))
+    table = told[told.index("\n\n") :]
+    for what in (
+        "events  ",
+        "an event under a head of its own",
+        "with a journal",
+        "p99 of",
+        "rendering 100 zones",
+        "10 zones over HTTP, gzip",
+    ):
+        assert f"\n{what}" in table
+    assert "\nmemory a zone of 50" in table
+    assert "\nreading back 100 zones" in table
+    assert table.count("a tenth of them") == 2
+    assert table.count("not measured: prometheus-pushgateway is not installed") == 4
+    assert "<svg" in picture.read_text()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["--rounds=0", "--zones=0", "--kept=x", "--scraped 10 20", "--scraped 100 10", "--plot=/no/such/folder.svg"],
+)
+def test_what_cannot_be_measured(flags: str) -> None:
+    """Is said at once."""
+    command = [sys.executable, "-m", "bench", *flags.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 2
+    assert flags.split()[0].partition("=")[0] in done.stderr.splitlines()[-1]
+
+
+def test_it_is_ended() -> None:
+    """Nothing of what it started is left."""
+    command = [sys.executable, "-m", "bench", "--zones=10"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
+        try:
+            started = wait_for(lambda: children(bench.pid), "a program that is measured")
+            bench.terminate()
+            assert bench.wait(20) == 128 + signal.SIGTERM
+        finally:
+            bench.kill()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+
+
+def children(pid: int) -> list[str]:
+    """Return the ids of the processes that a process has started."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_servers() -> None:
+    """Ours stands, whatever else is installed."""
+    (line,) = [line for line in run("bench.servers", "--zones=2").splitlines() if line.startswith("exporter, its own")]
+    assert line.endswith("  ok")
+
+
+def test_table() -> None:
+    """A goal is reached from below or from above; the ratio is the median over the rounds."""
+    assert ratio_of([1.0, 2.0, 4.0], [2.0, 2.0, 2.0]) == 1.0
+    rows = [
+        Row("a", "1 us", "3 us another", 3.0, ">= 3"),
+        Row("b", "1 us", "3 us another", 2.9, ">= 3"),
+        Row("c", "1 us", "2 us itself", 1.3, "<= 1.25"),
+        Row("d", "1 us", "2 us itself", 1.2, "<= 1.25"),
+        missing("e", "no such program", ">= 1"),
+    ]
+    assert [row.reached for row in rows] == [True, False, False, True, None]
+    lines = text(rows).splitlines()
+    assert [line.rpartition("  ")[2] for line in lines[1:5]] == ["ok", "not reached", "not reached", "ok"]
+    assert "not measured: no such program" in lines[5]

@@ -1,0 +1,56 @@
+"""`make demo`, as a new user runs it, but on ports of its own."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+from tests.support.paths import ROOT
+from tests.support.running import free_port, program, wait_for
+
+DEMO = ROOT / "scripts" / "demo.py"
+
+
+def get(url: str) -> bytes:
+    """Return what is there."""
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - to this machine
+        text: bytes = answer.read()
+        return text
+
+
+def test_a_building_until_it_is_stopped() -> None:
+    """All zones appear, Prometheus is to scrape them, and at the end nothing is left running."""
+    program("prometheus", "prometheus")
+    port, prometheus = free_port(), free_port()
+    command = [sys.executable, str(DEMO), f"--port={port}", f"--prometheus-port={prometheus}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        try:
+            metrics = f"http://localhost:{port}/metrics"
+            wait_for(lambda: get(metrics).count(b"\nbutlr_zone_occupancy{") == 32, "every zone")
+            api = f"http://localhost:{prometheus}/api/v1/targets"
+            targets = wait_for(lambda: json.loads(get(api))["data"]["activeTargets"], "a target")
+            assert {target["scrapeUrl"] for target in targets} == {metrics, f"{metrics}/settled"}
+            demo.send_signal(signal.SIGINT)
+            out, err = demo.communicate(timeout=30)
+        finally:
+            demo.terminate()
+    assert demo.returncode == 0
+    (warning,) = err.splitlines()  # it is open, but to this machine only
+    assert "no credentials" in warning
+    assert [line.split()[-1] for line in out.splitlines()[:2]] == [f"http://localhost:{port}/", metrics]
+    assert " deliveries answered in " in out
+    for ended in (port, prometheus):
+        socket.create_server(("127.0.0.1", ended)).close()
+
+
+def test_a_port_that_is_taken() -> None:
+    """Nothing is started, let alone sent to whoever is there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, str(DEMO), f"--port={port}"], capture_output=True, text=True, check=False, timeout=30
+        )
+    hint = "If that is `make run` in another terminal, stop it first."
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Port {port} is in use. {hint}\n")

@@ -1,0 +1,285 @@
+"""What was acknowledged survives: the exporter killed, stopped, restarted, and its journal broken for real."""
+
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.support.deliveries import body, delivery
+from tests.support.running import Running, free_port, running, wait_for
+from tests.support.simulating import started, verifies
+
+KILLS = int(os.environ.get("KILLS", "20"))
+"""How often the exporter is killed."""
+
+
+def outcomes(answer: bytes) -> dict[str, int]:
+    """Return what became of the events of one delivery."""
+    told: dict[str, int] = json.loads(answer)["outcomes"]
+    return told
+
+
+def events(number: int, zone: str = "zone_a") -> list[bytes]:
+    """Return deliveries of now, each a reading of its own."""
+    now = int(time.time() * 1000)
+    return [body(delivery(now - n, n, id=f"event_{zone}_{n}", zone=zone)) for n in range(number)]
+
+
+def failures(exporter: Running) -> int:
+    """Return how often the journal refused, as the exporter counts it."""
+    found = re.search(rb"(?m)^butlr_exporter_journal_failures_total (\d+)", exporter.get("/metrics"))
+    assert found
+    return int(found[1])
+
+
+def refused(exporter: Running, event: bytes) -> bool:
+    """Tell whether a delivery is answered with 503, and when to come again."""
+    try:
+        exporter.post(event)
+    except urllib.error.HTTPError as error:
+        with error:
+            told = (error.code, error.headers["Retry-After"], json.load(error)["detail"])
+    else:
+        return False
+    assert told == (503, "5", "the journal cannot be written now; please send this again")
+    return True
+
+
+class Witness:
+    """Sends deliveries as fast as they are answered, and knows which were acknowledged."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.acknowledged: list[bytes] = []
+        self._zones = 0
+
+    def send(self, port: int, until: float) -> None:
+        """Send until a time, or until the exporter is gone."""
+        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            while time.monotonic() < until:
+                self._zones += 1
+                for event in events(3, zone=f"zone_w{self._zones}"):
+                    connection.request("POST", "/webhook", event)
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status == 200:
+                        self.acknowledged.append(event)
+        except (OSError, HTTPException):
+            pass
+        finally:
+            connection.close()
+
+    def lost(self, exporter: Running, number: int) -> list[bytes]:
+        """Return those of the last acknowledged, and of some before, that the exporter does not know."""
+        asked = self.acknowledged[-number:] + random.sample(self.acknowledged, min(number, len(self.acknowledged)))
+        return [event for event in asked if outcomes(exporter.post(event)) != {"duplicate": 1}]
+
+
+class TestKilled:
+    """SIGKILL under load."""
+
+    @pytest.mark.long
+    def test_at_random_moments(self, tmp_path: Path) -> None:
+        """All that was acknowledged is there after each restart, and the oracle finds nothing at the end."""
+        port = free_port()
+        journal = f"--journal={tmp_path / 'journal.db'}"
+        witness = Witness()
+        with running(tmp_path / "log", journal, port=port) as exporter:
+            simulator = started(verifies(exporter, "--interval=1s", "--duration=0", "--zones=40", "--retry"))
+            process = simulator.__enter__()
+            wait_for(lambda: exporter.get("/metrics").count(b"\nbutlr_zone_occupancy{") >= 40, "every zone")
+            exporter.process.kill()
+            exporter.process.wait()
+        try:
+            for kill in range(KILLS):
+                exporter = Running(tmp_path / f"log{kill}", journal, port=port)
+                assert witness.lost(exporter, 100) == []
+                killer = subprocess.Popen(
+                    ["sh", "-c", f"sleep {random.uniform(0.05, 1.0)}; kill -KILL {exporter.process.pid}"]
+                )
+                witness.send(port, time.monotonic() + 10)
+                killer.wait()
+                exporter.process.wait()
+                assert "Traceback" not in exporter.log()
+            assert len(witness.acknowledged) > 50 * KILLS
+            with running(tmp_path / "last", journal, port=port) as exporter:
+                assert witness.lost(exporter, 1000) == []
+                time.sleep(2)  # the simulator tries again every second
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+                assert process.returncode == 0, (out, err)
+                assert re.search(r"verified: \d+ counts with their labels and ", out)
+        finally:
+            simulator.__exit__(None, None, None)
+
+    def test_metrics_and_page_after_a_restart(self, tmp_path: Path) -> None:
+        """No hole: the first scrape shows what the last one did."""
+        journal = f"--journal={tmp_path / 'journal.db'}"
+
+        def shown(exporter: Running) -> list[bytes]:
+            return sorted(line for line in exporter.get("/metrics").splitlines() if line.startswith(b"butlr_zone_"))
+
+        with running(tmp_path / "log", journal) as exporter:
+            for event in events(3) + events(2, zone="zone_b"):
+                exporter.post(event)
+            now = int(time.time())
+            later, earlier = (body(delivery(now * 1000, n, generation=now + n, zone="zone_c")) for n in (1, 0))
+            exporter.post(later)
+            assert outcomes(exporter.post(earlier)) == {"superseded": 1}
+            before = shown(exporter)
+            assert len(before) == 9
+            exporter.process.kill()
+        with running(tmp_path / "log", journal) as exporter:
+            assert shown(exporter) == before
+            assert outcomes(exporter.post(earlier)) == {"duplicate": 1}
+
+
+class TestSignals:
+    """Ends and what is no end."""
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP)],
+    )
+    def test_the_end(self, tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
+        """Status 0 within five seconds, the log file closed into the journal, and nothing lost."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            exporter.process.send_signal(signal.SIGHUP)
+            known = events(50)
+            for event in known:
+                exporter.post(event)
+            for number in numbers[:-1]:
+                exporter.process.send_signal(number)
+            assert exporter.stop(numbers[-1]) == 0
+        assert [file.name for file in tmp_path.glob("journal*")] == ["journal.db"]
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            assert all(outcomes(exporter.post(event)) == {"duplicate": 1} for event in known)
+
+
+class TestBroken:
+    """A journal that cannot be written, and heals."""
+
+    def test_a_full_disk(self, tmp_path: Path) -> None:
+        """The count is right at once, the answer is 503 until it is written, and then nothing is missing."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            first, second, third = events(3)
+            assert outcomes(exporter.post(first)) == {"new": 1}
+            for _ in range(30):  # so that what the exporter tells of itself still has room
+                exporter.post(first)
+            size = (tmp_path / "journal.db-log.1").stat().st_size
+            resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            assert refused(exporter, second)
+            assert refused(exporter, second)
+            assert refused(exporter, first)
+            with pytest.raises(urllib.error.HTTPError, match="422") as error:
+                exporter.post(b"{}")
+            error.value.close()
+            assert failures(exporter) >= 3
+            assert exporter.get("/metrics").count(b"\nbutlr_zone_occupancy{") == 1
+            assert exporter.get("/-/ready")
+            resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            wait_for(lambda: not refused(exporter, second), "the journal to heal")
+            assert outcomes(exporter.post(third)) == {"backfilled": 1}
+            exporter.process.kill()
+            exporter.process.wait()
+            assert exporter.log().count("journal cannot be written") == 1
+            assert exporter.log().count("journal is written again") == 1
+            assert "request refused" not in exporter.log()
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            assert [outcomes(exporter.post(event)) for event in (first, second, third)] == [{"duplicate": 1}] * 3
+
+    @pytest.mark.parametrize("what", ["journal.db", "journal.db-wal", "journal.db-log.1"])
+    def test_a_file_is_deleted(self, tmp_path: Path, what: str) -> None:
+        """It is noticed though nothing comes, and written anew."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            known = events(9)
+            for event in known:
+                exporter.post(event)
+            (tmp_path / what).unlink()
+            wait_for(lambda: "journal is written again" in exporter.log(), "the journal to heal")
+            assert exporter.log().count("journal cannot be written") == failures(exporter) == 1
+            exporter.process.kill()
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            assert [outcomes(exporter.post(event)) for event in known] == [{"duplicate": 1}] * 9
+
+    def test_an_older_one_in_its_place(self, tmp_path: Path) -> None:
+        """It is not mixed with what is known now."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            for zone in range(9):
+                exporter.post(events(1, zone=f"zone_{zone}")[0])
+            assert exporter.stop() == 0
+        shutil.copy(journal, tmp_path / "older")
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            known = [event for zone in range(5, 12) for event in events(3, zone=f"zone_{zone}")]
+            for event in known:
+                exporter.post(event)
+            (tmp_path / "older").rename(journal)
+            wait_for(lambda: "journal is written again" in exporter.log(), "the journal to heal")
+            before = sorted(exporter.get("/metrics?name[]=butlr_zone_occupancy").splitlines())
+            assert len(before) == 2 + 12
+            exporter.process.kill()
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            assert sorted(exporter.get("/metrics?name[]=butlr_zone_occupancy").splitlines()) == before
+            assert [outcomes(exporter.post(event)) for event in known] == [{"duplicate": 1}] * len(known)
+
+    def test_its_folder_is_moved_away_and_back(self, tmp_path: Path) -> None:
+        """It goes on with it."""
+        folder = tmp_path / "data"
+        folder.mkdir()
+        with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
+            first, second = events(2)
+            exporter.post(first)
+            folder.rename(tmp_path / "elsewhere")
+            time.sleep(0.1)
+            assert refused(exporter, second)
+            wait_for(lambda: failures(exporter) > 1, "a try to write it")
+            (tmp_path / "elsewhere").rename(folder)
+            wait_for(lambda: not refused(exporter, second), "the journal to heal")
+            assert exporter.stop() == 0
+        with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
+            assert [outcomes(exporter.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2
+
+    def test_it_heals_just_before_the_end(self, tmp_path: Path) -> None:
+        """What was pending is written then."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            first, second = events(2)
+            exporter.post(first)
+            size = (tmp_path / "journal.db-log.1").stat().st_size
+            resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            assert refused(exporter, second)
+            resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            assert exporter.stop() == 0
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            assert outcomes(exporter.post(second)) == {"duplicate": 1}
+
+    def test_its_folder_is_gone(self, tmp_path: Path) -> None:
+        """What is acknowledged is never only in a file that nobody will find."""
+        folder = tmp_path / "data"
+        folder.mkdir()
+        with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
+            first, second = events(2)
+            exporter.post(first)
+            shutil.rmtree(folder)
+            time.sleep(0.1)
+            assert refused(exporter, second)
+            folder.mkdir()
+            wait_for(lambda: not refused(exporter, second), "the journal to heal")
+            exporter.process.kill()
+        with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
+            assert [outcomes(exporter.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2

@@ -1,0 +1,236 @@
+"""`butlr-exporter simulate`: options, files, how a run ends before its time, what a person sees."""
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.cli.main import main
+from tests.support.paths import SAMPLES
+from tests.support.running import Running, free_port, running, wait_for
+from tests.support.simulating import FAST, ended, sends_to, started, verifies
+
+VALID = SAMPLES / "valid"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Running]:
+    """Return an exporter that knows nothing yet."""
+    with running(tmp_path / "log") as exporter:
+        yield exporter
+
+
+class TestFiles:
+    """`--out` and `--in`."""
+
+    def test_there_and_back(self, target: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What was written is sent in order, and answered as was foretold."""
+        file = tmp_path / "deliveries.ndjson"
+        assert main(["simulate", "--interval=1s", "--duration=40s", f"--out={file}"]) == 0
+        foretold = capsys.readouterr().out.splitlines()
+        number = len(file.read_bytes().splitlines())
+        assert max(json.loads(line)["timestamp"] for line in file.read_bytes().splitlines()) < time.time() * 1000
+        assert foretold[0] == f"{number:,} deliveries written; an exporter must answer them with"
+        run = ended(verifies(target, f"--in={file}"))
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.splitlines()[1:-3] == foretold[1:]
+        assert run.stdout.splitlines()[-1].startswith(
+            f"verified: 20 counts with their labels and {number:,} of {number:,} answers"
+        )
+
+    def test_equal_seeds(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        """And equal starts give equal bytes; others do not. Only the deliveries are on standard output."""
+        written = []
+        for seed in ("1", "1", "2"):
+            assert main(["simulate", "--out=-", f"--seed={seed}", "--start=2026-11-25T08:00:00Z"]) == 0
+            out, err = capfdbinary.readouterr()
+            assert out.count(b"\n") > 500
+            assert err.splitlines()[0].endswith(b" deliveries written; an exporter must answer them with")
+            written.append(out)
+        assert written[0] == written[1] != written[2]
+
+    def test_a_reader_that_has_had_enough(self) -> None:
+        """Ends it without a word."""
+        with started(sends_to("http://nobody/", "--out=-", "--zones=100")) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            writer.stdout.close()
+            assert writer.wait(10) == 1
+            assert writer.stderr is not None
+            assert writer.stderr.read() == ""
+
+    def test_a_captured_stream_with_what_is_none(self, target: Running, tmp_path: Path) -> None:
+        """The good is taken, the bad is counted and told, and the exit status says so."""
+        file = tmp_path / "captured.ndjson"
+        sample = (VALID / "documented.json").read_text().replace("\n", " ")
+        file.write_text(f'{sample}\n\nnonsense\n{{"id": "x"}}\n[{sample}, {sample}]\n')
+        run = ended(verifies(target, f"--in={file}"))
+        assert run.returncode == 1
+        first, *lines = run.stdout.splitlines()
+        assert first.startswith("4 deliveries answered")
+        assert {tuple(line.split()[:2]) for line in lines[:-3]} == {
+            ("duplicate", "2"), ("new", "1"), ("invalid", "1"),
+        }  # fmt: skip
+        assert lines[-2] == "0 retries, 2 refused"
+        assert run.stderr.startswith("butlr-exporter: 2 deliveries were refused, the first with 400 Bad Request: ")
+
+    @pytest.mark.parametrize("flag", ["--in", "--out"])
+    def test_no_such_file(self, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """One line."""
+        assert main(["simulate", f"{flag}=/nowhere/at/all"]) == 1
+        assert capsys.readouterr().err == "butlr-exporter: /nowhere/at/all: No such file or directory\n"
+
+
+class TestEnds:
+    """How a run ends before its time."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal(self, target: Running, number: signal.Signals) -> None:
+        """The summary and the verdict on what was sent, and exit status 0."""
+        with started(verifies(target, "--interval=1s", "--duration=0")) as simulator:
+            wait_for(lambda: target.get("/metrics").count(b"\nbutlr_zone_occupancy{") == 20, "every zone")
+            simulator.send_signal(number)
+            out, err = simulator.communicate(timeout=10)
+        assert (simulator.returncode, err) == (0, "")
+        assert " deliveries answered in " in out
+        assert "verified: 20 counts" in out
+
+    def test_while_a_pipe_is_waited_for(self, target: Running) -> None:
+        """As soon as while anything else is."""
+        with started(sends_to(f"{target.url}/webhook", "--in=-")) as simulator:
+            assert simulator.stdin is not None
+            simulator.stdin.write((VALID / "documented.json").read_text().replace("\n", " ") + "\n")
+            simulator.stdin.flush()
+            wait_for(lambda: b'outcome="new"} 1.0' in target.get("/metrics"), "the delivery")
+            simulator.send_signal(signal.SIGINT)
+            assert simulator.wait(5) == 0
+
+    def test_while_it_scrapes(self) -> None:
+        """No longer than for answers."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+            with started(sends_to(url, f"--verify={url}")) as simulator:
+                connection, _ = listener.accept()
+                connection.recv(1)
+                for _ in range(2):
+                    simulator.send_signal(signal.SIGINT)
+                    time.sleep(0.2)
+                _, err = simulator.communicate(timeout=5)
+                connection.close()
+        assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
+
+    def test_a_second_signal(self) -> None:
+        """Does not wait for answers that do not come."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhook"
+            with started(sends_to(url)) as simulator:
+                connection, _ = listener.accept()
+                connection.recv(1)
+                simulator.send_signal(signal.SIGINT)
+                time.sleep(0.3)
+                assert simulator.poll() is None
+                simulator.send_signal(signal.SIGINT)
+                _, err = simulator.communicate(timeout=5)
+                connection.close()
+        assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
+
+    @pytest.mark.parametrize(
+        ("url", "reason"),
+        [
+            ("http://127.0.0.1:{port}/webhok", "404 Not Found: there is nothing at /webhok"),
+            ("http://127.0.0.1:{port}/metrics", "405 Method Not Allowed: /metrics does not take POST"),
+            ("http://127.0.0.1:{free}/webhook", "Connection refused"),
+        ],
+    )
+    def test_a_wrong_url(self, target: Running, url: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """One line, at once, and exit status 1."""
+        url = url.format(port=target.port, free=free_port())
+        assert main(["simulate", f"--url={url}"]) == 1
+        assert capsys.readouterr() == ("", f"butlr-exporter: {url}: {reason}\n")
+
+    def test_all_is_refused(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:
+        """It stops after ten, and those on the way on the other three connections, with what the exporter says."""
+        assert main(["simulate", f"--url={target.url}/webhook", "--start=2099-01-01", "--rate=max"]) == 1
+        out, err = capsys.readouterr()
+        (refused,) = re.findall(r", (\d+) refused$", out, re.MULTILINE)
+        assert 10 <= int(refused) <= 13
+        assert err.startswith(
+            f"butlr-exporter: {target.url}/webhook: all is refused: 422 Unprocessable Entity: timestamp: "
+        )
+
+    def test_metrics_that_are_not_there(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:
+        """Are told before anything is sent."""
+        assert main(["simulate", f"--url={target.url}/webhook", f"--verify={target.url}/"]) == 1
+        assert capsys.readouterr() == ("", f"butlr-exporter: {target.url}/: shows no metrics of butlr-exporter\n")
+        assert b'zone_id="' not in target.get("/metrics")
+
+
+class TestOptions:
+    """What can be asked for."""
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            (["--interval=500ms"], "argument --interval: must be at least 1s, for an id tells the second"),
+            (["--interval=1"], "argument --interval: must be a duration such as 90s, 10m or 24h, not '1'"),
+            (["--zones=0"], "argument --zones: must be a whole number from 1 to 1,000,000, not '0'"),
+            (["--connections=1001"], "argument --connections: must be a whole number from 1 to 1,000, not '1001'"),
+            (["--start=2014-12-31"], "argument --start: must be in 2015 or later, not '2014-12-31'"),
+            (["--start=2199-01-01"], "--start is in the future"),
+            (["--duration=30s"], "--duration is shorter than one --interval, 1m; a shorter one shows more"),
+            (["--in=a", "--zones=3", "--burst"], "--in sends what is in the file: no --zones, --burst"),
+            (["--api-key=a\nb"], "argument --api-key: must not hold line breaks"),
+            (
+                ["--types=TRAFFIC"],
+                "argument --types: must be some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, not 'TRAFFIC'",
+            ),
+            (["--drop=2"], "argument --drop: must be a number from 0 to 1, not '2'"),
+            (["--drop=some"], "argument --drop: must be a number from 0 to 1, not 'some'"),
+            (["--rate=0"], "argument --rate: must be a number of deliveries a second, or max, not '0'"),
+            (["--rate=fast"], "argument --rate: must be a number of deliveries a second, or max, not 'fast'"),
+            (["--start=today"], "argument --start: must be a time such as 2026-11-25T08:00:00Z, not 'today'"),
+            (
+                ["--verify=localhost"],
+                "argument --verify: must be a URL that begins with http:// or https:// and names a host",
+            ),
+            (
+                ["--url=localhost"],
+                "argument --url: must be a URL that begins with http:// or https:// and names a host",
+            ),
+            (["--in=a", "--out=b"], "--in sends a file and --out writes one"),
+            (["--out=b", "--verify=http://x/"], "--verify needs an exporter"),
+            (["--duration=0", "--burst"], "--out, --rate and --burst need a --duration"),
+            (["--zone=3"], "unknown argument '--zone=3'"),
+        ],
+    )
+    def test_mistakes(self, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Are told in a line, with exit status 2."""
+        with pytest.raises(SystemExit) as exit_:
+            main(["simulate", *flags])
+        assert exit_.value.code == 2
+        assert f"butlr-exporter simulate: error: {message}" in capsys.readouterr().err
+
+    def test_a_bar_while_a_person_is_watching(self, target: Running) -> None:
+        """On a terminal; it is gone at the end."""
+        near, far = pty.openpty()
+        termios.tcsetwinsize(far, (24, 80))
+        process = subprocess.Popen(verifies(target, *FAST), stdout=subprocess.DEVNULL, stderr=far)
+        os.close(far)
+        seen = b""
+        try:
+            while piece := os.read(near, 4096):
+                seen += piece
+        except OSError:  # the other end was closed
+            pass
+        os.close(near)
+        assert process.wait(10) == 0
+        assert re.search(rb"\d+%\|.*\| 00:0\d, [\d,]+ deliveries", seen)

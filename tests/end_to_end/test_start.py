@@ -1,0 +1,79 @@
+"""Journals that the exporter does not start with, or only with a word, before its port opens."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from exporter.journal.repair import CUT_OFF
+from tests.end_to_end.test_durability import events, outcomes
+from tests.support.running import CONSOLE_SCRIPT, running
+
+
+class TestStart:
+    """Journals that it does not start with, before the port opens."""
+
+    @staticmethod
+    def refusal(journal: Path) -> str:
+        """Return the last line of the log of an exporter that must not start."""
+        command = [str(CONSOLE_SCRIPT), "serve", "--listen=127.0.0.1:0", f"--journal={journal}"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert ended.returncode == 1
+        assert "started" not in ended.stderr
+        assert "Traceback" not in ended.stderr
+        return ended.stderr.splitlines()[-1]
+
+    def test_a_second_process(self, tmp_path: Path) -> None:
+        """It says why; the first is not disturbed."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            assert f'msg="cannot start" reason="{journal} is in use by another process"' in self.refusal(journal)
+            assert outcomes(exporter.post(events(1)[0])) == {"new": 1}
+
+    def test_foreign_and_corrupt(self, tmp_path: Path) -> None:
+        """With what to do, and the file as it was."""
+        journal = tmp_path / "journal.db"
+        journal.write_text("my diary")
+        assert "is not a journal of butlr-exporter; choose another path" in self.refusal(journal)
+        assert journal.read_text() == "my diary"
+        journal.unlink()
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            for event in events(100):
+                exporter.post(event)
+            assert exporter.stop() == 0
+        content = bytearray(journal.read_bytes())
+        content[4096:] = os.urandom(len(content) - 4096)
+        journal.write_bytes(content)
+        assert "is corrupt" in self.refusal(journal)
+        assert "move it away to start without what it knew" in self.refusal(journal)
+
+    def test_cut_off(self, tmp_path: Path) -> None:
+        """It starts with what was whole, and says so."""
+        journal = tmp_path / "journal.db"
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            for event in events(100):
+                exporter.post(event)
+            assert exporter.stop() == 0
+        with journal.open("r+b") as file:
+            file.truncate(journal.stat().st_size - 1)
+        with running(tmp_path / "log", f"--journal={journal}") as exporter:
+            said = rf'level=warning msg="journal was cut off" rows=\d+ kept={journal}{CUT_OFF}'
+            assert re.search(said, exporter.log())
+            assert outcomes(exporter.post(events(1, zone="zone_b")[0])) == {"new": 1}
+
+    def test_a_folder_that_may_not_be_written(self) -> None:
+        """Says so, also to root, who here gives that up."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o555)  # noqa: S103
+            code = (
+                "import os, sys; from exporter.journal.repair import open_journal\n"
+                "if os.getuid() == 0: os.setuid(65534)\n"
+                "try: open_journal(sys.argv[1])\n"
+                "except Exception as error: print(type(error).__name__, error)"
+            )
+            ended = subprocess.run(
+                [sys.executable, "-c", code, f"{folder}/journal.db"], capture_output=True, text=True, check=True
+            )
+        assert ended.stdout == f"JournalError {folder}/journal.db: unable to open database file\n"

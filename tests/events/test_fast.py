@@ -1,0 +1,84 @@
+"""An event straight from its bytes: as in two steps, or nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.events.fast import parse_single
+from exporter.events.model import OccupancyEvent
+from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
+from tests.support.deliveries import NOW, G, body, delivery, payload
+
+TEXTS = st.text(max_size=3) | st.sampled_from(["ZONE_OCCUPANCY", "zone_occupancy_1m", "TRAFFIC", "zone_a"])
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+PIECES = [
+    *(bytes([byte]) for byte in range(256)),
+    *(rb"\u0000 \ud800 \u00e9 \n \/ \x1f -0 1e999 1e-999 00 0x1 1_0 .5 5. +5 null true [] {} NaN Infinity".split()),
+    b"12345678901234567890123",
+    b"\xc3\xa9",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+    b'"',
+    b'"data": 7, ',
+    b'"d\\u0061ta": 7, ',
+    b'"more": [{"a": "\xff"}], ',
+    b'"more": 01, ',
+    b"/**/",
+    b",",
+]
+"""What may be in the wrong place."""
+FIELDS = st.sampled_from([*payload(delivery()), "more", "zone_id", "floor_name"])
+
+
+class TestParsing:
+    """Straight from the bytes."""
+
+    @given(st.dictionaries(FIELDS, VALUES), st.dictionaries(FIELDS, VALUES), st.booleans())
+    def test_the_same_as_in_two_steps(self, changed: dict[str, Any], names: dict[str, Any], twice: bool) -> None:
+        """Or nothing; an event of which a field is there twice as well."""
+        item = payload(delivery()) | changed
+        if isinstance(item["metadata"], dict):
+            item["metadata"] |= names
+        text = json.dumps(item).encode()
+        if twice and changed:
+            text = text[:-1] + b", " + json.dumps(payload(delivery())).encode()[1:]
+        try:
+            (parsed,) = parse_body(text)
+            expected = parse_event(parsed)
+        except (NotJson, InvalidEvent):
+            expected = None
+        single = parse_single(text)
+        assert single is None or repr(single) == repr(expected)  # 0 is not -0
+        if isinstance(expected, OccupancyEvent) and b"NaN" not in text and b"Infinity" not in text:
+            assert single == expected
+
+    @given(
+        st.lists(st.tuples(st.integers(-5, 600), st.integers(0, 2), st.sampled_from(PIECES)), min_size=1, max_size=3)
+    )
+    @example([(-6, 3, b"-0.0")])
+    @example([(1, 0, b'"more": ["\xff"], ')])
+    @example([(1, 0, b'"metadata": {"more": ["\xff"], "zone_id": "z"}, ')])
+    def test_bytes_that_were_damaged(self, damages: list[tuple[int, int, bytes]]) -> None:
+        """Are never taken where they would not be in two steps, nor for another event."""
+        text = body(delivery(NOW, 2.5, generation=G, name="Büro"))
+        for at, length, piece in damages:
+            text = text[:at] + piece + text[at + length :]
+        try:
+            (parsed,) = parse_body(text)
+            expected = parse_event(parsed)
+        except (NotJson, InvalidEvent, ValueError):
+            expected = None
+        single = parse_single(text)
+        assert single is None or repr(single) == repr(expected)  # 0 is not -0
+
+    @pytest.mark.parametrize("name", ["zone_name", "floor_name", "room_custom_id"])
+    def test_null_is_no_trouble(self, name: str) -> None:
+        """Whatever has none is taken in one step all the same."""
+        item = payload(delivery())
+        item["metadata"] |= {name: None}
+        single = parse_single(json.dumps(item).encode())
+        assert single is not None
+        assert getattr(single.metadata, name) == ""

@@ -1,0 +1,201 @@
+"""The way in: what a body becomes, what is counted, and what the log says."""
+
+import json
+import logging
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.capacity import CapacityFile
+from exporter.events.model import Measure
+from exporter.events.parse import NotJson
+from exporter.ingest.activity import Recent
+from exporter.ingest.intake import Ingest
+from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
+from exporter.metrics.registry import Metrics
+from exporter.rule.limits import Limits
+from exporter.rule.outcome import Outcome
+from exporter.rule.store import Occupancy
+from exporter.web.pages.status import Query, Status
+from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, payload
+from tests.support.stores import LIMITS, value
+
+
+class Door:
+    """A store behind its way in."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        """Begin empty."""
+        self.clock = Clock()
+        self.occupancy = Occupancy(limits)
+        self.capacity = CapacityFile(None, self.clock)
+        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), ("zone_id",), self.capacity)
+        self.recent = Recent(self.clock)
+        self.ingest = Ingest(self.occupancy, self.metrics, limits, self.clock, self.recent)
+
+    def status(self) -> Status:
+        """Return what people are shown."""
+        now = lambda: self.clock.now  # noqa: E731
+        return Status(self.occupancy, self.recent, self.metrics, self.capacity, now)
+
+    def counted(self, event_type: str, outcome: Outcome) -> float | None:
+        """Return how many events of a type had an outcome."""
+        labels = {"event_type": event_type, "outcome": outcome.value}
+        return self.metrics.registry.get_sample_value("butlr_exporter_events_total", labels)
+
+
+class TestReceive:
+    """One body, one receipt."""
+
+    def test_one_event(self) -> None:
+        """It is applied and counted, and its delay observed."""
+        door = Door()
+        assert door.ingest.receive(body(delivery(NOW - 1500, 3))) == Receipt(1, {Outcome.NEW: 1}, [])
+        assert value(door.occupancy) == 3
+        assert door.counted("ZONE_OCCUPANCY", Outcome.NEW) == 1
+        label = {"event_type": "ZONE_OCCUPANCY"}
+        assert door.metrics.registry.get_sample_value("butlr_exporter_event_delay_seconds_sum", label) == 1.5
+        assert door.metrics.last_event == NOW / 1000
+
+    def test_an_array_is_taken_event_by_event(self) -> None:
+        """The good ones count although others are refused; each is counted once."""
+        door = Door()
+        text = (
+            b"["
+            + b",".join([body(delivery()), b"{}", body(delivery(NOW + HOUR)), body(delivery()), b'{"id":"e"}'])
+            + b"]"
+        )
+        receipt = door.ingest.receive(text)
+        assert (receipt.received, receipt.refused) == (5, 3)
+        assert receipt.outcomes == {Outcome.NEW: 1, Outcome.INVALID: 2, Outcome.FUTURE: 1, Outcome.DUPLICATE: 1}
+        assert (
+            EventError(
+                2,
+                "timestamp",
+                "2027-01-15T09:00:00Z is more than 300 s ahead of this server's clock, 2027-01-15T08:00:00Z",
+            )
+            in receipt.errors
+        )
+        assert [error.index for error in receipt.errors] == [1, 1, 1, 2, 4, 4]
+        assert door.counted("other", Outcome.INVALID) == 2
+        assert door.counted("ZONE_OCCUPANCY", Outcome.FUTURE) == 1
+
+    def test_a_wrong_unit(self) -> None:
+        """Microseconds are a date that nobody meant, so the answer says what is wanted."""
+        receipt = Door().ingest.receive(body(delivery(NOW * 1000)))
+        assert receipt.outcomes == {Outcome.FUTURE: 1}
+        assert receipt.errors[0].message.endswith("; send milliseconds since the epoch")
+
+    def test_an_empty_array(self) -> None:
+        """It is nothing, and no error."""
+        assert Door().ingest.receive(b"[]") == Receipt(0, {}, [])
+
+    def test_one_zone_too_many(self) -> None:
+        """The error names the setting."""
+        door = Door(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
+        receipt = door.ingest.receive(body(delivery(), delivery(zone="zone_b")))
+        assert receipt.errors == [EventError(1, "metadata.zone_id", "one zone too many: max_zones is 1")]
+
+    def test_a_type_that_is_not_exported(self) -> None:
+        """It is understood, so it is no error."""
+        door = Door()
+        receipt = door.ingest.receive(b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1800000000000,"data":3}')
+        assert receipt == Receipt(1, {Outcome.UNSUPPORTED: 1}, [])
+        assert door.counted("other", Outcome.UNSUPPORTED) == 1
+        assert door.occupancy.snapshot(NOW).spaces == []
+
+    def test_a_smoothed_event_is_counted_under_its_wire_name(self) -> None:
+        """However it was spelt."""
+        door = Door()
+        event = body(delivery(measure=Measure.ZONE_OCCUPANCY_1MIN)).replace(b"_1MIN", b"_1m")
+        assert door.ingest.receive(event).outcomes == {Outcome.NEW: 1}
+        assert door.counted("ZONE_OCCUPANCY_1MIN", Outcome.NEW) == 1
+
+    def test_an_answer_lists_no_more_errors_than_it_can_bear(self) -> None:
+        """But counts them all."""
+        receipt = Door().ingest.receive(b"[" + b",".join([b"0"] * 5000) + b"]")
+        assert receipt.outcomes == {Outcome.INVALID: 5000}
+        assert len(receipt.errors) == MAX_ERRORS
+
+    def test_what_is_not_json_is_no_event(self) -> None:
+        """Nothing is counted here."""
+        door = Door()
+        with pytest.raises(NotJson):
+            door.ingest.receive(b"{")
+        assert door.metrics.last_event is None
+
+
+class TestFuzz:
+    """Whatever one event holds, the way in takes it or refuses it, and the scrape goes on."""
+
+    @given(
+        t=st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([1.797e308, -1.797e308]),
+        v=st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+        now=st.sampled_from([NOW, 0]),
+    )
+    def test_any_numbers(self, t: float, v: float, now: int) -> None:
+        """Of any size and sign, at any time of the clock."""
+        door = Door()
+        door.clock.now = now
+        item = payload(delivery()) | {"timestamp": t, "data": v}
+        receipt = door.ingest.receive(json.dumps([item, item]).encode())
+        assert receipt.received == sum(receipt.outcomes.values()) == 2
+        assert b"butlr_exporter_zones" in b"".join(door.metrics.exposition())
+        assert door.status().zones(Query())["totals"]["zones"] in (0, 1)
+
+
+class TestLog:
+    """What the log says of events."""
+
+    def test_a_refused_event(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A warning with the reason, cut to a bearable length, and the id if there is one."""
+        door = Door()
+        door.ingest.receive(body(delivery(NOW + HOUR, id="i" * 900)))
+        door.ingest.receive(b'{"id":5}')
+        first, second = caplog.records
+        assert isinstance(first.args, dict)
+        assert isinstance(second.args, dict)
+        assert first.levelno == logging.WARNING
+        assert first.args["outcome"] == "future"
+        assert first.args["reason"].startswith("timestamp: 2027-01-15T09:00:00Z is more than")
+        assert first.args["id"] == "i" * 100
+        assert second.args["reason"].startswith("id: must be a string; type: is required")
+        assert second.args["id"] == ""
+
+    def test_a_good_event_is_logged_at_debug_only(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A normal minute is quiet."""
+        door = Door()
+        caplog.set_level(logging.INFO)
+        door.ingest.receive(body(delivery()))
+        assert caplog.records == []
+        caplog.set_level(logging.DEBUG)
+        door.ingest.receive(body(delivery()))
+        assert [record.args for record in caplog.records] == [
+            {"outcome": "duplicate", "id": "event_xxx", "zone_id": "zone_a", "value": 1.0}
+        ]
+
+
+class TestThreads:
+    """Many senders at once."""
+
+    def test_every_event_is_counted_once(self) -> None:
+        """Eight threads post the same events; what is counted is what was answered."""
+        door = Door()
+        bodies = [body(delivery(NOW - n * 1000, n, id=f"e_{n}")) for n in range(100)]
+        receipts: list[Receipt] = []
+        threads = [
+            threading.Thread(target=lambda: receipts.extend([door.ingest.receive(text) for text in bodies]))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        answered = {o: sum(r.outcomes.get(o, 0) for r in receipts) for o in Outcome}
+        assert sum(answered.values()) == 800
+        assert answered[Outcome.DUPLICATE] == 700
+        for outcome in (Outcome.NEW, Outcome.BACKFILLED, Outcome.DUPLICATE):
+            assert door.counted("ZONE_OCCUPANCY", outcome) == answered[outcome]
+        assert value(door.occupancy) == 0

@@ -1,0 +1,141 @@
+"""Lives of a store with a journal, beside one without an end: restarts, kills, outages, shortenings change nothing."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from exporter.events.model import Measure, OccupancyEvent
+from exporter.journal import recorder as recorder_module
+from exporter.journal import sqlite as journal_module
+from exporter.journal.interface import JournalError, JournalGone
+from exporter.journal.recorder import Recorder
+from exporter.journal.sqlite import Row, SqliteJournal
+from exporter.rule.store import Occupancy
+from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
+from tests.support.journals import applied, files, known, recorded
+from tests.support.stores import LIMITS, spaces
+
+
+class Life:
+    """A store with a journal, and one without that receives the same."""
+
+    def __init__(self, path: Path, chance: Random) -> None:
+        """Begin with limits that are reached."""
+        forget_after, max_spaces, max_deliveries = (chance.choice(pair) for pair in ((0, HOUR), (3, 100), (6, 8192)))
+        self.limits = replace(LIMITS, forget_after=forget_after, max_spaces=max_spaces, max_deliveries=max_deliveries)
+        self.path, self.chance, self.now = path, chance, NOW
+        self.failing: tuple[float, type[JournalError]] | None = None
+        self.sent: list[OccupancyEvent] = []
+        self.endless = Occupancy(self.limits)
+        self.occupancy: Occupancy
+        self.recorder: Recorder
+        self.start()
+
+    def start(self) -> None:
+        """Read back what there is."""
+        self.occupancy, self.recorder = recorded(str(self.path), self.limits)
+
+    def event(self) -> OccupancyEvent:
+        """Return one that is new, or came before."""
+        if self.sent and self.chance.random() < 0.3:
+            return self.chance.choice(self.sent[-30:])
+        minute = self.now // MINUTE - self.chance.randint(-2, 16)
+        computed = self.chance.choice([None, G + self.chance.randint(0, 99)])
+        event = delivery(
+            minute * MINUTE,
+            self.chance.randint(0, 3),
+            generation=computed,
+            id=None if computed else f"event_{len(self.sent)}",
+            zone=self.chance.choice("abcde"),
+            name=self.chance.choice("xyz"),
+            measure=self.chance.choice(list(Measure)),
+        )
+        self.sent.append(event)
+        return event
+
+    def deliver(self, _: float = 0.0) -> None:
+        """Deliver some events at once, to both."""
+        events = [self.event() for _ in range(self.chance.choice([1, 1, 3]))]
+        outcomes = [self.endless.apply(event, self.now) for event in events]
+
+        def take() -> list[OccupancyEvent]:
+            taken: list[OccupancyEvent] = []
+            for event, outcome in zip(events, outcomes, strict=True):
+                before = len(taken)
+                taken += applied(self.occupancy, event, self.now)
+                assert (len(taken) == before) is (outcome in ("future", "overflow"))
+            return taken
+
+        with suppress(JournalError):
+            self.recorder.keep(take, self.now)
+
+    def fail(self) -> None:
+        """Refuse a write, perhaps."""
+        if self.failing and self.chance.random() < self.failing[0]:
+            raise self.failing[1]("no")
+
+    def heal(self) -> None:
+        """Let everything be written, for what was refused need not outlast the process."""
+        self.failing = None
+        self.recorder.look()
+        assert not self.recorder.refuses
+
+    def end(self) -> None:
+        """End the process in one way or the other, and begin again."""
+        self.heal()
+        if self.chance.random() < 0.5:
+            self.recorder.close()
+        else:  # as it would be after SIGKILL
+            left = {file: Path(file).read_bytes() for file in files(str(self.path))}
+            self.recorder._journal.close()
+            for file, content in left.items():
+                Path(file).write_bytes(content)
+        self.start()
+        for store in (self.endless, self.occupancy):
+            store.snapshot(self.now)
+        assert known(self.occupancy) == known(self.endless)
+        assert spaces(self.occupancy, self.now) == spaces(self.endless, self.now)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is known is the same after every restart, arrivals and all."""
+    life = Life(tmp_path / "journal.db", Random(seed))
+    write, append = SqliteJournal._write, SqliteJournal._append
+
+    def refusing_rows(self: SqliteJournal, sql: str, rows: Iterable[Row]) -> int:
+        life.fail()
+        return write(self, sql, rows)
+
+    def refusing_records(self: SqliteJournal, record: bytes) -> None:
+        life.fail()
+        append(self, record)
+
+    monkeypatch.setattr(SqliteJournal, "_write", refusing_rows)
+    monkeypatch.setattr(SqliteJournal, "_append", refusing_records)
+    monkeypatch.setattr(journal_module, "_SHORT", 0)
+    monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 3)
+    monkeypatch.setattr(recorder_module, "_CHUNK", 2)
+    monkeypatch.setattr(recorder_module, "sleep", life.deliver)
+    ends = 0
+    for _ in range(150):
+        what = life.chance.random()
+        if what < 0.75:
+            life.deliver()
+            life.now += life.chance.choice([0, 1000, MINUTE])
+        elif what < 0.85:
+            life.recorder.look()
+        elif what < 0.9:
+            life.failing = life.chance.choice([None, (1.0, JournalError), (0.3, JournalError), (0.3, JournalGone)])
+        elif what < 0.93:
+            life.now += life.chance.choice([30 * MINUTE, 2 * HOUR])
+        else:
+            life.end()
+            ends += 1
+    life.end()
+    assert ends > 2
+    life.recorder.close()

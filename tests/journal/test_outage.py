@@ -1,0 +1,232 @@
+"""The journal: how it is written, and made short again."""
+
+import os
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from exporter.events.model import Metadata
+from exporter.journal import recorder as recorder_module
+from exporter.journal import sqlite as journal_module
+from exporter.journal.interface import JournalError, JournalGone
+from exporter.journal.repair import open_journal
+from exporter.journal.sqlite import SqliteJournal
+from tests.support.deliveries import HOUR, NOW, delivery
+from tests.support.journals import applied, files, known, no_room, recalled, recorded
+from tests.support.stores import readings, told
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Return where a journal may be."""
+    return str(tmp_path / "journal.db")
+
+
+class TestWriting:
+    """One write."""
+
+    def test_all_or_nothing(self, path: str) -> None:
+        """What fails in the middle has not begun."""
+        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        first, second = occupancy.memories(occupancy.ids())
+        journal = open_journal(path)
+        with pytest.raises(JournalError):
+            journal.save([first, second._replace(space_id=None)])  # type: ignore[arg-type]
+        assert list(journal.spaces()) == []
+        journal.save([first, second])
+        assert len(list(journal.spaces())) == 2
+        journal.close()
+
+    def test_a_file_that_is_gone(self, path: str) -> None:
+        """Is not written to, for the next start would not find it."""
+        journal = SqliteJournal(path)
+        journal.append([delivery(NOW)], NOW)
+        os.remove(path)
+        time.sleep(0.06)
+        with pytest.raises(JournalGone):
+            journal.append([delivery(NOW)], NOW)
+        Path(path).touch()
+        time.sleep(0.06)
+        with pytest.raises(JournalGone):
+            journal.append([delivery(NOW)], NOW)
+        journal.close()
+
+    def test_retain(self, path: str) -> None:
+        """Drops every space but those that are named; what returns is written anew."""
+        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        memories = occupancy.memories(occupancy.ids())
+        for returns in (False, True):
+            journal = open_journal(path)
+            journal.save(memories)
+            journal.retain({"zone_b", "zone_c"})
+            if returns:
+                journal.save(memories)
+            journal.close()
+            spaces = {space.id for space in recalled(path).snapshot(NOW).spaces}
+            assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})
+
+    def test_names(self, path: str) -> None:
+        """Are written when they are others than before, and after a write that failed."""
+        events = [delivery(NOW - n, n, id=f"{n}", name=name) for n, name in enumerate("aab")]
+        journal = open_journal(path)
+        journal.append(events[:2], NOW)
+        with no_room(), pytest.raises(JournalError, match="File too large"):
+            journal.append(events[2:], NOW)
+        journal.append(events[2:], NOW)
+        told = list(journal.deliveries())
+        assert told == [(event, NOW) for event in events]
+        assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 1]
+        journal.close()
+
+    def test_what_is_in_a_space_is_not_delivered_to_it(self, path: str) -> None:
+        """Though its entry is still there; its names need not be written again."""
+        events = [delivery(NOW - n, n, id=f"{n}") for n in range(3)]
+        occupancy, _ = told(*events[:2])
+        journal = SqliteJournal(path)
+        journal.append(events[:1], NOW)
+        journal.append(events[1:2], NOW)
+        journal.mark()
+        journal.save(occupancy.memories(["zone_a"]))
+        journal.append(events[2:], NOW)
+        journal.close()
+        journal = SqliteJournal(path)
+        assert list(journal.spaces()) == occupancy.memories(["zone_a"])
+        assert list(journal.deliveries()) == [(events[2], NOW)]
+        assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 0, 0]
+        journal.close()
+
+    def test_names_do_not_go_with_an_entry(self, path: str) -> None:
+        """That is dropped, although its space was not saved: it may have been forgotten and be back."""
+        journal = SqliteJournal(path)
+        journal.append([delivery(NOW)], NOW)
+        mark = journal.mark()
+        journal.append([delivery(NOW - 1)], NOW)
+        journal.release(mark)
+        while journal.drop(mark):
+            pass
+        journal.close()
+        journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == [(delivery(NOW - 1), NOW)]
+        journal.close()
+
+    def test_names_that_are_lost(self, path: str) -> None:
+        """With an entry that was cut off: the next delivery brings them."""
+        journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
+        journal.append([delivery(NOW)], NOW)
+        journal.close()
+        journal = SqliteJournal(path)
+        assert len(list(journal.deliveries())) == 1
+        journal.append([delivery(NOW - 1)], NOW)
+        journal._database.execute("DELETE FROM piece")
+        journal.close()
+        journal = SqliteJournal(path)
+        ((event, _),) = journal.deliveries()
+        assert event == delivery(NOW - 1)._replace(metadata=Metadata(zone_id="zone_a"))
+        journal.close()
+
+    def test_what_is_long(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half of what the spaces take, but not a little; what was there before the start counts."""
+        monkeypatch.setattr(journal_module, "_SHORT", 500)
+        occupancy, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
+        journal = SqliteJournal(path)
+        assert list(journal.deliveries()) == []
+        journal.save(occupancy.memories(occupancy.ids()))
+        took = journal._saved_bytes
+        assert took > 2000
+        for _ in range(2):
+            written = 0
+            while not journal.is_long():
+                if 500 < written < took / 2:
+                    journal.close()
+                    journal = SqliteJournal(path)
+                    assert len(list(journal.spaces())) == 20
+                    assert list(journal.deliveries())
+                    assert not journal.is_long()
+                journal.append([delivery(NOW)], NOW)
+                size = sum(len(entry) for entry in journal._contents())
+                assert size > written
+                written = size
+            assert took / 2 < written < took / 2 + 300
+            journal.close()
+            journal = SqliteJournal(path)
+            assert len(list(journal.spaces())) == 20
+            assert not journal.is_long()
+            assert list(journal.deliveries())
+            assert journal.is_long()
+            mark = journal.mark()
+            journal.save(occupancy.memories(occupancy.ids()))
+            assert journal.is_long()  # until it is short again
+            journal.append([delivery(NOW)], NOW)
+            while journal.drop(mark):
+                pass
+            assert not journal.is_long()
+            assert 0 < journal._appended_bytes < 300
+        journal.retain({"zone_1"})
+        assert list(journal._saved) == list(journal._names) == ["zone_1"]
+        journal.close()
+
+    def test_only_what_came_after_a_space_was_saved(self, path: str) -> None:
+        """Is delivered to it again, also after the log was emptied, and by another process."""
+        for n in range(4):
+            occupancy, recorder = recorded(path)
+            recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}")), NOW)
+            journal = recorder._journal
+            assert isinstance(journal, SqliteJournal)
+            assert len(list(journal.deliveries())) == 1
+            recorder._shorten()
+            assert list(journal.deliveries()) == []
+            recorder.close()
+        assert readings(recalled(path)) == {NOW - n: n for n in (3, 2, 1, 0)}
+
+
+class TestShortening:
+    """Of a log that has become long."""
+
+    def test_deliveries_in_between(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Go on, at every step of it, and the process may end after any."""
+        monkeypatch.setattr(recorder_module, "_CHUNK", 1)
+        monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 2)
+        monkeypatch.setattr(journal_module, "_PIECE", 1)
+        for numbers in (range(9), [9]):
+            occupancy, recorder = recorded(path)
+            for n in numbers:
+                recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
+            if n < 9:
+                recorder.close()
+        copies = Path(path).parent / "copies"
+        steps = 0
+
+        def deliver(_: object) -> None:
+            nonlocal steps
+            steps += 1
+            event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
+            recorder.keep(partial(applied, occupancy, event), NOW)
+            copies.mkdir()
+            for file in files(path):
+                shutil.copy(file, copies)
+            assert known(recalled(str(copies / "journal.db"))) == known(occupancy)
+            shutil.rmtree(copies)
+
+        monkeypatch.setattr(recorder_module, "sleep", deliver)
+        monkeypatch.setattr(SqliteJournal, "sync", deliver)
+        recorder._shorten()
+        assert steps == 3 + 1 + 1 + 4  # the spaces, their way to the disk, the log, and the pieces
+        recorder.close()
+        assert known(recalled(path)) == known(occupancy)
+
+    def test_forgotten_zones(self, path: str) -> None:
+        """Leave it."""
+        occupancy, recorder = recorded(path)
+        for zone in ("zone_a", "zone_b"):
+            recorder.keep(partial(applied, occupancy, delivery(NOW, zone=zone)), NOW)
+        recorder._shorten()
+        later = NOW + 25 * HOUR
+        recorder.keep(partial(applied, occupancy, delivery(later), later), later)
+        occupancy.snapshot(later)
+        recorder._shorten()
+        recorder.close()
+        assert [memory.space_id for memory in known(recalled(path))] == ["zone_a"]

@@ -1,0 +1,46 @@
+"""Records: what tells whether they are what was written."""
+
+from io import BytesIO
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.journal.records import CutOff, contents, sealed
+
+
+def read(blob: bytes) -> tuple[list[bytes], type[ValueError] | None]:
+    """Return what can be read of records, and what ends it."""
+    found: list[bytes] = []
+    try:
+        for content in contents(BytesIO(blob)):
+            found.append(content)  # noqa: PERF402 - what was read before it fails counts
+    except ValueError as error:
+        return found, type(error)
+    return found, None
+
+
+CONTENTS = st.lists(st.binary(max_size=50).map(lambda content: content + b"x"), min_size=1, max_size=5)
+
+
+class TestDamage:
+    """Of any kind."""
+
+    @given(written=CONTENTS, at=st.integers(0, 10_000), bit=st.integers(0, 7))
+    def test_any_bit(self, written: list[bytes], at: int, bit: int) -> None:
+        """Is noticed, and what stands before it is there."""
+        records = [sealed(content) for content in written]
+        blob = bytearray(b"".join(records))
+        assert read(bytes(blob)) == (written, None)
+        at %= len(blob)
+        blob[at] ^= 1 << bit
+        found, end = read(bytes(blob))
+        assert end is (CutOff if at >= len(blob) - len(records[-1]) + 8 else ValueError)  # not if its length is another
+        assert found == [content for n, content in enumerate(written) if len(b"".join(records[: n + 1])) <= at]
+
+    @given(written=CONTENTS, cut=st.integers(1, 62), zeros=st.sampled_from([0, 1, 99]))
+    def test_an_end_that_is_not_whole(self, written: list[bytes], cut: int, zeros: int) -> None:
+        """Is no damage, also where the system has left zeros."""
+        records = [sealed(content) for content in written]
+        blob = b"".join(records)
+        kept = blob[: len(blob) - min(cut, len(records[-1]) - 1)] + bytes(zeros)
+        assert read(kept) == (written[:-1], CutOff)

@@ -1,0 +1,71 @@
+"""What became of events: counted as prometheus_client would, but together."""
+
+from threading import Thread
+
+import prometheus_client as client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.events.model import Measure
+from exporter.metrics.counters import DELAY_BUCKETS, EVENT_TYPES, OUTCOMES, Taken, Tally
+from exporter.rule.outcome import APPLIED
+
+EACH = [(measure, outcome) for measure, outcomes in OUTCOMES.items() for outcome in outcomes]
+DELAYS = st.sampled_from([-1.0, 0.0, *map(float, DELAY_BUCKETS), 1e9]) | st.integers(-1000, 4_000_000).map(
+    lambda milliseconds: milliseconds / 1000
+)
+
+
+def rendered(collector: Tally) -> str:
+    """Return the exposition of a tally alone."""
+    registry = client.CollectorRegistry()
+    registry.register(collector)
+    return client.generate_latest(registry).decode()
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from(EACH), DELAYS))))
+def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, object], float]]]) -> None:
+    """To the byte, whatever came together."""
+    registry = client.CollectorRegistry()
+    labels = ["event_type", "outcome"]
+    events = client.Counter(
+        "butlr_exporter_events", "Events received, by what became of them.", labels, registry=registry
+    )
+    delays = client.Histogram(
+        "butlr_exporter_event_delay_seconds",
+        "Arrival minus sensing time of the events that were applied.",
+        labels[:1],
+        buckets=DELAY_BUCKETS,
+        registry=registry,
+    )
+    for measure, outcome in EACH:
+        events.labels(EVENT_TYPES[measure], outcome)
+    for measure in Measure:
+        delays.labels(EVENT_TYPES[measure])
+    tally = Tally()
+    for request in requests:
+        taken: list[Taken] = [(measure, outcome, delay) for (measure, outcome), delay in request]  # type: ignore[misc]
+        tally.count(taken)
+        for measure, outcome, delay in taken:
+            events.labels(EVENT_TYPES[measure], outcome).inc()
+            if outcome in APPLIED:
+                delays.labels(EVENT_TYPES[measure]).observe(max(delay, 0.0))
+    assert rendered(tally) == client.generate_latest(registry).decode()
+
+
+def test_threads() -> None:
+    """Nothing is lost between them."""
+    tally = Tally()
+    taken: list[Taken] = [(measure, outcome, 1.0) for measure, outcome in EACH]
+
+    def count() -> None:
+        for _ in range(2000):
+            tally.count(taken)
+
+    threads = [Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (events, _) = tally.collect()
+    assert {sample.value for sample in events.samples} == {8000}

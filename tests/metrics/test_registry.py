@@ -1,0 +1,257 @@
+"""The families: what a scrape reads, parsed back as Prometheus would."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.capacity import CapacityFile
+from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.metrics.counters import OUTCOMES
+from exporter.metrics.families import OCCUPANCY
+from exporter.metrics.registry import Metrics, Rejection
+from exporter.rule.limits import Limits
+from exporter.rule.outcome import Outcome
+from exporter.rule.store import Occupancy
+from exporter.settings.declared import Settings
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
+from tests.support.stores import LIMITS
+
+LABELS = Settings().labels
+SPACES = {
+    "building_name": "",
+    "floor_name": "1st Floor",
+    "room_name": "",
+    "site_name": "",
+    "zone_id": "zone_a",
+    "zone_name": "Desk 01",
+}
+
+Samples = dict[str, list[tuple[dict[str, str], float]]]
+
+
+class Scraped:
+    """A store with its families, and what a scrape of it reads."""
+
+    def __init__(
+        self,
+        *events: OccupancyEvent,
+        labels: tuple[str, ...] = LABELS,
+        limits: Limits = LIMITS,
+        now: int = NOW,
+        capacity: CapacityFile | None = None,
+    ) -> None:
+        """Take events that arrive now."""
+        self.clock = Clock(now)
+        capacity = capacity or CapacityFile(None, self.clock)
+        self.occupancy = Occupancy(limits)
+        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), labels, capacity)
+        for event in events:
+            self.occupancy.apply(event, now)
+
+    def families(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> dict[str, Metric]:
+        """Return the families of a scrape by name."""
+        text = b"".join(self.metrics.exposition(openmetrics=openmetrics, names=names)).decode()
+        return {family.name: family for family in (parse_openmetrics if openmetrics else parse_text)(text)}
+
+    def samples(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Samples:
+        """Return the samples of a scrape by name."""
+        samples: Samples = {}
+        for family in self.families(openmetrics=openmetrics, names=names).values():
+            for sample in family.samples:
+                assert sample.timestamp is None
+                samples.setdefault(sample.name, []).append((sample.labels, sample.value))
+        return samples
+
+
+@pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "openmetrics"])
+class TestZones:
+    """The families of zones, in both formats."""
+
+    def test_one_zone(self, openmetrics: bool) -> None:
+        """Its count, its time, its names, and itself among the zones."""
+        samples = Scraped(delivery(NOW - 500, 2.5)).samples(openmetrics=openmetrics)
+        assert samples["butlr_zone_occupancy"] == [(SPACES, 2.5)]
+        assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(SPACES, NOW / 1000 - 0.5)]
+        info = Metadata(zone_id="zone_a", zone_name="Desk 01", floor_name="1st Floor")._asdict()
+        assert samples["butlr_zone_info"] == [(info, 1)]
+        assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 1), ({"state": "stale"}, 0)]
+        assert "butlr_zone_occupancy_1min" not in samples
+
+    def test_no_zone(self, openmetrics: bool) -> None:
+        """The families are there, without samples; no time of a last event that never was."""
+        families = Scraped().families(openmetrics=openmetrics)
+        for name in (*OCCUPANCY.values(), "butlr_zone_info", "butlr_exporter_last_event_received_timestamp_seconds"):
+            assert families[name].type == "gauge"
+            assert families[name].documentation
+            assert families[name].samples == []
+
+    def test_both_measures_of_a_zone_share_one_info(self, openmetrics: bool) -> None:
+        """And the same labels."""
+        scraped = Scraped(delivery(v=1), delivery(NOW - SECOND, 2, measure=Measure.ZONE_OCCUPANCY_1MIN))
+        samples = scraped.samples(openmetrics=openmetrics)
+        assert samples["butlr_zone_occupancy"] == [(SPACES, 1)]
+        assert samples["butlr_zone_occupancy_1min"] == [(SPACES, 2)]
+        assert samples["butlr_zone_occupancy_1min_timestamp_seconds"] == [(SPACES, NOW / 1000 - 1)]
+        assert len(samples["butlr_zone_info"]) == 1
+
+    def test_after_a_rename_the_old_series_is_gone_at_once(self, openmetrics: bool) -> None:
+        """One zone, one series, in every family."""
+        samples = Scraped(delivery(name="old"), delivery(NOW + 1, name="new")).samples(openmetrics=openmetrics)
+        for name in ("butlr_zone_occupancy", "butlr_zone_occupancy_timestamp_seconds", "butlr_zone_info"):
+            assert [labels["zone_name"] for labels, _ in samples[name]] == ["new"]
+
+    def test_a_stale_zone_shows_no_number(self, openmetrics: bool) -> None:
+        """Its time and its names are still there."""
+        scraped = Scraped(delivery())
+        scraped.clock.now += 10 * MINUTE
+        assert "butlr_zone_occupancy" in scraped.samples(openmetrics=openmetrics)
+        scraped.clock.now += 1
+        samples = scraped.samples(openmetrics=openmetrics)
+        assert "butlr_zone_occupancy" not in samples
+        assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(SPACES, NOW / 1000)]
+        assert len(samples["butlr_zone_info"]) == 1
+        assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 0), ({"state": "stale"}, 1)]
+
+    def test_one_stale_measure_does_not_hide_the_other(self, openmetrics: bool) -> None:
+        """Each goes by its own newest reading; the zone is fresh while any is."""
+        scraped = Scraped(delivery(NOW - HOUR, 1), delivery(v=2, measure=Measure.ZONE_OCCUPANCY_1MIN))
+        samples = scraped.samples(openmetrics=openmetrics)
+        assert "butlr_zone_occupancy" not in samples
+        assert samples["butlr_zone_occupancy_1min"] == [(SPACES, 2)]
+        assert samples["butlr_exporter_zones"][0] == ({"state": "fresh"}, 1)
+
+    def test_a_forgotten_zone_is_nowhere(self, openmetrics: bool) -> None:
+        """After a day of silence."""
+        scraped = Scraped(delivery())
+        scraped.clock.now += 24 * HOUR + 1
+        samples = scraped.samples(openmetrics=openmetrics)
+        assert not [name for name in samples if name.startswith("butlr_zone_")]
+        assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 0), ({"state": "stale"}, 0)]
+
+    def test_chosen_labels(self, openmetrics: bool) -> None:
+        """Any metadata fields, and one alone."""
+        event = delivery()
+        for labels in (("zone_id",), ("zone_name", "zone_id")):
+            ((found, _),) = Scraped(event, labels=labels).samples(openmetrics=openmetrics)["butlr_zone_occupancy"]
+            assert found == {label: SPACES[label] for label in labels}
+
+    def test_hostile_label_values(self, openmetrics: bool) -> None:
+        """Quotes, backslashes, line ends and any Unicode come back as they were, and forge nothing."""
+        names = [
+            '"',
+            "\\",
+            "\n",
+            '\\n"\n\\',
+            '"} 99\nbutlr_zone_occupancy{zone_id="forged',
+            "\r\n#",
+            "会議室 🪑",
+            "\u2028\x85\0",
+        ]
+        events = [delivery(zone=f"zone_{n}", name=name) for n, name in enumerate(names)]
+        samples = Scraped(*events).samples(openmetrics=openmetrics)["butlr_zone_occupancy"]
+        assert {labels["zone_id"]: labels["zone_name"] for labels, _ in samples} == {
+            f"zone_{n}": name for n, name in enumerate(names)
+        }
+
+    @given(name=st.text(max_size=30), v=st.floats(0, allow_infinity=False))
+    def test_any_name_and_value(self, openmetrics: bool, name: str, v: float) -> None:
+        """What goes in is what Prometheus reads."""
+        samples = Scraped(delivery(v=v, name=name)).samples(openmetrics=openmetrics)
+        assert samples["butlr_zone_occupancy"] == [(SPACES | {"zone_name": name}, v)]
+
+    def test_only_the_named_samples(self, openmetrics: bool) -> None:
+        """As `name[]` asks."""
+        names = ["butlr_zone_occupancy", "butlr_exporter_events_total", "process_open_fds", "no_such_family"]
+        samples = Scraped(delivery()).samples(openmetrics=openmetrics, names=names)
+        assert set(samples) == set(names[:3])
+        assert Scraped(delivery()).samples(openmetrics=openmetrics, names=["no_such_family"]) == {}
+
+    def test_a_family_by_its_name(self, openmetrics: bool) -> None:
+        """All its samples, also where their names are longer."""
+        for name, number in [("butlr_exporter_event_delay_seconds", 3), ("butlr_exporter_events", 1)]:
+            assert len(Scraped().samples(openmetrics=openmetrics, names=[name])) == number
+
+
+class TestOwnFamilies:
+    """The exporter's own metrics."""
+
+    def test_everything_that_can_occur_starts_at_0(self) -> None:
+        """So that a first refusal is an increase."""
+        samples = Scraped().samples()
+        events = {(labels["event_type"], labels["outcome"]): v for labels, v in samples["butlr_exporter_events_total"]}
+        every = {outcome.value for outcome in Outcome}
+        assert events == {
+            **{(measure.value, outcome): 0 for measure in Measure for outcome in every - {"unsupported"}},
+            ("other", "invalid"): 0,
+            ("other", "unsupported"): 0,
+        }
+        assert samples["butlr_exporter_rejected_requests_total"] == [
+            ({"reason": reason}, 0) for reason in ("unauthorized", "malformed", "too_large")
+        ]
+        assert samples["butlr_exporter_event_delay_seconds_count"] == [
+            ({"event_type": measure.value}, 0) for measure in Measure
+        ]
+
+    def test_events_are_counted_by_outcome(self) -> None:
+        """Each once; all but an invalid one are a last event."""
+        scraped = Scraped()
+        scraped.metrics.count([(None, Outcome.INVALID, 0.0)], 5.0)
+        assert "butlr_exporter_last_event_received_timestamp_seconds" not in scraped.samples()
+        for n, (measure, outcome) in enumerate((m, o) for m, outcomes in OUTCOMES.items() for o in outcomes):
+            scraped.metrics.count([(measure, outcome, 0.0)], float(n))
+        samples = scraped.samples()
+        assert sum(v for _, v in samples["butlr_exporter_events_total"]) == n + 2
+        assert samples["butlr_exporter_last_event_received_timestamp_seconds"] == [({}, n)]
+
+    def test_rejected_requests(self) -> None:
+        """By reason."""
+        scraped = Scraped()
+        scraped.metrics.count_rejection(Rejection.TOO_LARGE)
+        assert ({"reason": "too_large"}, 1) in scraped.samples()["butlr_exporter_rejected_requests_total"]
+
+    def test_delay_of_applied_events(self) -> None:
+        """In seconds; never below 0, or the sum would fall; nothing of what had no effect."""
+        scraped = Scraped()
+        delays = [(Outcome.NEW, 2.0), (Outcome.CORRECTED, -3.0), (Outcome.LATE, 999.0)]
+        scraped.metrics.count([(Measure.ZONE_OCCUPANCY, outcome, delay) for outcome, delay in delays], 5.0)
+        samples = scraped.samples()
+        label = {"event_type": "ZONE_OCCUPANCY"}
+        assert (label, 2) in samples["butlr_exporter_event_delay_seconds_count"]
+        assert (label, 2.0) in samples["butlr_exporter_event_delay_seconds_sum"]
+
+    def test_no_created_series_and_the_process_itself(self) -> None:
+        """What every exporter tells of itself, and nothing that doubles the counters."""
+        samples = Scraped().samples()
+        assert not [name for name in samples if name.endswith("_created")]
+        assert {"process_resident_memory_bytes", "python_info", "python_gc_collections_total"} <= set(samples)
+        ((labels, one),) = samples["butlr_exporter_build_info"]
+        assert set(labels) == {"version", "python_version"}
+        assert one == 1
+
+    def test_each_app_counts_for_itself(self) -> None:
+        """Registries are not shared."""
+        first, second = Scraped(), Scraped()
+        first.metrics.count_rejection(Rejection.MALFORMED)
+        assert ({"reason": "malformed"}, 0) in second.samples()["butlr_exporter_rejected_requests_total"]
+
+
+class TestOrderDoesNotMatter:
+    """The same deliveries in another order are the same exposition."""
+
+    @given(deliveries(), st.randoms(use_true_random=False))
+    def test_same_exposition(self, events: list[OccupancyEvent], rng: random.Random) -> None:
+        """To the last byte, but for the order of zones."""
+        shuffled = list(events)
+        rng.shuffle(shuffled)
+        names = [*OCCUPANCY.values(), *(f"{name}_timestamp_seconds" for name in OCCUPANCY.values()), "butlr_zone_info"]
+        first, second = (
+            sorted(b"".join(Scraped(*order).metrics.exposition(names=names)).splitlines())
+            for order in (events, shuffled)
+        )
+        assert first == second

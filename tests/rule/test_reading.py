@@ -1,0 +1,90 @@
+"""A reading as bytes: what goes in comes out, and a delivery is found only where it is one."""
+
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.events.model import OccupancyEvent
+from exporter.rule.outcome import Outcome
+from exporter.rule.reading import Reading, first, holds, key, number, revised, time, unpacked, value, without_first
+from tests.support.deliveries import NOW, G, delivery
+
+VALUES = st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2000).map(float)
+GENERATIONS = st.none() | st.integers(0, 1 << 33)
+IDS = st.text(max_size=1024)
+ARRIVALS = st.integers(0, 1 << 45)
+
+
+def event(count: float, generation: int | None = None, event_id: str = "") -> OccupancyEvent:
+    """Return a delivery of one reading."""
+    return delivery(NOW, count)._replace(generation=generation, id=event_id)
+
+
+@given(VALUES, GENERATIONS, IDS, ARRIVALS, st.sampled_from(Outcome), st.integers(1, 20))
+def test_a_first_delivery(
+    count: float, generation: int | None, event_id: str, arrival: int, outcome: Outcome, deliveries: int
+) -> None:
+    """Is all that there is, with any number of hashes."""
+    packed = first(event(count, generation, event_id), bytes(8 * deliveries), arrival, outcome)
+    assert unpacked(packed) == Reading(NOW, count, generation, 0, deliveries, outcome, arrival, event_id)
+    assert (time(packed), value(packed), number(packed)) == (NOW, count, deliveries)
+    assert packed.startswith(key(NOW))
+    if deliveries > 1:
+        assert unpacked(without_first(packed)) == unpacked(packed)._replace(deliveries=deliveries - 1)
+
+
+@given(VALUES, VALUES, GENERATIONS, GENERATIONS, IDS, IDS, ARRIVALS)
+def test_another_delivery(
+    count: float,
+    other: float,
+    generation: int | None,
+    later: int | None,
+    event_id: str,
+    other_id: str,
+    arrival: int,
+) -> None:
+    """Stands, unless it is known to be older; an unknown generation does not hide a known one."""
+    before = first(event(count, generation, event_id), b"firsthash"[:8], 1, Outcome.BACKFILLED)
+    packed, outcome = revised(before, event(other, later, other_id), b"2nd hash", arrival)
+    assert holds(packed, b"firsthas")
+    assert holds(packed, b"2nd hash")
+    if generation is not None and later is not None and later < generation:
+        expected = unpacked(before)._replace(outcome=Outcome.SUPERSEDED)
+    else:
+        known = generation if later is None else later
+        became = Outcome.REPEATED if other == count else Outcome.CORRECTED
+        expected = Reading(NOW, other, known, int(other != count), 2, became, arrival, other_id)
+    assert unpacked(packed) == expected._replace(deliveries=2)
+    assert outcome is expected.outcome
+
+
+def test_a_hash_astride_two_others_is_none_of_them() -> None:
+    """Deliveries are kept one behind the other, and only whole ones count."""
+    one, two = bytes(range(8)), bytes(range(8, 16))
+    astride = (one + two)[3:11]
+    for event_id in ("", "event_1", astride.decode()):  # an id is no delivery either
+        packed = first(event(1.0, G, event_id), one + two, NOW, Outcome.NEW)
+        assert not holds(packed, astride)
+        assert not holds(packed, key(NOW))
+        assert holds(packed, one)
+        assert holds(packed, two)
+        assert not holds(without_first(packed), one)
+        packed = first(event(1.0, G, event_id), one + two + astride, NOW, Outcome.NEW)
+        assert holds(packed, astride)
+
+
+def test_very_many_revisions() -> None:
+    """Are counted as far as there is room; the reading is right."""
+    packed = first(event(0.0), b"", NOW, Outcome.NEW)
+    for n in range(1, 65_538):
+        packed, _ = revised(packed, event(float(n)), b"", NOW)
+        if n == 65_534:
+            assert unpacked(packed).revisions == 65_534
+    assert (unpacked(packed).revisions, unpacked(packed).value) == (65_535, 65_537.0)
+
+
+def test_it_is_small() -> None:
+    """Five deliveries with an id as Butlr's fit into a size class of the allocator."""
+    packed = first(event(1.0, G, "event_" + "x" * 27), bytes(40), NOW, Outcome.NEW)
+    assert sys.getsizeof(packed) == 143

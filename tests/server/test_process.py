@@ -1,0 +1,152 @@
+"""The serving process: stalled senders and readers, signals, and its log."""
+
+import asyncio
+import contextlib
+import json
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.server import process as server
+from exporter.server.process import bind
+from tests.support.running import running, wait_for
+from tests.support.sockets import fresh, many_zones, silent_reader
+
+
+class TestRush:
+    """Many connections at the same moment."""
+
+    def test_they_wait_to_be_let_in(self, tmp_path: Path) -> None:
+        """None is turned away, nor has to try again a second later, while the exporter is busy."""
+        with running(tmp_path / "log") as exporter, contextlib.ExitStack() as stack:
+            exporter.process.send_signal(signal.SIGSTOP)
+            try:
+                for _ in range(500):
+                    stack.enter_context(socket.create_connection(("127.0.0.1", exporter.port), timeout=0.5))
+            finally:
+                exporter.process.send_signal(signal.SIGCONT)
+            assert exporter.get("/-/healthy")
+
+
+@pytest.mark.alone
+class TestStalled:
+    """Who stands still holds up nobody."""
+
+    def test_200_senders_and_20_readers(self, tmp_path: Path) -> None:
+        """Good events within a second, scrapes within two, while 220 connections stand still."""
+        with running(tmp_path / "log") as exporter:
+            for start in range(0, 500, 100):
+                exporter.post(b"[" + b",".join(many_zones(start, start + 100)) + b"]")
+            # More than the kernel takes from a writer whose reader does not read (3 MB were seen).
+            assert len(exporter.get("/metrics")) > 6_000_000
+            stalled = []
+            for n in range(200):
+                connection = exporter.connect()
+                framing = b"Transfer-Encoding: chunked\r\n\r\n400\r\n" if n % 2 else b"Content-Length: 1000\r\n\r\n"
+                connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\n" + framing + b'{"id": "half')
+                stalled.append(connection)
+            stalled += [silent_reader(exporter.port, "/metrics") for _ in range(20)]
+            for n in range(20):
+                began = time.monotonic()
+                assert json.loads(exporter.post(fresh(f"good_{n}")))["outcomes"] == {"new": 1}
+                assert time.monotonic() - began < 1.0
+            for _ in range(3):
+                began = time.monotonic()
+                assert b'zone_id="good_19"' in exporter.get("/metrics")
+                assert time.monotonic() - began < 2.0
+            # Nobody was cut off to make that possible: each still waits for the other side.
+            for connection in stalled[:200]:
+                connection.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    connection.recv(1)
+            assert exporter.stop() == 0
+            for connection in stalled:
+                connection.close()
+
+
+class TestSignals:
+    """Only a stop ends the process, and then in good order."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_stop(self, tmp_path: Path, number: signal.Signals) -> None:
+        """The request under way is answered, an idle connection does not delay it, the status is 0."""
+        with running(tmp_path / "log") as exporter:
+            event = fresh()
+            idle, slow = exporter.connect(), exporter.connect()
+            slow.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(event) + event[:50])
+            exporter.get("/-/healthy")
+            exporter.process.send_signal(number)
+            time.sleep(0.3)  # the process is now stopping, and waits
+            slow.sendall(event[50:])
+            assert slow.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            assert exporter.process.wait(5) == 0
+            *_, appeared, stopped = exporter.log().splitlines()
+            assert 'msg="zone appeared" zone_id=zone_a' in appeared  # also if the process stops at once
+            assert "msg=stopped" in stopped
+            idle.close()
+            slow.close()
+
+    def test_other_signals_keep_the_state(self, tmp_path: Path) -> None:
+        """They would by default end a process, and with it every count."""
+        with running(tmp_path / "log") as exporter:
+            exporter.post(fresh(v=7))
+            for number in server.IGNORED_SIGNALS:
+                exporter.process.send_signal(number)
+            wait_for(lambda: exporter.log().count("signal ignored") == 2, "the signals")
+            assert b"} 7.0" in exporter.get("/metrics?name[]=butlr_zone_occupancy")
+
+    def test_log_of_a_quiet_run(self, tmp_path: Path) -> None:
+        """A start with the settings, what it lacks, a zone, a refusal, a stop; nothing else."""
+        with running(tmp_path / "log") as exporter:
+            for _ in range(50):
+                exporter.post(fresh())
+            with pytest.raises(OSError, match="422"):
+                exporter.post(b"{}")
+            wait_for(lambda: "zone appeared" in exporter.log(), "the zone in the log")
+            assert exporter.stop() == 0
+            lines = exporter.log().splitlines()
+        assert [re.split(" (?:version|outcome|zone_id|hint|reason)=", line.split("msg=")[1])[0] for line in lines] == [
+            "started",
+            '"no credentials"',
+            '"no journal"',
+            '"event refused"',
+            '"zone appeared"',
+            "stopping signal=SIGTERM",
+            "stopped",
+        ]
+        assert "stale_after=10m" in lines[0]
+
+
+class TestParts:
+    """What a running process does not show."""
+
+    def test_bind_takes_ipv6_and_every_interface(self) -> None:
+        """An empty host is both families."""
+        for host, family in [("127.0.0.1", socket.AF_INET), ("", socket.AF_INET6), ("::1", socket.AF_INET6)]:
+            try:
+                with bind(host, 0) as listener:
+                    assert listener.family == family
+            except OSError:
+                assert family == socket.AF_INET6, "IPv4 must work"
+
+    def test_a_watch_that_fails_is_logged_and_goes_on(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It does not end the process."""
+        looks = []
+
+        def look() -> None:
+            looks.append(1)
+            if len(looks) == 1:
+                raise RuntimeError("once")
+
+        async def some() -> None:
+            task = asyncio.create_task(server.every(0.01, look))
+            while len(looks) < 2:
+                await asyncio.sleep(0.01)
+            task.cancel()
+
+        asyncio.run(some())
+        assert [record.getMessage() for record in caplog.records] == ["watch failed"]

@@ -1,0 +1,242 @@
+"""TLS on the public port, and plain HTTP on the inner one."""
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trustme
+
+from exporter.server import tls as handshake
+from exporter.settings.certificate import Certificate
+from exporter.settings.declared import SettingsError
+from exporter.settings.load import load
+from exporter.settings.types import SECRET
+from tests.support.running import Threaded, free_port, program, running, wait_for
+from tests.support.sockets import answers, drained, fresh, silent_reader
+
+
+class Pair(NamedTuple):
+    """A certificate with its key, and what trusts it."""
+
+    cert: str
+    key: str
+    client: ssl.SSLContext
+
+    def flags(self) -> list[str]:
+        """Return the settings that use it."""
+        return [f"--tls-cert={self.cert}", f"--tls-key={self.key}"]
+
+
+def make(authority: trustme.CA, folder: Path, name: str) -> Pair:
+    """Return a new pair for this machine."""
+    issued = authority.issue_cert("127.0.0.1", common_name=name)
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(key)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return Pair(str(cert), str(key), client)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
+    """Return two pairs of one authority."""
+    authority, folder = trustme.CA(), tmp_path_factory.mktemp("tls")
+    return make(authority, folder, "one"), make(authority, folder, "two")
+
+
+class TestSettings:
+    """Files that do not do are told before the port opens."""
+
+    def test_a_pair(self, pairs: tuple[Pair, Pair]) -> None:
+        """By flag or variable."""
+        flags = {"tls_cert": pairs[0].cert, "tls_key": pairs[0].key}
+        environ = {f"BUTLR_EXPORTER_{name.upper()}": text for name, text in flags.items()}
+        for settings in (load(flags, {}), load({}, environ)):
+            assert (settings.tls_cert, settings.tls_key) == (pairs[0].cert, pairs[0].key)
+            assert settings.show()["tls_cert"] == pairs[0].cert
+
+    def test_mistakes(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+        """Which file, and what is wrong with it; an encrypted key asks nobody for its password."""
+        encrypted = tmp_path / "encrypted.key"
+        encrypted.write_bytes(
+            subprocess.run(
+                [program("openssl", "openssl"), "pkey", "-aes256", "-passout", "pass:x", "-in", pairs[0].key],
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        (tmp_path / "damaged").write_bytes(Path(pairs[0].key).read_bytes().replace(b"\nM", b"\n!"))
+        for cert, key, mistake in [
+            ("/nowhere", pairs[0].key, "tls_cert cannot be read: No such file or directory, '/nowhere'"),
+            (pairs[0].cert, str(tmp_path), f"tls_key is no file, {str(tmp_path)!r}"),
+            ("a\0b", pairs[0].key, "tls_cert cannot be read: that is no path, what was given"),
+            (
+                pairs[0].cert,
+                pairs[1].key,
+                f"tls_key is not the key of tls_cert, '{pairs[1].key}' and '{pairs[0].cert}'",
+            ),
+            (pairs[0].key, pairs[0].key, f"tls_cert holds no PEM certificate, '{pairs[0].key}'"),
+            (pairs[0].cert, pairs[0].cert, f"tls_key holds no PEM private key, '{pairs[0].cert}'"),
+            (pairs[0].cert, str(encrypted), f"tls_key has a password; give one without, '{encrypted}'"),
+            (pairs[0].cert, str(tmp_path / "damaged"), "tls_cert or tls_key is damaged, "),
+        ]:
+            with pytest.raises(SettingsError) as caught:
+                load({"tls_cert": cert, "tls_key": key, "window": "5"}, {})
+            assert len(caught.value.mistakes) == 2
+            assert caught.value.mistakes[1].startswith(mistake)
+
+
+class TestServing:
+    """What a client sees."""
+
+    def test_two_ports(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+        """The public one over TLS, the inner one not; each with its credentials; both stop together."""
+        inner = free_port()
+        (tmp_path / "key").write_text("a-key-from-a-file\n")
+        with running(
+            tmp_path / "log",
+            *pairs[0].flags(),
+            f"--metrics-listen=127.0.0.1:{inner}",
+            f"--webhook-api-keys-file={tmp_path / 'key'}",
+            "--metrics-username=prometheus",
+            "--metrics-password=hush",
+            tls=pairs[0].client,
+        ) as exporter:
+            request = urllib.request.Request(  # noqa: S310 - to this machine
+                f"{exporter.url}/webhook", data=fresh(v=5), headers={"x-api-key": "a-key-from-a-file"}
+            )
+            with urllib.request.urlopen(request, timeout=10, context=exporter.tls) as response:  # noqa: S310
+                assert json.load(response)["outcomes"] == {"new": 1}
+            passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+            passwords.add_password(None, f"http://127.0.0.1:{inner}/", "prometheus", "hush")
+            opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(passwords))
+            with opener.open(f"http://127.0.0.1:{inner}/metrics", timeout=10) as response:
+                assert b"} 5.0" in response.read()
+            with pytest.raises(OSError, match="401"):
+                exporter.post(fresh())
+            with pytest.raises(OSError, match="404"):
+                exporter.get("/metrics")
+            # Who speaks HTTP to the port of TLS gets no answer, harms nobody, and is logged.
+            with exporter.connect() as plain:
+                plain.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+                drained(plain)
+            assert exporter.get("/-/ready")
+            assert exporter.stop() == 0
+            log = exporter.log()
+            assert f"metrics_listen=127.0.0.1:{inner}" in log
+            assert SECRET.show(None) in log
+            assert "hush" not in log
+            assert "a-key-from-a-file" not in log
+            assert "level=error" not in log
+            assert log.count('msg="TLS handshake failed" reason=HTTP_REQUEST client=127.0.0.1') == 1
+            assert log.count("level=warning") == 3  # beside it, the refused event and urllib's first try
+
+    def test_what_stands_still(self, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half a handshake, or none, ends in time; so does an answer that is not read."""
+        monkeypatch.setattr(handshake, "HANDSHAKE_TIMEOUT", 0.5)
+        monkeypatch.setattr("exporter.server.connection.REQUEST_TIMEOUT", 0.5)
+        monkeypatch.setattr("exporter.server.connection.WRITE_TIMEOUT", 0.5)
+
+        def large(_: object, start_response: object) -> list[bytes]:
+            assert callable(start_response)
+            start_response("200 OK", [("Content-Length", str(8 << 20))])
+            return [b"x" * (8 << 20)]
+
+        tls = Certificate(pairs[0].cert, pairs[0].key).context
+        with Threaded(large, tls) as (port, running_server):
+            hello = ssl.MemoryBIO()
+            outgoing = pairs[0].client.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="127.0.0.1")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                outgoing.do_handshake()
+            said = hello.read()
+            for start in (b"", said[:5], said[:-1], b"\x16\x03\x01\xff\xff"):
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+                    began = time.monotonic()
+                    client.sendall(start)
+                    assert drained(client)[20:] == b""  # at most an alert
+                    assert time.monotonic() - began < 3
+            # A handshake and no request; a request and a reader that stops.
+            plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+            with pairs[0].client.wrap_socket(plain, server_hostname="127.0.0.1") as client:
+                assert client.recv(1) == b""
+            with silent_reader(port, "/", pairs[0].client):
+                wait_for(lambda: running_server.server_state.connections, "the reader to connect", 5)
+                wait_for(lambda: not running_server.server_state.connections, "the reader to be cut off", 10)
+
+
+class TestCrowd:
+    """Handshakes are connections too."""
+
+    def test_stalled_handshakes_make_room(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+        """With files for few, who finishes the handshake is served at once, and stays."""
+        limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
+        with running(tmp_path / "log", *pairs[0].flags(), tls=pairs[0].client, prefix=limited) as exporter:
+            one = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+            with contextlib.ExitStack() as stack:
+                good = pairs[0].client.wrap_socket(exporter.connect(), server_hostname="127.0.0.1")
+                stack.enter_context(good)
+                stalled: list[socket.socket] = []
+                for _ in range(12):
+                    assert answers(good, one)[0][0] == 200
+                    stalled += [stack.enter_context(exporter.connect()) for _ in range(20)]
+                    assert exporter.get("/-/healthy")  # so the others were accepted before it
+                assert answers(good, one)[0][0] == 200
+                assert [drained(first) for first in stalled[:100]] == [b""] * 100
+            assert 'msg="too many connections" limit=32 cut_off=127.0.0.1' in exporter.log()
+            assert exporter.stop() == 0
+
+
+class TestRenewal:
+    """Certificates live for weeks; the process lives longer."""
+
+    def test_a_new_pair(self, pairs: tuple[Pair, Pair], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """It is taken once it is whole; until then, and if it never is, the old one goes on."""
+        caplog.set_level("INFO", "exporter.settings.certificate")
+        cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+        cert.write_bytes(Path(pairs[0].cert).read_bytes())
+        key.write_bytes(Path(pairs[0].key).read_bytes())
+        certificate = Certificate(str(cert), str(key))
+
+        def ok(_: object, start_response: object) -> list[bytes]:
+            assert callable(start_response)
+            start_response("200 OK", [("Content-Length", "0")])
+            return []
+
+        def told() -> list[str]:
+            return [record.getMessage() for record in caplog.records if record.name == "exporter.settings.certificate"]
+
+        with Threaded(ok, certificate.context) as (port, _):
+
+            def shown() -> str:
+                raw = socket.create_connection(("127.0.0.1", port), timeout=5)
+                with pairs[0].client.wrap_socket(raw, server_hostname="127.0.0.1") as client:
+                    subject: tuple[tuple[tuple[str, str]]] = client.getpeercert()["subject"]  # type: ignore[index,assignment]
+                    return dict(part for parts in subject for part in parts)["commonName"]
+
+            certificate.look()
+            assert shown() == "one"
+            assert told() == []
+            cert.write_bytes(Path(pairs[1].cert).read_bytes())
+            for _ in range(3):
+                certificate.look()
+                assert shown() == "one"
+            assert told() == ["certificate not renewed"]
+            key.unlink()
+            os.mkfifo(key)  # nobody writes to it
+            certificate.look()
+            key.unlink()
+            for _ in range(3):
+                certificate.look()
+            key.write_bytes(Path(pairs[1].key).read_bytes())
+            certificate.look()
+            assert shown() == "two"
+            assert told() == ["certificate not renewed"] * 3 + ["certificate renewed"]

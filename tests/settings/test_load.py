@@ -1,0 +1,281 @@
+"""The settings: each from its flag or its variable, every mistake told at once."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.settings.advice import doubts, nearest, opened
+from exporter.settings.declared import SETTINGS, Settings, SettingsError
+from exporter.settings.load import TOGETHER, load
+from exporter.settings.types import Address
+
+VALID = {
+    "listen": ("[::1]:80", Address("::1", 80)),
+    "metrics_listen": ("127.0.0.1:9729", Address("127.0.0.1", 9729)),
+    "journal": ("/data/journal.db", "/data/journal.db"),
+    "window": ("1h30m", timedelta(minutes=90)),
+    "stale_after": ("0", timedelta()),
+    "forget_after": ("1d", timedelta(days=1)),
+    "settle_after": ("7m", timedelta(minutes=7)),
+    "settled_points": ("3", 3),
+    "future_tolerance": ("1500ms", timedelta(seconds=1.5)),
+    "max_zones": ("5", 5),
+    "max_body": ("512KiB", 512 * 1024),
+    "labels": (" zone_name , floor_id,", ("zone_name", "floor_id", "zone_id")),
+    "webhook_api_key_header": ("Authorization", "Authorization"),
+    "webhook_api_keys": ("old key,, new-key ,", (SecretStr("old key"), SecretStr("new-key"))),
+    "webhook_username": ("butlr", "butlr"),
+    "webhook_password": (" p:a,ss ", SecretStr(" p:a,ss ")),
+    "metrics_username": ("prometheus", "prometheus"),
+    "metrics_password": ("pässword", SecretStr("pässword")),
+    "log_level": ("DEBUG", "debug"),
+    "log_format": ("json", "json"),
+}
+
+MISTAKES = {
+    "listen": ["", "localhost", "localhost:http", ":65536", ":99999999999", "::1:80", ":٣", "1.2.3.4:-1"],
+    "metrics_listen": ["", "9729"],
+    "journal": ["", "redis://localhost/0"],
+    "window": ["0", "0s", "15", "m", "-5m", "5m3h", "1.5h", "15 m", "٣m", "9" * 30 + "d", "9" * 5000 + "s"],
+    "stale_after": ["10", "ten minutes"],
+    "forget_after": ["1month"],
+    "settle_after": ["soon", "-1m"],
+    "settled_points": ["0", "-1", "all"],
+    "future_tolerance": ["-1s"],
+    "max_zones": ["0", "-1", "1.5", "many", "1" + "0" * 20, "٣"],
+    "max_body": ["0", "0MiB", "1MB", "1.5MiB", "big", "9" * 20],
+    "labels": ["zone_nmae", "zone_name,zone_name"],
+    "webhook_api_key_header": [
+        "",
+        "X API Key",
+        "x_api_key",
+        "Host",
+        "content-length",
+        "X-API-Key:",
+        "Schlüssel",
+        "0123456789abcdef",
+        "X" * 41,
+    ],
+    "webhook_username": ["", "but:lr"],
+    "metrics_username": ["", ":", "\udcff"],
+    "capacity_file": [""],
+    "tls_cert": [""],
+    "tls_key": [""],
+    "log_level": ["loud"],
+    "log_format": ["xml"],
+}
+
+
+class TestLoad:
+    """Where a value comes from."""
+
+    def test_defaults(self) -> None:
+        """The contract's numbers."""
+        assert load({}, {}) == Settings()
+        assert Settings().show() == {
+            "listen": "0.0.0.0:9728",
+            "metrics_listen": "none",
+            "journal": "none",
+            "window": "15m",
+            "stale_after": "10m",
+            "forget_after": "24h",
+            "settle_after": "6m",
+            "settled_points": "1",
+            "future_tolerance": "5m",
+            "max_zones": "100000",
+            "max_body": "1MiB",
+            "labels": "site_name, building_name, floor_name, room_name, zone_name, zone_id",
+            "capacity_file": "none",
+            "webhook_api_key_header": "X-API-Key",
+            "webhook_api_keys": "none",
+            "webhook_username": "none",
+            "webhook_password": "none",
+            "metrics_username": "none",
+            "metrics_password": "none",
+            "tls_cert": "none",
+            "tls_key": "none",
+            "log_level": "info",
+            "log_format": "logfmt",
+        }
+
+    @pytest.mark.parametrize("name", VALID)
+    def test_each_setting_from_flag_and_variable(self, name: str) -> None:
+        """The two are the same setting, and the flag wins."""
+        text, value = VALID[name]
+        variable = f"BUTLR_EXPORTER_{name.upper()}"
+        default = next(setting.default for setting in SETTINGS if setting.name == name)
+        other = {one: VALID[one][0] for pair in TOGETHER if name in pair for one in pair if one != name}
+        assert getattr(load(other | {name: text}, {}), name) == value
+        assert getattr(load(other, {variable: text}), name) == value
+        assert getattr(load(other | {name: text}, {variable: default}), name) == value
+        assert getattr(load(other | {name: None}, {variable: text}), name) == value
+
+    def test_every_setting_is_tried(self) -> None:
+        """Here, or with the files it needs in test_tls and test_capacity."""
+        assert {setting.name for setting in SETTINGS} == {*VALID, "capacity_file", "tls_cert", "tls_key"}
+
+    def test_an_empty_variable_is_not_set(self) -> None:
+        """Compose files leave such behind."""
+        assert load({}, {"BUTLR_EXPORTER_WINDOW": ""}) == Settings()
+
+    @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MISTAKES.items() for text in texts])
+    def test_mistakes(self, name: str, text: str) -> None:
+        """Each is refused and told with its source, and with its text where that cannot be a secret."""
+        with pytest.raises(SettingsError) as caught:
+            load({name: text}, {})
+        (mistake,) = caught.value.mistakes
+        assert mistake.startswith(f"--{name.replace('_', '-')} ")
+        echoes = next(setting.kind.echoes for setting in SETTINGS if setting.name == name)
+        assert mistake.endswith(f", not {text!r}") is echoes
+
+    def test_all_mistakes_together(self) -> None:
+        """From flags and variables, in the order of the settings, each saying what to do."""
+        with pytest.raises(SettingsError) as caught:
+            load(
+                {"stale_after": "10", "labels": "room"},
+                {"BUTLR_EXPORTER_LISTEN": "9728", "BUTLR_EXPORTER_MAX_BODY": "1MB", "BUTLR_EXPORTER_WINDOW": "0"},
+            )
+        assert caught.value.mistakes == [
+            "BUTLR_EXPORTER_LISTEN must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728, not '9728'",
+            "BUTLR_EXPORTER_WINDOW must be longer than 0, not '0'",
+            "--stale-after must be a duration such as 90s, 10m or 24h, not '10'",
+            "BUTLR_EXPORTER_MAX_BODY must be a size such as 512KiB or 1MiB, not '1MB'",
+            "--labels must be some of org_id, org_name, site_id, site_name, building_id, "
+            "building_name, floor_id, floor_name, floor_custom_id, room_id, room_name, room_custom_id, zone_id, "
+            "zone_name, zone_custom_id, not 'room'",
+        ]
+        assert str(caught.value).splitlines() == caught.value.mistakes
+
+
+class TestTogether:
+    """Settings that mean nothing alone."""
+
+    @pytest.mark.parametrize("pair", TOGETHER)
+    def test_one_without_the_other(self, pair: tuple[str, str]) -> None:
+        """Is a mistake, told once and by name, and not where the other one is a mistake itself."""
+        for name in pair:
+            for text in ("x", None):
+                with pytest.raises(SettingsError) as caught:
+                    load({name: text or ""}, {})
+                (mistake,) = caught.value.mistakes
+                missing = pair[0] if name == pair[1] else pair[1]
+                assert (mistake == f"{name} is set and {missing} is not; they go together") is bool(text)
+            with pytest.raises(SettingsError) as caught:
+                load(dict.fromkeys(pair, "x") | {name: ""}, {})
+            assert caught.value.mistakes == [f"--{name.replace('_', '-')} must not be empty"]
+
+    @pytest.mark.parametrize(
+        ("flags", "mistake"),
+        [
+            ({"metrics_listen": "0.0.0.0:9728"}, "metrics_listen and listen are the same address"),
+            ({"metrics_listen": ":1", "listen": ":1"}, "metrics_listen and listen are the same address"),
+            ({"metrics_listen": ":0", "listen": ":0"}, None),
+            ({"metrics_listen": "127.0.0.1:9728"}, None),
+        ],
+    )
+    def test_one_address_for_two(self, flags: dict[str, str], mistake: str | None) -> None:
+        """Two ports are two; of port 0 each is another."""
+        if mistake is None:
+            assert load(flags, {}).metrics_listen
+            return
+        with pytest.raises(SettingsError) as caught:
+            load(flags, {})
+        assert caught.value.mistakes == [mistake]
+
+
+class TestNearest:
+    """What may have been meant."""
+
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("--webhook-api-keys-flie", "--webhook-api-keys-file"),
+            ("--webhook-api-key-file", "--webhook-api-keys-file"),
+            ("--webhook-apikeys-file", "--webhook-api-keys-file"),
+            ("--webhook-api-key", "--webhook-api-keys"),
+            ("--metric_password", "--metrics-password"),
+            ("--tls-crt", "--tls-cert"),
+            ("--stale", None),
+        ],
+    )
+    def test_the_best_match(self, name: str, meant: str | None) -> None:
+        """Not the first that will do."""
+        assert nearest(name) == (f"; did you mean {meant}?" if meant else "")
+
+
+class TestDoubts:
+    """What is no mistake and hardly meant."""
+
+    def test_variables_that_are_no_settings(self) -> None:
+        """Told, with what was meant if that is plain; what Kubernetes sets for a service of this name is not."""
+        environ = {
+            "BUTLR_EXPORTER_STALE_AFER": "1m",
+            "BUTLR_EXPORTER_RETENTION": "1d",
+            "BUTLR_EXPORTER_WINDOW": "10m",
+            "BUTLR_EXPORTER_PORT": "tcp://10.0.0.1:9728",
+            "BUTLR_EXPORTER_SERVICE_HOST": "10.0.0.1",
+            "BUTLR_EXPORTER_PORT_9728_TCP_ADDR": "10.0.0.1",
+            "HOME": "/",
+        }
+        assert doubts(Settings(), environ) == [
+            "BUTLR_EXPORTER_RETENTION is not a setting",
+            "BUTLR_EXPORTER_STALE_AFER is not a setting; did you mean BUTLR_EXPORTER_STALE_AFTER?",
+        ]
+
+    @pytest.mark.parametrize(
+        ("flags", "doubt"),
+        [
+            ({"window": "299s", "settle_after": "239s"}, "window is shorter than the 5m"),
+            ({"window": "299s", "settle_after": "239s"}, "settle_after is shorter than the 5m"),
+            ({"window": "61m"}, "older"),
+            ({"settle_after": "299s"}, "settle_after is shorter than the 5m"),
+            ({"window": "419s"}, "window is too short for settle_after and a minute for each of settled_points"),
+            (
+                {"settled_points": "999999999999999"},
+                "window is too short for settle_after and a minute for each of settled_points",
+            ),
+            ({"stale_after": "0"}, "forget_after 0 keeps it"),
+            ({"stale_after": "1h", "forget_after": "1h"}, "vanishes without being stale"),
+            ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "less than 16 characters; openssl"),
+        ],
+    )
+    def test_settings_at_odds(self, flags: dict[str, str], doubt: str) -> None:
+        """Each is told once."""
+        assert len([told for told in doubts(load(flags, {}), {}) if doubt in told]) == 1
+
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            {},
+            {"window": "7m"},
+            {"settled_points": "9"},
+            {"settle_after": "5m", "window": "6m"},
+            {"stale_after": "0", "forget_after": "0"},
+            {"forget_after": "11m"},
+        ],
+    )
+    def test_sensible_settings(self, flags: dict[str, str]) -> None:
+        """No doubt about the defaults, nor at the edges."""
+        assert doubts(load(flags, {}), {}) == []
+
+    @pytest.mark.parametrize(
+        ("flags", "may"),
+        [
+            ({}, ["send events to 0.0.0.0:9728", "read every count at 0.0.0.0:9728"]),
+            ({"webhook_api_keys": "k"}, ["read every count at 0.0.0.0:9728"]),
+            ({"webhook_api_keys": "k", "listen": "127.0.0.1:9728"}, []),
+            ({"listen": "127.0.0.1:9728"}, ["send events to 127.0.0.1:9728"]),
+            ({"metrics_username": "u", "metrics_password": "p"}, ["send events to 0.0.0.0:9728"]),
+            ({"metrics_listen": ":9729"}, ["send events to 0.0.0.0:9728", "read every count at :9729"]),
+            ({"metrics_listen": "[::1]:9729"}, ["send events to 0.0.0.0:9728"]),
+            ({"metrics_listen": "localhost:9729", "webhook_username": "u", "webhook_password": "p"}, []),
+            ({"metrics_listen": "10.0.0.5:1", "webhook_api_keys": "k"}, ["read every count at 10.0.0.5:1"]),
+        ],
+    )
+    def test_what_is_open(self, flags: dict[str, str], may: list[str]) -> None:
+        """Told in one line, for each port; what only this machine can read is not."""
+        told = opened(load(flags, {}))
+        assert re.findall(r"(?:send|read)[^(]+(?= \()", told) == may
+        assert bool(told) is bool(may)

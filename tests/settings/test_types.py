@@ -1,0 +1,43 @@
+"""How settings are written: what is read is what was shown."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.settings.types import ADDRESS, parse_duration, parse_size, show_duration, show_size
+
+
+class TestUnits:
+    """Durations as Prometheus writes them, and sizes."""
+
+    @given(st.integers(0, 10**12))
+    def test_durations_round_trip(self, milliseconds: int) -> None:
+        """To the millisecond."""
+        duration = timedelta(milliseconds=milliseconds)
+        assert parse_duration(show_duration(duration)) == duration
+
+    def test_every_unit(self) -> None:
+        """From years to milliseconds, in that order."""
+        assert parse_duration("1y1w1d1h1m1s1ms") == timedelta(
+            days=365 + 7 + 1, hours=1, minutes=1, seconds=1, milliseconds=1
+        )
+        assert show_duration(timedelta()) == "0s"
+        assert show_duration(timedelta(hours=36, seconds=1)) == "36h1s"
+
+    @given(st.integers(0, 10**12))
+    def test_sizes_round_trip(self, size: int) -> None:
+        """To the byte."""
+        assert parse_size(show_size(size)) == size
+
+    def test_sizes(self) -> None:
+        """Plain numbers are bytes."""
+        assert parse_size("10") == parse_size("10B") == 10
+        assert parse_size("2GiB") == 2 << 30
+        assert show_size(1536) == "1536B"
+        assert show_size(0) == "0B"
+
+    def test_addresses(self) -> None:
+        """An empty host is every interface; IPv6 stands in brackets."""
+        for text in (":9728", "[::]:9728", "localhost:1", "0.0.0.0:0"):
+            assert ADDRESS.show(ADDRESS.parse(text)) == text

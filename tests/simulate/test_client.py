@@ -1,0 +1,143 @@
+"""One POST over one connection: what counts as an answer, and what is sent."""
+
+import pytest
+
+from exporter.simulate.client import Answer, Connection, Target, Unanswered
+from tests.support.scripted import Cut, Scripted, answer, served
+
+
+class TestClient:
+    """One POST over one connection."""
+
+    @pytest.mark.parametrize(
+        ("said", "heard"),
+        [
+            (answer(200, b"yes"), Answer(200, b"yes")),
+            (answer(422, b"no"), Answer(422, b"no")),
+            (answer(200, b""), Answer(200, b"")),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nye\r\n1\r\ns\r\n0\r\n\r\n",
+                Answer(200, b"yes"),
+            ),
+            (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, b"yes"), Answer(200, b"yes")),
+            (Cut(b"HTTP/1.0 401 No\r\n\r\nuntil the end"), Answer(401, b"until the end")),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nand close", Answer(200, b"and close")),
+            (b"220 smtp.example.org ready\r\n", "the answer is not HTTP"),
+            (Cut(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun"), "the connection was cut"),
+            (Cut(b"HTTP/1.1 204 No Content\r\n\r\n"), Answer(204, b"")),
+            (Cut(b"HTTP/1.1 200 OK\r\n\r\n"), Answer(200, b"")),
+            (b"HTTP/1.1 101 Other\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "the answer is not HTTP"),
+            (Cut(), "the connection was cut"),
+            (Cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "the connection was cut"),
+        ],
+    )
+    def test_answers(self, said: bytes, heard: Answer | str) -> None:
+        """Whatever HTTP allows for the end of a body; what is none has a reason."""
+
+        async def test(server: Scripted) -> None:
+            connection = await Connection.open(Target(server.url, {}))
+            try:
+                told: Answer | str = await connection.send(b"body")
+            except Unanswered as unanswered:
+                told = str(unanswered)
+            assert told == heard
+            connection.close()
+
+        served(test, said)
+
+    def test_no_answer_in_time(self) -> None:
+        """Ends the connection, so that a late answer is not taken for the next one's."""
+
+        async def test(server: Scripted) -> None:
+            server.open.clear()
+            connection = await Connection.open(Target(server.url, {}), timeout=0.05)
+            with pytest.raises(Unanswered, match=r"no answer within 0\.05 s"):
+                await connection.send(b"body")
+            assert not connection.usable
+            server.open.set()
+
+        served(test)
+
+    def test_a_long_answer(self) -> None:
+        """Is not taken in whole."""
+
+        async def test(server: Scripted) -> None:
+            connection = await Connection.open(Target(server.url, {}), max_answer=1000)
+            assert len((await connection.send(b"body")).body) == 1000
+            with pytest.raises(Unanswered, match="the answer is too long"):
+                await connection.send(b"body")
+            assert not connection.usable
+
+        served(test, answer(200, b"x" * 1000), answer(200, b"x" * 1001))
+
+    def test_one_request_after_the_other(self) -> None:
+        """On one connection, with the headers that were given and the length of each body."""
+
+        async def test(server: Scripted) -> None:
+            url = server.url.replace("//", "//us%40er:pass@")
+            connection = await Connection.open(Target(f"{url}?a=b", {"X-API-Key": "secret"}))
+            assert await connection.send(b"first") == Answer(200, b"one")
+            assert await connection.send(b"second one") == Answer(200, b"two")
+            connection.close()
+            assert server.connections == 1
+            assert [sent for _, _, sent in server.requests] == [b"first", b"second one"]
+            line, headers, _ = server.requests[1]
+            assert line == "POST /webhook?a=b HTTP/1.1"
+            assert headers["Host"] == f"127.0.0.1:{server.port}"
+            assert headers["X-API-Key"] == "secret"
+            assert headers["Authorization"] == "Basic dXNAZXI6cGFzcw=="
+
+        served(test, answer(200, b"one"), answer(200, b"two"))
+
+    def test_the_other_side_wants_no_more(self) -> None:
+        """The connection is not used again, although it is still there."""
+
+        async def test(server: Scripted) -> None:
+            connection = await Connection.open(Target(server.url, {}))
+            await connection.send(b"body")
+            assert not connection.usable
+
+        served(test, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("", "webhook", "ftp://host/", "http://", "http://host:port/", "http://h:99999/", "http://[::1"),
+            *("http://h/a b", "http://h/\u00fc", "http://h/a\r\nb: c"),
+        ],
+    )
+    def test_urls_that_are_none(self, url: str) -> None:
+        """Are refused."""
+        with pytest.raises(ValueError, match=r".+"):
+            Target(url, {})
+
+    def test_headers_cannot_be_forged(self) -> None:
+        """A key with a line break is refused."""
+        with pytest.raises(ValueError, match="line breaks"):
+            Target("http://host/", {"X-API-Key": "a\r\nX-Other: b"})
+
+    def test_credentials_are_not_told(self) -> None:
+        """Neither in errors nor in the header that names the host."""
+        target = Target("http://user:secret@host:81/webhook", {})
+        assert target.url == "http://host:81/webhook"
+        assert b"secret" not in target.request(b"")
+        assert (target.host, target.port) == ("host", 81)
+
+
+class TestWords:
+    """An answer that is an error, for people."""
+
+    @pytest.mark.parametrize(
+        ("said", "words"),
+        [
+            (Answer(422, b'{"errors": [{"field": "data", "message": "no"}]}'), "422 Unprocessable Entity: data: no"),
+            (Answer(422, b'{"errors": [{"field": "", "message": "no"}]}'), "422 Unprocessable Entity: no"),
+            (Answer(503, b'{"detail": "later", "errors": []}'), "503 Service Unavailable: later"),
+            (Answer(503, b'{"detail": 7, "errors": [7]}'), "503 Service Unavailable"),
+            (Answer(404, b"<html>"), "404 Not Found"),
+            (Answer(499, b"[" * 100_000), "499"),
+        ],
+    )
+    def test_words(self, said: Answer, words: str) -> None:
+        """The status, and what a problem says of it."""
+        assert said.words() == words

@@ -1,0 +1,164 @@
+"""What is compared after a run: the real exposition is right, and whatever is changed in it is found."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from exporter.app import create_app
+from exporter.events.model import Measure
+from exporter.settings.declared import Settings
+from exporter.simulate.client import Target
+from exporter.simulate.verify.compare import Difference, answered_wrong, shown_wrong
+from exporter.simulate.verify.oracle import Answered, Judgement, Oracle, Rule
+from exporter.simulate.verify.scrape import NotScraped, newest, parse, process_start, scrape
+from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, body, delivery
+from tests.support.running import Threaded, free_port
+
+EVENTS = [
+    delivery(NOW - MINUTE, 3, zone="zone_a", name="Desk 01"),
+    delivery(NOW - MINUTE, 2.5, zone="zone_b", name='a "name" \\ of\nlines'),
+    delivery(NOW - MINUTE, 4, zone="zone_b", name="Desk 02", measure=Measure.ZONE_OCCUPANCY_1MIN, id="b"),
+]
+
+
+def exposed(clock: Clock, settings: Settings | None = None) -> str:
+    """Return what a real exporter shows after EVENTS."""
+    exporter = create_app(settings, clock=clock).test_client()
+    for event in EVENTS:
+        exporter.post("/webhook", data=body(event))
+    return exporter.get("/metrics").text
+
+
+def found(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
+    """Return the differences of an exposition from what EVENTS must have led to."""
+    oracle = Oracle([Answered(body(event), 0, NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
+    return list(shown_wrong(oracle, parse(exposition), now, until or now))
+
+
+class TestDifferences:
+    """None, and each that there can be."""
+
+    @pytest.mark.parametrize("labels", [("zone_id",), ("site_name", "zone_id", "zone_name"), Settings().labels])
+    def test_none(self, labels: tuple[str, ...]) -> None:
+        """Whatever the labels of the exporter are."""
+        assert found(exposed(Clock(), Settings(labels=labels))) == []
+
+    @pytest.mark.parametrize(
+        ("change", "difference"),
+        [
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy{.*"zone_a".*}) 3.0', r"\1 4.0", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "3", "4"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^butlr_zone_occupancy{.*"zone_a".*\n', "", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "3", "none"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy{.*"zone_a".*)\n', r"\1\n\1\n", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "3", "3 and 3"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_timestamp_seconds{.*"zone_a".*}) .*', r"\1 1.0", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY time", f"{(NOW - MINUTE) / 1000:.3f}", "1.000"),
+            ),
+            (
+                lambda text: text.replace("Desk 01", "Desk 1"),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY zone_name", "'Desk 01'", "'Desk 1'"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^butlr_zone_info{.*"zone_a".*\n', "", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY info", "1", "none"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_info{.*"zone_a".*}) 1.0', r"\1 0.0", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY info", "1", "0"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_info{.*)org_id="",(.*"zone_a".*)', r"\1\2", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY org_id", "''", "no label"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy{.*)room_name="",(.*"zone_a".*)', r"\1\2", text),
+                Difference("Desk 01 zone_a", "ZONE_OCCUPANCY room_name", "''", "'' and no label"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_1min{.*}) 4.0', r"\1 2.5", text),
+                Difference("Desk 02 zone_b", "ZONE_OCCUPANCY_1MIN count", "4", "2.5"),
+            ),
+        ],
+    )  # fmt: skip
+    def test_one(self, change: Callable[[str], str], difference: Difference) -> None:
+        """Is found, and no other."""
+        exposition = exposed(Clock())
+        assert change(exposition) != exposition
+        assert found(change(exposition)) == [difference]
+
+    def test_other_zones_are_not_asked_about(self) -> None:
+        """The exporter may have other senders."""
+        assert found(exposed(Clock()) + 'butlr_zone_occupancy{zone_id="zone_c"} 1\n') == []
+
+
+class TestStale:
+    """Counts that are too old."""
+
+    def test_must_be_absent(self) -> None:
+        """And are, with their time and names still there; a frozen one is found."""
+        late = NOW + 10 * MINUTE
+        fresh, clock = exposed(Clock()), Clock()
+        exporter = create_app(clock=clock).test_client()
+        for event in EVENTS:
+            exporter.post("/webhook", data=body(event))
+        clock.now = late
+        assert found(exporter.get("/metrics").text, late) == []
+        assert found(fresh, late)[0] == Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "none", "3")
+
+    def test_on_the_edge_both_is_right(self) -> None:
+        """It became stale between the beginning and the end of the scrape."""
+        edge = NOW + 9 * MINUTE
+        assert found(exposed(Clock()), edge, edge + SECOND) == []
+        assert found(exposed(Clock(edge + SECOND)), edge, edge + SECOND) == []
+
+
+class TestScrape:
+    """Where the metrics come from."""
+
+    def test_a_real_exporter(self) -> None:
+        """Is read."""
+        with Threaded(create_app().wsgi_app) as (port, _):
+            scraped = uvloop.run(scrape(Target(f"http://127.0.0.1:{port}/metrics", {}, "GET")))
+        assert scraped["butlr_exporter_zones"]
+        assert 0 < time.time() - process_start(scraped) / 1000 < 3600
+
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [("/metric", "404 Not Found"), ("/", "shows no metrics of butlr-exporter"), ("/-/healthy", "shows no metrics")],
+    )
+    def test_what_is_no_exposition(self, path: str, reason: str) -> None:
+        """Is said in a line."""
+        with Threaded(create_app().wsgi_app) as (port, _), pytest.raises(NotScraped) as not_scraped:
+            uvloop.run(scrape(Target(f"http://127.0.0.1:{port}{path}", {}, "GET")))
+        assert str(not_scraped.value).startswith(f"http://127.0.0.1:{port}{path}: {reason}")
+
+    def test_nobody_there(self) -> None:
+        """Is said without the password."""
+        port = free_port()
+        with pytest.raises(NotScraped) as not_scraped:
+            uvloop.run(scrape(Target(f"http://user:secret@127.0.0.1:{port}/metrics", {}, "GET")))
+        assert str(not_scraped.value) == f"http://127.0.0.1:{port}/metrics: Connection refused"
+
+    def test_what_it_tells_of_before(self) -> None:
+        """The newest reading of each zone and measure; when the process started, if it tells."""
+        assert newest(parse(exposed(Clock()))) == {(e.space_id, e.measure): e.timestamp for e in EVENTS}
+        assert process_start(parse("process_start_time_seconds 17.5\n")) == 17_500
+        assert process_start(parse("")) == 0
+
+
+def test_answers() -> None:
+    """Those that were others than they must have been."""
+    judgements = [Judgement(EVENTS[0], "new", "new"), Judgement(EVENTS[0], "new", "late")]
+    difference = Difference("Desk 01 zone_a", f"answer to {EVENTS[0].id}", "new", "late")
+    assert list(answered_wrong(judgements)) == [difference]

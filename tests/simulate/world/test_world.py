@@ -1,0 +1,134 @@
+"""`butlr-exporter simulate --verify`, the installed console script, against a running exporter."""
+
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import exporter
+from tests.support.running import free_port, running, wait_for
+from tests.support.simulating import FAST, ended, started, verifies
+from tests.support.sockets import Cable
+
+
+class TestVerify:
+    """The rule as it is, and as it must not be."""
+
+    def test_flat_out(self, tmp_path: Path) -> None:
+        """Both measures, with losses and an outage: all is as it must be, and the summary says how rough it was."""
+        with running(tmp_path / "log") as target:
+            run = ended(verifies(target, *FAST, "--types=zone_occupancy,zone_occupancy_1min", "--drop=0.05", "--burst"))
+        assert (run.returncode, run.stderr) == (0, "")
+        first, *lines = run.stdout.replace(",", "").splitlines()
+        answered = re.fullmatch(r"(\d+) deliveries answered in [\d.]+ s \d+ a second", first)
+        judged = re.fullmatch(
+            r"verified: 40 counts with their labels and (\d+) of (\d+) answers are as they must be", lines[-1]
+        )
+        assert answered
+        assert judged
+        number = int(answered[1])
+        assert 6000 < number == int(judged[1]) == int(judged[2])
+        shares = {line.split()[0]: int(line.split()[1]) for line in lines[:-3]}
+        assert set(shares) == {"new", "backfilled", "corrected", "repeated", "duplicate", "superseded", "late"}
+        assert sum(shares.values()) == number
+        assert re.fullmatch(r"0 retries 0 refused \d+ lost on purpose", lines[-2])
+
+    @pytest.mark.parametrize(
+        ("line", "broken", "found"),
+        [
+            ("if t <= self.closed or", "if False and", r"answer to \S+ +late +duplicate"),
+            ("if event.generation < generation:", "if False:", r"answer to \S+ +superseded +(repeated|corrected)"),
+            (
+                "elif holds(reading, delivery):",
+                "elif False:",
+                r"answer to \S+ +duplicate +(repeated|superseded)",
+            ),
+            (
+                "self._view(event.metadata)",
+                "self._view(metadata if any(metadata) else event.metadata)",
+                r"zone_name +'Focus Desk 01' +'Desk 01'",
+            ),
+            (
+                "if is_older(generation, self.named",
+                "if True or (self.named",
+                r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
+            ),
+            (
+                "event.generation < generation",
+                "event.generation <= generation",
+                r"answer to \S+ +corrected +superseded",
+            ),
+            (
+                "event.id.encode() + _VALUE.pack(event.value)",
+                "event.id.encode()",
+                r"answer to \S+ +corrected +duplicate",
+            ),
+            (
+                "self._show(event, outcome)\n",
+                "self._show(event, outcome)\n        self._view(event.metadata)\n",
+                r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
+            ),
+            ("text + _REST.pack(event.value", "text + _REST.pack(0.0", r"count +\d+ +\d+"),
+        ],
+    )
+    def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:
+        """One line of the rule is broken, and it is found."""
+        package = tmp_path / "package"
+        shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
+        files = [*(package / "exporter" / "rule").glob("*.py")]
+        (file,) = [file for file in files if line in file.read_text()]
+        file.write_text(file.read_text().replace(line, broken, 1))
+        with running(tmp_path / "log", package=package) as wrong:
+            run = ended(verifies(wrong, *FAST))
+        assert run.returncode == 1
+        assert re.search(r"^zone +what +must be +is$", run.stdout, re.MULTILINE)
+        assert re.search(found, run.stdout), run.stdout
+        verdict = r"of 20 counts with their labels and [\d,]+ of [\d,]+ answers [\d,]+ are not as they must be"
+        assert re.fullmatch(f"butlr-exporter: {verdict}\n", run.stderr)
+
+    def test_again(self, tmp_path: Path) -> None:
+        """On an exporter that already knows the zones; where it knows newer readings, it says that it cannot verify."""
+        with running(tmp_path / "log") as target:
+            now = ("--interval=1s", "--duration=3s")
+            for _ in range(2):
+                run = ended(verifies(target, *now))
+                assert (run.returncode, run.stderr) == (0, "")
+            run = ended(verifies(target, *FAST))
+        assert run.returncode == 1
+        words = (
+            "there was no count to verify: the exporter had newer readings of these zones; another --seed makes others"
+        )
+        assert run.stderr == f"butlr-exporter: {words}\n"
+
+    def test_connections_are_cut(self, tmp_path: Path) -> None:
+        """Deliveries under way are sent again, and nothing counts twice."""
+        with running(tmp_path / "log") as target:
+            cable = Cable(target.port)
+            flags = ("--interval=1s", "--duration=6s", "--zones=100", f"--url=http://127.0.0.1:{cable.port}/webhook")
+            with started(verifies(target, *flags)) as simulator:
+                for n in range(1, 4):
+                    wait_for(lambda: simulator.poll() is not None or cable.connections >= 4 * n, "connections")  # noqa: B023
+                    time.sleep(0.5)
+                    assert cable.cut() == 4
+                out, err = simulator.communicate(timeout=30)
+            cable.close()
+        assert simulator.returncode == 0, (out, err)
+
+    @pytest.mark.parametrize(("flag", "status"), [("--no-journal", 0), ("--connections=4", 1)])
+    def test_the_exporter_is_restarted(self, tmp_path: Path, flag: str, status: int) -> None:
+        """It starts empty: right with what came after, and not with what was acknowledged before."""
+        port = free_port()
+        with running(tmp_path / "log", port=port) as target:
+            flags = ("--interval=1s", "--duration=7s", "--zones=100", "--retry", flag)
+            with started(verifies(target, *flags)) as simulator:
+                wait_for(lambda: target.get("/metrics").count(b"\nbutlr_zone_occupancy{") == 100, "every zone")
+                target.process.send_signal(signal.SIGKILL)
+                target.process.wait()
+                with running(tmp_path / "log2", port=port):
+                    out, err = simulator.communicate(timeout=30)
+        assert simulator.returncode == status, (out, err)
+        assert err.startswith(f"butlr-exporter: {target.url}/webhook: ")
+        assert ("it was restarted meanwhile, and without a journal it forgets: --no-journal" in err) == (status == 1)

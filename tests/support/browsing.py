@@ -1,0 +1,44 @@
+"""Debian's Chromium, driven by Playwright, and an exporter to look at."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.running import Running, program, running
+from tests.support.sockets import fresh
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Run a browser for a while."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=program("chromium", "chromium"), args=FLAGS.split(), headless=True
+        )
+        yield started
+        started.close()
+
+
+@contextmanager
+def with_capacity(folder: Path) -> Iterator[Running]:
+    """Run an exporter with a capacity file, whose zones are stale soon."""
+    (folder / "capacity.yml").write_text("capacity: [{zone_name: 'Full *', max: 2}, {zone_name: 'Roomy *', max: 9}]")
+    with running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}", "--stale-after=20s") as exporter:
+        yield exporter
+
+
+def post(exporter: Running, name: str, value: float, floor: str = "1st Floor", age: float = 0) -> None:
+    """Post one reading of a zone that is called so."""
+    event = json.loads(fresh(f"zone {name}", value))
+    event["metadata"] |= {"zone_name": name, "floor_name": floor, "room_name": "Room 7"}
+    event["timestamp"] = int((time.time() - age) * 1000)
+    exporter.post(json.dumps(event).encode())

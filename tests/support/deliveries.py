@@ -1,0 +1,95 @@
+"""Events for tests: ids that carry a generation, the payloads that Butlr would send for them, and rough deliveries."""
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from exporter.events.ids import ksuid
+from exporter.events.model import Measure, Metadata, OccupancyEvent
+
+NOW = 1_800_000_000_000
+"""The tests' present, milliseconds since the epoch."""
+
+G = NOW // 1000
+"""A generation: the second in which an event sensed now may have been computed."""
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+
+def event_id(generation: int, tail: int = 0) -> str:
+    """Return an event id whose KSUID holds `generation` (Unix seconds) and `tail` (its random part)."""
+    return f"event_{ksuid(generation, tail)}"
+
+
+def delivery(
+    t: int = NOW,
+    v: float = 1.0,
+    *,
+    generation: int | None = None,
+    id: str | None = None,  # noqa: A002 - the field's own name
+    zone: str = "zone_a",
+    name: str = "Desk 01",
+    measure: Measure = Measure.ZONE_OCCUPANCY,
+) -> OccupancyEvent:
+    """Return one parsed event; with a generation its id is made of it and so is one per generation."""
+    return OccupancyEvent(
+        id=id or (event_id(generation) if generation else "event_xxx"),
+        measure=measure,
+        space_id=zone,
+        timestamp=t,
+        value=float(v),
+        generation=generation,
+        metadata=Metadata(zone_id=zone, zone_name=name, floor_name="1st Floor"),
+    )
+
+
+def payload(event: OccupancyEvent) -> dict[str, Any]:
+    """Return what Butlr would POST for an event."""
+    return {
+        "id": event.id,
+        "type": event.measure.value,
+        "timestamp": event.timestamp,
+        "version": "v1.0.0",
+        "metadata": event.metadata._asdict(),
+        "data": event.value,
+    }
+
+
+def body(*events: OccupancyEvent) -> bytes:
+    """Return a request body: one object for one event, an array for several."""
+    payloads = [payload(event) for event in events]
+    return json.dumps(payloads[0] if len(payloads) == 1 else payloads).encode()
+
+
+class Clock:
+    """A clock that tests move: Unix seconds, as `time.time` tells them."""
+
+    def __init__(self, milliseconds: int = NOW) -> None:
+        """Start at a time in milliseconds."""
+        self.now = milliseconds
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now / 1000
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
+    """Draw a set of events with generations that all differ, delivered in any order, each once or more."""
+    generations = draw(st.lists(st.integers(G - 900, G + 900), min_size=1, max_size=24, unique=True))
+    events = [
+        delivery(
+            NOW - draw(st.integers(-2, 20)) * MINUTE,
+            draw(st.integers(0, 3)),
+            generation=generation,
+            zone=draw(st.sampled_from(["zone_a", "zone_b"])),
+            name=draw(st.sampled_from(["Desk 01", "Desk 1", "Desk one"])),
+            measure=draw(st.sampled_from(Measure)),
+        )
+        for generation in generations
+    ]
+    again = draw(st.lists(st.sampled_from(events), max_size=24))
+    return draw(st.permutations(events + again))

@@ -1,0 +1,88 @@
+"""Stores that have a journal, and what comes back of it."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from glob import escape, glob
+from pathlib import Path
+
+from exporter.events.model import OccupancyEvent
+from exporter.journal.recorder import Change, Recorder
+from exporter.journal.repair import open_journal
+from exporter.rule.limits import Limits
+from exporter.rule.outcome import REFUSED
+from exporter.rule.space import Memory
+from exporter.rule.store import Occupancy
+from tests.support.deliveries import NOW, delivery
+from tests.support.stores import LIMITS
+
+
+def known(occupancy: Occupancy) -> list[Memory]:
+    """Return all that a store knows, in an order of its own."""
+    return sorted(occupancy.memories(occupancy.ids()))
+
+
+def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> Change:
+    """Deliver an event; return it if it was taken."""
+    return [] if occupancy.apply(event, now) in REFUSED else [event]
+
+
+def files(path: str) -> list[str]:
+    """Return where a journal is, and all that is beside it and of it."""
+    return [path, *glob(f"{escape(path)}-*")]
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Let no file of this process grow, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def recorded(path: str, limits: Limits = LIMITS) -> tuple[Occupancy, Recorder]:
+    """Return a store that was read back from a journal, and what keeps both in step."""
+    occupancy = Occupancy(limits)
+    recorder = Recorder(occupancy, partial(open_journal, path), lambda: None)
+    recorder.recall()
+    return occupancy, recorder
+
+
+def kept(path: str, *events: OccupancyEvent, saved: bool = True) -> Occupancy:
+    """Return a store that has received events, each of which went into a journal, and of which all spaces are saved."""
+    occupancy, recorder = recorded(path)
+    for event in events:
+        recorder.keep(partial(applied, occupancy, event), NOW)
+    if saved:
+        recorder._shorten()
+    recorder.close()
+    return occupancy
+
+
+def recalled(path: str, limits: Limits = LIMITS) -> Occupancy:
+    """Return a store that was read back from a journal."""
+    occupancy = Occupancy(limits)
+    with closing(open_journal(path)) as journal:
+        occupancy.recall(journal.spaces())
+        occupancy.replay(journal.deliveries())
+    return occupancy
+
+
+def killed(path: str, *zones: str) -> None:
+    """Leave a journal with deliveries of some zones as it is after SIGKILL."""
+    occupancy, recorder = recorded(path)
+    for zone in zones:
+        recorder.keep(partial(applied, occupancy, delivery(zone=zone)), NOW)
+    left = {file: Path(file).read_bytes() for file in files(path)}
+    recorder.close()
+    for file, content in left.items():
+        Path(file).write_bytes(content)
+
+
+def zones(path: str) -> list[str]:
+    """Return which zones come back."""
+    return [memory.space_id for memory in known(recalled(path))]

@@ -1,0 +1,92 @@
+"""A real Prometheus with the shipped configuration and rules."""
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.paths import ROOT
+from tests.support.running import Running, free_port, program, wait_for
+
+Series = list[tuple[dict[str, str], float]]
+
+
+class Prometheus:
+    """One that scrapes one exporter, and may notify one Alertmanager."""
+
+    def __init__(
+        self,
+        exporter: Running,
+        folder: Path,
+        alertmanager: int | None = None,
+        change: Callable[[dict[str, Any]], None] = lambda _: None,
+        data: str = "data",
+    ) -> None:
+        """Start it with the shipped configuration, of which the ports are others, and time is shorter.
+
+        `change` may change more of it; `data` is where in the folder it stores.
+        """
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._folder = folder
+        config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
+        config["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), "1s")
+        config["alerting"]["alertmanagers"][0]["static_configs"] = [at(alertmanager or free_port())]
+        for job in config["scrape_configs"]:
+            assert job["static_configs"] == [{"targets": ["localhost:9728"]}]
+            job["static_configs"] = [at(exporter.port)]
+            if "scrape_interval" in job:
+                job["scrape_interval"] = "500ms"
+        change(config)
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        if not (folder / "alerts.yml").exists():
+            shutil.copy(ROOT / "alerts.yml", folder)
+        with (folder / "prometheus.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    program("prometheus", "prometheus"),
+                    f"--config.file={folder / 'prometheus.yml'}",
+                    f"--storage.tsdb.path={folder / data}",
+                    f"--web.listen-address={self.url.removeprefix('http://')}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Return the data of an answer of its API."""
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as response:  # noqa: S310
+            return json.load(response)["data"]
+
+    def query(self, promql: str) -> Series:
+        """Return the series of an instant query without their instance, and their values."""
+        told = []
+        for series in self.get("query", query=promql)["result"]:
+            labels = series["metric"]
+            labels.pop("instance", None)
+            told.append((labels, float(series["value"][1])))
+        return told
+
+
+def at(port: int) -> dict[str, list[str]]:
+    """Return targets of one port here."""
+    return {"targets": [f"127.0.0.1:{port}"]}
+
+
+@contextmanager
+def prometheus(exporter: Running, folder: Path, *args: Any, **options: Any) -> Iterator[Prometheus]:
+    """Run one until the end of the block, from its first scrape on."""
+    started = Prometheus(exporter, folder, *args, **options)
+    try:
+        wait_for(lambda: started.query('up{job="butlr"} == 1'), "the first scrape", 60)
+        yield started
+    finally:
+        started.process.terminate()
+        started.process.wait(30)

@@ -1,0 +1,179 @@
+"""The exporter as a process of its own, for tests that need the real thing."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+
+from exporter.server.batch import Lane
+from exporter.server.process import Listener, bind, configure
+
+CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
+
+
+def program(name: str, package: str) -> str:
+    """Return the path of a program that is not Python's; without it the test skips, but in CI it fails."""
+    found = shutil.which(name)
+    if found is None:
+        message = f"{name} is not installed (Debian: apt install {package})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Return the first true value of a condition; fail if there is none within some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if value := condition():
+                return value
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds:g} s for {what}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Running:
+    """One exporter process and what it logs."""
+
+    def __init__(
+        self,
+        log: Path,
+        *flags: str,
+        port: int | None = None,
+        package: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """Start it on a free port and wait until it serves.
+
+        `package` is a folder with another version of it, `tls` what a client needs to trust it, `prefix` a command
+        that runs it.
+        """
+        self.port = port or free_port()
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.tls = tls
+        self._log = log
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("BUTLR_EXPORTER_")}
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [
+                    *prefix,
+                    *([sys.executable, "-m", "exporter"] if package else [str(CONSOLE_SCRIPT)]),
+                    "serve",
+                    f"--listen=127.0.0.1:{self.port}",
+                    *flags,
+                ],
+                cwd=package,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environ,
+            )
+        try:
+            wait_for(self._answers, "the exporter to serve")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log()
+        return self.get("/-/ready") != b""
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return self._log.read_text()
+
+    def get(self, path: str) -> bytes:
+        """Return an answer's body."""
+        with urllib.request.urlopen(self.url + path, timeout=10, context=self.tls) as response:  # noqa: S310 - to this machine
+            answer: bytes = response.read()
+            return answer
+
+    def post(self, body: bytes) -> bytes:
+        """Post events; return the answer's body."""
+        request = urllib.request.Request(f"{self.url}/webhook", data=body)  # noqa: S310 - to this machine
+        with urllib.request.urlopen(request, timeout=10, context=self.tls) as response:  # noqa: S310
+            answer: bytes = response.read()
+            return answer
+
+    def reload(self) -> None:
+        """Have the capacity file read again; it must be taken."""
+        request = urllib.request.Request(f"{self.url}/-/reload", data=b"")  # noqa: S310 - to this machine
+        with urllib.request.urlopen(request, timeout=10, context=self.tls):  # noqa: S310
+            pass
+
+    def connect(self) -> socket.socket:
+        """Open a connection of one's own."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; return the exit status, which must come within five seconds."""
+        self.process.send_signal(number)
+        return self.process.wait(5)
+
+
+@contextmanager
+def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
+    """Run an exporter for a while; whatever happens, it ends, and it has logged no traceback."""
+    exporter = Running(log, *flags, **options)
+    try:
+        yield exporter
+        assert "Traceback" not in exporter.log()
+    finally:
+        exporter.process.kill()
+        exporter.process.wait()
+
+
+class Threaded:
+    """A server in a thread, without the process around it."""
+
+    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, lane: Lane | None = None) -> None:
+        """Take the app to serve."""
+        self._lane = lane
+        self._wsgi = wsgi
+        self._tls = tls
+
+    def __enter__(self) -> tuple[int, uvicorn.Server]:
+        """Start; return the port and the server."""
+        self._listener = bind("127.0.0.1", 0)
+        port: int = self._listener.getsockname()[1]
+        self._server = configure(Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls, lane=self._lane))
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        wait_for(lambda: self._server.started, "the server to start")
+        return port, self._server
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._server.serve(sockets=[self._listener]))
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        assert not self._thread.is_alive()

@@ -1,0 +1,51 @@
+"""Stores that have received some events, and what they hold."""
+
+from operator import attrgetter
+
+from exporter.events.model import Measure, OccupancyEvent
+from exporter.rule.limits import Limits
+from exporter.rule.outcome import Outcome
+from exporter.rule.space import Space
+from exporter.rule.store import Occupancy
+from tests.support.deliveries import HOUR, MINUTE, NOW
+
+LIMITS = Limits(
+    window=15 * MINUTE,
+    stale_after=10 * MINUTE,
+    forget_after=24 * HOUR,
+    settle_after=6 * MINUTE,
+    future_tolerance=5 * MINUTE,
+    max_spaces=100,
+)
+
+
+def told(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Occupancy, list[Outcome]]:
+    """Return a store that has received these events, and what it said to each."""
+    occupancy = Occupancy(limits)
+    return occupancy, [occupancy.apply(event, now) for event in events]
+
+
+def spaces(occupancy: Occupancy, now: int = NOW) -> list[Space]:
+    """Return all as a reader sees them, in the order of their ids."""
+    return sorted(occupancy.snapshot(now).spaces, key=attrgetter("id"))
+
+
+def current(occupancy: Occupancy, zone: str = "zone_a", now: int = NOW) -> Space:
+    """Return one space as a reader sees it."""
+    return next(space for space in occupancy.snapshot(now).spaces if space.id == zone)
+
+
+def value(occupancy: Occupancy, zone: str = "zone_a") -> float:
+    """Return the current count of a space with one measure."""
+    return current(occupancy, zone).counts[0].value
+
+
+def readings(occupancy: Occupancy, zone: str = "zone_a") -> dict[int, float]:
+    """Return every reading kept for the plain measure: timestamp to value."""
+    return {reading.timestamp: reading.value for reading in occupancy.readings(Measure.ZONE_OCCUPANCY, zone)}
+
+
+def settled(occupancy: Occupancy, now: int = NOW, points: int = 1) -> list[tuple[int, float]]:
+    """Return the newest settled readings of a store with one zone and one measure."""
+    (only,) = occupancy.settled(now, points)
+    return only.points

@@ -1,0 +1,283 @@
+"""`GET /api/v1/zones` and `/api/v1/zones/<zone_id>`: which zones, and what is told of them."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from exporter.app import create_app
+from exporter.events.model import Measure, OccupancyEvent
+from exporter.web.pages.status import PAGE
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
+from tests.support.placed import post, three_zones, with_capacity
+from tests.web.test_webhook import problem
+
+SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the time."""
+    return Clock()
+
+
+@pytest.fixture
+def client(clock: Clock) -> FlaskClient:
+    """Return a client of an app with three zones."""
+    return three_zones(clock)
+
+
+def names(client: FlaskClient, query: str = "") -> list[str]:
+    """Return the names of the zones that are answered, in order."""
+    return [zone["metadata"]["zone_name"] for zone in client.get(f"/api/v1/zones{query}").get_json()["zones"]]
+
+
+class TestJson:
+    """`GET /api/v1/zones`."""
+
+    def test_every_zone(self, client: FlaskClient) -> None:
+        """In the order of its place; a stale count is no number."""
+        told = client.get("/api/v1/zones").get_json()
+        assert told["time"] == "2027-01-15T08:00:00Z"
+        assert told["totals"] == {"zones": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7}
+        assert (told["matched"], told["page"], told["pages"]) == (3, None, 1)
+        desk = next(zone for zone in told["zones"] if zone["zone_id"] == "zone_Desk 01")
+        assert (desk["state"], desk["crowded"], desk["measure"]) == ("fresh", False, "ZONE_OCCUPANCY")
+        assert desk["measures"] == {
+            "ZONE_OCCUPANCY": {
+                "occupancy": 5.0,
+                "timestamp": "2027-01-15T07:59:47Z",
+                "age_seconds": 12.5,
+                "stale": False,
+            }
+        }
+        cellar = next(zone for zone in told["zones"] if zone["zone_id"] == "zone_Cellar")
+        assert (cellar["state"], cellar["measures"]["ZONE_OCCUPANCY"]["occupancy"]) == ("stale", None)
+
+    def test_what_happened(self, client: FlaskClient, clock: Clock) -> None:
+        """In the last minute, and what was refused lately."""
+        client.post("/webhook", data=body(delivery(zone="zone_Hall", name="Hall", v=-1)))
+        client.post("/webhook", data=b"{")
+        events = client.get("/api/v1/zones").get_json()["events"]
+        assert events["last_minute"] == {"new": 3, "invalid": 1}
+        assert events["last_received"] == "2027-01-15T08:00:00Z"
+        assert [(r["what"], r["field"], r["id"]) for r in events["refused"]] == [
+            ("malformed", "", ""),
+            ("invalid", "data", "event_xxx"),
+        ]
+        assert "JSON" in events["refused"][0]["message"]
+        clock.now += MINUTE
+        later = client.get("/api/v1/zones").get_json()["events"]
+        assert (later["last_minute"], later["age_seconds"]) == ({}, 60)
+        assert len(later["refused"]) == 2
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("?sort=place", ["Desk 01", "Cellar", "Hall"]),
+            ("?sort=people", ["Desk 01", "Hall", "Cellar"]),
+            ("?sort=age", ["Cellar", "Hall", "Desk 01"]),
+            ("?sort=name", ["Cellar", "Desk 01", "Hall"]),
+            ("?state=stale", ["Cellar"]),
+            ("?state=fresh", ["Desk 01", "Hall"]),
+            ("?state=crowded", []),
+            ("?state=", ["Desk 01", "Cellar", "Hall"]),
+            ("?q=desk", ["Desk 01"]),
+            ("?q=FLOOR+hq", ["Desk 01", "Hall"]),
+            ("?q=desk+hall", []),
+            ("?q=zone_Hall", ["Hall"]),
+            ("?q=+", ["Desk 01", "Cellar", "Hall"]),
+            ("?page=1", ["Desk 01", "Cellar", "Hall"]),
+            ("?page=7", ["Desk 01", "Cellar", "Hall"]),
+        ],
+    )
+    def test_which(self, client: FlaskClient, query: str, found: list[str]) -> None:
+        """Words, state and order."""
+        assert names(client, query) == found
+
+    @pytest.mark.parametrize(
+        ("query", "detail"),
+        [
+            ("?state=empty", "state must be one of fresh, stale, crowded"),
+            ("?sort=", "sort must be one of place, people, full, age, name"),
+            ("?page=0", "page must be a whole number from 1"),
+            ("?page=", "page must be a whole number from 1"),
+            ("?page=-1", "page must be a whole number from 1"),
+            ("?page=1000000000", "page must be a whole number from 1"),
+            ("?page=\N{ARABIC-INDIC DIGIT THREE}", "page must be a whole number from 1"),
+        ],
+    )
+    def test_what_cannot_be_asked(self, client: FlaskClient, query: str, detail: str) -> None:
+        """It is told, for the page as well."""
+        for path in ("/", "/api/v1/zones"):
+            assert problem(client.get(path + query), 400)["detail"] == detail
+
+    def test_fullest_first(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """By the share of the capacity; crowded is more than that, and not stale."""
+        file = tmp_path_factory.mktemp("capacity") / "capacity.yml"
+        file.write_text(
+            "capacity: [{zone_name: Hall, max: 1}, {zone_name: Desk*, max: 5}, {zone_name: Cellar, max: 1}]"
+        )
+        client = with_capacity(clock, str(file))
+        for value, name, age in [(5, "Desk 01", 0), (2, "Hall", 0), (9, "Cellar", HOUR), (99, "Yard", 0)]:
+            post(client, value, name, age=age)
+        assert names(client, "?sort=full") == ["Hall", "Desk 01", "Cellar", "Yard"]
+        assert names(client, "?state=crowded") == ["Hall"]
+        assert client.get("/api/v1/zones").get_json()["totals"]["crowded"] == 1
+
+    def test_pages(self, client: FlaskClient) -> None:
+        """Of a hundred zones each; the last has the rest."""
+        for n in range(2 * PAGE):
+            post(client, n, f"Z{n:03}")
+        assert len(names(client)) == 2 * PAGE + 3
+        parts = [names(client, f"?page={page}&sort=name") for page in (1, 2, 3)]
+        assert [len(part) for part in parts] == [PAGE, PAGE, 3]
+        assert [name for part in parts for name in part] == names(client, "?sort=name")
+        page = client.get("/?page=2&q=hq").text
+        assert "Page 2 of 3" in page
+        assert 'href="/?q=hq"' in page
+        assert 'href="/?q=hq&amp;page=3"' in page
+
+    def test_conditional(self, client: FlaskClient, clock: Clock) -> None:
+        """304 as long as nothing but ages changes; another tag for another query, a new reading, a silence."""
+        clock.now += MINUTE + 1  # the last minute is empty then, and stays so
+        path = "/api/v1/zones"
+
+        def tag(query: str = "") -> str:
+            return client.get(path + query).headers["ETag"]
+
+        def known(tag: str, query: str = "") -> bool:
+            return client.get(path + query, headers={"If-None-Match": tag}).status_code == 304
+
+        first = tag()
+        assert first.startswith('W/"')
+        clock.now += SECOND
+        assert known(first)
+        assert client.head(path).headers["ETag"] == first
+        assert client.head(path, headers={"If-None-Match": first}).status_code == 304
+        assert not known(first, "?page=1")
+        assert not known(first, "?q=x")
+        post(client, 5, "Desk 01", age=0)
+        second = tag()
+        assert second != first
+        clock.now += 10 * MINUTE + 1
+        third = tag()
+        assert third != second
+        client.post("/webhook", data=b"{")
+        assert tag() != third
+
+    def test_each_change_has_a_tag_of_its_own(self, clock: Clock, tmp_path: Path) -> None:
+        """Also when nothing came in the last minute: an old reading, a silence, other capacities."""
+        (tmp_path / "capacity.yml").write_text("capacity: [{max: 9}]")
+        client = with_capacity(clock, str(tmp_path / "capacity.yml"))
+
+        def tag_after(*events: OccupancyEvent) -> str:
+            client.post("/webhook", data=body(*events) if events else b"[]")
+            clock.now += MINUTE
+            return client.get("/api/v1/zones").headers["ETag"]
+
+        tags = [
+            tag_after(delivery(NOW - MINUTE, 1, id="a"), delivery(NOW, 1, id="b")),
+            tag_after(delivery(NOW - MINUTE, 2, id="c")),
+            tag_after(delivery(NOW - 2 * MINUTE, 3, id="d")),
+        ]
+        assert tag_after() == tags[-1]
+        assert client.post("/-/reload").status_code == 200
+        tags.append(tag_after())
+        clock.now += 10 * MINUTE
+        tags.append(tag_after())
+        assert len(set(tags)) == 5
+
+    def test_a_measure_that_goes_stale(self, clock: Clock) -> None:
+        """It is another answer, although the zone is as fresh as it was."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(NOW - 9 * MINUTE), delivery(measure=SMOOTHED)))
+        clock.now += MINUTE
+        before = client.get("/api/v1/zones").headers["ETag"]
+        clock.now += SECOND
+        assert client.get("/api/v1/zones", headers={"If-None-Match": before}).status_code == 200
+
+    def test_the_measure_that_is_fresh_stands_for_a_zone(self, clock: Clock) -> None:
+        """The plain one if both are."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(NOW - HOUR, 1), delivery(NOW, 2, measure=SMOOTHED)))
+        told = client.get("/api/v1/zones").get_json()
+        assert (told["zones"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY_1MIN", 2)
+        client.post("/webhook", data=body(delivery(NOW, 1)))
+        told = client.get("/api/v1/zones").get_json()
+        assert (told["zones"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY", 1)
+
+    def test_what_was_not_even_http(self, clock: Clock) -> None:
+        """It is among what was refused."""
+        app = create_app(clock=clock)
+        app.extensions["butlr_exporter"].count_malformed()
+        (refused,) = app.test_client().get("/api/v1/zones").get_json()["events"]["refused"]
+        assert refused["what"] == "malformed"
+
+
+class TestZone:
+    """`GET /api/v1/zones/<zone_id>` and its page."""
+
+    @pytest.fixture
+    def zone(self, clock: Clock) -> FlaskClient:
+        """Return a client of an app with a zone that was corrected, and sensed in two ways."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(NOW - MINUTE, 3, generation=G - 50)))
+        clock.now += SECOND
+        client.post("/webhook", data=body(delivery(NOW - MINUTE, 4, generation=G)))
+        client.post("/webhook", data=body(delivery(NOW - MINUTE, 9, generation=G - 60)))
+        client.post("/webhook", data=body(delivery(NOW, 2, id="x"), delivery(NOW, 2.5, id="y", measure=SMOOTHED)))
+        return client
+
+    def test_readings(self, zone: FlaskClient) -> None:
+        """Each with what is known of it; the id is that of the delivery that stands."""
+        told = zone.get("/api/v1/zones/zone_a").get_json()
+        first, second = told["readings"]["ZONE_OCCUPANCY"]
+        assert first == {
+            "timestamp": "2027-01-15T07:59:00Z",
+            "value": 4,
+            "revisions": 1,
+            "deliveries": 3,
+            "generation": "2027-01-15T08:00:00Z",
+            "outcome": "superseded",
+            "arrival": "2027-01-15T08:00:01Z",
+            "id": delivery(generation=G).id,
+        }
+        assert (second["id"], second["generation"], second["outcome"]) == ("x", None, "new")
+        assert [reading["value"] for reading in told["readings"]["ZONE_OCCUPANCY_1MIN"]] == [2.5]
+        assert told["rule"] is None
+
+    def test_the_rule_that_matched(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """With its line and what it asks for."""
+        file = tmp_path_factory.mktemp("capacity") / "capacity.yml"
+        file.write_text(
+            'capacity:\n  - {zone_name: "Desk *", max: 6}\n  - {zone_name: Hall, max: null}\n  - {max: 7}\n'
+        )
+        client = with_capacity(clock, str(file))
+        for name in ("Desk 01", "Hall", "Yard"):
+            post(client, 1, name)
+        rules = {name: client.get(f"/api/v1/zones/zone_{name}").get_json()["rule"] for name in ("Desk 01", "Hall")}
+        assert rules == {
+            "Desk 01": {"line": 2, "fields": {"zone_name": "Desk *"}, "max": 6},
+            "Hall": {"line": 3, "fields": {"zone_name": "Hall"}, "max": None},
+        }
+        page = client.get("/zones/zone_Desk 01").text
+        assert "6, by line 2 of the capacity file: <code>zone_name</code> is <code>Desk *</code>." in page
+        assert "any zone" in client.get("/zones/zone_Yard").text
+
+    def test_there_is_none(self, client: FlaskClient) -> None:
+        """A problem, for people as well."""
+        for path in ("/zones/none", "/api/v1/zones/none", "/zones/", "/api/v1/zones/"):
+            problem(client.get(path), 404)
+
+    def test_conditional(self, zone: FlaskClient, clock: Clock) -> None:
+        """304 as long as nothing but ages changes; a repetition changes the outcome that is shown."""
+        path = "/api/v1/zones/zone_a"
+        tag = zone.get(path).headers["ETag"]
+        clock.now += SECOND
+        assert zone.get(path, headers={"If-None-Match": tag}).status_code == 304
+        zone.post("/webhook", data=body(delivery(NOW, 2, id="z")))
+        assert zone.get(path, headers={"If-None-Match": tag}).status_code == 200
+        tag = zone.get(path).headers["ETag"]
+        clock.now += 10 * MINUTE
+        assert zone.get(path, headers={"If-None-Match": tag}).status_code == 200

@@ -1,0 +1,196 @@
+"""The pages: what they show to people, and what they come with."""
+
+import gzip
+import json
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from exporter.app import create_app
+from exporter.events.model import Measure
+from exporter.settings.declared import Settings
+from exporter.settings.load import load
+from exporter.settings.types import Address
+from exporter.web.pages import display
+from exporter.web.pages.views import ASSETS, VERSIONS
+from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, G, body, delivery
+from tests.support.placed import post, three_zones
+from tests.web.test_webhook import problem
+
+SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the time."""
+    return Clock()
+
+
+@pytest.fixture
+def client(clock: Clock) -> FlaskClient:
+    """Return a client of an app with three zones."""
+    return three_zones(clock)
+
+
+class TestPage:
+    """`GET /`."""
+
+    def test_zones(self, client: FlaskClient) -> None:
+        """Grouped by floor; names are text, a stale count is a dash, a whole one has no fraction."""
+        post(client, 3, "<script>alert(1)</script>", floor="Roof")
+        response = client.get("/")
+        assert response.content_type == "text/html; charset=utf-8"
+        page = response.text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert re.findall('<th scope="rowgroup" colspan="5">(.*?)</th>', re.sub("</?bdi>", "", page)) == [
+            f"SF · HQ · {floor}" for floor in ("1st Floor", "Basement", "Ground Floor", "Roof")
+        ]
+        assert f'<td class="number">{display.NONE}' in page
+        assert '<td class="number">5' in page
+        assert "5.0" not in page
+        assert page.count('<tr class="stale"') == 1
+
+    def test_lines(self, clock: Clock) -> None:
+        """What was corrected is marked, and a reading that is ahead of this machine's clock is shown as well."""
+        client = create_app(clock=clock).test_client()
+        client.post(
+            "/webhook", data=body(delivery(NOW - MINUTE, 3), delivery(NOW - MINUTE, 4), delivery(NOW + MINUTE, 2))
+        )
+        page = client.get("/").text
+        assert 'aria-label="Readings of Desk 01: 4, 2; 1 corrected"' in page
+        assert page.count("<circle") == 1
+
+    def test_other_orders_have_no_groups(self, client: FlaskClient) -> None:
+        """But each zone says where it is."""
+        page = client.get("/?sort=people").text
+        assert "rowgroup" not in page
+        assert "1st Floor · HQ · SF" in re.sub("</?bdi>", "", page)
+
+    def test_what_was_asked_for_stays_in_the_form(self, client: FlaskClient) -> None:
+        """And nothing found is said so."""
+        page = client.get('/?q="x"&state=stale&sort=age').text
+        assert 'value="&#34;x&#34;"' in page
+        assert "<option selected>stale</option>" in page
+        assert '<option value="age" selected>' in page
+        assert "No zone is like that." in page
+
+    @pytest.mark.parametrize(
+        ("settings", "host", "command"),
+        [
+            ({}, "exporter:9728", "curl http://exporter:9728/webhook -d"),
+            ({}, "a`b", "curl http://localhost/webhook -d"),
+            ({"metrics_listen": ":9729"}, "10.0.0.5:9729", "curl http://10.0.0.5:9728/webhook -d"),
+            ({"metrics_listen": ":9729", "listen": "10.0.0.6:80"}, "h", "curl http://10.0.0.6:80/webhook -d"),
+            ({"metrics_listen": ":9729", "listen": ":80"}, "[::1]:9729", "curl http://[::1]:80/webhook -d"),
+            (
+                {"webhook_api_keys": "secret", "webhook_api_key_header": "X-Key"},
+                "h",
+                "curl http://h/webhook -H 'X-Key: THE-KEY' -d",
+            ),
+            (
+                {"webhook_username": "butlr", "webhook_password": "secret"},
+                "h",
+                "curl http://h/webhook -u THE-NAME:THE-PASSWORD -d",
+            ),
+        ],
+    )
+    def test_nothing_yet(self, clock: Clock, settings: dict[str, str], host: str, command: str) -> None:
+        """How to send the first event to this very exporter, without a secret; there is nothing to search in."""
+        app = create_app(load(settings, {}), clock)
+        app = app.extensions["butlr_exporter"].reading_app or app
+        page = app.test_client().get("/", headers={"Host": host}).text.replace("&#39;", "'").replace("&#34;", '"')
+        assert command in page
+        assert "secret" not in page
+        assert re.search("<form[^>]* hidden>", page)
+
+    def test_what_came_was_no_zone(self, clock: Clock) -> None:
+        """Then it is not said that nothing came."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=b"{}")
+        page = client.get("/").text
+        assert "No zone is known yet" in page
+        assert "No event has arrived" not in page
+
+    def test_counts_that_nobody_can_believe(self, clock: Clock) -> None:
+        """Are shown, in short, and their sum is a number."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(v=1e308), delivery(v=1e308, zone="b"), delivery(v=5e-324, zone="c")))
+        assert "1e+308" in client.get("/").text
+        assert "Infinity" not in client.get("/api/v1/zones").text
+        for zone in ("zone_a", "c"):
+            assert client.get(f"/zones/{zone}").status_code == 200
+
+    @pytest.mark.parametrize("name", ["", "   ", "\u200b\u2060"])
+    def test_a_name_that_cannot_be_seen(self, clock: Clock, name: str) -> None:
+        """The id is in its place."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(name=name)))
+        assert "<bdi>zone_a</bdi></a>" in client.get("/").text
+
+    def test_compressed(self, client: FlaskClient) -> None:
+        """For who takes that."""
+        response = client.get("/", headers={"Accept-Encoding": "gzip"})
+        assert response.content_encoding == "gzip"
+        assert "Desk 01" in gzip.decompress(response.data).decode()
+
+    def test_the_first_event(self, clock: Clock) -> None:
+        """What the page tells to send is taken, and then shown."""
+        client = create_app(clock=clock).test_client()
+        page = client.get("/").text.replace("&#39;", "'").replace("&#34;", '"')
+        (told,) = re.findall(r"-d '(.*)'</code>", page)
+        event = json.loads(told.replace("'$(date +%s)'", str(NOW // SECOND)))
+        assert client.post("/webhook", json=event).get_json() == {"received": 1, "outcomes": {"new": 1}}
+        assert "No event has arrived" not in client.get("/").text
+
+    def test_tls(self, clock: Clock) -> None:
+        """The address of the webhook is that of its own port."""
+        settings = Settings(metrics_listen=Address("", 9729), tls_cert="there", tls_key="there")
+        app = create_app(settings, clock).extensions["butlr_exporter"].reading_app
+        assert "curl https://localhost:9728/webhook" in app.test_client().get("/").text
+
+
+class TestZone:
+    """`GET /zones/<zone_id>`."""
+
+    def test_page(self, client: FlaskClient) -> None:
+        """Both measures with their readings, the names, and queries to copy."""
+        events = [delivery(NOW, 2, generation=G), delivery(NOW, 2.5, measure=SMOOTHED)]
+        client.post("/webhook", data=body(*events))
+        page = client.get("/zones/zone_a").text
+        assert "<h1><bdi>Desk 01</bdi> " in page
+        assert page.count("<polyline") == 2
+        assert delivery(generation=G).id in page
+        for query in (
+            "butlr_zone_occupancy{zone_id=&#34;zone_a&#34;}",
+            "last_over_time(butlr_zone_occupancy_1min_settled{zone_id=&#34;zone_a&#34;}[15m])",
+        ):
+            assert f"<code>{query}</code>" in page
+
+    @pytest.mark.parametrize(
+        "zone_id", ["a/b", "a b", "ä?#%", '"quoted"\\', "../zones", "a//b", "\u2028", "/lead", "two\nlines"]
+    )
+    def test_any_id(self, client: FlaskClient, zone_id: str) -> None:
+        """Its link leads to it, and its queries are PromQL."""
+        client.post("/webhook", data=body(delivery(zone=zone_id, name="odd")))
+        (link,) = re.findall(r'<a href="(/zones/[^"]*)"><bdi>odd</bdi></a>', client.get("/?q=odd").text)
+        page = client.get(link.replace("&#39;", "'").replace("&amp;", "&")).text
+        assert "<h1><bdi>odd</bdi> " in page
+        text = zone_id.replace("\\", "\\\\").replace('"', r"\"").replace("\n", r"\n")
+        assert f'butlr_zone_occupancy{{zone_id="{text}"}}' in page.replace("&#34;", '"')
+
+
+class TestAssets:
+    """What the pages come with."""
+
+    def test_named_by_their_content(self, client: FlaskClient) -> None:
+        """So a browser may keep them; every page asks for those that are there."""
+        for path in ("/", "/zones/zone_Hall"):
+            found = re.findall(r'(?:href|src)="(/assets/([^"?]+)\?v=([^"]+))"', client.get(path).text)
+            assert {name for _, name, _ in found} == set(ASSETS)
+            for address, name, version in found:
+                response = client.get(address)
+                assert response.data == ASSETS[name]
+                assert version == VERSIONS[name]
+                assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        problem(client.get("/assets/none"), 404)

@@ -1,0 +1,156 @@
+"""Who may pass: every right and many a wrong way of bringing a key or a password."""
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.web.auth import Guard
+
+KEYS = ["old-key", "new-key", "schlüssel"]
+
+
+def basic(text: str | bytes, scheme: str = "Basic ") -> dict[str, str]:
+    """Return the header of HTTP basic authentication with this `name:password`."""
+    raw = text if isinstance(text, bytes) else text.encode()
+    return {"HTTP_AUTHORIZATION": scheme + base64.b64encode(raw).decode()}
+
+
+def wire(value: str | bytes) -> str:
+    """Return a header value as WSGI spells the bytes on the wire."""
+    return (value if isinstance(value, bytes) else value.encode()).decode("latin-1")
+
+
+RIGHT_KEYS: list[str | bytes] = [*KEYS, "schlüssel".encode("latin-1")]
+
+WRONG_KEYS: list[str | bytes] = [
+    "",
+    "old",
+    "old-key ",
+    " old-key",
+    "OLD-KEY",
+    "old-key,new-key",
+    "old-key\0",
+    "new-keyy",
+    "ключ",
+    b"\xff\xfe",
+]
+
+RIGHT_BASIC = [
+    basic("butlr:pä:ss"),
+    basic("butlr:pä:ss".encode("latin-1")),
+    basic("butlr:pä:ss", "basic "),
+    basic("butlr:pä:ss", "BASIC   "),
+]
+
+WRONG_BASIC = [
+    {},
+    {"HTTP_AUTHORIZATION": ""},
+    {"HTTP_AUTHORIZATION": "Basic"},
+    {"HTTP_AUTHORIZATION": "Basic "},
+    {"HTTP_AUTHORIZATION": "Basic !!!!"},
+    {"HTTP_AUTHORIZATION": "Basic YnV0bHI6"},
+    {"HTTP_AUTHORIZATION": "Basic " + "A" * 60_000},
+    {"HTTP_AUTHORIZATION": basic("butlr:pä:ss")["HTTP_AUTHORIZATION"] + "!"},
+    {"HTTP_AUTHORIZATION": basic("butlr:pä:ss")["HTTP_AUTHORIZATION"][:-1]},
+    {"HTTP_AUTHORIZATION": "Basic " + wire("пароль")},
+    {"HTTP_AUTHORIZATION": "Basic \u20ac"},  # no WSGI server should, but one might
+    basic(""),
+    basic(":"),
+    basic("butlr"),
+    basic("butlr:"),
+    basic("butlr:pä:s"),
+    basic("butlr:pä:sss"),
+    basic("butlr:PÄ:SS"),
+    basic("Butlr:pä:ss"),
+    basic(":pä:ss"),
+    basic("butlr:pä:ss\n"),
+    basic("butlr:pä:ss", "Bearer "),
+    basic("butlr:pä:ss", "Basic"),
+]
+
+
+@pytest.fixture
+def guard() -> Guard:
+    """Return one that takes keys and a name with its password."""
+    return Guard("here", ("butlr", "pä:ss"), KEYS, "X-Butlr-Key")
+
+
+class TestKeys:
+    """API keys."""
+
+    @pytest.mark.parametrize("key", RIGHT_KEYS)
+    def test_right(self, guard: Guard, key: str | bytes) -> None:
+        """Each of them will do, in UTF-8 and in Latin-1, whatever else is sent."""
+        assert guard.admits({"HTTP_X_BUTLR_KEY": wire(key)})
+        assert guard.admits({"HTTP_X_BUTLR_KEY": wire(key), "HTTP_AUTHORIZATION": "Basic nonsense"})
+
+    @pytest.mark.parametrize("key", WRONG_KEYS)
+    def test_wrong(self, guard: Guard, key: str | bytes) -> None:
+        """A part of one, another case, two at once, nothing, other bytes."""
+        assert not guard.admits({"HTTP_X_BUTLR_KEY": wire(key)})
+
+    def test_in_another_header(self, guard: Guard) -> None:
+        """Only the one that was agreed on."""
+        assert not guard.admits({"HTTP_X_API_KEY": "old-key", "X-Butlr-Key": "old-key"})
+
+    def test_in_authorization(self) -> None:
+        """A static header of any name may be that one."""
+        guard = Guard("here", keys=["Bearer abc"], header="Authorization")
+        assert guard.admits({"HTTP_AUTHORIZATION": "Bearer abc"})
+        assert not guard.admits({"HTTP_AUTHORIZATION": "abc"})
+
+
+class TestBasic:
+    """HTTP basic credentials."""
+
+    @pytest.mark.parametrize("environ", RIGHT_BASIC)
+    def test_right(self, guard: Guard, environ: dict[str, str]) -> None:
+        """In UTF-8 and Latin-1, the scheme in any case, the password with colons."""
+        assert guard.admits(environ)
+        assert guard.admits(environ | {"HTTP_X_BUTLR_KEY": "nonsense"})
+
+    @pytest.mark.parametrize("environ", WRONG_BASIC)
+    def test_wrong(self, guard: Guard, environ: dict[str, str]) -> None:
+        """A part of it, another case, another scheme, garbage."""
+        assert not guard.admits(environ)
+
+
+class TestGuard:
+    """What it asks for."""
+
+    def test_no_credentials(self) -> None:
+        """Then everyone is admitted, and nothing is asked for."""
+        guard = Guard("here")
+        assert guard.admits({})
+        assert guard.admits({"HTTP_AUTHORIZATION": "Basic nonsense"})
+        assert (guard.challenges, guard.wanted) == ([], "")
+
+    @pytest.mark.parametrize(
+        ("wanted", "schemes", "arguments"),
+        [
+            (
+                "an API key in the header X-Key or HTTP basic credentials",
+                ["ApiKey", "Basic"],
+                (("u", "p"), ["k"], "X-Key"),
+            ),
+            ("an API key in the header X-Key", ["ApiKey"], (None, ["k"], "X-Key")),
+            ("HTTP basic credentials", ["Basic"], (("u", "p"),)),
+        ],
+    )
+    def test_what_it_says(self, wanted: str, schemes: list[str], arguments: Any) -> None:
+        """The schemes for programs, the header for people."""
+        guard = Guard("here", *arguments)
+        assert guard.wanted == wanted
+        assert [challenge.split()[0] for challenge in guard.challenges] == schemes
+        assert all('realm="here"' in challenge for challenge in guard.challenges)
+
+    @given(st.text(), st.text(), st.text())
+    def test_any_header(self, key: str, scheme: str, token: str) -> None:
+        """No header raises an error, and none but the right ones is admitted."""
+        guard = Guard("here", ("butlr", "secret"), ["long-key"])
+        environ = {"HTTP_X_API_KEY": key, "HTTP_AUTHORIZATION": f"{scheme} {token}"}
+        assert guard.admits(environ) is (key == "long-key")
+        assert not guard.admits({"HTTP_AUTHORIZATION": f"Basic {token}"})

@@ -1,0 +1,146 @@
+"""The short way: it answers as the long one would, and leaves alone what it does not know."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.app import EXTENSION, Exporter, create_app
+from exporter.journal.interface import JournalError
+from exporter.journal.sqlite import SqliteJournal
+from exporter.rule.outcome import Outcome
+from exporter.settings.load import load
+from exporter.web.fast import ANSWERS, Lane
+from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery
+from tests.support.paths import SAMPLES
+from tests.web.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
+
+PAYLOADS = sorted(path for path in SAMPLES.glob("*/*.json") if not path.stem.endswith(".answer"))
+
+EVENTS = {
+    Outcome.NEW: delivery(NOW, 1, generation=G),
+    Outcome.DUPLICATE: delivery(NOW, 1, generation=G),
+    Outcome.REPEATED: delivery(NOW, 1, generation=G + 1),
+    Outcome.CORRECTED: delivery(NOW, 2, generation=G + 2),
+    Outcome.SUPERSEDED: delivery(NOW, 3, generation=G - 1),
+    Outcome.BACKFILLED: delivery(NOW - MINUTE, 3),
+    Outcome.LATE: delivery(NOW - HOUR, 3),
+}
+"""One after the other, what becomes of each."""
+
+
+def lane(settings: dict[str, str] | None = None) -> tuple[Lane, Exporter]:
+    """Return the short way of an app, and what is behind it."""
+    exporter: Exporter = create_app(load(settings or {}, {}), Clock()).extensions[EXTENSION]
+    return exporter.lane, exporter
+
+
+def counted(exporter: Exporter) -> dict[str, float]:
+    """Return how many events had which outcome."""
+    (family,) = [f for f in exporter.metrics.registry.collect() if f.name == "butlr_exporter_events"]
+    return {s.labels["outcome"]: s.value for s in family.samples if s.value}
+
+
+class TestAnswers:
+    """What is answered."""
+
+    def test_as_the_view_does(self) -> None:
+        """To the byte, and counted the same, whatever becomes of an event."""
+        short, exporter = lane()
+        app = create_app(clock=Clock())
+        client = app.test_client()
+        for outcome, event in EVENTS.items():
+            response = client.post("/webhook", data=body(event))
+            assert response.get_json()["outcomes"] == {outcome: 1}
+            head, _, text = (short.answers([body(event)])[0] or b"").partition(b"\r\n\r\n")
+            assert text == response.data
+            assert dict(line.split(": ") for line in head.decode().split("\r\n")) == dict(response.headers)
+        assert counted(exporter) == counted(app.extensions[EXTENSION])
+        assert exporter.metrics.last_event == app.extensions[EXTENSION].metrics.last_event
+        assert exporter.recent.last_minute() == app.extensions[EXTENSION].recent.last_minute()
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"[" + body(delivery()) + b"]",
+            b" " + body(delivery()),
+            b"\xef\xbb\xbf" + body(delivery()),
+            body(delivery()) + b"{}",
+            body(delivery()).replace(b'"ZONE_OCCUPANCY"', b'"TRAFFIC"'),
+            body(delivery()).replace(b'"data": 1.0', b'"data": -1'),
+            body(delivery()).replace(b'"data": 1.0', b'"data": true'),
+            body(delivery()).replace(b'"version": "v1.0.0"', b'"version": NaN'),
+            body(delivery()).replace(b'"version": "v1.0.0"', b'"more": [-Infinity]'),
+            body(delivery(NOW + HOUR)),
+        ],
+    )
+    def test_what_is_for_the_long_way(self, text: bytes) -> None:
+        """Nothing is done, and nothing counted."""
+        short, exporter = lane()
+        assert short.answers([text]) == [None]
+        assert counted(exporter) == {}
+        assert exporter.occupancy.snapshot(NOW).spaces == []
+
+    def test_one_zone_too_many(self) -> None:
+        """Is refused by the long way."""
+        short, exporter = lane({"max_zones": "1"})
+        assert short.answers([body(delivery())]) == [ANSWERS[Outcome.NEW]]
+        assert short.answers([body(delivery(zone="zone_b"))]) == [None]
+        assert counted(exporter) == {"new": 1}
+
+    def test_a_journal_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The event is for the long way, which says so."""
+        app = create_app(load({"journal": str(tmp_path / "journal.db")}, {}), Clock())
+        exporter: Exporter = app.extensions[EXTENSION]
+        short = exporter.lane
+        assert short.answers([body(delivery(NOW, 1))]) == [ANSWERS[Outcome.NEW]]
+
+        def full(*_: object) -> None:
+            raise JournalError("the disk is full")
+
+        monkeypatch.setattr(SqliteJournal, "append", full)
+        assert short.answers([body(delivery(NOW + 1, 1))]) == [None]
+        assert counted(exporter) == {"new": 1}
+        another = body(delivery(NOW + 2, 1))
+        assert short.answers([another]) == [None]
+        assert app.test_client().post("/webhook", data=another).status_code == 503
+        assert counted(exporter) == {"new": 2}
+
+
+class TestTakes:
+    """By the headers."""
+
+    @pytest.mark.parametrize(
+        ("headers", "takes"),
+        [
+            ([], True),
+            ([(b"content-type", b"x"), (b"content-length", b"32768")], True),
+            ([(b"content-length", b"32769")], False),
+            ([(b"content-encoding", b"gzip")], False),
+            ([(b"x_api_key", b"k")], False),
+            ([(b"accept", b"a"), (b"accept", b"b")], False),
+        ],
+    )
+    def test_headers(self, headers: list[tuple[bytes, bytes]], takes: bool) -> None:
+        """What is odd is for the long way."""
+        assert lane()[0].takes(headers) is takes
+
+    def test_credentials(self) -> None:
+        """As everywhere."""
+        settings = {
+            "webhook_api_keys": "old-key,new-key,schlüssel",
+            "webhook_api_key_header": "X-Butlr-Key",
+            "webhook_username": "butlr",
+            "webhook_password": "pä:ss",
+        }
+        short, _ = lane(settings)
+        for keys, right in ((RIGHT_KEYS, True), (WRONG_KEYS, False)):
+            for key in (key for key in keys if len(key) == len(key.strip())):  # as nothing else comes from a parser
+                assert short.takes([(b"x-butlr-key", wire(key).encode("latin-1", "replace"))]) is right, key
+        for environs, right in ((RIGHT_BASIC, True), (WRONG_BASIC, False)):
+            for environ in environs:
+                header = [(b"authorization", environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace"))]
+                assert short.takes(header) is right, environ
+        assert not short.takes([])

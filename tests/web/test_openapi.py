@@ -1,0 +1,120 @@
+"""docs/openapi.yaml and the program say the same, in both directions."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter import __version__
+from exporter.app import create_app
+from exporter.events.model import MAX_STRING, Measure, Metadata
+from exporter.events.times import EARLIEST_TIMESTAMP
+from exporter.ingest.activity import MOST_REFUSALS
+from exporter.ingest.intake import MAX_EVENTS
+from exporter.ingest.receipt import MAX_ERRORS
+from exporter.rule.outcome import APPLIED, Outcome
+from exporter.settings.declared import Settings
+from exporter.web.pages.status import PAGE, Sort, State
+from tests.support.deliveries import Clock, body, delivery
+from tests.support.paths import ROOT
+from tests.support.running import running
+from tests.support.sockets import fresh
+
+SPECIFICATION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+SCHEMAS = SPECIFICATION["components"]["schemas"]
+
+
+def test_paths() -> None:
+    """Every path that is served, with its methods, and no other."""
+    assert {(path, method.upper()) for path, methods in SPECIFICATION["paths"].items() for method in methods} == {
+        (re.sub(r"<(?:id:)?(\w+)>", r"{\1}", rule.rule), method)
+        for rule in create_app().url_map.iter_rules()
+        for method in rule.methods or ()
+        if method in ("GET", "POST")
+    }
+
+
+def test_numbers_and_names() -> None:
+    """Limits, outcomes, measures, fields, and the defaults of settings."""
+    (events,) = SPECIFICATION["paths"]["/webhook"]["post"]["requestBody"]["content"].values()
+    assert events["schema"]["oneOf"][1]["maxItems"] == MAX_EVENTS
+    assert SCHEMAS["Event"]["properties"]["timestamp"]["minimum"] == EARLIEST_TIMESTAMP
+    assert SCHEMAS["Event"]["properties"]["id"]["maxLength"] == SCHEMAS["Text"]["maxLength"] == MAX_STRING
+    assert set(SCHEMAS["Metadata"]["properties"]) == set(Metadata._fields)
+    assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
+    assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
+    assert set(SCHEMAS["Zone"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
+    assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == APPLIED | {Outcome.SUPERSEDED}
+    parameters = SPECIFICATION["components"]["parameters"]
+    assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
+    assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)
+    assert f"Of {PAGE} zones" in parameters["Page"]["description"]
+    assert SCHEMAS["Zones"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MOST_REFUSALS
+    assert SPECIFICATION["components"]["securitySchemes"]["apiKey"]["name"] == Settings().webhook_api_key_header
+    assert SPECIFICATION["info"]["version"] == __version__
+
+
+def test_the_example() -> None:
+    """It is an event, as documented."""
+    (events,) = SPECIFICATION["paths"]["/webhook"]["post"]["requestBody"]["content"].values()
+    client = create_app(clock=Clock()).test_client()
+    assert client.post("/webhook", json=events["examples"]["documented"]["value"]).get_json()["outcomes"] == {"new": 1}
+
+
+def test_every_field_of_the_answer_is_described() -> None:
+    """Schemathesis sees an exporter that may have no zones."""
+    client = create_app(clock=Clock()).test_client()
+    client.post("/webhook", data=body(delivery()))
+    client.post("/webhook", data=b"{}")
+    told = client.get("/api/v1/zones").get_json()
+    whole = client.get("/api/v1/zones/zone_a").get_json()
+    described = SCHEMAS["Zones"]["properties"]
+    assert set(told) == set(described)
+    assert set(told["events"]) == set(described["events"]["properties"])
+    assert set(told["events"]["refused"][0]) == set(described["events"]["properties"]["refused"]["items"]["properties"])
+    described = SCHEMAS["Zone"]["properties"]
+    (zone,) = told["zones"]
+    assert set(zone) == set(described)
+    assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
+    assert set(whole) - set(zone) == set(SCHEMAS["WholeZone"]["allOf"][1]["properties"])
+    assert set(whole["readings"]["ZONE_OCCUPANCY"][0]) == set(SCHEMAS["Reading"]["properties"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("secured", [False, True])
+def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
+    """Schemathesis finds nothing: no 5xx, no undocumented answer, nothing wrong accepted, nothing right refused."""
+    flags = [
+        "--webhook-api-keys=0123456789abcdef",
+        "--metrics-username=prometheus",
+        "--metrics-password=hush",
+        "--webhook-username=prometheus",
+        "--webhook-password=hush",
+    ]
+    with running(tmp_path / "log", *(flags if secured else [])) as exporter:
+        if not secured:
+            exporter.post(fresh("before", 3))
+        ended = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"),
+                f"--config-file={ROOT / 'tests' / 'schemathesis.toml'}",
+                "run",
+                str(ROOT / "docs" / "openapi.yaml"),
+                f"--url={exporter.url}",
+                "--max-examples=100",
+                "--seed=1",
+                *(["--auth=prometheus:hush"] if secured else []),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout[-5000:] + ended.stderr[-5000:]
+        assert "level=error" not in exporter.log()
+        if not secured:
+            assert b'zone_id="before"' in exporter.get("/metrics?name[]=butlr_zone_occupancy")
