@@ -11,7 +11,7 @@ from bench.processes import HOST
 from exporter.events.ids import ksuid
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
-from exporter.rule.store import Occupancy, Snapshot
+from exporter.rule.store import Snapshot, Store
 from exporter.simulate.world.building import zones
 
 SHARE = 4
@@ -28,7 +28,7 @@ class Building:
         """Let there be some zones, with names as the simulator has them."""
         self.now = int(time.time() * 1000)
         forever = 1 << 40
-        self._occupancy = Occupancy(Limits(forever, 600_000, 0, 360_000, 300_000, number))
+        self._store = Store(Limits(forever, 600_000, 0, 360_000, 300_000, number))
         names = [json.loads(zone.metadata[0]) for zone in zones(number, Random(1))]
         self._zones = [Metadata(**{name: value or "" for name, value in each.items()}) for each in names]
         self._chance = Random(2)
@@ -38,7 +38,7 @@ class Building:
         """Let one of so many zones have a new reading."""
         self.now += 1000
         for zone in self._chance.sample(self._zones, len(self._zones) // share):
-            self._occupancy.apply(self._event(zone), self.now)
+            self._store.apply(self._event(zone), self.now)
 
     def _event(self, zone: Metadata) -> OccupancyEvent:
         value = float(self._chance.randrange(20))
@@ -58,7 +58,7 @@ class Building:
 
     def snapshot(self) -> Snapshot:
         """Return the zones as they are."""
-        return self._occupancy.snapshot(self.now)
+        return self._store.snapshot(self.now)
 
 
 def fill(port: int, number: int) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import uvloop
 
 from bench.processes import HOST
-from exporter.events.fast import parse_single
+from exporter.events.fast import parse_fast
 from exporter.metrics.text import labelled
 from exporter.simulate.world.delivery import Plan, deliveries
 
@@ -59,7 +59,7 @@ def pushes(zones: int, minutes: int) -> Iterator[bytes]:
     """Return requests that push the same to a Pushgateway: a group for each zone, its count and the time of that."""
     plan = Plan(zones=zones, intervals=minutes)
     for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length or 0)):
-        event = parse_single(delivery.body)
+        event = parse_fast(delivery.body)
         if event is None:
             raise ValueError("a delivery of the simulator is not a single event")
         labels = labelled(LABELS, [getattr(event.metadata, name) for name in LABELS])

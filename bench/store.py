@@ -12,7 +12,7 @@ from exporter.events.ids import ksuid
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.journal.repair import open_journal
 from exporter.rule.limits import Limits
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 
 DELIVERIES = 5
 """Of each reading."""
@@ -60,10 +60,10 @@ def reading_back(number: int) -> Row:
         journal = open_journal(path)
         now = int(time.time() * 1000)
         for zone in range(number):
-            occupancy = Occupancy(Limits(15 * MINUTE, 0, 0, 0, 0, 1))
+            store = Store(Limits(15 * MINUTE, 0, 0, 0, 0, 1))
             for event in full_window(zone, now):
-                occupancy.apply(event, now)
-            journal.save(occupancy.memories(occupancy.ids()))
+                store.apply(event, now)
+            journal.save(store.states(store.ids()))
         journal.close()
         size = os.path.getsize(path)
         with exporter() as running:

@@ -17,7 +17,7 @@ from matplotlib import pyplot
 from exporter.events.model import OccupancyEvent
 from exporter.events.parse import parse_body, parse_event
 from exporter.rule.limits import Limits
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from exporter.simulate.world.building import zones
 from exporter.simulate.world.delivery import MINUTE, Plan, deliveries
 from exporter.simulate.world.people import OPENING, People
@@ -53,7 +53,7 @@ class Histories(NamedTuple):
 
 def histories() -> Histories:
     """Let the building live, and scrape it."""
-    occupancy = Occupancy(
+    store = Store(
         Limits(
             window=15 * MINUTE,
             stale_after=10 * MINUTE,
@@ -69,14 +69,14 @@ def histories() -> Histories:
     end = START + (PLAN.length or 0) + SETTLE_AFTER
     for due, event in [*_events(), (end, None)]:
         while now < due:
-            for space in occupancy.snapshot(now).spaces:
+            for space in store.snapshot(now).spaces:
                 live[space.id][now] = space.counts[0].value
-            for metadata, _, points in occupancy.settled(now, 1):
+            for metadata, _, points in store.settled(now, 1):
                 for t, value in points:
                     settled[metadata.zone_id].setdefault(t, value)  # what is stored at a time stays
             now += SCRAPE
         if event is not None:
-            occupancy.apply(event, due)
+            store.apply(event, due)
     return Histories(live, settled, _truth())
 
 

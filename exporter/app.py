@@ -11,23 +11,23 @@ from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
 from exporter.capacity import CapacityFile
-from exporter.ingest.activity import Recent
+from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Ingest
-from exporter.ingest.transitions import Watch
+from exporter.ingest.transitions import Transitions
 from exporter.journal.recorder import Recorder
 from exporter.journal.repair import open_journal
 from exporter.metrics.registry import Metrics, Rejection
 from exporter.metrics.settled import openmetrics
 from exporter.rule.limits import Limits
-from exporter.rule.store import Occupancy, Snapshot
+from exporter.rule.store import Snapshot, Store
 from exporter.settings.declared import Settings
 from exporter.web import probes, problems, scrape
 from exporter.web import webhook as webhook_views
 from exporter.web.auth import Guard
-from exporter.web.fast import Lane
+from exporter.web.fast import FastWebhook
 from exporter.web.pages import views as pages
 from exporter.web.pages.status import Status
-from exporter.web.pages.views import Door
+from exporter.web.pages.views import WebhookAddress
 
 EXTENSION = "butlr_exporter"
 """Where an app keeps its `Exporter`: `app.extensions[EXTENSION]`."""
@@ -37,16 +37,16 @@ EXTENSION = "butlr_exporter"
 class Exporter:
     """The parts behind one app."""
 
-    occupancy: Occupancy
+    store: Store
     metrics: Metrics
-    watch: Watch
+    watch: Transitions
     capacity: CapacityFile
-    recent: Recent
+    recent: Activity
     recorder: Recorder | None
     """Who keeps the journal, if there is one."""
     reading_app: Flask | None
     """The app of `metrics_listen`, if it is set."""
-    lane: Lane
+    lane: FastWebhook
     """The short way to the webhook, for a server that knows of it."""
     takes_body: Callable[[Mapping[str, Any]], bool]
     """Tells by the WSGI environment of a POST whether its body matters."""
@@ -83,24 +83,24 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         future_tolerance=_milliseconds(settings.future_tolerance),
         max_spaces=settings.max_zones,
     )
-    occupancy = Occupancy(limits)
+    store = Store(limits)
 
     def now() -> int:
         return int(clock() * 1000)
 
     def snapshot() -> Snapshot:
-        return occupancy.snapshot(now())
+        return store.snapshot(now())
 
     def settled() -> str:
-        readings = occupancy.settled(now(), settings.settled_points)
+        readings = store.settled(now(), settings.settled_points)
         return "".join(openmetrics(readings, settings.labels))
 
     capacity = CapacityFile(settings.capacity_file, clock)
     metrics = Metrics(snapshot, settings.labels, capacity)
     recorder = None
     if settings.journal is not None:
-        recorder = Recorder(occupancy, partial(open_journal, settings.journal), metrics.count_journal_failure)
-        recorder.recall()
+        recorder = Recorder(store, partial(open_journal, settings.journal), metrics.count_journal_failure)
+        recorder.restore()
     senders = Guard(
         "Butlr webhook",
         _basic(settings.webhook_username, settings.webhook_password),
@@ -108,30 +108,30 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         settings.webhook_api_key_header,
     )
     readers = Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
-    recent = Recent(clock)
+    recent = Activity(clock)
 
     def refuse(reason: Rejection, told: str) -> None:
         metrics.count_rejection(reason)
         recent.refuse(reason, [("", told)])
 
-    ingest = Ingest(occupancy, metrics, limits, clock, recent, recorder)
+    ingest = Ingest(store, metrics, limits, clock, recent, recorder)
     webhook = webhook_views.webhook(ingest, refuse, senders, settings.max_body)
     # Whoever only looks is no trouble to tell of on the page: a browser asks before it knows that it needs a password.
     reading = scrape.reading(metrics, capacity, settled, lambda reason, _: metrics.count_rejection(reason), readers)
-    pages.add(reading, Status(occupancy, recent, metrics, capacity, now), _door(settings))
+    pages.add(reading, Status(store, recent, metrics, capacity, now), _door(settings))
     if settings.metrics_listen is None:
         app, reading_app = _app(webhook, reading, probes.health()), None
     else:
         app, reading_app = _app(webhook, probes.health()), _app(reading, probes.health())
     app.extensions[EXTENSION] = Exporter(
-        occupancy,
+        store,
         metrics,
-        Watch(snapshot),
+        Transitions(snapshot),
         capacity,
         recent,
         recorder,
         reading_app,
-        Lane(webhook_views.WEBHOOK, min(webhook_views.QUICK_BODY, settings.max_body), ingest, senders),
+        FastWebhook(webhook_views.WEBHOOK, min(webhook_views.QUICK_BODY, settings.max_body), ingest, senders),
         webhook_views.takes_body(senders),
     )
     return app
@@ -161,7 +161,7 @@ def _app(*blueprints: Blueprint) -> Flask:
     return app
 
 
-def _door(settings: Settings) -> Door:
+def _door(settings: Settings) -> WebhookAddress:
     """Return what a page needs to know to tell people how to send an event."""
     credentials = ""
     if settings.webhook_api_keys:
@@ -169,10 +169,10 @@ def _door(settings: Settings) -> Door:
     elif settings.webhook_username:
         credentials = "-u THE-NAME:THE-PASSWORD"
     if settings.metrics_listen is None:
-        return Door(credentials=credentials)
+        return WebhookAddress(credentials=credentials)
     anywhere = settings.listen.host in ("", "0.0.0.0", "::")  # noqa: S104 - it is compared, not listened on
     host = "" if anywhere else str(settings.listen).rpartition(":")[0]
-    return Door(settings.listen.port, host, settings.tls_cert is not None, credentials)
+    return WebhookAddress(settings.listen.port, host, settings.tls_cert is not None, credentials)
 
 
 def _basic(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:

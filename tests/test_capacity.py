@@ -202,7 +202,7 @@ class TestExposition:
         assert "butlr_zone_occupancy" not in scraped.samples()
         assert scraped.samples()["butlr_zone_capacity"] == [(SPACES, 4)]
         # A renamed zone takes the rule of its new name.
-        scraped.occupancy.apply(delivery(NOW + MINUTE, name="Hall"), NOW + MINUTE)
+        scraped.store.apply(delivery(NOW + MINUTE, name="Hall"), NOW + MINUTE)
         assert "butlr_zone_capacity" not in scraped.samples()
 
     def test_without_a_file(self) -> None:

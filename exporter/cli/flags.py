@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.settings.advice import nearest
-from exporter.settings.declared import GIVEN, Setting, Settings, SettingsError
+from exporter.settings.declared import INPUTS, Setting, Settings, SettingsError
 from exporter.settings.load import load
 
 USAGE_ERROR = 2
@@ -17,7 +17,7 @@ def spellings(settings: Iterable[Setting]) -> set[str]:
     return {spelling for setting in settings for spelling in (setting.flag, f"--{setting.name}")}
 
 
-FLAGS = spellings(GIVEN)
+FLAGS = spellings(INPUTS)
 
 
 def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
@@ -42,7 +42,7 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 
 def settings_from(
-    options: argparse.Namespace, rest: list[str], environ: Mapping[str, str], takes: Iterable[Setting] = GIVEN
+    options: argparse.Namespace, rest: list[str], environ: Mapping[str, str], takes: Iterable[Setting] = INPUTS
 ) -> Settings | None:
     """Return the settings; None, and every mistake is told, unknown arguments among them.
 

@@ -21,9 +21,9 @@ from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.ingest import intake
 from exporter.journal.interface import JournalError
 from exporter.server import connection, connections, memory, process, tls
-from exporter.settings.advice import doubts, opened
+from exporter.settings.advice import opened, warnings
 from exporter.settings.certificate import Certificate, TlsError
-from exporter.settings.declared import GIVEN, Settings
+from exporter.settings.declared import INPUTS, Settings
 from exporter.settings.types import Address
 from exporter.web import problems
 from exporter.web.webhook import quick_body
@@ -55,7 +55,7 @@ def add_commands(commands: Any) -> None:
             allow_abbrev=False,
         )
         command.set_defaults(run=partial(_run, run))
-        add_settings(command, GIVEN)
+        add_settings(command, INPUTS)
     command.add_argument(
         "--against",
         metavar="FILE",
@@ -69,7 +69,7 @@ def _run(command: Callable[[Settings, argparse.Namespace], int], options: argpar
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
-    for warning in filter(None, [*doubts(settings, os.environ), opened(settings)]):
+    for warning in filter(None, [*warnings(settings, os.environ), opened(settings)]):
         print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
@@ -84,8 +84,8 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
         settings.log_format,
         throttled=[each.log.name for each in THROTTLED],
     )
-    memory.return_what_is_free()
-    for warning in doubts(settings, os.environ):
+    memory.tune_malloc()
+    for warning in warnings(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
     try:
         certificate = (

@@ -96,7 +96,7 @@ def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
     return _occupancy_event(payload, measure)
 
 
-def parse_one(body: bytes) -> OccupancyEvent | None:
+def parse_strict(body: bytes) -> OccupancyEvent | None:
     """Return the event of a body that is one valid event of an exported measure, in one step.
 
     None for anything else, and where it would not be certain that `parse_body` and `parse_event` say the same.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.metrics.counters import Taken
+from exporter.metrics.counters import Result
 from exporter.rule.outcome import Outcome
 
 SPAN = 60
@@ -58,7 +58,7 @@ class _Second:
         self.delays: Counter[int] = Counter()
 
 
-class Recent:
+class Activity:
     """What happened recently. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -68,7 +68,7 @@ class Recent:
         self._refusals: dict[tuple[str, str, str, str], Refusal] = {}
         self._lock = Lock()
 
-    def count(self, taken: Iterable[Taken], arrival: float) -> None:
+    def count(self, taken: Iterable[Result], arrival: float) -> None:
         """Count events that arrived together at a time, Unix seconds."""
         number = int(arrival)
         with self._lock:

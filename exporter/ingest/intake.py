@@ -10,19 +10,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from exporter.events.fast import parse_single
+from exporter.events.fast import parse_fast
 from exporter.events.model import OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
-from exporter.ingest.activity import Recent
+from exporter.ingest.activity import Activity
 from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Change, Recorder
-from exporter.metrics.counters import Taken
+from exporter.metrics.counters import Result
 from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED, Outcome
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +42,17 @@ class Ingest:
 
     def __init__(
         self,
-        occupancy: Occupancy,
+        store: Store,
         metrics: Metrics,
         limits: Limits,
         clock: Callable[[], float],
-        recent: Recent,
+        recent: Activity,
         recorder: Recorder | None = None,
     ) -> None:
         """Take the store and its limits, what counts, a clock that tells Unix seconds, and who keeps a journal."""
         self._recent = recent
         self._recorder = recorder
-        self._occupancy = occupancy
+        self._store = store
         self._metrics = metrics
         self._limits = limits
         self._clock = clock
@@ -72,7 +72,7 @@ class Ingest:
 
         def take(first: int) -> Change:
             changed: list[OccupancyEvent] = []
-            taken: list[Taken] = []
+            taken: list[Result] = []
             for index, item in enumerate(items[first : first + TOGETHER], first):
                 reasons = self._take(item, arrival, changed, taken)
                 errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
@@ -100,10 +100,10 @@ class Ingest:
         """
         if self._recorder is not None and self._recorder.refuses:
             return [None] * len(bodies)
-        events = list(map(parse_single, bodies))
+        events = list(map(parse_fast, bodies))
         arrival = self._clock()
         now = int(arrival * 1000)
-        apply = self._occupancy.apply
+        apply = self._store.apply
         outcomes: list[Outcome | None] = []
 
         def take() -> Change:
@@ -118,7 +118,7 @@ class Ingest:
             take()
         else:
             self._recorder.keep(take, now)
-        taken: list[Taken] = []
+        taken: list[Result] = []
         for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
             if event is None or outcome is None:
                 continue
@@ -130,7 +130,7 @@ class Ingest:
         return outcomes
 
     def _take(
-        self, item: Any, arrival: float, changed: list[OccupancyEvent], taken: list[Taken]
+        self, item: Any, arrival: float, changed: list[OccupancyEvent], taken: list[Result]
     ) -> list[tuple[str, str]]:
         """Take one item of a body, and note what became of it; return why it was refused."""
         try:
@@ -142,7 +142,7 @@ class Ingest:
             taken.append((None, Outcome.UNSUPPORTED, 0.0))
             return []
         now = int(arrival * 1000)
-        outcome = self._occupancy.apply(event, now)
+        outcome = self._store.apply(event, now)
         taken.append(self._taken(event, outcome, now))
         if outcome not in REFUSED:
             changed.append(event)
@@ -150,7 +150,7 @@ class Ingest:
             return self._refused(outcome, [self._refusal(event, outcome, now)], item)
         return []
 
-    def _taken(self, event: OccupancyEvent, outcome: Outcome, now: int) -> Taken:
+    def _taken(self, event: OccupancyEvent, outcome: Outcome, now: int) -> Result:
         """Return what is counted of an event; tell the log what became of it."""
         if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
             self._metrics.count_settled_correction(event.measure)
@@ -158,7 +158,7 @@ class Ingest:
             log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
         return event.measure, outcome, (now - event.timestamp) / 1000
 
-    def _count(self, taken: Sequence[Taken], arrival: float) -> None:
+    def _count(self, taken: Sequence[Result], arrival: float) -> None:
         self._metrics.count(taken, arrival)
         self._recent.count(taken, arrival)
 

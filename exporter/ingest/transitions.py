@@ -17,7 +17,7 @@ MOST_LINES = 20
 """Zones named for each kind of change in one look; the rest are a number."""
 
 
-class Watch:
+class Transitions:
     """What was last seen of every zone. For one thread."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:

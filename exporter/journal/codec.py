@@ -9,7 +9,7 @@ from msgspec import msgpack
 
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.journal.records import opened, sealed
-from exporter.rule.space import Memory
+from exporter.rule.space import SpaceState
 
 _MEASURES = {Measure.ZONE_OCCUPANCY: 0, Measure.ZONE_OCCUPANCY_1MIN: 1}
 _BY_NUMBER = {number: measure for measure, number in _MEASURES.items()}
@@ -21,7 +21,7 @@ _encode = msgpack.Encoder().encode
 entry_in = msgpack.Decoder(tuple[int, int, list[Told]]).decode
 """Return what `sealed_entry` made a record of. Raises ValueError."""
 
-_space = msgpack.Decoder(tuple[int, Memory]).decode
+_space = msgpack.Decoder(tuple[int, SpaceState]).decode
 
 
 def told(event: OccupancyEvent, with_names: bool) -> Told:
@@ -41,12 +41,12 @@ def sealed_entry(number: int, arrival: int, deliveries: list[Told]) -> bytes:
     return sealed(_encode((number, arrival, deliveries)))
 
 
-def sealed_space(number: int, memory: Memory) -> bytes:
+def sealed_space(number: int, memory: SpaceState) -> bytes:
     """Return the record of a space as it was after the entry of a number."""
     return sealed(_encode((number, memory)))
 
 
-def opened_space(space_id: str, record: bytes) -> tuple[int, Memory]:
+def opened_space(space_id: str, record: bytes) -> tuple[int, SpaceState]:
     """Return what was in such a record. Raises ValueError if it is not what was written."""
     (content,) = opened(record)
     number, memory = _space(content)

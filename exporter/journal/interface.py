@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Protocol
 
 from exporter.events.model import OccupancyEvent
-from exporter.rule.space import Memory
+from exporter.rule.space import SpaceState
 
 
 class Journal(Protocol):
     """What a journal does. For one thread at a time."""
 
-    def spaces(self) -> Iterator[Memory]:
+    def spaces(self) -> Iterator[SpaceState]:
         """Return every space as it was kept. Raises JournalError."""
 
     def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
@@ -22,7 +22,7 @@ class Journal(Protocol):
     def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
         """Keep deliveries that came together, all or none. Raises JournalError."""
 
-    def save(self, memories: Iterable[Memory]) -> None:
+    def save(self, states: Iterable[SpaceState]) -> None:
         """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
 
     def is_long(self) -> bool:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-from exporter.journal.records import CutOff, contents
+from exporter.journal.records import Truncated, contents
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Logs:
             path = log_path(self._path, number)
             try:
                 yield from self._contents(path)
-            except CutOff:
+            except Truncated:
                 log.warning("journal has a log that was cut off", {"log": path})
             except (ValueError, OSError) as error:
                 if needed:
@@ -112,7 +112,7 @@ class Logs:
             elif any(file.read()):
                 raise Foreign(f"{path} is of another journal than {self._path}; move it away")
             else:
-                raise CutOff("it was not begun")
+                raise Truncated("it was not begun")
 
     def remove(self, number: int) -> None:
         """Remove one. Raises OSError."""

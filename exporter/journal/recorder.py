@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 from exporter.events.model import OccupancyEvent
 from exporter.journal.interface import Journal, JournalError, JournalGone
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Recorder:
 
     def __init__(
         self,
-        occupancy: Occupancy,
+        store: Store,
         open_journal: Callable[[bool], Journal],
         failed: Callable[[], None],
     ) -> None:
@@ -42,7 +42,7 @@ class Recorder:
 
         It is opened again, with true, if it is gone and all is to be written anew.
         """
-        self._occupancy = occupancy
+        self._store = store
         self._open = open_journal
         self._failed = failed
         self._journal = open_journal(False)
@@ -56,12 +56,12 @@ class Recorder:
         self._lock = Lock()
         self._looking = Lock()
 
-    def recall(self) -> None:
+    def restore(self) -> None:
         """Read everything back into the store, which is empty yet. Raises JournalError."""
         gc.disable()  # or it would look at millions of objects again and again, of which none is garbage
         try:
-            self._occupancy.recall(self._journal.spaces())
-            deliveries = self._occupancy.replay(self._journal.deliveries())
+            self._store.restore(self._journal.spaces())
+            deliveries = self._store.replay(self._journal.deliveries())
             gc.freeze()  # nor later
         except JournalError:
             self._journal.close()
@@ -69,7 +69,7 @@ class Recorder:
         finally:
             gc.enable()
         self._seen_to = monotonic()
-        log.info("journal read back", {"zones": len(self._occupancy.ids()), "deliveries": deliveries})
+        log.info("journal read back", {"zones": len(self._store.ids()), "deliveries": deliveries})
 
     @property
     def refuses(self) -> bool:
@@ -138,7 +138,7 @@ class Recorder:
 
     def _steps(self, journal: Journal) -> Iterator[Callable[[], None]]:
         """Do it, and return between two steps what is to be done while deliveries have their turn."""
-        mark, spaces = journal.mark(), self._occupancy.ids()
+        mark, spaces = journal.mark(), self._store.ids()
         for first in range(0, len(spaces), _CHUNK):
             self._save(spaces[first : first + _CHUNK])
             yield _rest
@@ -146,10 +146,10 @@ class Recorder:
         yield journal.sync
         while journal.drop(mark):
             yield _rest
-        journal.retain(set(self._occupancy.ids()))
+        journal.retain(set(self._store.ids()))
 
     def _save(self, spaces: Iterable[str]) -> None:
-        self._journal.save(self._occupancy.memories(spaces))
+        self._journal.save(self._store.states(spaces))
         for space_id in spaces:
             self._pending.pop(space_id, None)
 
@@ -171,7 +171,7 @@ class Recorder:
                 if isinstance(self._outage, JournalGone):
                     self._begin_anew()
                 missing = len(self._pending)
-                self._save(list(islice(self._pending, _CHUNK)) or self._occupancy.ids()[:1])
+                self._save(list(islice(self._pending, _CHUNK)) or self._store.ids()[:1])
                 self._outage = None
             if self._is_anew:
                 self._shorten()
@@ -193,7 +193,7 @@ class Recorder:
         self._journal, self._is_anew = self._open(True), True
         for _ in chain(self._journal.spaces(), self._journal.deliveries()):  # so that it knows what it has
             pass
-        self._pending = dict.fromkeys(self._occupancy.ids())
+        self._pending = dict.fromkeys(self._store.ids())
         self._outage = JournalError("is being written anew")
 
 

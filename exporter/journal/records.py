@@ -15,7 +15,7 @@ _HEAD = struct.Struct("<III")
 _COMPLEMENT = 0xFFFFFFFF
 
 
-class CutOff(ValueError):  # noqa: N818 - the name reads as what happened
+class Truncated(ValueError):  # noqa: N818 - the name reads as what happened
     """The last record is not whole."""
 
 
@@ -39,5 +39,5 @@ def contents(records: BinaryIO) -> Iterator[bytes]:
                 content = records.read(length)
         if content is None or crc32(content) != check:
             # After a loss of power, a file may be longer than what was written of it, and nothing but zeros there.
-            raise (ValueError if any(records.read()) else CutOff)("a record is not what was written")
+            raise (ValueError if any(records.read()) else Truncated)("a record is not what was written")
         yield content

@@ -20,7 +20,7 @@ from exporter.journal.database import FAILURES, PAGE_SIZE, connect, failure
 from exporter.journal.interface import JournalError, JournalGone
 from exporter.journal.log import Foreign, Log, Logs, is_file
 from exporter.journal.records import opened
-from exporter.rule.space import Memory
+from exporter.rule.space import SpaceState
 
 _CHECK_EVERY = 0.05
 """Seconds between two looks, when something is written, whether the file is still where it was."""
@@ -81,7 +81,7 @@ class SqliteJournal:
                 "restore that, or move the file away to start without what it knew"
             )
 
-    def spaces(self) -> Iterator[Memory]:
+    def spaces(self) -> Iterator[SpaceState]:
         """Return every space as it was kept. Raises JournalError."""
         try:
             for space_id, blob in self._database.execute("SELECT * FROM space"):
@@ -172,12 +172,12 @@ class SqliteJournal:
             self._log.close()
             self._log = None
 
-    def save(self, memories: Iterable[Memory]) -> None:
+    def save(self, states: Iterable[SpaceState]) -> None:
         """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
-        memories = list(memories)
-        rows = [(memory.space_id, sealed_space(self._last, memory)) for memory in memories]
+        states = list(states)
+        rows = [(memory.space_id, sealed_space(self._last, memory)) for memory in states]
         self._write(PUT_SPACE, rows)
-        for memory, row in zip(memories, rows, strict=True):
+        for memory, row in zip(states, rows, strict=True):
             self._saved[memory.space_id], self._names[memory.space_id] = self._last, memory.metadata
             self._saved_bytes += len(row[1])
 

@@ -27,11 +27,11 @@ OUTCOMES: dict[Measure | None, list[Outcome]] = {
 DELAY_BUCKETS = (1, 2.5, 5, 10, 30, 60, 120, 180, 240, 300, 360, 600, 1800, 3600)
 """Seconds. Fine where live deliveries fall, a minute each through the five in which Butlr recomputes."""
 
-Taken = tuple[Measure | None, Outcome, float]
+Result = tuple[Measure | None, Outcome, float]
 """One event: its measure, or None for a type that is not exported, what became of it, and its delay in seconds."""
 
 
-class Tally:
+class EventCounters:
     """The counts of one app. Thread-safe."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Tally:
         self._sums: dict[Measure | None, float] = dict.fromkeys(Measure, 0.0)
         self._lock = Lock()
 
-    def count(self, taken: Iterable[Taken]) -> None:
+    def count(self, taken: Iterable[Result]) -> None:
         """Count events; the delay of one from a fast clock counts as none."""
         events, delays, sums = self._events, self._delays, self._sums
         with self._lock:

@@ -17,7 +17,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from exporter import __version__
 from exporter.capacity import CapacityFile
 from exporter.events.model import Measure
-from exporter.metrics.counters import EVENT_TYPES, Taken, Tally
+from exporter.metrics.counters import EVENT_TYPES, EventCounters, Result
 from exporter.metrics.zones import ZoneFamilies
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Snapshot
@@ -51,7 +51,7 @@ class Metrics:
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
-        self._tally = Tally()
+        self._tally = EventCounters()
         self.registry.register(self)
         self._own_families()
         client.ProcessCollector(registry=self.registry)
@@ -85,7 +85,7 @@ class Metrics:
         self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
         self._corrections = {measure: corrections.labels(EVENT_TYPES[measure]) for measure in Measure}
 
-    def count(self, taken: Sequence[Taken], arrival: float) -> None:
+    def count(self, taken: Sequence[Result], arrival: float) -> None:
         """Count events that arrived together at `arrival`, Unix seconds."""
         self._tally.count(taken)
         if any(outcome is not Outcome.INVALID for _, outcome, _ in taken):

@@ -1,6 +1,6 @@
 """The one true current count of every space, whatever the order, repetition or revision of deliveries.
 
-Pure: no clock, no I/O, no pydantic, Flask or prometheus_client. State is a fold of `Occupancy.apply`
+Pure: no clock, no I/O, no pydantic, Flask or prometheus_client. State is a fold of `Store.apply`
 over deliveries, keyed by (space id, measure); what a space is (a zone, later a room or a floor) it does
 not know. All times are integers, milliseconds since the epoch; generations are Unix seconds.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from exporter.events.model import Measure, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Occupancy, Settled
+from exporter.rule.store import Settled, Store
 
 _DECISIVE = frozenset({Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED})
 """Outcomes after which a reading has the value of the event."""
@@ -36,14 +36,14 @@ class History:
         self._now = now
         self.computed = 0
         """When the newest delivery was computed, milliseconds since the epoch; 0 if no id tells."""
-        self._occupancy = Occupancy(limits)
+        self._store = Store(limits)
         self._values: dict[tuple[str, Measure], dict[int, float]] = defaultdict(dict)
 
     def take(self, event: OccupancyEvent) -> Outcome:
         """Take one delivery."""
         if event.generation is not None:
             self.computed = max(self.computed, min(event.generation * 1000, self._now))
-        outcome = self._occupancy.apply(event, self.computed or self._now)
+        outcome = self._store.apply(event, self.computed or self._now)
         if outcome in _DECISIVE:
             self._values[event.space_id, event.measure][event.timestamp] = event.value
         return outcome
@@ -53,7 +53,7 @@ class History:
         newest = self._now - self._limits.settle_after
         if until is not None:
             newest = min(newest, until - 1)
-        for space in self._occupancy.snapshot(self._now).spaces:
+        for space in self._store.snapshot(self._now).spaces:
             for count in space.counts:
                 values = self._values[space.id, count.measure]
                 points = sorted(point for point in values.items() if point[0] <= newest)

@@ -1,4 +1,4 @@
-"""What can become of an event: the rows of the rule, whose table stands in `occupancy`."""
+"""What can become of an event: the rows of the rule, whose table stands in `store`."""
 
 from enum import StrEnum
 

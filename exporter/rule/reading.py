@@ -56,18 +56,18 @@ class Reading(NamedTuple):
     """The same delivery's."""
 
 
-def remembered(event: OccupancyEvent) -> bytes:
+def fingerprint(event: OccupancyEvent) -> bytes:
     """Return what a delivery is remembered by: 64 bits of its id and value, the same in every process."""
     return blake2b(event.id.encode() + _VALUE.pack(event.value), digest_size=_DELIVERY).digest()
 
 
-def first(event: OccupancyEvent, delivery: bytes, now: int, outcome: Outcome) -> bytes:
+def pack(event: OccupancyEvent, delivery: bytes, now: int, outcome: Outcome) -> bytes:
     """Return a reading that begins with a delivery."""
     generation = -1 if event.generation is None else event.generation
     return key(event.timestamp) + delivery + _standing(event, generation, now, 0, outcome)
 
 
-def revised(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> tuple[bytes, Outcome]:
+def revise(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> tuple[bytes, Outcome]:
     """Return a reading after a delivery that it does not hold, and what became of that: rows 7 to 9."""
     end = len(packed) - _REST.size
     value, generation, arrival, revisions, _, length = _REST.unpack_from(packed, end)
@@ -91,12 +91,12 @@ def _standing(event: OccupancyEvent, generation: int, now: int, revisions: int, 
     return text + _REST.pack(event.value, generation, now, revisions, _NUMBERS[outcome], len(text))
 
 
-def holds(packed: bytes, delivery: bytes) -> bool:
+def has(packed: bytes, delivery: bytes) -> bool:
     """Tell whether a delivery is among those of a reading, and not astride two of them."""
     at = packed.find(delivery, _TIME.size)
     while at >= 0 and (at - _TIME.size) % _DELIVERY:
         at = packed.find(delivery, at + 1)
-    return 0 <= at < _TIME.size + number(packed) * _DELIVERY
+    return 0 <= at < _TIME.size + delivery_count(packed) * _DELIVERY
 
 
 def without_first(packed: bytes) -> bytes:
@@ -104,16 +104,16 @@ def without_first(packed: bytes) -> bytes:
     return packed[: _TIME.size] + packed[_TIME.size + _DELIVERY :]
 
 
-def unpacked(packed: bytes) -> Reading:
+def unpack(packed: bytes) -> Reading:
     """Return a reading for people."""
     end = len(packed) - _REST.size
     value, generation, arrival, revisions, outcome, length = _REST.unpack_from(packed, end)
     return Reading(
-        time(packed),
+        timestamp_of(packed),
         value,
         None if generation < 0 else generation,
         revisions,
-        number(packed),
+        delivery_count(packed),
         _OUTCOMES[outcome],
         arrival,
         packed[end - length : end].decode(),
@@ -125,18 +125,18 @@ def key(timestamp: int) -> bytes:
     return _TIME.pack(timestamp)
 
 
-def number(packed: bytes) -> int:
+def delivery_count(packed: bytes) -> int:
     """Return of how many deliveries a reading is."""
     return (len(packed) - _TIME.size - _REST.size - int.from_bytes(packed[-_LENGTH:], "little")) // _DELIVERY
 
 
-def time(packed: bytes) -> int:
+def timestamp_of(packed: bytes) -> int:
     """Return the timestamp of a reading."""
     timestamp: int = _TIME.unpack_from(packed)[0]
     return timestamp
 
 
-def value(packed: bytes) -> float:
+def value_of(packed: bytes) -> float:
     """Return the value of a reading, the usual ones as one object each."""
     people: float = _VALUE.unpack_from(packed, len(packed) - _REST.size)[0]
     return _SHARED.get(people, people)

@@ -1,6 +1,6 @@
 """The readings of one measure of one space, and what becomes of one more delivery: rows 5 to 11 of the rule.
 
-Pure, like the rest of the rule; the table stands in `occupancy`.
+Pure, like the rest of the rule; the table stands in `store`.
 """
 
 from bisect import bisect_left
@@ -9,10 +9,20 @@ from typing import NamedTuple
 from exporter.events.model import Measure, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import first, holds, key, number, remembered, revised, time, value, without_first
+from exporter.rule.reading import (
+    delivery_count,
+    fingerprint,
+    has,
+    key,
+    pack,
+    revise,
+    timestamp_of,
+    value_of,
+    without_first,
+)
 
 
-class SeriesMemory(NamedTuple):
+class SeriesState(NamedTuple):
     """All that is known of one measure of one space."""
 
     measure: Measure
@@ -41,15 +51,15 @@ class Series:
         t = event.timestamp
         if t <= self.closed or t <= self.newest - limits.window:
             return Outcome.LATE
-        delivery = remembered(event)
+        delivery = fingerprint(event)
         at, reading = self._find(t)
         if reading is None:
             outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
-            self.readings.insert(at, first(event, delivery, now, outcome))
-        elif holds(reading, delivery):
+            self.readings.insert(at, pack(event, delivery, now, outcome))
+        elif has(reading, delivery):
             return Outcome.DUPLICATE
         else:
-            self.readings[at], outcome = revised(reading, event, delivery, now)
+            self.readings[at], outcome = revise(reading, event, delivery, now)
         self.deliveries += 1
         self._grow(t, limits)
         return Outcome.LATE if t <= self.closed else outcome
@@ -58,16 +68,16 @@ class Series:
         """Return the newest time of which a reading would be late; -1 is before any."""
         return max(self.closed, self.newest - limits.window, -1)
 
-    def memory(self, limits: Limits) -> SeriesMemory:
+    def state(self, limits: Limits) -> SeriesState:
         """Return all that is known."""
-        return SeriesMemory(self.measure, self.floor(limits), self.readings[:])
+        return SeriesState(self.measure, self.floor(limits), self.readings[:])
 
-    def recall(self, memory: SeriesMemory, limits: Limits) -> None:
+    def restore(self, state: SeriesState, limits: Limits) -> None:
         """Take back what was known, as far as these limits allow."""
-        self.closed = memory.floor
-        self.readings = memory.readings
-        self.deliveries = sum(map(number, self.readings))
-        self._grow(time(self.readings[-1]), limits)
+        self.closed = state.floor
+        self.readings = state.readings
+        self.deliveries = sum(map(delivery_count, self.readings))
+        self._grow(timestamp_of(self.readings[-1]), limits)
 
     def settled(self, now: int, points: int, limits: Limits) -> list[tuple[int, float]]:
         """Return the newest settled readings, at most `points`, oldest first: timestamp and value.
@@ -76,11 +86,11 @@ class Series:
         """
         begin, _ = self._find(max(now - limits.window, -1) + 1)
         end, _ = self._find(max(now - limits.settle_after, -1) + 1)
-        return [(time(reading), value(reading)) for reading in self.readings[max(begin, end - points) : end]]
+        return [(timestamp_of(reading), value_of(reading)) for reading in self.readings[max(begin, end - points) : end]]
 
     def current(self) -> float:
         """Return the value of the newest reading."""
-        return value(self.readings[-1])
+        return value_of(self.readings[-1])
 
     def _find(self, t: int) -> tuple[int, bytes | None]:
         """Return where a reading is, or where it would be, and what is there of it."""
@@ -102,13 +112,13 @@ class Series:
         """Drop the readings that are not after `floor`."""
         end, _ = self._find(max(floor, -1) + 1)
         if end:
-            self.deliveries -= sum(map(number, self.readings[:end]))
+            self.deliveries -= sum(map(delivery_count, self.readings[:end]))
             del self.readings[:end]
 
     def _shorten(self) -> None:
         oldest = self.readings[0]
-        if time(oldest) < self.newest:
-            self.closed = time(oldest)
+        if timestamp_of(oldest) < self.newest:
+            self.closed = timestamp_of(oldest)
             self._drop(self.closed)
         else:
             self.readings[0] = without_first(oldest)

@@ -9,10 +9,10 @@ from msgspec import Struct
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import APPLIED, Outcome
-from exporter.rule.series import Series, SeriesMemory, is_older
+from exporter.rule.series import Series, SeriesState, is_older
 
 
-class Memory(NamedTuple):
+class SpaceState(NamedTuple):
     """All that is known of one space: what a journal keeps, and gives back."""
 
     space_id: str
@@ -23,7 +23,7 @@ class Memory(NamedTuple):
     """And its generation."""
     arrival: int
     """Of the last delivery."""
-    series: list[SeriesMemory]
+    series: list[SeriesState]
     """At least one."""
 
 
@@ -85,17 +85,17 @@ class _Space:
         self.series = tuple(sorted([*self.series, added], key=attrgetter("measure")))
         return added
 
-    def memory(self, limits: Limits) -> Memory:
+    def state(self, limits: Limits) -> SpaceState:
         """Return all that is known."""
-        series = [series.memory(limits) for series in self.series]
-        return Memory(self.view.id, self.view.metadata, self.named_at, self.named_generation, self.arrival, series)
+        series = [series.state(limits) for series in self.series]
+        return SpaceState(self.view.id, self.view.metadata, self.named_at, self.named_generation, self.arrival, series)
 
-    def recall(self, memory: Memory, limits: Limits) -> None:
+    def restore(self, state: SpaceState, limits: Limits) -> None:
         """Take back what was known."""
-        self.arrival, self.named_at, self.named_generation = memory.arrival, memory.named_at, memory.named_generation
-        for known in memory.series:
-            self._add(known.measure).recall(known, limits)
-        self._view(memory.metadata)
+        self.arrival, self.named_at, self.named_generation = state.arrival, state.named_at, state.named_generation
+        for known in state.series:
+            self._add(known.measure).restore(known, limits)
+        self._view(state.metadata)
 
     def _show(self, event: OccupancyEvent, outcome: Outcome) -> None:
         metadata = self.view.metadata

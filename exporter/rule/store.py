@@ -1,4 +1,4 @@
-"""All spaces: the one true current count of each, as a fold of `Occupancy.apply` over deliveries."""
+"""All spaces: the one true current count of each, as a fold of `Store.apply` over deliveries."""
 
 from collections.abc import Iterable, Iterator
 from threading import Lock
@@ -7,8 +7,8 @@ from typing import NamedTuple
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import Reading, unpacked
-from exporter.rule.space import Count, Memory, Space, _Space
+from exporter.rule.reading import Reading, unpack
+from exporter.rule.space import Count, Space, SpaceState, _Space
 
 _TOGETHER = 200
 """Spaces that a reader of their readings looks at before it lets deliveries pass."""
@@ -43,7 +43,7 @@ class Settled(NamedTuple):
     """Timestamp and value of at least one, oldest first."""
 
 
-class Occupancy:
+class Store:
     """All spaces. Thread-safe: each call is atomic, and readers get values that no writer touches."""
 
     def __init__(self, limits: Limits) -> None:
@@ -95,23 +95,23 @@ class Occupancy:
             space = self._spaces.get(space_id)
             series = space.find(measure) if space else None
             kept = series.readings[:] if series else []
-        return list(map(unpacked, kept))
+        return list(map(unpack, kept))
 
-    def memories(self, space_ids: Iterable[str]) -> list[Memory]:
+    def states(self, space_ids: Iterable[str]) -> list[SpaceState]:
         """Return all that is known of spaces, as far as they still are."""
         with self._lock:
-            return [space.memory(self._limits) for space_id in space_ids if (space := self._spaces.get(space_id))]
+            return [space.state(self._limits) for space_id in space_ids if (space := self._spaces.get(space_id))]
 
     def ids(self) -> list[str]:
         """Return those of all spaces."""
         with self._lock:
             return list(self._spaces)
 
-    def recall(self, memories: Iterable[Memory]) -> None:
+    def restore(self, states: Iterable[SpaceState]) -> None:
         """Take back what was known, before anything is delivered."""
         with self._lock:
-            for memory in memories:
-                self._added(memory.space_id).recall(memory, self._limits)
+            for state in states:
+                self._added(state.space_id).restore(state, self._limits)
 
     def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
         """Take again what was taken before, each with its arrival; return how many deliveries that is.

@@ -21,7 +21,7 @@ _END = b"\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class Lane(Protocol):
+class FastPath(Protocol):
     """Answers some requests without the app."""
 
     path: bytes
@@ -45,10 +45,10 @@ class Sender(Protocol):
         """End it at once."""
 
 
-class Turn:
+class Batch:
     """The short way of one port."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: FastPath) -> None:
         """Take what answers."""
         self.lane = lane
         self._begins = b"POST %b HTTP/1.1\r\n" % lane.path

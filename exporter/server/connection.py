@@ -11,7 +11,7 @@ import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from exporter.server.connections import Crowd
+from exporter.server.connections import ConnectionLimit
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     @property
-    def _crowd(self) -> Crowd:
-        crowd: Crowd = self.server_state  # type: ignore[assignment]
+    def _crowd(self) -> ConnectionLimit:
+        crowd: ConnectionLimit = self.server_state  # type: ignore[assignment]
         return crowd
 
     def data_received(self, data: bytes) -> None:

@@ -19,7 +19,7 @@ class _Member(Protocol):
         """End it at once."""
 
 
-class Crowd(ServerState):
+class ConnectionLimit(ServerState):
     """The connections of one port. When there are too many, the one served least recently makes room."""
 
     def __init__(self, most: int) -> None:

@@ -6,15 +6,15 @@ for the lane. All that is odd in any way goes the long way, from the beginning, 
 
 import uvicorn
 
-from exporter.server.batch import Turn
+from exporter.server.batch import Batch
 from exporter.server.connection import Connection
-from exporter.server.connections import Crowd
+from exporter.server.connections import ConnectionLimit
 
 
-class ShortConnection(Connection):
+class FastConnection(Connection):
     """A connection with a short way."""
 
-    def __init__(self, turn: Turn, config: uvicorn.Config, crowd: Crowd) -> None:
+    def __init__(self, turn: Batch, config: uvicorn.Config, crowd: ConnectionLimit) -> None:
         """Take the short way of the port, what uvicorn is to do, and the others of the port."""
         super().__init__(config, crowd, {})
         self._turn = turn

@@ -17,7 +17,7 @@ LARGE = 64 << 10
 kept."""
 
 
-def return_what_is_free() -> bool:
+def tune_malloc() -> bool:
     """Let one heap be for all threads that start from now on, and shrink. False where there is no glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     options = ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, LARGE), (_M_MMAP_THRESHOLD, LARGE))

@@ -18,12 +18,12 @@ from wsgiref.types import WSGIApplication
 import uvicorn
 import uvloop
 
-from exporter.server.batch import Lane, Turn
+from exporter.server.batch import Batch, FastPath
 from exporter.server.connection import Connection
-from exporter.server.connections import Crowd
-from exporter.server.fast import ShortConnection
-from exporter.server.tls import Doorman
-from exporter.server.wsgi import Gateway
+from exporter.server.connections import ConnectionLimit
+from exporter.server.fast import FastConnection
+from exporter.server.tls import TlsAcceptor
+from exporter.server.wsgi import WsgiAdapter
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +67,15 @@ class Listener(NamedTuple):
     tls: ssl.SSLContext | None = None
     malformed: Callable[[], None] = lambda: None
     """Called for each request that is not HTTP, and so is not seen by the app."""
-    lane: Lane | None = None
+    lane: FastPath | None = None
     """Answers what it can without the app."""
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, most_connections: int, lane: Lane | None) -> None:
+    def __init__(self, config: uvicorn.Config, most_connections: int, lane: FastPath | None) -> None:
         super().__init__(config)
-        self.server_state: Crowd = Crowd(most_connections)
-        self._turn = None if lane is None else Turn(lane)
+        self.server_state: ConnectionLimit = ConnectionLimit(most_connections)
+        self._turn = None if lane is None else Batch(lane)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -86,10 +86,10 @@ class _Uvicorn(uvicorn.Server):
         """Listen as uvicorn does, but do TLS handshakes ourselves."""
         connect: Callable[[], Connection] = partial(Connection, self.config, self.server_state, {})
         if self._turn is not None:
-            connect = partial(ShortConnection, self._turn, self.config, self.server_state)
+            connect = partial(FastConnection, self._turn, self.config, self.server_state)
         context = self.config.ssl
         if context:
-            doormen = [Doorman(each, context, connect, self.server_state) for each in sockets or []]
+            doormen = [TlsAcceptor(each, context, connect, self.server_state) for each in sockets or []]
             self.servers = doormen  # type: ignore[assignment]
         else:
             loop = asyncio.get_running_loop()
@@ -139,7 +139,7 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Cal
 def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        Gateway(
+        WsgiAdapter(
             listener.wsgi,
             listener.max_body,
             QUICK,

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable
 
 from exporter.server.connection import Connection
-from exporter.server.connections import Crowd
+from exporter.server.connections import ConnectionLimit
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,15 @@ PAUSE = 0.1
 """Seconds until connections are accepted again after that failed."""
 
 
-class Doorman:
+class TlsAcceptor:
     """Accepts connections, and lets those in that finish their handshake. Has the two methods of a server's end."""
 
     def __init__(
-        self, listener: socket.socket, context: ssl.SSLContext, connect: Callable[[], Connection], crowd: Crowd
+        self,
+        listener: socket.socket,
+        context: ssl.SSLContext,
+        connect: Callable[[], Connection],
+        crowd: ConnectionLimit,
     ) -> None:
         """Begin to accept; `connect` makes what takes a connection over."""
         listener.setblocking(False)
@@ -62,7 +66,7 @@ class Doorman:
 class _Handshake:
     """One that is under way."""
 
-    def __init__(self, accepted: socket.socket, peer: str, crowd: Crowd) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, crowd: ConnectionLimit) -> None:
         self._accepted = accepted
         self.peer = peer
         self._crowd = crowd

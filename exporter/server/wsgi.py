@@ -32,7 +32,7 @@ THREADS = 2
 """Requests answered at a time outside the event loop."""
 
 
-class Lane(Protocol):
+class FastPath(Protocol):
     """Answers some requests without the app, and so without what a connection makes for one."""
 
     path: bytes
@@ -51,7 +51,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Gateway:
+class WsgiAdapter:
     """An ASGI app that calls a WSGI app with whole bodies.
 
     The server tells by `scope["state"]["gone"]`, a function, whether the client has left; `["abort"]` cuts it off.
@@ -65,7 +65,7 @@ class Gateway:
         takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
         quick_body: Callable[[bytes], bool] = lambda _: True,
         malformed: Callable[[], None] = lambda: None,
-        lane: Lane | None = None,
+        lane: FastPath | None = None,
     ) -> None:
         """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time.
 

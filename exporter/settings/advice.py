@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 
-from exporter.settings.declared import GIVEN, PREFIX, Settings
+from exporter.settings.declared import INPUTS, PREFIX, Settings
 from exporter.settings.types import ZERO, Address, show_duration
 
 LONG_ENOUGH = 16
@@ -23,7 +23,7 @@ TAKEN = timedelta(hours=1)
 """How old a sample may be for Prometheus to take it."""
 
 
-def doubts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each thing that is no mistake and hardly meant."""
     found = [f"{name} is not a setting{nearest(name)}" for name in sorted(filter(_is_no_setting, environ))]
     if settings.window < RECOMPUTED:
@@ -69,8 +69,8 @@ def nearest(name: str) -> str:
     """Return the end of a sentence on a flag or variable that there is not: what may have been meant, if anything."""
     variable = name.startswith(PREFIX)
     plain = name.removeprefix(PREFIX).strip("-\N{EN DASH}\N{EM DASH}").replace("-", "_").lower()
-    for name in get_close_matches(plain, [setting.name for setting in GIVEN], n=1, cutoff=0.75):
-        meant = next(setting for setting in GIVEN if setting.name == name)
+    for name in get_close_matches(plain, [setting.name for setting in INPUTS], n=1, cutoff=0.75):
+        meant = next(setting for setting in INPUTS if setting.name == name)
         return f"; did you mean {meant.variable if variable else meant.flag}?"
     return ""
 
@@ -91,5 +91,5 @@ def _is_no_setting(variable: str) -> bool:
     return (
         variable.startswith(PREFIX)
         and re.search("(^|_)(SERVICE_(HOST|PORT)|PORT_[0-9]+_)|^PORT$", variable.removeprefix(PREFIX)) is None
-        and variable not in [given.variable for given in GIVEN]
+        and variable not in [given.variable for given in INPUTS]
     )

@@ -25,7 +25,7 @@ from exporter.settings.types import (
     SIZE,
     USERNAME,
     Address,
-    Kind,
+    ValueType,
     one_of,
     optional,
 )
@@ -41,7 +41,7 @@ class SettingsError(ValueError):
         self.mistakes = mistakes
 
 
-def _setting(default: str, kind: Kind, description: str) -> Any:
+def _setting(default: str, kind: ValueType, description: str) -> Any:
     return field(default=kind.parse(default), metadata={"kind": kind, "default": default, "help": description})
 
 
@@ -112,7 +112,7 @@ class Setting(NamedTuple):
     """The declaration of one setting."""
 
     name: str
-    kind: Kind
+    kind: ValueType
     default: str
     help: str
 
@@ -137,5 +137,5 @@ class Setting(NamedTuple):
 SETTINGS = [Setting(f.name, **f.metadata) for f in fields(Settings)]
 """All settings, in the order of the documentation."""
 
-GIVEN = [given for setting in SETTINGS for given in (setting, setting.file) if given]
+INPUTS = [given for setting in SETTINGS for given in (setting, setting.file) if given]
 """All settings with those that name the file of a secret: what flags and variables there are."""

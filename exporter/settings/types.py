@@ -44,7 +44,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Kind(NamedTuple):
+class ValueType(NamedTuple):
     """How a setting is written: `parse` raises ValueError with what is wrong, `show` is its inverse."""
 
     parse: Callable[[str], Any]
@@ -115,7 +115,7 @@ def _labels(text: str) -> tuple[str, ...]:
     return tuple(names if "zone_id" in names else [*names, "zone_id"])
 
 
-def _more_than(least: Any, kind: Kind, message: str) -> Kind:
+def _more_than(least: Any, kind: ValueType, message: str) -> ValueType:
     def parse(text: str) -> Any:
         value = kind.parse(text)
         if value <= least:
@@ -125,7 +125,7 @@ def _more_than(least: Any, kind: Kind, message: str) -> Kind:
     return kind._replace(parse=parse)
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> ValueType:
     """Return the kind that is one of some words, in any case."""
 
     def parse(text: str) -> str:
@@ -133,10 +133,10 @@ def one_of(*choices: str) -> Kind:
             raise ValueError(f"must be one of {', '.join(choices)}")
         return text.lower()
 
-    return Kind(parse, str, "|".join(choices))
+    return ValueType(parse, str, "|".join(choices))
 
 
-def optional(kind: Kind) -> Kind:
+def optional(kind: ValueType) -> ValueType:
     """Return a kind that may also be `none`, which is read as None."""
 
     def parse(text: str) -> Any:
@@ -191,15 +191,15 @@ def _secrets(text: str) -> tuple[SecretStr, ...]:
     return tuple(map(_secret, keys)) or (_secret(""),)
 
 
-ADDRESS = Kind(_address, str, "HOST:PORT")
-DURATION = Kind(parse_duration, show_duration, "DURATION")
+ADDRESS = ValueType(_address, str, "HOST:PORT")
+DURATION = ValueType(parse_duration, show_duration, "DURATION")
 POSITIVE_DURATION = _more_than(ZERO, DURATION, "must be longer than 0")
-SIZE = _more_than(0, Kind(parse_size, show_size, "SIZE"), "must be more than 0")
-COUNT = Kind(_count, str, "N")
-FILE = Kind(_text, str, "FILE", echoes=False)
-JOURNAL = Kind(_journal, str, "FILE", echoes=False)
-LABELS = Kind(_labels, ", ".join, "FIELD,...")
-HEADER = Kind(_header, str, "NAME", echoes=False)
-USERNAME = Kind(_username, str, "NAME", echoes=False)
-SECRET = Kind(_secret, lambda _: "<secret>", "SECRET", secret=True, echoes=False)
-SECRETS = Kind(_secrets, lambda keys: ", ".join("<secret>" for _ in keys), "SECRET,...", secret=True, echoes=False)
+SIZE = _more_than(0, ValueType(parse_size, show_size, "SIZE"), "must be more than 0")
+COUNT = ValueType(_count, str, "N")
+FILE = ValueType(_text, str, "FILE", echoes=False)
+JOURNAL = ValueType(_journal, str, "FILE", echoes=False)
+LABELS = ValueType(_labels, ", ".join, "FIELD,...")
+HEADER = ValueType(_header, str, "NAME", echoes=False)
+USERNAME = ValueType(_username, str, "NAME", echoes=False)
+SECRET = ValueType(_secret, lambda _: "<secret>", "SECRET", secret=True, echoes=False)
+SECRETS = ValueType(_secrets, lambda keys: ", ".join("<secret>" for _ in keys), "SECRET,...", secret=True, echoes=False)

@@ -24,7 +24,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, as they came."""
 
 
-class Lane:
+class FastWebhook:
     """The short way to one webhook."""
 
     def __init__(self, path: str, longest: int, ingest: Ingest, guard: Guard) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli.main import main
-from exporter.settings.declared import GIVEN, SETTINGS
+from exporter.settings.declared import INPUTS, SETTINGS
 from tests.support.running import CONSOLE_SCRIPT
 
 
@@ -93,7 +93,7 @@ class TestHelp:
             main(["serve", "--help"])
         assert exit_.value.code == 0
         out = "".join(capsys.readouterr().out.split())  # lines are broken anywhere
-        for setting in GIVEN:
+        for setting in INPUTS:
             assert f"{setting.flag}{setting.kind.placeholder}" in out
             assert f"(default:{setting.default})".replace(" ", "") in out
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.events.fast import parse_single
+from exporter.events.fast import parse_fast
 from exporter.events.model import OccupancyEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from tests.support.deliveries import NOW, G, body, delivery, payload
@@ -50,7 +50,7 @@ class TestParsing:
             expected = parse_event(parsed)
         except (NotJson, InvalidEvent):
             expected = None
-        single = parse_single(text)
+        single = parse_fast(text)
         assert single is None or repr(single) == repr(expected)  # 0 is not -0
         if isinstance(expected, OccupancyEvent) and b"NaN" not in text and b"Infinity" not in text:
             assert single == expected
@@ -71,7 +71,7 @@ class TestParsing:
             expected = parse_event(parsed)
         except (NotJson, InvalidEvent, ValueError):
             expected = None
-        single = parse_single(text)
+        single = parse_fast(text)
         assert single is None or repr(single) == repr(expected)  # 0 is not -0
 
     @pytest.mark.parametrize("name", ["zone_name", "floor_name", "room_custom_id"])
@@ -79,6 +79,6 @@ class TestParsing:
         """Whatever has none is taken in one step all the same."""
         item = payload(delivery())
         item["metadata"] |= {name: None}
-        single = parse_single(json.dumps(item).encode())
+        single = parse_fast(json.dumps(item).encode())
         assert single is not None
         assert getattr(single.metadata, name) == ""

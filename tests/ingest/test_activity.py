@@ -1,6 +1,6 @@
 """What happened in the last minute, and what was refused lately."""
 
-from exporter.ingest.activity import MOST_REFUSALS, MOST_TEXT, SPAN, Recent
+from exporter.ingest.activity import MOST_REFUSALS, MOST_TEXT, SPAN, Activity
 from exporter.rule.outcome import Outcome
 from tests.support.deliveries import NOW, SECOND, Clock
 
@@ -11,7 +11,7 @@ class TestLastMinute:
     def test_outcomes(self) -> None:
         """The most frequent first; what is older is gone."""
         clock = Clock()
-        recent = Recent(clock)
+        recent = Activity(clock)
         recent.count([(None, Outcome.NEW, 0.0)], clock())
         clock.now += 59 * SECOND
         recent.count([(None, Outcome.REPEATED, 0.0)], clock())
@@ -25,7 +25,7 @@ class TestLastMinute:
     def test_delays(self) -> None:
         """Of new readings: the median, and what nineteen of twenty do not exceed, to a twentieth."""
         clock = Clock()
-        recent = Recent(clock)
+        recent = Activity(clock)
         assert recent.last_minute() == ({}, None, None)
         for delay in range(1, 101):
             recent.count([(None, Outcome.NEW, delay)], clock())
@@ -39,7 +39,7 @@ class TestLastMinute:
     def test_threads_around_the_turn_of_a_second(self) -> None:
         """Each event is counted in the second of its arrival, whichever is told first."""
         clock = Clock()
-        recent = Recent(clock)
+        recent = Activity(clock)
         for second in range(59):
             recent.count([(None, Outcome.NEW, 0.0)], clock() - second)
         for _ in range(200):
@@ -49,7 +49,7 @@ class TestLastMinute:
 
     def test_no_more_is_kept_than_is_told(self) -> None:
         """Over hours."""
-        recent = Recent(Clock())
+        recent = Activity(Clock())
         for second in range(7200):
             recent.count([(None, Outcome.NEW, 0.0)], second)
         assert len(recent._seconds) <= 2 * SPAN
@@ -57,7 +57,7 @@ class TestLastMinute:
     def test_a_clock_that_is_set_back(self) -> None:
         """What was counted in the future is no part of the last minute."""
         clock = Clock()
-        recent = Recent(clock)
+        recent = Activity(clock)
         recent.count([(None, Outcome.NEW, 0.0)], clock())
         clock.now -= 3600 * SECOND
         recent.count([(None, Outcome.LATE, 0.0)], clock())
@@ -70,7 +70,7 @@ class TestRefusals:
     def test_the_same_again(self) -> None:
         """Is one, so that a stranger without a key does not push out what is worth knowing."""
         clock = Clock()
-        recent = Recent(clock)
+        recent = Activity(clock)
         recent.refuse("invalid", [("data", "bad")], "event_1")
         for _ in range(1000):
             clock.now += SECOND
@@ -80,7 +80,7 @@ class TestRefusals:
 
     def test_the_last_ones(self) -> None:
         """The newest first, each cut to what can be shown."""
-        recent = Recent(Clock())
+        recent = Activity(Clock())
         for n in range(MOST_REFUSALS + 5):
             recent.refuse("invalid", [(f"field_{n}", "m" * 999), ("other", "not kept")], "i" * 999)
         found = recent.refusals()

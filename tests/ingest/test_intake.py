@@ -11,34 +11,34 @@ from hypothesis import strategies as st
 from exporter.capacity import CapacityFile
 from exporter.events.model import Measure
 from exporter.events.parse import NotJson
-from exporter.ingest.activity import Recent
+from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Ingest
 from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from exporter.web.pages.status import Query, Status
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, payload
 from tests.support.stores import LIMITS, value
 
 
-class Door:
+class WebhookAddress:
     """A store behind its way in."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         """Begin empty."""
         self.clock = Clock()
-        self.occupancy = Occupancy(limits)
+        self.store = Store(limits)
         self.capacity = CapacityFile(None, self.clock)
-        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), ("zone_id",), self.capacity)
-        self.recent = Recent(self.clock)
-        self.ingest = Ingest(self.occupancy, self.metrics, limits, self.clock, self.recent)
+        self.metrics = Metrics(lambda: self.store.snapshot(self.clock.now), ("zone_id",), self.capacity)
+        self.recent = Activity(self.clock)
+        self.ingest = Ingest(self.store, self.metrics, limits, self.clock, self.recent)
 
     def status(self) -> Status:
         """Return what people are shown."""
         now = lambda: self.clock.now  # noqa: E731
-        return Status(self.occupancy, self.recent, self.metrics, self.capacity, now)
+        return Status(self.store, self.recent, self.metrics, self.capacity, now)
 
     def counted(self, event_type: str, outcome: Outcome) -> float | None:
         """Return how many events of a type had an outcome."""
@@ -51,9 +51,9 @@ class TestReceive:
 
     def test_one_event(self) -> None:
         """It is applied and counted, and its delay observed."""
-        door = Door()
+        door = WebhookAddress()
         assert door.ingest.receive(body(delivery(NOW - 1500, 3))) == Receipt(1, {Outcome.NEW: 1}, [])
-        assert value(door.occupancy) == 3
+        assert value(door.store) == 3
         assert door.counted("ZONE_OCCUPANCY", Outcome.NEW) == 1
         label = {"event_type": "ZONE_OCCUPANCY"}
         assert door.metrics.registry.get_sample_value("butlr_exporter_event_delay_seconds_sum", label) == 1.5
@@ -61,7 +61,7 @@ class TestReceive:
 
     def test_an_array_is_taken_event_by_event(self) -> None:
         """The good ones count although others are refused; each is counted once."""
-        door = Door()
+        door = WebhookAddress()
         text = (
             b"["
             + b",".join([body(delivery()), b"{}", body(delivery(NOW + HOUR)), body(delivery()), b'{"id":"e"}'])
@@ -84,44 +84,44 @@ class TestReceive:
 
     def test_a_wrong_unit(self) -> None:
         """Microseconds are a date that nobody meant, so the answer says what is wanted."""
-        receipt = Door().ingest.receive(body(delivery(NOW * 1000)))
+        receipt = WebhookAddress().ingest.receive(body(delivery(NOW * 1000)))
         assert receipt.outcomes == {Outcome.FUTURE: 1}
         assert receipt.errors[0].message.endswith("; send milliseconds since the epoch")
 
     def test_an_empty_array(self) -> None:
         """It is nothing, and no error."""
-        assert Door().ingest.receive(b"[]") == Receipt(0, {}, [])
+        assert WebhookAddress().ingest.receive(b"[]") == Receipt(0, {}, [])
 
     def test_one_zone_too_many(self) -> None:
         """The error names the setting."""
-        door = Door(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
+        door = WebhookAddress(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
         receipt = door.ingest.receive(body(delivery(), delivery(zone="zone_b")))
         assert receipt.errors == [EventError(1, "metadata.zone_id", "one zone too many: max_zones is 1")]
 
     def test_a_type_that_is_not_exported(self) -> None:
         """It is understood, so it is no error."""
-        door = Door()
+        door = WebhookAddress()
         receipt = door.ingest.receive(b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1800000000000,"data":3}')
         assert receipt == Receipt(1, {Outcome.UNSUPPORTED: 1}, [])
         assert door.counted("other", Outcome.UNSUPPORTED) == 1
-        assert door.occupancy.snapshot(NOW).spaces == []
+        assert door.store.snapshot(NOW).spaces == []
 
     def test_a_smoothed_event_is_counted_under_its_wire_name(self) -> None:
         """However it was spelt."""
-        door = Door()
+        door = WebhookAddress()
         event = body(delivery(measure=Measure.ZONE_OCCUPANCY_1MIN)).replace(b"_1MIN", b"_1m")
         assert door.ingest.receive(event).outcomes == {Outcome.NEW: 1}
         assert door.counted("ZONE_OCCUPANCY_1MIN", Outcome.NEW) == 1
 
     def test_an_answer_lists_no_more_errors_than_it_can_bear(self) -> None:
         """But counts them all."""
-        receipt = Door().ingest.receive(b"[" + b",".join([b"0"] * 5000) + b"]")
+        receipt = WebhookAddress().ingest.receive(b"[" + b",".join([b"0"] * 5000) + b"]")
         assert receipt.outcomes == {Outcome.INVALID: 5000}
         assert len(receipt.errors) == MAX_ERRORS
 
     def test_what_is_not_json_is_no_event(self) -> None:
         """Nothing is counted here."""
-        door = Door()
+        door = WebhookAddress()
         with pytest.raises(NotJson):
             door.ingest.receive(b"{")
         assert door.metrics.last_event is None
@@ -137,7 +137,7 @@ class TestFuzz:
     )
     def test_any_numbers(self, t: float, v: float, now: int) -> None:
         """Of any size and sign, at any time of the clock."""
-        door = Door()
+        door = WebhookAddress()
         door.clock.now = now
         item = payload(delivery()) | {"timestamp": t, "data": v}
         receipt = door.ingest.receive(json.dumps([item, item]).encode())
@@ -151,7 +151,7 @@ class TestLog:
 
     def test_a_refused_event(self, caplog: pytest.LogCaptureFixture) -> None:
         """A warning with the reason, cut to a bearable length, and the id if there is one."""
-        door = Door()
+        door = WebhookAddress()
         door.ingest.receive(body(delivery(NOW + HOUR, id="i" * 900)))
         door.ingest.receive(b'{"id":5}')
         first, second = caplog.records
@@ -166,7 +166,7 @@ class TestLog:
 
     def test_a_good_event_is_logged_at_debug_only(self, caplog: pytest.LogCaptureFixture) -> None:
         """A normal minute is quiet."""
-        door = Door()
+        door = WebhookAddress()
         caplog.set_level(logging.INFO)
         door.ingest.receive(body(delivery()))
         assert caplog.records == []
@@ -182,7 +182,7 @@ class TestThreads:
 
     def test_every_event_is_counted_once(self) -> None:
         """Eight threads post the same events; what is counted is what was answered."""
-        door = Door()
+        door = WebhookAddress()
         bodies = [body(delivery(NOW - n * 1000, n, id=f"e_{n}")) for n in range(100)]
         receipts: list[Receipt] = []
         threads = [
@@ -198,4 +198,4 @@ class TestThreads:
         assert answered[Outcome.DUPLICATE] == 700
         for outcome in (Outcome.NEW, Outcome.BACKFILLED, Outcome.DUPLICATE):
             assert door.counted("ZONE_OCCUPANCY", outcome) == answered[outcome]
-        assert value(door.occupancy) == 0
+        assert value(door.store) == 0

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from exporter.ingest.transitions import MOST_LINES, Watch
-from exporter.rule.store import Occupancy
+from exporter.ingest.transitions import MOST_LINES, Transitions
+from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, delivery
 from tests.support.stores import LIMITS
 
@@ -18,8 +18,8 @@ class TestWatch:
         caplog.set_level(logging.INFO)
         self.caplog = caplog
         self.clock = Clock()
-        self.occupancy = Occupancy(LIMITS)
-        self.watch = Watch(lambda: self.occupancy.snapshot(self.clock.now))
+        self.store = Store(LIMITS)
+        self.watch = Transitions(lambda: self.store.snapshot(self.clock.now))
 
     def lines(self) -> list[tuple[str, str, object]]:
         """Look, and return what was logged."""
@@ -31,13 +31,13 @@ class TestWatch:
         """Each change is told once."""
         names = {"zone_id": "zone_a", "zone_name": "Desk 01", "floor_name": "1st Floor"}
         assert self.lines() == []
-        self.occupancy.apply(delivery(), self.clock.now)
+        self.store.apply(delivery(), self.clock.now)
         assert self.lines() == [("INFO", "zone appeared", names)]
         assert self.lines() == []
         self.clock.now += 10 * MINUTE + 1
         assert self.lines() == [("WARNING", "zone went stale", names | {"last_reading": "2027-01-15T08:00:00Z"})]
         assert self.lines() == []
-        self.occupancy.apply(delivery(self.clock.now), self.clock.now)
+        self.store.apply(delivery(self.clock.now), self.clock.now)
         assert self.lines() == [("INFO", "zone returned", names)]
         self.clock.now += 24 * HOUR + 1
         assert self.lines() == [("INFO", "zone forgotten", {"zone_id": "zone_a"})]
@@ -45,13 +45,13 @@ class TestWatch:
 
     def test_a_zone_that_appears_stale(self) -> None:
         """Both are told."""
-        self.occupancy.apply(delivery(NOW - HOUR), NOW)
+        self.store.apply(delivery(NOW - HOUR), NOW)
         assert [message for _, message, _ in self.lines()] == ["zone appeared", "zone went stale"]
 
     def test_many_at_once_are_a_few_lines_and_a_number(self) -> None:
         """A whole building does not flood the log."""
         for n in range(MOST_LINES + 30):
-            self.occupancy.apply(delivery(zone=f"zone_{n}"), NOW)
+            self.store.apply(delivery(zone=f"zone_{n}"), NOW)
         lines = self.lines()
         assert len(lines) == MOST_LINES + 1
         assert lines[-1] == ("INFO", "zone appeared", {"more_zones": 30})

@@ -13,7 +13,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.log import Logs, log_numbers, log_path
 from exporter.journal.sqlite import SqliteJournal
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import files, kept, killed, known, no_room, recalled, recorded, zones
+from tests.support.journals import files, kept, killed, known, no_room, recorded, restored, zones
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ class TestTakenIn:
         """Is not delivered again: the end came before it was removed."""
         killed(path, "zone_a", "zone_b")
         log = Path(log_path(path, 1)).read_bytes()
-        before = known(recalled(path))
+        before = known(restored(path))
         for _ in range(2):
             Path(log_path(path, 1)).write_bytes(log)
             journal = SqliteJournal(path)
             assert list(journal.spaces()) == []
             assert [event.space_id for event, _ in journal.deliveries()] == ["zone_a", "zone_b"]
             journal.close()
-        assert known(recalled(path)) == before
+        assert known(restored(path)) == before
 
     def test_it_has_no_room(self, path: str) -> None:
         """So it stays beside the file, and comes back."""

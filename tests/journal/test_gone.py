@@ -11,9 +11,9 @@ import pytest
 
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Recorder
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import applied, files, kept, known, no_room, recalled, recorded
+from tests.support.journals import applied, files, kept, known, no_room, recorded, restored
 
 Look = Callable[[], None]
 
@@ -27,9 +27,9 @@ class Scene:
         kept(path, *[delivery(zone=f"zone_{n}") for n in range(3)])
         shutil.copy(path, f"{path}.older")
         kept(f"{path}.other", *[delivery(zone=f"zone_x{n}") for n in range(3)], saved=False)
-        self.occupancy: Occupancy
+        self.store: Store
         self.recorder: Recorder
-        self.occupancy, self.recorder = recorded(path)
+        self.store, self.recorder = recorded(path)
         for n in range(3, 6):
             self.deliver(n)
         self.recorder._shorten()
@@ -39,7 +39,7 @@ class Scene:
     def deliver(self, n: int) -> None:
         """Deliver something to a zone of this number."""
         event = delivery(NOW, n, id=f"{n}", zone=f"zone_{n}")
-        self.recorder.keep(partial(applied, self.occupancy, event), NOW)
+        self.recorder.keep(partial(applied, self.store, event), NOW)
 
     @property
     def log(self) -> str:
@@ -147,7 +147,7 @@ def test_it_is_written_anew(disaster: Callable[[Scene], None], killed: bool, tmp
         for file in files(scene.path):
             shutil.copy(file, tmp_path / "copies")
     scene.recorder.close()
-    assert known(recalled(path)) == known(scene.occupancy)
+    assert known(restored(path)) == known(scene.store)
     assert files(scene.path) == [scene.path]
 
 
@@ -159,7 +159,7 @@ def test_put_back_after_the_end(tmp_path: Path) -> None:
         scene.recorder.look()
         scene.recorder.close()
     os.rename(f"{scene.path}.away", scene.path)
-    assert known(recalled(scene.path)) == known(scene.occupancy)
+    assert known(restored(scene.path)) == known(scene.store)
 
 
 def test_interrupted(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_interrupted(tmp_path: Path) -> None:
     os.remove(scene.log)
     scene.recorder._journal.abandon()
     with pytest.raises(JournalError, match=r"is without its log .*journal.db-log.3; restore that"):
-        recalled(scene.path)
+        restored(scene.path)
 
 
 def test_why_it_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -186,4 +186,4 @@ def test_why_it_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     os.replace(f"{scene.path}.away", scene.path)
     scene.recorder.look()
     scene.recorder.close()
-    assert known(recalled(scene.path)) == known(scene.occupancy)
+    assert known(restored(scene.path)) == known(scene.store)

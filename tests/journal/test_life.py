@@ -14,7 +14,7 @@ from exporter.journal import sqlite as journal_module
 from exporter.journal.interface import JournalError, JournalGone
 from exporter.journal.recorder import Recorder
 from exporter.journal.sqlite import Row, SqliteJournal
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
 from tests.support.journals import applied, files, known, recorded
 from tests.support.stores import LIMITS, spaces
@@ -30,14 +30,14 @@ class Life:
         self.path, self.chance, self.now = path, chance, NOW
         self.failing: tuple[float, type[JournalError]] | None = None
         self.sent: list[OccupancyEvent] = []
-        self.endless = Occupancy(self.limits)
-        self.occupancy: Occupancy
+        self.endless = Store(self.limits)
+        self.store: Store
         self.recorder: Recorder
         self.start()
 
     def start(self) -> None:
         """Read back what there is."""
-        self.occupancy, self.recorder = recorded(str(self.path), self.limits)
+        self.store, self.recorder = recorded(str(self.path), self.limits)
 
     def event(self) -> OccupancyEvent:
         """Return one that is new, or came before."""
@@ -66,7 +66,7 @@ class Life:
             taken: list[OccupancyEvent] = []
             for event, outcome in zip(events, outcomes, strict=True):
                 before = len(taken)
-                taken += applied(self.occupancy, event, self.now)
+                taken += applied(self.store, event, self.now)
                 assert (len(taken) == before) is (outcome in ("future", "overflow"))
             return taken
 
@@ -95,10 +95,10 @@ class Life:
             for file, content in left.items():
                 Path(file).write_bytes(content)
         self.start()
-        for store in (self.endless, self.occupancy):
+        for store in (self.endless, self.store):
             store.snapshot(self.now)
-        assert known(self.occupancy) == known(self.endless)
-        assert spaces(self.occupancy, self.now) == spaces(self.endless, self.now)
+        assert known(self.store) == known(self.endless)
+        assert spaces(self.store, self.now) == spaces(self.endless, self.now)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -11,12 +11,12 @@ import pytest
 
 from exporter.journal.interface import JournalError
 from exporter.journal.log import Log, Logs, log_numbers, log_path
-from exporter.journal.records import CutOff, sealed
+from exporter.journal.records import Truncated, sealed
 from exporter.journal.repair import open_journal
 from exporter.journal.sqlite import SqliteJournal
 from tests.journal.test_records import read
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import applied, files, kept, killed, no_room, recalled, recorded, zones
+from tests.support.journals import applied, files, kept, killed, no_room, recorded, restored, zones
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class TestWriting:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         content = (tmp_path / "log").read_bytes()[16:]
         assert len(content) > 30
-        assert read(content) == ([b"first"], CutOff)
+        assert read(content) == ([b"first"], Truncated)
         log.append(sealed(b"3"))
         log.append(sealed(b"4"))
         log.close()
@@ -109,14 +109,14 @@ class TestBeside:
     def test_every_life_has_its_own(self, path: str) -> None:
         """After SIGKILL the next goes on with another one, and soon there is one again."""
         killed(path, "zone_a")
-        occupancy, recorder = recorded(path)
+        store, recorder = recorded(path)
         recorder.look()
         assert log_numbers(path) == [1]
-        recorder.keep(partial(applied, occupancy, delivery(zone="zone_b")), NOW)
+        recorder.keep(partial(applied, store, delivery(zone="zone_b")), NOW)
         assert log_numbers(path) == [1, 2]
         recorder.look()
         assert log_numbers(path) == []
-        recorder.keep(partial(applied, occupancy, delivery(zone="zone_c")), NOW)
+        recorder.keep(partial(applied, store, delivery(zone="zone_c")), NOW)
         recorder.look()
         assert log_numbers(path) == [3]
         recorder.close()
@@ -146,11 +146,11 @@ class TestBeside:
         """For which a log was dropped, as what SQLite kept of them is lost: that is seen by the log."""
         kept(path, delivery(), saved=False)
         content = Path(path).read_bytes()
-        occupancy, recorder = recorded(path)
+        store, recorder = recorded(path)
         for zone in ("zone_b", "zone_c"):
-            recorder.keep(partial(applied, occupancy, delivery(zone=zone)), NOW)
+            recorder.keep(partial(applied, store, delivery(zone=zone)), NOW)
         recorder._shorten()
-        recorder.keep(partial(applied, occupancy, delivery(zone="zone_d")), NOW)
+        recorder.keep(partial(applied, store, delivery(zone="zone_d")), NOW)
         recorder._journal.abandon()
         assert log_numbers(path) == [3]
         Path(path).write_bytes(content)
@@ -178,8 +178,8 @@ class TestBeside:
 
     def test_it_is_dropped(self, path: str) -> None:
         """And the file does not miss it, even if it is killed before there is another."""
-        occupancy, recorder = recorded(path)
-        recorder.keep(partial(applied, occupancy, delivery()), NOW)
+        store, recorder = recorded(path)
+        recorder.keep(partial(applied, store, delivery()), NOW)
         recorder._shorten()
         assert log_numbers(path) == []
         recorder._journal.abandon()
@@ -201,7 +201,7 @@ class TestBeside:
         killed(other, "zone_b")
         os.replace(log_path(other, 1), log_path(path, 1))
         with pytest.raises(JournalError) as refused:
-            recalled(path)
+            restored(path)
         assert str(refused.value) == f"{path}-log.1 is of another journal than {path}; move it away"
 
     def test_numbers(self, path: str) -> None:

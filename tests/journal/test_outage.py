@@ -15,7 +15,7 @@ from exporter.journal.interface import JournalError, JournalGone
 from exporter.journal.repair import open_journal
 from exporter.journal.sqlite import SqliteJournal
 from tests.support.deliveries import HOUR, NOW, delivery
-from tests.support.journals import applied, files, known, no_room, recalled, recorded
+from tests.support.journals import applied, files, known, no_room, recorded, restored
 from tests.support.stores import readings, told
 
 
@@ -30,8 +30,8 @@ class TestWriting:
 
     def test_all_or_nothing(self, path: str) -> None:
         """What fails in the middle has not begun."""
-        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
-        first, second = occupancy.memories(occupancy.ids())
+        store, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        first, second = store.states(store.ids())
         journal = open_journal(path)
         with pytest.raises(JournalError):
             journal.save([first, second._replace(space_id=None)])  # type: ignore[arg-type]
@@ -56,16 +56,16 @@ class TestWriting:
 
     def test_retain(self, path: str) -> None:
         """Drops every space but those that are named; what returns is written anew."""
-        occupancy, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
-        memories = occupancy.memories(occupancy.ids())
+        store, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        states = store.states(store.ids())
         for returns in (False, True):
             journal = open_journal(path)
-            journal.save(memories)
+            journal.save(states)
             journal.retain({"zone_b", "zone_c"})
             if returns:
-                journal.save(memories)
+                journal.save(states)
             journal.close()
-            spaces = {space.id for space in recalled(path).snapshot(NOW).spaces}
+            spaces = {space.id for space in restored(path).snapshot(NOW).spaces}
             assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})
 
     def test_names(self, path: str) -> None:
@@ -84,16 +84,16 @@ class TestWriting:
     def test_what_is_in_a_space_is_not_delivered_to_it(self, path: str) -> None:
         """Though its entry is still there; its names need not be written again."""
         events = [delivery(NOW - n, n, id=f"{n}") for n in range(3)]
-        occupancy, _ = told(*events[:2])
+        store, _ = told(*events[:2])
         journal = SqliteJournal(path)
         journal.append(events[:1], NOW)
         journal.append(events[1:2], NOW)
         journal.mark()
-        journal.save(occupancy.memories(["zone_a"]))
+        journal.save(store.states(["zone_a"]))
         journal.append(events[2:], NOW)
         journal.close()
         journal = SqliteJournal(path)
-        assert list(journal.spaces()) == occupancy.memories(["zone_a"])
+        assert list(journal.spaces()) == store.states(["zone_a"])
         assert list(journal.deliveries()) == [(events[2], NOW)]
         assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 0, 0]
         journal.close()
@@ -131,10 +131,10 @@ class TestWriting:
     def test_what_is_long(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Half of what the spaces take, but not a little; what was there before the start counts."""
         monkeypatch.setattr(journal_module, "_SHORT", 500)
-        occupancy, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
+        store, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
         journal = SqliteJournal(path)
         assert list(journal.deliveries()) == []
-        journal.save(occupancy.memories(occupancy.ids()))
+        journal.save(store.states(store.ids()))
         took = journal._saved_bytes
         assert took > 2000
         for _ in range(2):
@@ -158,7 +158,7 @@ class TestWriting:
             assert list(journal.deliveries())
             assert journal.is_long()
             mark = journal.mark()
-            journal.save(occupancy.memories(occupancy.ids()))
+            journal.save(store.states(store.ids()))
             assert journal.is_long()  # until it is short again
             journal.append([delivery(NOW)], NOW)
             while journal.drop(mark):
@@ -172,15 +172,15 @@ class TestWriting:
     def test_only_what_came_after_a_space_was_saved(self, path: str) -> None:
         """Is delivered to it again, also after the log was emptied, and by another process."""
         for n in range(4):
-            occupancy, recorder = recorded(path)
-            recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}")), NOW)
+            store, recorder = recorded(path)
+            recorder.keep(partial(applied, store, delivery(NOW - n, n, id=f"{n}")), NOW)
             journal = recorder._journal
             assert isinstance(journal, SqliteJournal)
             assert len(list(journal.deliveries())) == 1
             recorder._shorten()
             assert list(journal.deliveries()) == []
             recorder.close()
-        assert readings(recalled(path)) == {NOW - n: n for n in (3, 2, 1, 0)}
+        assert readings(restored(path)) == {NOW - n: n for n in (3, 2, 1, 0)}
 
 
 class TestShortening:
@@ -192,9 +192,9 @@ class TestShortening:
         monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 2)
         monkeypatch.setattr(journal_module, "_PIECE", 1)
         for numbers in (range(9), [9]):
-            occupancy, recorder = recorded(path)
+            store, recorder = recorded(path)
             for n in numbers:
-                recorder.keep(partial(applied, occupancy, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
+                recorder.keep(partial(applied, store, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
             if n < 9:
                 recorder.close()
         copies = Path(path).parent / "copies"
@@ -204,11 +204,11 @@ class TestShortening:
             nonlocal steps
             steps += 1
             event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
-            recorder.keep(partial(applied, occupancy, event), NOW)
+            recorder.keep(partial(applied, store, event), NOW)
             copies.mkdir()
             for file in files(path):
                 shutil.copy(file, copies)
-            assert known(recalled(str(copies / "journal.db"))) == known(occupancy)
+            assert known(restored(str(copies / "journal.db"))) == known(store)
             shutil.rmtree(copies)
 
         monkeypatch.setattr(recorder_module, "sleep", deliver)
@@ -216,17 +216,17 @@ class TestShortening:
         recorder._shorten()
         assert steps == 3 + 1 + 1 + 4  # the spaces, their way to the disk, the log, and the pieces
         recorder.close()
-        assert known(recalled(path)) == known(occupancy)
+        assert known(restored(path)) == known(store)
 
     def test_forgotten_zones(self, path: str) -> None:
         """Leave it."""
-        occupancy, recorder = recorded(path)
+        store, recorder = recorded(path)
         for zone in ("zone_a", "zone_b"):
-            recorder.keep(partial(applied, occupancy, delivery(NOW, zone=zone)), NOW)
+            recorder.keep(partial(applied, store, delivery(NOW, zone=zone)), NOW)
         recorder._shorten()
         later = NOW + 25 * HOUR
-        recorder.keep(partial(applied, occupancy, delivery(later), later), later)
-        occupancy.snapshot(later)
+        recorder.keep(partial(applied, store, delivery(later), later), later)
+        store.snapshot(later)
         recorder._shorten()
         recorder.close()
-        assert [memory.space_id for memory in known(recalled(path))] == ["zone_a"]
+        assert [memory.space_id for memory in known(restored(path))] == ["zone_a"]

@@ -9,7 +9,7 @@ import pytest
 from exporter.journal import recorder as recorder_module
 from exporter.journal.interface import JournalError, JournalGone
 from exporter.journal.recorder import Change
-from exporter.rule.space import Memory
+from exporter.rule.space import SpaceState
 from tests.support.deliveries import NOW
 from tests.support.recordings import FakeJournal, Recording
 
@@ -188,7 +188,7 @@ class TestOutage:
         recording.journals[0].refusal = JournalGone("gone")
         other = Recording()
         other.deliver(2, zone="zone_b")
-        other.journals[0].save(other.occupancy.memories(["zone_b"]))
+        other.journals[0].save(other.store.states(["zone_b"]))
         other.deliver(3, zone="zone_c")
         recording.other = other.journals[0]
         recording.recorder.look()
@@ -315,17 +315,17 @@ def test_it_begins_with_what_was_kept(recording: Recording) -> None:
     recording.deliver(1)
     later = Recording()
     later.journals[0].log = recording.journals[0].log
-    later.recorder.recall()
-    assert later.occupancy.snapshot(NOW) == recording.occupancy.snapshot(NOW)
+    later.recorder.restore()
+    assert later.store.snapshot(NOW) == recording.store.snapshot(NOW)
 
 
 def test_what_cannot_be_read(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is let go of."""
 
-    def spaces() -> Iterator[Memory]:
+    def spaces() -> Iterator[SpaceState]:
         raise JournalError("corrupt")
 
     monkeypatch.setattr(recording.journals[0], "spaces", spaces)
     with pytest.raises(JournalError, match="corrupt"):
-        recording.recorder.recall()
+        recording.recorder.restore()
     assert recording.journals[0].closed

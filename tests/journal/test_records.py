@@ -5,7 +5,7 @@ from io import BytesIO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.journal.records import CutOff, contents, sealed
+from exporter.journal.records import Truncated, contents, sealed
 
 
 def read(blob: bytes) -> tuple[list[bytes], type[ValueError] | None]:
@@ -34,7 +34,9 @@ class TestDamage:
         at %= len(blob)
         blob[at] ^= 1 << bit
         found, end = read(bytes(blob))
-        assert end is (CutOff if at >= len(blob) - len(records[-1]) + 8 else ValueError)  # not if its length is another
+        assert end is (
+            Truncated if at >= len(blob) - len(records[-1]) + 8 else ValueError
+        )  # not if its length is another
         assert found == [content for n, content in enumerate(written) if len(b"".join(records[: n + 1])) <= at]
 
     @given(written=CONTENTS, cut=st.integers(1, 62), zeros=st.sampled_from([0, 1, 99]))
@@ -43,4 +45,4 @@ class TestDamage:
         records = [sealed(content) for content in written]
         blob = b"".join(records)
         kept = blob[: len(blob) - min(cut, len(records[-1]) - 1)] + bytes(zeros)
-        assert read(kept) == (written[:-1], CutOff)
+        assert read(kept) == (written[:-1], Truncated)

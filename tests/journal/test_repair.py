@@ -16,9 +16,9 @@ from exporter.journal.log import log_path
 from exporter.journal.repair import CUT_OFF, open_journal
 from exporter.journal.sqlite import SqliteJournal
 from exporter.rule.reading import Reading
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, delivery
-from tests.support.journals import applied, files, kept, known, recalled, recorded
+from tests.support.journals import applied, files, kept, known, recorded, restored
 from tests.support.stores import readings, told
 
 
@@ -28,12 +28,10 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "journal.db")
 
 
-def told_of(occupancy: Occupancy) -> list[tuple[str, Reading]]:
+def told_of(store: Store) -> list[tuple[str, Reading]]:
     """Return every reading."""
     return [
-        (space_id, reading)
-        for space_id in occupancy.ids()
-        for reading in occupancy.readings(Measure.ZONE_OCCUPANCY, space_id)
+        (space_id, reading) for space_id in store.ids() for reading in store.readings(Measure.ZONE_OCCUPANCY, space_id)
     ]
 
 
@@ -53,7 +51,7 @@ class TestCutOff:
         assert len(content) % PAGE_SIZE == 0
         for cut in range(len(content) - PAGE_SIZE, len(content), 512):
             Path(path).write_bytes(content[:cut])
-            after = recalled(path)
+            after = restored(path)
             salvaged = [record.args for record in caplog.records if record.message == "journal was cut off"][-1]
             assert isinstance(salvaged, dict)
             assert salvaged["kept"] == path + CUT_OFF
@@ -62,20 +60,20 @@ class TestCutOff:
             assert before.issuperset(told_of(after))
             assert Path(path + CUT_OFF).read_bytes() == content[:cut]
             Path(path + CUT_OFF).unlink()
-            assert known(recalled(path)) == known(after)
+            assert known(restored(path)) == known(after)
 
     def test_the_log_of_sqlite(self, path: str) -> None:
         """Loses what was saved last, and nothing else."""
-        occupancy, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
+        store, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
         journal = open_journal(path)
-        for memory in occupancy.memories(occupancy.ids()):
+        for memory in store.states(store.ids()):
             journal.save([memory])
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()
         journal.close()
         Path(path).write_bytes(main)
         Path(f"{path}-wal").write_bytes(log[:-100])
-        assert len(known(recalled(path))) == 8
+        assert len(known(restored(path))) == 8
 
     def test_the_log_beside_it(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
         """Loses what was not written to its end, and nothing else; that is told, and it goes on."""
@@ -94,13 +92,13 @@ class TestCutOff:
                     Path(file).write_bytes(content)
                 Path(log_path(path, 1)).write_bytes(log[:size] + end)
                 caplog.clear()
-                occupancy, recorder = recorded(path)
-                assert len(known(occupancy)) == known_then
+                store, recorder = recorded(path)
+                assert len(known(store)) == known_then
                 is_told = "journal has a log that was cut off" in caplog.text
                 assert is_told is (size not in (16, whole, len(log)) or bool(end))
-                recorder.keep(partial(applied, occupancy, delivery(zone="zone_2")), NOW)
+                recorder.keep(partial(applied, store, delivery(zone="zone_2")), NOW)
                 recorder.close()
-                assert len(known(recalled(path))) == known_then + 1
+                assert len(known(restored(path))) == known_then + 1
 
     def test_in_the_middle_of_a_log(self, path: str) -> None:
         """It is corrupt, whichever byte is another."""
@@ -116,7 +114,7 @@ class TestCutOff:
                 Path(file).write_bytes(content)
             Path(log_path(path, 1)).write_bytes(log[:at] + bytes([log[at] ^ 64]) + log[at + 1 :])
             with pytest.raises(JournalError, match=r"is of another journal|is corrupt") as refused:
-                recalled(path)
+                restored(path)
             text = str(refused.value)
             if at < 16:
                 assert text == f"{log_path(path, 1)} is of another journal than {path}; move it away"
@@ -135,7 +133,7 @@ class TestCutOff:
         journal.close()
         Path(path).write_bytes(main[:-1])
         Path(log_path(path, 2)).write_bytes(log)
-        spaces = {memory.space_id for memory in known(recalled(path))}
+        spaces = {memory.space_id for memory in known(restored(path))}
         assert 10 < len(spaces) < 21
         assert "zone_x" in spaces
 
@@ -145,7 +143,7 @@ class TestCutOff:
         for suffix in ("", ".2"):
             content = Path(path).read_bytes()[:-1]
             Path(path).write_bytes(content)
-            recalled(path)
+            restored(path)
             assert Path(f"{path}{CUT_OFF}{suffix}").read_bytes() == content
 
     def test_where_nothing_is_whole(self, path: str) -> None:
@@ -167,7 +165,7 @@ class TestCutOff:
         Path(path).write_bytes(main[:-PAGE_SIZE])
         Path(f"{path}-wal").write_bytes(log[: len(log) // 2])
         with pytest.raises(JournalError, match="is corrupt"):
-            recalled(path)
+            restored(path)
         assert not Path(path + CUT_OFF).exists()
 
     def test_in_the_middle(self, path: str) -> None:
@@ -184,7 +182,7 @@ class TestCutOff:
         pages[blank][:] = bytes(PAGE_SIZE)
         Path(path).write_bytes(b"".join(pages))
         rows = salvage._copy(path, f"{path}.new")
-        found = {NOW - timestamp for timestamp in readings(recalled(f"{path}.new"))}
+        found = {NOW - timestamp for timestamp in readings(restored(f"{path}.new"))}
         assert len(in_order) - 4 <= rows <= len(in_order)
         assert found.isdisjoint(told[damaged] | told[blank])
         # Python's cursor loses the row beside what it cannot read.

@@ -20,7 +20,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Change
 from exporter.journal.repair import CUT_OFF, open_journal
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
-from tests.support.journals import applied, kept, known, recalled, recorded
+from tests.support.journals import applied, kept, known, recorded, restored
 from tests.support.stores import LIMITS, readings, spaces, told
 
 
@@ -44,7 +44,7 @@ class TestThereAndBack:
             delivery(NOW, 5, zone="zone_b"),
         ]
         before = kept(path, *events, saved=saved)
-        after = recalled(path)
+        after = restored(path)
         assert known(after) == known(before)
         assert spaces(after) == spaces(before)
 
@@ -54,14 +54,14 @@ class TestThereAndBack:
         late = delivery(NOW - 1, 7, generation=G + 1)
         superseded = delivery(NOW - 1, 6, generation=G)
         kept(path, first, second, late, superseded, saved=saved)
-        after = recalled(path)
+        after = restored(path)
         assert [after.apply(event, NOW) for event in (first, second, late, superseded)] == ["duplicate"] * 4
         assert readings(after) == {NOW: 2, NOW - 1: 7}
 
     def test_the_names_of_the_newest_reading(self, path: str, saved: bool) -> None:
         """An earlier computation of it does not bring the old name back, for either measure."""
         kept(path, delivery(NOW, 1, generation=G + 1, name="new"), saved=saved)
-        after = recalled(path)
+        after = restored(path)
         smoothed = Measure.ZONE_OCCUPANCY_1MIN
         after.apply(delivery(NOW, 1, generation=G, name="old", measure=smoothed), NOW)
         assert after.snapshot(NOW).spaces[0].metadata.zone_name == "new"
@@ -69,10 +69,10 @@ class TestThereAndBack:
     def test_what_has_left_the_window_is_late(self, path: str, saved: bool) -> None:
         """And does not come back."""
         kept(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW), saved=saved)
-        assert list(readings(recalled(path))) == [NOW - 14 * MINUTE, NOW]
-        longer = recalled(path, replace(LIMITS, window=HOUR))
+        assert list(readings(restored(path))) == [NOW - 14 * MINUTE, NOW]
+        longer = restored(path, replace(LIMITS, window=HOUR))
         assert longer.apply(delivery(NOW - 15 * MINUTE), NOW) == ("late" if saved else "duplicate")
-        assert recalled(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
+        assert restored(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
 
     @given(events=deliveries())
     def test_a_store_that_was_interrupted_anywhere(
@@ -83,7 +83,7 @@ class TestThereAndBack:
         half = len(events) // 2
         kept(path, *events[: half // 2], saved=saved)
         kept(path, *events[half // 2 : half], saved=False)
-        after = recalled(path)
+        after = restored(path)
         outcomes = [after.apply(event, NOW) for event in events[half:]]
         before, all_outcomes = told(*events, limits=LIMITS, now=NOW)
         assert outcomes == all_outcomes[half:]
@@ -93,56 +93,56 @@ class TestThereAndBack:
     def test_forgotten_zones(self, path: str, saved: bool) -> None:
         """Do not come back after a long stop."""
         kept(path, delivery(NOW), delivery(NOW, zone="zone_b"), saved=saved)
-        assert recalled(path).snapshot(NOW + 24 * HOUR).spaces
-        assert recalled(path).snapshot(NOW + 24 * HOUR + 1).spaces == []
+        assert restored(path).snapshot(NOW + 24 * HOUR).spaces
+        assert restored(path).snapshot(NOW + 24 * HOUR + 1).spaces == []
 
     def test_stale_zones(self, path: str, saved: bool) -> None:
         """Come back as stale."""
         kept(path, delivery(NOW), saved=saved)
-        snapshot = recalled(path).snapshot(NOW + HOUR)
+        snapshot = restored(path).snapshot(NOW + HOUR)
         assert not snapshot.is_fresh(snapshot.spaces[0])
 
     def test_a_zone_that_returns_after_it_was_forgotten(self, path: str, saved: bool) -> None:
         """Brings nothing back of what was before, although the journal was not shortened in between."""
         kept(path, delivery(NOW, 50), delivery(NOW, 3, measure=Measure.ZONE_OCCUPANCY_1MIN), saved=saved)
-        occupancy, recorder = recorded(path)
+        store, recorder = recorded(path)
         later = NOW + 25 * HOUR
 
         def both() -> Change:
             events = [delivery(NOW - n * MINUTE, 7, id=f"b{n}") for n in (1, 2)]
-            return [applied(occupancy, event, later)[0] for event in events]
+            return [applied(store, event, later)[0] for event in events]
 
         recorder.keep(both, later)
         recorder.close()
-        assert known(recalled(path)) == known(occupancy)
-        assert readings(occupancy) == readings(recalled(path)) == {NOW - 2 * MINUTE: 7, NOW - MINUTE: 7}
+        assert known(restored(path)) == known(store)
+        assert readings(store) == readings(restored(path)) == {NOW - 2 * MINUTE: 7, NOW - MINUTE: 7}
 
     def test_other_limits_than_before(self, path: str, saved: bool) -> None:
         """Hold for what comes back: a shorter window, and fewer deliveries remembered."""
         kept(path, *[delivery(NOW - n * MINUTE, n, id=f"{n}") for n in range(10)], saved=saved)
-        shorter = recalled(path, replace(LIMITS, window=5 * MINUTE))
+        shorter = restored(path, replace(LIMITS, window=5 * MINUTE))
         assert list(readings(shorter)) == [NOW - n * MINUTE for n in range(4, -1, -1)]
         assert shorter.apply(delivery(NOW - 5 * MINUTE, id="x"), NOW) == "late"
-        fewer = recalled(path, replace(LIMITS, max_deliveries=3))
+        fewer = restored(path, replace(LIMITS, max_deliveries=3))
         assert list(readings(fewer)) == [NOW - 2 * MINUTE, NOW - MINUTE, NOW]
 
     def test_what_was_one_too_many_stays_late(self, path: str, saved: bool) -> None:
         """Also where more may be remembered then."""
-        occupancy, recorder = recorded(path, replace(LIMITS, max_deliveries=3))
+        store, recorder = recorded(path, replace(LIMITS, max_deliveries=3))
         for n in range(5):
             event = delivery(NOW - (4 - n) * MINUTE, n, id=f"{n}")
-            recorder.keep(partial(applied, occupancy, event), NOW)
+            recorder.keep(partial(applied, store, event), NOW)
         if saved:
             recorder._shorten()
         recorder.close()
-        after = recalled(path) if saved else recalled(path, replace(LIMITS, max_deliveries=3))
+        after = restored(path) if saved else restored(path, replace(LIMITS, max_deliveries=3))
         assert after.apply(delivery(NOW - 3 * MINUTE, id="x"), NOW) == "late"
 
     def test_what_was_acknowledged_is_not_refused_later(self, path: str, saved: bool) -> None:
         """By narrower limits: fewer zones, and a smaller tolerance of clocks that are ahead."""
         events = [delivery(NOW + MINUTE, 1, zone=f"zone_{zone}") for zone in range(3)]
         before = kept(path, *events, saved=saved)
-        assert known(recalled(path, replace(LIMITS, max_spaces=1, future_tolerance=0))) == known(before)
+        assert known(restored(path, replace(LIMITS, max_spaces=1, future_tolerance=0))) == known(before)
 
 
 def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,13 +150,13 @@ def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(journal_module, "_SHORT", 1000)
     sizes = []
     for hour in range(1, 6):
-        occupancy, recorder = recorded(path)
+        store, recorder = recorded(path)
         for n in range(60):
             event = delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}")
-            recorder.keep(partial(applied, occupancy, event, event.timestamp), event.timestamp)
+            recorder.keep(partial(applied, store, event, event.timestamp), event.timestamp)
             recorder.look()
         recorder.close()
-        assert known(recalled(path)) == known(occupancy)
+        assert known(restored(path)) == known(store)
         sizes.append(Path(path).stat().st_size)
     assert max(sizes) < 20_000
 
@@ -274,9 +274,9 @@ class TestRefused:
         monkeypatch.chdir(tmp_path)
         kept(name, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone}") for zone in range(9) for n in range(14)])
         assert [file.name for file in tmp_path.iterdir()] == [name]
-        before = len(known(recalled(name)))
+        before = len(known(restored(name)))
         Path(name).write_bytes(Path(name).read_bytes()[:-1])
-        assert before / 2 < len(known(recalled(name))) < before
+        assert before / 2 < len(known(restored(name))) < before
         assert {file.name for file in tmp_path.iterdir()} == {name, name + CUT_OFF}
 
     def test_any_damage_is_told(self, path: str) -> None:
@@ -293,7 +293,7 @@ class TestRefused:
                 left_over.unlink()
             Path(path).write_bytes(damaged)
             try:
-                recalled(path)
+                restored(path)
             except JournalError:
                 refused += 1
         assert refused > 100
@@ -305,7 +305,7 @@ class TestRefused:
         content[4096 * 2 :] = os.urandom(len(content) - 4096 * 2)
         Path(path).write_bytes(content)
         with pytest.raises(JournalError, match=r"is corrupt .*; restore it from a copy, or move it away"):
-            recalled(path)
+            restored(path)
 
     def test_a_space_under_another_id(self, path: str) -> None:
         """Is not what was written, though its record is whole."""
@@ -314,4 +314,4 @@ class TestRefused:
             database.execute("UPDATE space SET id = 'zone_b'")
             database.commit()
         with pytest.raises(JournalError, match=r"is corrupt \(a space is not what was written\)"):
-            recalled(path)
+            restored(path)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.model import Measure
-from exporter.metrics.counters import DELAY_BUCKETS, EVENT_TYPES, OUTCOMES, Taken, Tally
+from exporter.metrics.counters import DELAY_BUCKETS, EVENT_TYPES, OUTCOMES, EventCounters, Result
 from exporter.rule.outcome import APPLIED
 
 EACH = [(measure, outcome) for measure, outcomes in OUTCOMES.items() for outcome in outcomes]
@@ -16,7 +16,7 @@ DELAYS = st.sampled_from([-1.0, 0.0, *map(float, DELAY_BUCKETS), 1e9]) | st.inte
 )
 
 
-def rendered(collector: Tally) -> str:
+def rendered(collector: EventCounters) -> str:
     """Return the exposition of a tally alone."""
     registry = client.CollectorRegistry()
     registry.register(collector)
@@ -42,9 +42,9 @@ def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, o
         events.labels(EVENT_TYPES[measure], outcome)
     for measure in Measure:
         delays.labels(EVENT_TYPES[measure])
-    tally = Tally()
+    tally = EventCounters()
     for request in requests:
-        taken: list[Taken] = [(measure, outcome, delay) for (measure, outcome), delay in request]  # type: ignore[misc]
+        taken: list[Result] = [(measure, outcome, delay) for (measure, outcome), delay in request]  # type: ignore[misc]
         tally.count(taken)
         for measure, outcome, delay in taken:
             events.labels(EVENT_TYPES[measure], outcome).inc()
@@ -55,8 +55,8 @@ def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, o
 
 def test_threads() -> None:
     """Nothing is lost between them."""
-    tally = Tally()
-    taken: list[Taken] = [(measure, outcome, 1.0) for measure, outcome in EACH]
+    tally = EventCounters()
+    taken: list[Result] = [(measure, outcome, 1.0) for measure, outcome in EACH]
 
     def count() -> None:
         for _ in range(2000):

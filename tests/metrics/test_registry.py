@@ -17,7 +17,7 @@ from exporter.metrics.families import OCCUPANCY
 from exporter.metrics.registry import Metrics, Rejection
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
 from tests.support.stores import LIMITS
@@ -49,10 +49,10 @@ class Scraped:
         """Take events that arrive now."""
         self.clock = Clock(now)
         capacity = capacity or CapacityFile(None, self.clock)
-        self.occupancy = Occupancy(limits)
-        self.metrics = Metrics(lambda: self.occupancy.snapshot(self.clock.now), labels, capacity)
+        self.store = Store(limits)
+        self.metrics = Metrics(lambda: self.store.snapshot(self.clock.now), labels, capacity)
         for event in events:
-            self.occupancy.apply(event, now)
+            self.store.apply(event, now)
 
     def families(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> dict[str, Metric]:
         """Return the families of a scrape by name."""

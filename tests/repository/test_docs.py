@@ -25,7 +25,7 @@ from exporter.server import connection
 from exporter.server import process as server
 from exporter.server import tls as handshake
 from exporter.server import wsgi as gateway
-from exporter.settings.declared import GIVEN, SETTINGS
+from exporter.settings.declared import INPUTS, SETTINGS
 from grafana import alerting
 from tests.metrics.test_registry import Scraped
 from tests.support.paths import ROOT
@@ -193,7 +193,7 @@ def test_compose() -> None:
         assert here in (ROOT / "prometheus.yml").read_text()
         assert there in services
     assert {secret["file"].startswith("./secrets/") for secret in compose["secrets"].values()} == {True}
-    variables = {given.variable for given in GIVEN}
+    variables = {given.variable for given in INPUTS}
     assert set(services["butlr-exporter"]["environment"]) <= variables
 
 

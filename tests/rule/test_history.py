@@ -17,7 +17,7 @@ from exporter.metrics.settled import HELP, openmetrics
 from exporter.metrics.text import timestamp
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Occupancy, Settled
+from exporter.rule.store import Settled, Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
 from tests.support.stores import LIMITS
@@ -162,7 +162,7 @@ class TestHistory:
         now = NOW + 4 * MINUTE
         told, _ = history(*events, now=now, tolerance=99 * MINUTE)  # some were computed before they were sensed
         shuffled = random.Random(1).sample(events, len(events))
-        service = Occupancy(LIMITS)
+        service = Store(LIMITS)
         for event in shuffled:
             service.apply(event, now)
         shown = {(each.metadata, each.measure): each.points for each in service.settled(now, 99)}

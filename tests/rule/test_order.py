@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
 from tests.support.stores import LIMITS, readings, spaces, told, value
 
@@ -26,52 +26,52 @@ class TestBounds:
         events = [delivery(NOW - n * SECOND, n) for n in range(30)]
         for seed in range(20):
             random.Random(seed).shuffle(events)
-            occupancy, _ = told(*events, limits=limits)
-            assert readings(occupancy) == {NOW - n * SECOND: n for n in range(10)}
-            assert occupancy.apply(delivery(NOW - 10 * SECOND, 99), NOW) is Outcome.LATE
+            store, _ = told(*events, limits=limits)
+            assert readings(store) == {NOW - n * SECOND: n for n in range(10)}
+            assert store.apply(delivery(NOW - 10 * SECOND, 99), NOW) is Outcome.LATE
 
     def test_a_dropped_reading_does_not_come_back(self) -> None:
         """Even when its going left room: else a retry could bring back what a correction replaced."""
         limits = replace(LIMITS, max_deliveries=10)
         old = [delivery(NOW - MINUTE, n, id=f"old_{n}") for n in range(5)]
-        occupancy, _ = told(*old, *[delivery(NOW, n, id=f"new_{n}") for n in range(6)], limits=limits)
-        assert readings(occupancy) == {NOW: 5}
-        assert occupancy.apply(old[0], NOW) is Outcome.LATE
+        store, _ = told(*old, *[delivery(NOW, n, id=f"new_{n}") for n in range(6)], limits=limits)
+        assert readings(store) == {NOW: 5}
+        assert store.apply(old[0], NOW) is Outcome.LATE
 
     def test_what_was_dropped_stays_late(self) -> None:
         """Although there is room for it again."""
         limits = replace(LIMITS, max_deliveries=3)
         old = [delivery(NOW - MINUTE, n, id=f"old_{n}") for n in range(3)]
-        occupancy, _ = told(*old, delivery(NOW), limits=limits)
-        assert occupancy.apply(old[0]._replace(id="once more"), NOW) is Outcome.LATE
-        assert readings(occupancy) == {NOW: 1}
+        store, _ = told(*old, delivery(NOW), limits=limits)
+        assert store.apply(old[0]._replace(id="once more"), NOW) is Outcome.LATE
+        assert readings(store) == {NOW: 1}
 
     def test_too_many_deliveries_of_one_reading_forget_the_first(self) -> None:
         """The last reading is never dropped; only then an id goes before its reading."""
         limits = replace(LIMITS, max_deliveries=3)
         events = [delivery(v=n, id=f"e_{n}") for n in range(5)]
-        occupancy, _ = told(*events, limits=limits)
-        assert value(occupancy) == 4
-        assert [occupancy.apply(event, NOW) for event in events[2:]] == [Outcome.DUPLICATE] * 3
-        assert occupancy.apply(events[0], NOW) is Outcome.CORRECTED
+        store, _ = told(*events, limits=limits)
+        assert value(store) == 4
+        assert [store.apply(event, NOW) for event in events[2:]] == [Outcome.DUPLICATE] * 3
+        assert store.apply(events[0], NOW) is Outcome.CORRECTED
 
     def test_a_flood_of_one_zone_stays_small(self) -> None:
         """50,000 timestamps and ids inside the window keep less than 4 MiB."""
-        occupancy = Occupancy(LIMITS)
+        store = Store(LIMITS)
         tracemalloc.start()
         for n in range(50_000):
-            occupancy.apply(delivery(NOW - n % 40_000, n % 7, id=f"event_{n}"), NOW)
+            store.apply(delivery(NOW - n % 40_000, n % 7, id=f"event_{n}"), NOW)
         size, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert size < 4 << 20
-        assert len(readings(occupancy)) <= LIMITS.max_deliveries
+        assert len(readings(store)) <= LIMITS.max_deliveries
 
 
-def state(occupancy: Occupancy) -> object:
+def state(store: Store) -> object:
     """Return everything that a reader can see, and the readings behind it."""
-    seen = spaces(occupancy)
+    seen = spaces(store)
     return seen, {
-        (space.id, count.measure): [r[:3] for r in occupancy.readings(count.measure, space.id)]
+        (space.id, count.measure): [r[:3] for r in store.readings(count.measure, space.id)]
         for space in seen
         for count in space.counts
     }
@@ -136,23 +136,23 @@ class TestOrderDoesNotMatter:
     @given(deliveries())
     def test_everything_again_changes_nothing(self, events: list[OccupancyEvent]) -> None:
         """The fold is idempotent: what is in the window is a duplicate, what is not is late."""
-        occupancy, _ = told(*events)
-        before = state(occupancy)
-        again = {occupancy.apply(event, NOW) for event in events}
+        store, _ = told(*events)
+        before = state(store)
+        again = {store.apply(event, NOW) for event in events}
         assert again <= {Outcome.DUPLICATE, Outcome.LATE}
-        assert state(occupancy) == before
+        assert state(store) == before
 
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["e_1", "e_2", "e_3"]))))
     def test_exact_repeats_of_unknown_generations(self, drawn: list[tuple[int, int, str]]) -> None:
         """Ids of any shape: an event seen before never changes anything."""
-        occupancy = Occupancy(LIMITS)
+        store = Store(LIMITS)
         seen = set()
         for minutes, v, id_ in drawn:
-            before = state(occupancy)
-            outcome = occupancy.apply(delivery(NOW - minutes * MINUTE, v, id=id_), NOW)
+            before = state(store)
+            outcome = store.apply(delivery(NOW - minutes * MINUTE, v, id=id_), NOW)
             assert (outcome is Outcome.DUPLICATE) is ((minutes, v, id_) in seen)
             if outcome is Outcome.DUPLICATE:
-                assert state(occupancy) == before
+                assert state(store) == before
             seen.add((minutes, v, id_))
 
 
@@ -168,7 +168,7 @@ class TestThreads:
             for zone in ("zone_a", "zone_b", "zone_c")
         ]
         expected, _ = told(*events)
-        occupancy = Occupancy(LIMITS)
+        store = Store(LIMITS)
         outcomes: list[Outcome] = []
         done = threading.Event()
         torn: list[Space] = []
@@ -176,11 +176,11 @@ class TestThreads:
         def send(seed: int) -> None:
             mine = list(events)
             random.Random(seed).shuffle(mine)
-            outcomes.extend([occupancy.apply(event, NOW) for event in mine])
+            outcomes.extend([store.apply(event, NOW) for event in mine])
 
         def read() -> None:
             while not done.is_set():
-                for space in occupancy.snapshot(NOW).spaces:
+                for space in store.snapshot(NOW).spaces:
                     minute = (NOW - space.counts[0].timestamp) // MINUTE
                     if space.counts[0].value // 10 != minute:
                         torn.append(space)
@@ -193,7 +193,7 @@ class TestThreads:
             thread.join()
         done.set()
         reader.join()
-        assert state(occupancy) == state(expected)
+        assert state(store) == state(expected)
         assert len(outcomes) == 4 * len(events)
         assert outcomes.count(Outcome.DUPLICATE) == 3 * len(events)
         assert torn == []

@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 
 from exporter.events.model import OccupancyEvent
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import Reading, first, holds, key, number, revised, time, unpacked, value, without_first
+from exporter.rule.reading import (
+    Reading,
+    delivery_count,
+    has,
+    key,
+    pack,
+    revise,
+    timestamp_of,
+    unpack,
+    value_of,
+    without_first,
+)
 from tests.support.deliveries import NOW, G, delivery
 
 VALUES = st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2000).map(float)
@@ -26,12 +37,12 @@ def test_a_first_delivery(
     count: float, generation: int | None, event_id: str, arrival: int, outcome: Outcome, deliveries: int
 ) -> None:
     """Is all that there is, with any number of hashes."""
-    packed = first(event(count, generation, event_id), bytes(8 * deliveries), arrival, outcome)
-    assert unpacked(packed) == Reading(NOW, count, generation, 0, deliveries, outcome, arrival, event_id)
-    assert (time(packed), value(packed), number(packed)) == (NOW, count, deliveries)
+    packed = pack(event(count, generation, event_id), bytes(8 * deliveries), arrival, outcome)
+    assert unpack(packed) == Reading(NOW, count, generation, 0, deliveries, outcome, arrival, event_id)
+    assert (timestamp_of(packed), value_of(packed), delivery_count(packed)) == (NOW, count, deliveries)
     assert packed.startswith(key(NOW))
     if deliveries > 1:
-        assert unpacked(without_first(packed)) == unpacked(packed)._replace(deliveries=deliveries - 1)
+        assert unpack(without_first(packed)) == unpack(packed)._replace(deliveries=deliveries - 1)
 
 
 @given(VALUES, VALUES, GENERATIONS, GENERATIONS, IDS, IDS, ARRIVALS)
@@ -45,17 +56,17 @@ def test_another_delivery(
     arrival: int,
 ) -> None:
     """Stands, unless it is known to be older; an unknown generation does not hide a known one."""
-    before = first(event(count, generation, event_id), b"firsthash"[:8], 1, Outcome.BACKFILLED)
-    packed, outcome = revised(before, event(other, later, other_id), b"2nd hash", arrival)
-    assert holds(packed, b"firsthas")
-    assert holds(packed, b"2nd hash")
+    before = pack(event(count, generation, event_id), b"firsthash"[:8], 1, Outcome.BACKFILLED)
+    packed, outcome = revise(before, event(other, later, other_id), b"2nd hash", arrival)
+    assert has(packed, b"firsthas")
+    assert has(packed, b"2nd hash")
     if generation is not None and later is not None and later < generation:
-        expected = unpacked(before)._replace(outcome=Outcome.SUPERSEDED)
+        expected = unpack(before)._replace(outcome=Outcome.SUPERSEDED)
     else:
         known = generation if later is None else later
         became = Outcome.REPEATED if other == count else Outcome.CORRECTED
         expected = Reading(NOW, other, known, int(other != count), 2, became, arrival, other_id)
-    assert unpacked(packed) == expected._replace(deliveries=2)
+    assert unpack(packed) == expected._replace(deliveries=2)
     assert outcome is expected.outcome
 
 
@@ -64,27 +75,27 @@ def test_a_hash_astride_two_others_is_none_of_them() -> None:
     one, two = bytes(range(8)), bytes(range(8, 16))
     astride = (one + two)[3:11]
     for event_id in ("", "event_1", astride.decode()):  # an id is no delivery either
-        packed = first(event(1.0, G, event_id), one + two, NOW, Outcome.NEW)
-        assert not holds(packed, astride)
-        assert not holds(packed, key(NOW))
-        assert holds(packed, one)
-        assert holds(packed, two)
-        assert not holds(without_first(packed), one)
-        packed = first(event(1.0, G, event_id), one + two + astride, NOW, Outcome.NEW)
-        assert holds(packed, astride)
+        packed = pack(event(1.0, G, event_id), one + two, NOW, Outcome.NEW)
+        assert not has(packed, astride)
+        assert not has(packed, key(NOW))
+        assert has(packed, one)
+        assert has(packed, two)
+        assert not has(without_first(packed), one)
+        packed = pack(event(1.0, G, event_id), one + two + astride, NOW, Outcome.NEW)
+        assert has(packed, astride)
 
 
 def test_very_many_revisions() -> None:
     """Are counted as far as there is room; the reading is right."""
-    packed = first(event(0.0), b"", NOW, Outcome.NEW)
+    packed = pack(event(0.0), b"", NOW, Outcome.NEW)
     for n in range(1, 65_538):
-        packed, _ = revised(packed, event(float(n)), b"", NOW)
+        packed, _ = revise(packed, event(float(n)), b"", NOW)
         if n == 65_534:
-            assert unpacked(packed).revisions == 65_534
-    assert (unpacked(packed).revisions, unpacked(packed).value) == (65_535, 65_537.0)
+            assert unpack(packed).revisions == 65_534
+    assert (unpack(packed).revisions, unpack(packed).value) == (65_535, 65_537.0)
 
 
 def test_it_is_small() -> None:
     """Five deliveries with an id as Butlr's fit into a size class of the allocator."""
-    packed = first(event(1.0, G, "event_" + "x" * 27), bytes(40), NOW, Outcome.NEW)
+    packed = pack(event(1.0, G, "event_" + "x" * 27), bytes(40), NOW, Outcome.NEW)
     assert sys.getsizeof(packed) == 143

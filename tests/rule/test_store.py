@@ -15,15 +15,15 @@ class TestTruthTable:
 
     def test_row_3_future(self) -> None:
         """Beyond the tolerance an event is refused, and the zone is as if it had not come."""
-        occupancy, outcomes = told(delivery(NOW + 5 * MINUTE), delivery(NOW + 5 * MINUTE + 1, 9))
+        store, outcomes = told(delivery(NOW + 5 * MINUTE), delivery(NOW + 5 * MINUTE + 1, 9))
         assert outcomes == [Outcome.NEW, Outcome.FUTURE]
-        assert readings(occupancy) == {NOW + 5 * MINUTE: 1}
+        assert readings(store) == {NOW + 5 * MINUTE: 1}
 
     def test_row_3_future_of_an_unknown_zone_makes_no_zone(self) -> None:
         """A bad clock does not create a zone."""
-        occupancy, outcomes = told(delivery(NOW + HOUR))
+        store, outcomes = told(delivery(NOW + HOUR))
         assert outcomes == [Outcome.FUTURE]
-        assert occupancy.snapshot(NOW).spaces == []
+        assert store.snapshot(NOW).spaces == []
 
     def test_row_3_comes_before_row_4(self) -> None:
         """A future event of one zone too many is `future`."""
@@ -32,15 +32,15 @@ class TestTruthTable:
 
     def test_row_4_overflow(self) -> None:
         """With max_zones reached an unknown zone is refused and the known ones go on."""
-        occupancy, outcomes = told(
+        store, outcomes = told(
             delivery(),
             delivery(zone="zone_b"),
             delivery(NOW + 1, 2),
             limits=replace(LIMITS, max_spaces=1),
         )
         assert outcomes == [Outcome.NEW, Outcome.OVERFLOW, Outcome.NEW]
-        assert value(occupancy) == 2
-        assert len(occupancy.snapshot(NOW).spaces) == 1
+        assert value(store) == 2
+        assert len(store.snapshot(NOW).spaces) == 1
 
     def test_row_4_counts_zones_not_measures(self) -> None:
         """The other measure of a known zone is not one zone too many."""
@@ -51,11 +51,11 @@ class TestTruthTable:
 
     def test_row_5_late(self) -> None:
         """At or before the end of the window nothing changes; one millisecond inside is taken."""
-        occupancy, outcomes = told(
+        store, outcomes = told(
             delivery(NOW), delivery(NOW - 15 * MINUTE, 7), delivery(NOW - 15 * MINUTE + 1, 8), delivery(NOW - HOUR)
         )
         assert outcomes == [Outcome.NEW, Outcome.LATE, Outcome.BACKFILLED, Outcome.LATE]
-        assert readings(occupancy) == {NOW: 1, NOW - 15 * MINUTE + 1: 8}
+        assert readings(store) == {NOW: 1, NOW - 15 * MINUTE + 1: 8}
 
     def test_row_5_an_unknown_zone_takes_any_age(self) -> None:
         """The window counts from the zone's newest reading, so a first event is never late."""
@@ -71,15 +71,15 @@ class TestTruthTable:
     def test_row_6_an_old_delivery_retried_does_not_undo_a_correction(self, first_id: str) -> None:
         """Whatever the shape of its id."""
         first, correction = delivery(v=1, id=first_id), delivery(v=2, id="event_correction")
-        occupancy, outcomes = told(first, correction, first, first, correction)
+        store, outcomes = told(first, correction, first, first, correction)
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED] + [Outcome.DUPLICATE] * 3
-        assert value(occupancy) == 2
+        assert value(store) == 2
 
     def test_row_6_needs_the_same_value(self) -> None:
         """An id that comes back with another value is a correction; the first delivery again is a duplicate."""
-        occupancy, outcomes = told(delivery(v=1, id="e"), delivery(v=2, id="e"), delivery(v=1, id="e"))
+        store, outcomes = told(delivery(v=1, id="e"), delivery(v=2, id="e"), delivery(v=1, id="e"))
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED, Outcome.DUPLICATE]
-        assert value(occupancy) == 2
+        assert value(store) == 2
 
     def test_row_6_needs_the_same_timestamp(self) -> None:
         """One id for two timestamps is two readings."""
@@ -93,27 +93,27 @@ class TestTruthTable:
 
     def test_row_7_superseded(self) -> None:
         """An older computation that arrives late changes nothing, not even the labels."""
-        occupancy, outcomes = told(
+        store, outcomes = told(
             delivery(v=5, generation=G + 60, name="new name"), delivery(v=3, generation=G, name="old name")
         )
         assert outcomes == [Outcome.NEW, Outcome.SUPERSEDED]
-        assert value(occupancy) == 5
-        assert current(occupancy).metadata.zone_name == "new name"
+        assert value(store) == 5
+        assert current(store).metadata.zone_name == "new name"
 
     def test_row_7_needs_both_generations(self) -> None:
         """With an unknown generation on either side the later arrival wins."""
         _, known_first = told(delivery(v=1, generation=G), delivery(v=2, id="unknown"))
-        occupancy, unknown_first = told(delivery(v=2, id="unknown"), delivery(v=1, generation=G))
+        store, unknown_first = told(delivery(v=2, id="unknown"), delivery(v=1, generation=G))
         assert known_first == unknown_first == [Outcome.NEW, Outcome.CORRECTED]
-        assert value(occupancy) == 1
+        assert value(store) == 1
 
     def test_row_8_repeated(self) -> None:
         """A recomputation that agrees moves the generation up, and so holds off what is older than it."""
-        occupancy, outcomes = told(
+        store, outcomes = told(
             delivery(v=1, generation=G), delivery(v=1, generation=G + 60), delivery(v=2, generation=G + 30)
         )
         assert outcomes == [Outcome.NEW, Outcome.REPEATED, Outcome.SUPERSEDED]
-        assert value(occupancy) == 1
+        assert value(store) == 1
 
     def test_row_8_an_unknown_generation_keeps_the_known_one(self) -> None:
         """A generation only moves up."""
@@ -122,52 +122,52 @@ class TestTruthTable:
 
     def test_row_8_names_of_an_unknown_generation(self) -> None:
         """They stand, as the later arrival wins, but do not let those of an older computation in."""
-        occupancy, _ = told(
+        store, _ = told(
             delivery(v=1, generation=G, name="known"),
             delivery(v=1, id="unknown", name="later"),
             delivery(v=1, generation=G - 1, name="older", measure=Measure.ZONE_OCCUPANCY_1MIN),
         )
-        assert current(occupancy).metadata.zone_name == "later"
+        assert current(store).metadata.zone_name == "later"
 
     def test_row_9_corrected(self) -> None:
         """A later computation of the newest reading changes the current count and its generation."""
-        occupancy, outcomes = told(
+        store, outcomes = told(
             delivery(v=1, generation=G), delivery(v=2, generation=G + 60), delivery(v=3, generation=G + 30)
         )
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED, Outcome.SUPERSEDED]
-        assert value(occupancy) == 2
+        assert value(store) == 2
 
     def test_row_9_of_an_older_reading(self) -> None:
         """A correction of the past leaves the current count and the labels alone."""
-        occupancy, outcomes = told(
+        store, outcomes = told(
             delivery(NOW - MINUTE, 1, generation=G),
             delivery(NOW, 4, generation=G + 1),
             delivery(NOW - MINUTE, 2, generation=G + 2, name="elsewhere"),
         )
         assert outcomes[2] is Outcome.CORRECTED
-        assert readings(occupancy) == {NOW - MINUTE: 2, NOW: 4}
-        assert value(occupancy) == 4
-        assert current(occupancy).metadata.zone_name == "Desk 01"
+        assert readings(store) == {NOW - MINUTE: 2, NOW: 4}
+        assert value(store) == 4
+        assert current(store).metadata.zone_name == "Desk 01"
 
     def test_row_9_with_equal_generations_the_later_arrival_wins(self) -> None:
         """A KSUID counts whole seconds; within one there is no other order."""
-        occupancy, outcomes = told(delivery(v=1, generation=G, id="a_1"), delivery(v=2, generation=G, id="a_2"))
+        store, outcomes = told(delivery(v=1, generation=G, id="a_1"), delivery(v=2, generation=G, id="a_2"))
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED]
-        assert value(occupancy) == 2
+        assert value(store) == 2
 
     def test_row_10_new(self) -> None:
         """A newer reading becomes the current one, and what falls out of the window goes."""
-        occupancy, outcomes = told(delivery(NOW - 15 * MINUTE, 1), delivery(NOW - 15 * MINUTE + 1, 2), delivery(NOW, 3))
+        store, outcomes = told(delivery(NOW - 15 * MINUTE, 1), delivery(NOW - 15 * MINUTE + 1, 2), delivery(NOW, 3))
         assert outcomes == [Outcome.NEW] * 3
-        assert readings(occupancy) == {NOW - 15 * MINUTE + 1: 2, NOW: 3}
-        assert value(occupancy) == 3
+        assert readings(store) == {NOW - 15 * MINUTE + 1: 2, NOW: 3}
+        assert value(store) == 3
 
     def test_row_11_backfilled(self) -> None:
         """An older reading fills a gap and leaves the current count alone."""
-        occupancy, outcomes = told(delivery(NOW, 3), delivery(NOW - MINUTE, 9))
+        store, outcomes = told(delivery(NOW, 3), delivery(NOW - MINUTE, 9))
         assert outcomes == [Outcome.NEW, Outcome.BACKFILLED]
-        assert value(occupancy) == 3
-        assert readings(occupancy) == {NOW: 3, NOW - MINUTE: 9}
+        assert value(store) == 3
+        assert readings(store) == {NOW: 3, NOW - MINUTE: 9}
 
     def test_every_outcome_is_refused_applied_or_neither(self) -> None:
         """The sets that the rest of the program asks are the table's columns."""
@@ -180,29 +180,29 @@ class TestLabels:
 
     def test_a_rename_comes_with_a_newer_reading(self) -> None:
         """And not back with an older one."""
-        occupancy, _ = told(
+        store, _ = told(
             delivery(NOW, name="new"), delivery(NOW - MINUTE, name="old"), delivery(NOW - HOUR, name="older")
         )
-        assert current(occupancy).metadata.zone_name == "new"
+        assert current(store).metadata.zone_name == "new"
 
     @pytest.mark.parametrize("second_value", [1, 2])
     def test_at_the_same_timestamp_the_later_generation_names_it(self, second_value: int) -> None:
         """Whether the value was repeated or corrected."""
-        occupancy, _ = told(delivery(generation=G, name="old"), delivery(v=second_value, generation=G + 1, name="new"))
-        assert current(occupancy).metadata.zone_name == "new"
+        store, _ = told(delivery(generation=G, name="old"), delivery(v=second_value, generation=G + 1, name="new"))
+        assert current(store).metadata.zone_name == "new"
 
     def test_a_duplicate_does_not_rename(self) -> None:
         """Row 6 never changes anything."""
-        occupancy, _ = told(delivery(name="old"), delivery(name="new"))
-        assert current(occupancy).metadata.zone_name == "old"
+        store, _ = told(delivery(name="old"), delivery(name="new"))
+        assert current(store).metadata.zone_name == "old"
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_both_measures_share_the_newest_names(self, order: int) -> None:
         """A zone is one zone: a rename seen in one measure renames the other, whichever came first."""
         plain = delivery(NOW - MINUTE, generation=G, name="old")
         smoothed = delivery(NOW, 7, generation=G + 1, name="new", measure=Measure.ZONE_OCCUPANCY_1MIN)
-        occupancy, outcomes = told(*[plain, smoothed][::order])
-        space = current(occupancy)
+        store, outcomes = told(*[plain, smoothed][::order])
+        space = current(store)
         assert outcomes == [Outcome.NEW, Outcome.NEW]
         assert space.metadata.zone_name == "new"
         assert {count.measure: count.value for count in space.counts} == {
@@ -212,10 +212,10 @@ class TestLabels:
 
     def test_an_unchanged_space_is_the_same_object(self) -> None:
         """So that a reader can tell by identity what it need not render again."""
-        occupancy, _ = told(delivery(generation=G))
-        before = current(occupancy)
-        occupancy.apply(delivery(generation=G + 1), NOW)
-        assert current(occupancy) is before
+        store, _ = told(delivery(generation=G))
+        before = current(store)
+        store.apply(delivery(generation=G + 1), NOW)
+        assert current(store) is before
 
 
 class TestTime:
@@ -223,60 +223,60 @@ class TestTime:
 
     def test_stale(self) -> None:
         """Older than stale_after, not just as old."""
-        occupancy, _ = told(delivery())
+        store, _ = told(delivery())
         for age, stale in [(10 * MINUTE, False), (10 * MINUTE + 1, True)]:
-            snapshot = occupancy.snapshot(NOW + age)
+            snapshot = store.snapshot(NOW + age)
             assert snapshot.is_stale(snapshot.spaces[0].counts[0]) is stale
             assert snapshot.is_fresh(snapshot.spaces[0]) is not stale
 
     def test_stale_after_0_is_never(self) -> None:
         """For webhooks that send on change only."""
-        occupancy, _ = told(delivery(), limits=replace(LIMITS, stale_after=0, forget_after=0))
-        snapshot = occupancy.snapshot(NOW + 1000 * HOUR)
+        store, _ = told(delivery(), limits=replace(LIMITS, stale_after=0, forget_after=0))
+        snapshot = store.snapshot(NOW + 1000 * HOUR)
         assert snapshot.is_fresh(snapshot.spaces[0])
 
     def test_fresh_while_any_measure_is(self) -> None:
         """One silent measure does not make a zone stale."""
-        occupancy, _ = told(delivery(NOW - HOUR), delivery(measure=Measure.ZONE_OCCUPANCY_1MIN))
-        snapshot = occupancy.snapshot(NOW)
+        store, _ = told(delivery(NOW - HOUR), delivery(measure=Measure.ZONE_OCCUPANCY_1MIN))
+        snapshot = store.snapshot(NOW)
         assert [snapshot.is_stale(count) for count in snapshot.spaces[0].counts] == [True, False]
         assert snapshot.is_fresh(snapshot.spaces[0])
 
     def test_forgotten_after_silence(self) -> None:
         """Longer than forget_after, not just as long; any delivery counts, a late or repeated one too."""
-        occupancy, _ = told(delivery())
-        assert occupancy.apply(delivery(), NOW + HOUR) is Outcome.DUPLICATE
-        assert len(occupancy.snapshot(NOW + 25 * HOUR).spaces) == 1
-        assert occupancy.snapshot(NOW + 25 * HOUR + 1).spaces == []
+        store, _ = told(delivery())
+        assert store.apply(delivery(), NOW + HOUR) is Outcome.DUPLICATE
+        assert len(store.snapshot(NOW + 25 * HOUR).spaces) == 1
+        assert store.snapshot(NOW + 25 * HOUR + 1).spaces == []
 
     def test_a_refused_event_does_not_keep_a_zone(self) -> None:
         """`future` has no effect at all."""
-        occupancy, _ = told(delivery())
-        assert occupancy.apply(delivery(NOW + 3 * HOUR), NOW + HOUR) is Outcome.FUTURE
-        assert occupancy.snapshot(NOW + 24 * HOUR + 1).spaces == []
+        store, _ = told(delivery())
+        assert store.apply(delivery(NOW + 3 * HOUR), NOW + HOUR) is Outcome.FUTURE
+        assert store.snapshot(NOW + 24 * HOUR + 1).spaces == []
 
     def test_forget_after_0_is_never(self) -> None:
         """For those who would rather see it stale for ever."""
-        occupancy, _ = told(delivery(), limits=replace(LIMITS, forget_after=0))
-        assert len(occupancy.snapshot(NOW + 10_000 * HOUR).spaces) == 1
+        store, _ = told(delivery(), limits=replace(LIMITS, forget_after=0))
+        assert len(store.snapshot(NOW + 10_000 * HOUR).spaces) == 1
 
     def test_a_forgotten_zone_begins_anew(self) -> None:
         """Its readings, ids and names are gone even when nobody looked in between."""
-        occupancy, _ = told(delivery(name="old"))
-        assert occupancy.apply(delivery(NOW - HOUR, name="new"), NOW + 25 * HOUR) is Outcome.NEW
-        assert readings(occupancy) == {NOW - HOUR: 1}
-        assert current(occupancy, now=NOW + 25 * HOUR).metadata.zone_name == "new"
+        store, _ = told(delivery(name="old"))
+        assert store.apply(delivery(NOW - HOUR, name="new"), NOW + 25 * HOUR) is Outcome.NEW
+        assert readings(store) == {NOW - HOUR: 1}
+        assert current(store, now=NOW + 25 * HOUR).metadata.zone_name == "new"
 
     def test_forgotten_zones_make_room(self) -> None:
         """max_zones counts the zones that are known now."""
-        occupancy, _ = told(delivery(), limits=replace(LIMITS, max_spaces=1))
-        assert occupancy.apply(delivery(zone="zone_b"), NOW + 24 * HOUR) is Outcome.OVERFLOW
-        assert occupancy.apply(delivery(zone="zone_b"), NOW + 25 * HOUR) is Outcome.NEW
+        store, _ = told(delivery(), limits=replace(LIMITS, max_spaces=1))
+        assert store.apply(delivery(zone="zone_b"), NOW + 24 * HOUR) is Outcome.OVERFLOW
+        assert store.apply(delivery(zone="zone_b"), NOW + 25 * HOUR) is Outcome.NEW
 
     def test_an_old_event_makes_a_stale_zone(self) -> None:
         """Something that people can see, not a silent nothing."""
-        occupancy, _ = told(delivery(NOW - 1000 * HOUR))
-        snapshot = occupancy.snapshot(NOW)
+        store, _ = told(delivery(NOW - 1000 * HOUR))
+        snapshot = store.snapshot(NOW)
         assert [snapshot.is_fresh(space) for space in snapshot.spaces] == [False]
 
 
@@ -285,44 +285,42 @@ class TestSettled:
 
     def test_from_settle_after_on(self) -> None:
         """Just as old is settled; a millisecond younger is not."""
-        occupancy, _ = told(delivery(NOW - 6 * MINUTE, 1), delivery(NOW - 6 * MINUTE + 1, 2))
-        assert settled(occupancy) == [(NOW - 6 * MINUTE, 1)]
-        assert settled(occupancy, NOW + 1) == [(NOW - 6 * MINUTE + 1, 2)]
+        store, _ = told(delivery(NOW - 6 * MINUTE, 1), delivery(NOW - 6 * MINUTE + 1, 2))
+        assert settled(store) == [(NOW - 6 * MINUTE, 1)]
+        assert settled(store, NOW + 1) == [(NOW - 6 * MINUTE + 1, 2)]
 
     def test_no_reading_has_settled(self) -> None:
         """Then there is nothing of the zone."""
-        occupancy, _ = told(delivery(NOW - 6 * MINUTE + 1))
-        assert list(occupancy.settled(NOW, 9)) == []
+        store, _ = told(delivery(NOW - 6 * MINUTE + 1))
+        assert list(store.settled(NOW, 9)) == []
 
     def test_the_newest_few_ascending(self) -> None:
         """Whatever the order in which they came."""
-        occupancy, _ = told(*[delivery(NOW - m * MINUTE, m) for m in (8, 10, 6, 9, 7)])
+        store, _ = told(*[delivery(NOW - m * MINUTE, m) for m in (8, 10, 6, 9, 7)])
         minutes = [NOW - m * MINUTE for m in (8, 7, 6)]
-        assert settled(occupancy, points=3) == list(zip(minutes, (8, 7, 6), strict=True))
-        assert [t for t, _ in settled(occupancy, points=99)] == [NOW - m * MINUTE for m in (10, 9, 8, 7, 6)]
+        assert settled(store, points=3) == list(zip(minutes, (8, 7, 6), strict=True))
+        assert [t for t, _ in settled(store, points=99)] == [NOW - m * MINUTE for m in (10, 9, 8, 7, 6)]
 
     def test_the_corrected_value(self) -> None:
         """Also if the correction came too late to be final."""
-        occupancy, _ = told(
-            delivery(NOW - 6 * MINUTE, 1, generation=G), delivery(NOW - 6 * MINUTE, 2, generation=G + 1)
-        )
-        assert settled(occupancy) == [(NOW - 6 * MINUTE, 2)]
+        store, _ = told(delivery(NOW - 6 * MINUTE, 1, generation=G), delivery(NOW - 6 * MINUTE, 2, generation=G + 1))
+        assert settled(store) == [(NOW - 6 * MINUTE, 2)]
 
     def test_a_silent_zone(self) -> None:
         """Its last reading stays, stale or not, until the clock has left it behind by the window."""
-        occupancy, _ = told(delivery())
-        assert settled(occupancy, NOW + 15 * MINUTE - 1) == [(NOW, 1)]
-        assert list(occupancy.settled(NOW + 15 * MINUTE, 9)) == []
+        store, _ = told(delivery())
+        assert settled(store, NOW + 15 * MINUTE - 1) == [(NOW, 1)]
+        assert list(store.settled(NOW + 15 * MINUTE, 9)) == []
 
     def test_both_measures_under_the_newest_name(self) -> None:
         """Each has points of its own; the names are those that the zone has now."""
         smoothed = Measure.ZONE_OCCUPANCY_1MIN
-        occupancy, _ = told(
+        store, _ = told(
             delivery(NOW - 7 * MINUTE, 1, name="old"),
             delivery(NOW - 8 * MINUTE, 2, name="older", measure=smoothed),
             delivery(NOW, 3, name="new"),
         )
-        shown = {each.measure: each for each in occupancy.settled(NOW, 1)}
+        shown = {each.measure: each for each in store.settled(NOW, 1)}
         assert shown[Measure.ZONE_OCCUPANCY].points == [(NOW - 7 * MINUTE, 1)]
         assert shown[smoothed].points == [(NOW - 8 * MINUTE, 2)]
         assert {each.metadata.zone_name for each in shown.values()} == {"new"}
@@ -331,14 +329,14 @@ class TestSettled:
         """Each once, also those that are looked at later; but none that is forgotten."""
         zones = [f"zone_{n}" for n in range(450)]
         limits = replace(LIMITS, max_spaces=1000, window=48 * HOUR)
-        occupancy, _ = told(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
-        assert [each.metadata.zone_id for each in occupancy.settled(NOW, 1)] == zones
-        assert list(occupancy.settled(NOW + 24 * HOUR + 1, 1)) == []
+        store, _ = told(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
+        assert [each.metadata.zone_id for each in store.settled(NOW, 1)] == zones
+        assert list(store.settled(NOW + 24 * HOUR + 1, 1)) == []
 
     def test_deliveries_go_on_meanwhile(self) -> None:
         """Whoever reads slowly holds up nobody, and a zone that is new by then may be missed."""
-        occupancy, _ = told(delivery(NOW - 7 * MINUTE))
-        reader = occupancy.settled(NOW, 1)
+        store, _ = told(delivery(NOW - 7 * MINUTE))
+        reader = store.settled(NOW, 1)
         next(reader)
-        assert occupancy.apply(delivery(zone="zone_b"), NOW) is Outcome.NEW
+        assert store.apply(delivery(zone="zone_b"), NOW) is Outcome.NEW
         assert list(reader) == []

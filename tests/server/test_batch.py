@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from exporter.server.batch import MAX_HEAD, MAX_HEADS, Turn
-from exporter.server.connections import Crowd
-from exporter.server.fast import ShortConnection
+from exporter.server.batch import MAX_HEAD, MAX_HEADS, Batch
+from exporter.server.connections import ConnectionLimit
+from exporter.server.fast import FastConnection
 
 
 class Echo:
@@ -40,7 +40,7 @@ class TestHeads:
 
     def test_the_same_bytes(self) -> None:
         """And only these, with a body of that length."""
-        turn = Turn(Echo())
+        turn = Batch(Echo())
         assert turn.body(HEAD + b"abc") is None
         turn.learn(HEAD + b"abc", 3)
         assert turn.body(HEAD + b"xyz") == b"xyz"
@@ -64,14 +64,14 @@ class TestHeads:
     )
     def test_what_is_not_learnt(self, data: bytes) -> None:
         """What might not be the head, or is too long."""
-        turn = Turn(Echo())
+        turn = Batch(Echo())
         turn.learn(data, 3)
         end = data.find(b"\r\n\r\n") + 4
         assert turn.body(data[:end] + b"abc") is None
 
     def test_there_is_an_end(self) -> None:
         """Who sends ever new ones makes all be forgotten."""
-        turn = Turn(Echo())
+        turn = Batch(Echo())
         heads = [HEAD.replace(b"x", b"%d" % n) for n in range(MAX_HEADS + 1)]
         for n, head in enumerate(heads):
             turn.learn(head, 3)
@@ -81,7 +81,7 @@ class TestHeads:
 
 def test_headers_of_every_answer() -> None:
     """They change, with the time."""
-    turn = Turn(Echo())
+    turn = Batch(Echo())
     for date in (b"Mon", b"Tue"):
         headers = [(b"date", date), (b"a", b"b")]
         for _ in range(2):
@@ -144,7 +144,7 @@ class Port:
 
     def __init__(self) -> None:
         self.lane = Echo()
-        self._turn = Turn(self.lane)
+        self._turn = Batch(self.lane)
         self._turn.learn(HEAD, 3)
         self.app_saw: list[bytes] = []
         self.app_may = asyncio.Event()
@@ -153,9 +153,9 @@ class Port:
         )
         self._config.load()
 
-    def connection(self) -> tuple[ShortConnection, Wire]:
+    def connection(self) -> tuple[FastConnection, Wire]:
         """Return one that was just made."""
-        made, wire = ShortConnection(self._turn, self._config, Crowd(10)), Wire()
+        made, wire = FastConnection(self._turn, self._config, ConnectionLimit(10)), Wire()
         made.connection_made(wire)
         return made, wire
 

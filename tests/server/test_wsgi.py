@@ -9,7 +9,7 @@ from wsgiref.validate import validator
 import pytest
 
 from exporter.server import wsgi as gateway_module
-from exporter.server.wsgi import PIECE, THREADS, Gateway
+from exporter.server.wsgi import PIECE, THREADS, WsgiAdapter
 from tests.support.running import Threaded
 from tests.support.sockets import answers
 
@@ -64,7 +64,7 @@ class TestGateway:
             start_response("200 OK", [])
             return pieces
 
-        asyncio.run(Gateway(app, 10)(SCOPE, receive, send))  # type: ignore[arg-type]
+        asyncio.run(WsgiAdapter(app, 10)(SCOPE, receive, send))  # type: ignore[arg-type]
         bodies = [message["body"] for message in sent[1:]]
         assert b"".join(bodies) == b"".join(pieces)
         assert max(map(len, bodies)) <= PIECE
@@ -83,7 +83,7 @@ class TestGateway:
         def app(*_: object) -> Any:
             raise AssertionError("called")
 
-        asyncio.run(Gateway(app, 10)(SCOPE, receive, send))
+        asyncio.run(WsgiAdapter(app, 10)(SCOPE, receive, send))
         assert sent == []
 
     def test_who_leaves_while_waiting_is_not_served(self) -> None:
@@ -108,7 +108,7 @@ class TestGateway:
             return SCOPE | {"method": "GET", "path": path, "state": SCOPE["state"] | {"gone": lambda: gone}}
 
         async def crowd() -> None:
-            gateway = Gateway(app, 10, quick={"/quick"})
+            gateway = WsgiAdapter(app, 10, quick={"/quick"})
             tasks = [asyncio.create_task(gateway(get("/slow", gone=False), receive, send)) for _ in range(THREADS)]
             tasks += [asyncio.create_task(gateway(get("/left", gone=True), receive, send)) for _ in range(50)]
             await asyncio.sleep(0.05)
@@ -141,7 +141,7 @@ class TestBodies:
             pass
 
         scope = SCOPE | {"headers": [(b"x", b"key"), (b"content-length", b"5")]}
-        gateway = Gateway(app, 10, takes_body=lambda environ: takes and environ["HTTP_X"] == "key")
+        gateway = WsgiAdapter(app, 10, takes_body=lambda environ: takes and environ["HTTP_X"] == "key")
         asyncio.run(gateway(scope, receive, send))
         assert received == ([1] if takes else [])
         assert seen == [("key", b"hello" if takes else b"")]
@@ -162,7 +162,7 @@ class TestBodies:
         async def send(_: Any) -> None:
             pass
 
-        gateway = Gateway(app, 10, quick_body=lambda body: quick and body == b"hello")
+        gateway = WsgiAdapter(app, 10, quick_body=lambda body: quick and body == b"hello")
         asyncio.run(gateway(SCOPE, receive, send))
         assert seen == [quick]
 
@@ -181,7 +181,7 @@ class TestWaiting:
 
         async def run(sizes: list[int], taken: int = 0) -> list[int]:
             cut.clear()
-            gateway = Gateway(app, 10)
+            gateway = WsgiAdapter(app, 10)
             begins, ends = ([asyncio.Event() for _ in sizes] for _ in range(2))
 
             async def ask(number: int, size: int) -> None:
@@ -230,7 +230,7 @@ class TestWaiting:
 
         async def run(senders: int, pieces: int) -> None:
             cut.clear()
-            gateway = Gateway(app, 100)
+            gateway = WsgiAdapter(app, 100)
 
             async def post(number: int) -> None:
                 gone = asyncio.Event()

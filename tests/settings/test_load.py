@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from exporter.settings.advice import doubts, nearest, opened
+from exporter.settings.advice import nearest, opened, warnings
 from exporter.settings.declared import SETTINGS, Settings, SettingsError
 from exporter.settings.load import TOGETHER, load
 from exporter.settings.types import Address
@@ -219,7 +219,7 @@ class TestDoubts:
             "BUTLR_EXPORTER_PORT_9728_TCP_ADDR": "10.0.0.1",
             "HOME": "/",
         }
-        assert doubts(Settings(), environ) == [
+        assert warnings(Settings(), environ) == [
             "BUTLR_EXPORTER_RETENTION is not a setting",
             "BUTLR_EXPORTER_STALE_AFER is not a setting; did you mean BUTLR_EXPORTER_STALE_AFTER?",
         ]
@@ -243,7 +243,7 @@ class TestDoubts:
     )
     def test_settings_at_odds(self, flags: dict[str, str], doubt: str) -> None:
         """Each is told once."""
-        assert len([told for told in doubts(load(flags, {}), {}) if doubt in told]) == 1
+        assert len([told for told in warnings(load(flags, {}), {}) if doubt in told]) == 1
 
     @pytest.mark.parametrize(
         "flags",
@@ -258,7 +258,7 @@ class TestDoubts:
     )
     def test_sensible_settings(self, flags: dict[str, str]) -> None:
         """No doubt about the defaults, nor at the edges."""
-        assert doubts(load(flags, {}), {}) == []
+        assert warnings(load(flags, {}), {}) == []
 
     @pytest.mark.parametrize(
         ("flags", "may"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings.advice import doubts
+from exporter.settings.advice import warnings
 from exporter.settings.declared import SETTINGS, Setting, SettingsError
 from exporter.settings.load import TOGETHER, load
 from exporter.settings.types import SECRET
@@ -59,7 +59,9 @@ class TestSecrets:
             getattr(load(other | {f"{setting.name}_file": str(file)}, {setting.variable: "x"}), setting.name)
             == expected
         )
-        assert not any(variable in doubt for doubt in doubts(load(other, {variable: str(file)}), {variable: str(file)}))
+        assert not any(
+            variable in doubt for doubt in warnings(load(other, {variable: str(file)}), {variable: str(file)})
+        )
 
     def test_several_keys_in_a_file(self, tmp_path: Path) -> None:
         """One a line, or with commas."""
@@ -143,7 +145,7 @@ class TestSecrets:
             "BUTLR_EXPORTER_METRICS_PORT_9729_TCP_ADDR": "10.0.0.1",
             "BUTLR_EXPORTER_WEBHOOK_PORT_9728_TCP": "tcp://10.0.0.1:9728",
         }
-        assert [doubt.split()[0] for doubt in doubts(load({}, environ), environ)] == ["BUTLR_EXPORTER_METRICS_PORT"]
+        assert [doubt.split()[0] for doubt in warnings(load({}, environ), environ)] == ["BUTLR_EXPORTER_METRICS_PORT"]
 
     def test_a_misspelt_variable(self) -> None:
         """Is a mistake too, for the same reason."""

@@ -12,20 +12,20 @@ from exporter.journal.recorder import Change, Recorder
 from exporter.journal.repair import open_journal
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED
-from exporter.rule.space import Memory
-from exporter.rule.store import Occupancy
+from exporter.rule.space import SpaceState
+from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
 from tests.support.stores import LIMITS
 
 
-def known(occupancy: Occupancy) -> list[Memory]:
+def known(store: Store) -> list[SpaceState]:
     """Return all that a store knows, in an order of its own."""
-    return sorted(occupancy.memories(occupancy.ids()))
+    return sorted(store.states(store.ids()))
 
 
-def applied(occupancy: Occupancy, event: OccupancyEvent, now: int = NOW) -> Change:
+def applied(store: Store, event: OccupancyEvent, now: int = NOW) -> Change:
     """Deliver an event; return it if it was taken."""
-    return [] if occupancy.apply(event, now) in REFUSED else [event]
+    return [] if store.apply(event, now) in REFUSED else [event]
 
 
 def files(path: str) -> list[str]:
@@ -44,39 +44,39 @@ def no_room() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def recorded(path: str, limits: Limits = LIMITS) -> tuple[Occupancy, Recorder]:
+def recorded(path: str, limits: Limits = LIMITS) -> tuple[Store, Recorder]:
     """Return a store that was read back from a journal, and what keeps both in step."""
-    occupancy = Occupancy(limits)
-    recorder = Recorder(occupancy, partial(open_journal, path), lambda: None)
-    recorder.recall()
-    return occupancy, recorder
+    store = Store(limits)
+    recorder = Recorder(store, partial(open_journal, path), lambda: None)
+    recorder.restore()
+    return store, recorder
 
 
-def kept(path: str, *events: OccupancyEvent, saved: bool = True) -> Occupancy:
+def kept(path: str, *events: OccupancyEvent, saved: bool = True) -> Store:
     """Return a store that has received events, each of which went into a journal, and of which all spaces are saved."""
-    occupancy, recorder = recorded(path)
+    store, recorder = recorded(path)
     for event in events:
-        recorder.keep(partial(applied, occupancy, event), NOW)
+        recorder.keep(partial(applied, store, event), NOW)
     if saved:
         recorder._shorten()
     recorder.close()
-    return occupancy
+    return store
 
 
-def recalled(path: str, limits: Limits = LIMITS) -> Occupancy:
+def restored(path: str, limits: Limits = LIMITS) -> Store:
     """Return a store that was read back from a journal."""
-    occupancy = Occupancy(limits)
+    store = Store(limits)
     with closing(open_journal(path)) as journal:
-        occupancy.recall(journal.spaces())
-        occupancy.replay(journal.deliveries())
-    return occupancy
+        store.restore(journal.spaces())
+        store.replay(journal.deliveries())
+    return store
 
 
 def killed(path: str, *zones: str) -> None:
     """Leave a journal with deliveries of some zones as it is after SIGKILL."""
-    occupancy, recorder = recorded(path)
+    store, recorder = recorded(path)
     for zone in zones:
-        recorder.keep(partial(applied, occupancy, delivery(zone=zone)), NOW)
+        recorder.keep(partial(applied, store, delivery(zone=zone)), NOW)
     left = {file: Path(file).read_bytes() for file in files(path)}
     recorder.close()
     for file, content in left.items():
@@ -85,4 +85,4 @@ def killed(path: str, *zones: str) -> None:
 
 def zones(path: str) -> list[str]:
     """Return which zones come back."""
-    return [memory.space_id for memory in known(recalled(path))]
+    return [memory.space_id for memory in known(restored(path))]

@@ -7,8 +7,8 @@ from functools import partial
 from exporter.events.model import Measure, OccupancyEvent
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Recorder
-from exporter.rule.space import Memory
-from exporter.rule.store import Occupancy
+from exporter.rule.space import SpaceState
+from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
 from tests.support.journals import applied
 from tests.support.stores import LIMITS
@@ -20,7 +20,7 @@ class FakeJournal:
     def __init__(self) -> None:
         """Begin empty and willing."""
         self.log: list[tuple[OccupancyEvent, int]] = []
-        self.saved: dict[str, Memory] = {}
+        self.saved: dict[str, SpaceState] = {}
         self.refusal: JournalError | None = None
         self.long = False
         self.writes: list[int] = []
@@ -33,7 +33,7 @@ class FakeJournal:
         if self.refusal:
             raise self.refusal
 
-    def spaces(self) -> Iterator[Memory]:
+    def spaces(self) -> Iterator[SpaceState]:
         """Return those that were saved."""
         return iter(self.saved.values())
 
@@ -46,10 +46,10 @@ class FakeJournal:
         self.check()
         self.log += [(event, arrival) for event in events]
 
-    def save(self, memories: Iterable[Memory]) -> None:
+    def save(self, states: Iterable[SpaceState]) -> None:
         """Keep or refuse."""
         self.check()
-        batch = list(memories)
+        batch = list(states)
         self.writes.append(len(batch))
         self.saved |= {memory.space_id: memory for memory in batch}
 
@@ -101,8 +101,8 @@ class Recording:
         self.journals: list[FakeJournal] = []
         self.openable = True
         self.other: FakeJournal | None = None
-        self.occupancy = Occupancy(replace(LIMITS, max_spaces=10_000))
-        self.recorder = Recorder(self.occupancy, self._open, failed=self._failed)
+        self.store = Store(replace(LIMITS, max_spaces=10_000))
+        self.recorder = Recorder(self.store, self._open, failed=self._failed)
 
     def _open(self, anew: bool) -> FakeJournal:
         assert anew is bool(self.journals)
@@ -116,12 +116,12 @@ class Recording:
 
     def deliver(self, n: int, zone: str = "zone_a") -> None:
         """Deliver one reading. Raises JournalError."""
-        self.recorder.keep(partial(applied, self.occupancy, delivery(NOW + n, n, id=f"{n}", zone=zone)), NOW)
+        self.recorder.keep(partial(applied, self.store, delivery(NOW + n, n, id=f"{n}", zone=zone)), NOW)
 
     def kept(self) -> set[int]:
         """Return the readings that the newest journal gives back."""
-        back = Occupancy(replace(LIMITS, max_spaces=10_000))
-        back.recall(self.journals[-1].spaces())
+        back = Store(replace(LIMITS, max_spaces=10_000))
+        back.restore(self.journals[-1].spaces())
         back.replay(self.journals[-1].deliveries())
         readings = [back.readings(Measure.ZONE_OCCUPANCY, space_id) for space_id in back.ids()]
         return {int(reading.value) for of_space in readings for reading in of_space}

@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from exporter.server.batch import Lane
+from exporter.server.batch import FastPath
 from exporter.server.process import Listener, bind, configure
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
@@ -152,7 +152,7 @@ def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
 class Threaded:
     """A server in a thread, without the process around it."""
 
-    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, lane: Lane | None = None) -> None:
+    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, lane: FastPath | None = None) -> None:
         """Take the app to serve."""
         self._lane = lane
         self._wsgi = wsgi

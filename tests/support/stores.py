@@ -6,7 +6,7 @@ from exporter.events.model import Measure, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
-from exporter.rule.store import Occupancy
+from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW
 
 LIMITS = Limits(
@@ -19,33 +19,33 @@ LIMITS = Limits(
 )
 
 
-def told(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Occupancy, list[Outcome]]:
+def told(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
     """Return a store that has received these events, and what it said to each."""
-    occupancy = Occupancy(limits)
-    return occupancy, [occupancy.apply(event, now) for event in events]
+    store = Store(limits)
+    return store, [store.apply(event, now) for event in events]
 
 
-def spaces(occupancy: Occupancy, now: int = NOW) -> list[Space]:
+def spaces(store: Store, now: int = NOW) -> list[Space]:
     """Return all as a reader sees them, in the order of their ids."""
-    return sorted(occupancy.snapshot(now).spaces, key=attrgetter("id"))
+    return sorted(store.snapshot(now).spaces, key=attrgetter("id"))
 
 
-def current(occupancy: Occupancy, zone: str = "zone_a", now: int = NOW) -> Space:
+def current(store: Store, zone: str = "zone_a", now: int = NOW) -> Space:
     """Return one space as a reader sees it."""
-    return next(space for space in occupancy.snapshot(now).spaces if space.id == zone)
+    return next(space for space in store.snapshot(now).spaces if space.id == zone)
 
 
-def value(occupancy: Occupancy, zone: str = "zone_a") -> float:
+def value(store: Store, zone: str = "zone_a") -> float:
     """Return the current count of a space with one measure."""
-    return current(occupancy, zone).counts[0].value
+    return current(store, zone).counts[0].value
 
 
-def readings(occupancy: Occupancy, zone: str = "zone_a") -> dict[int, float]:
+def readings(store: Store, zone: str = "zone_a") -> dict[int, float]:
     """Return every reading kept for the plain measure: timestamp to value."""
-    return {reading.timestamp: reading.value for reading in occupancy.readings(Measure.ZONE_OCCUPANCY, zone)}
+    return {reading.timestamp: reading.value for reading in store.readings(Measure.ZONE_OCCUPANCY, zone)}
 
 
-def settled(occupancy: Occupancy, now: int = NOW, points: int = 1) -> list[tuple[int, float]]:
+def settled(store: Store, now: int = NOW, points: int = 1) -> list[tuple[int, float]]:
     """Return the newest settled readings of a store with one zone and one measure."""
-    (only,) = occupancy.settled(now, points)
+    (only,) = store.settled(now, points)
     return only.points

@@ -9,7 +9,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.sqlite import SqliteJournal
 from exporter.rule.outcome import Outcome
 from exporter.settings.load import load
-from exporter.web.fast import ANSWERS, Lane
+from exporter.web.fast import ANSWERS, FastWebhook
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
 from tests.web.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
@@ -28,7 +28,7 @@ EVENTS = {
 """One after the other, what becomes of each."""
 
 
-def lane(settings: dict[str, str] | None = None) -> tuple[Lane, Exporter]:
+def lane(settings: dict[str, str] | None = None) -> tuple[FastWebhook, Exporter]:
     """Return the short way of an app, and what is behind it."""
     exporter: Exporter = create_app(load(settings or {}, {}), Clock()).extensions[EXTENSION]
     return exporter.lane, exporter
@@ -81,7 +81,7 @@ class TestAnswers:
         short, exporter = lane()
         assert short.answers([text]) == [None]
         assert counted(exporter) == {}
-        assert exporter.occupancy.snapshot(NOW).spaces == []
+        assert exporter.store.snapshot(NOW).spaces == []
 
     def test_one_zone_too_many(self) -> None:
         """Is refused by the long way."""

@@ -13,7 +13,7 @@ MAX_ROWS = 20
 
 
 @dataclass
-class Tally:
+class Totals:
     """Counts of one run."""
 
     outcomes: Counter[str] = field(default_factory=Counter)

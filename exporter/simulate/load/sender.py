@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 
 from exporter.simulate.client import Answer, Connection, Target, Unanswered
-from exporter.simulate.load.report import Tally
+from exporter.simulate.load.report import Totals
 from exporter.simulate.verify.oracle import Answered
 from exporter.simulate.world.delivery import Delivery
 
@@ -55,7 +55,7 @@ class Sender:
         With `retry` a delivery is tried until it is answered, from the first on; without, as often as Butlr does.
         With `one_by_one` no two deliveries of a zone are under way at a time, so that their order is known.
         """
-        self.tally = Tally()
+        self.tally = Totals()
         self.unanswered: list[bytes] = []
         """Deliveries of which nobody knows whether they arrived: the run was stopped before."""
         self._target = target

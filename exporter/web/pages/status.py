@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from exporter.capacity import CapacityFile
 from exporter.events.model import Measure, Metadata
 from exporter.events.times import utc
-from exporter.ingest.activity import Recent
+from exporter.ingest.activity import Activity
 from exporter.metrics.registry import Metrics
 from exporter.rule.reading import Reading
 from exporter.rule.space import Count, Space
-from exporter.rule.store import Occupancy, Snapshot
+from exporter.rule.store import Snapshot, Store
 from exporter.web.pages import display
 
 PAGE = 100
@@ -78,14 +78,14 @@ class Status:
 
     def __init__(
         self,
-        occupancy: Occupancy,
-        recent: Recent,
+        store: Store,
+        recent: Activity,
         metrics: Metrics,
         capacity: CapacityFile,
         clock: Callable[[], int],
     ) -> None:
         """Take what is shown, and a clock that tells milliseconds since the epoch."""
-        self._occupancy = occupancy
+        self._store = store
         self._recent = recent
         self._metrics = metrics
         self._capacity = capacity
@@ -93,7 +93,7 @@ class Status:
 
     def zones(self, query: Query) -> dict[str, Any]:
         """Return the totals, what happened recently, and the zones that are asked for."""
-        snapshot = self._occupancy.snapshot(self._clock())
+        snapshot = self._store.snapshot(self._clock())
         zones = self._look(snapshot)
         chosen = _chosen(zones, query)
         pages = max(1, -(-len(chosen) // PAGE))
@@ -114,7 +114,7 @@ class Status:
 
     def zone(self, zone_id: str) -> dict[str, Any] | None:
         """Return all that is known of one zone, if it is."""
-        snapshot = self._occupancy.snapshot(self._clock())
+        snapshot = self._store.snapshot(self._clock())
         space = next((space for space in snapshot.spaces if space.id == zone_id), None)
         if space is None:
             return None
@@ -126,14 +126,14 @@ class Status:
             **_zone(snapshot, zone),
             "rule": {"line": rule.line, "fields": wanted, "max": rule.max} if rule else None,
             "readings": {
-                count.measure: [_reading(reading) for reading in self._occupancy.readings(count.measure, zone_id)]
+                count.measure: [_reading(reading) for reading in self._store.readings(count.measure, zone_id)]
                 for count in space.counts
             },
         }
 
     def tag(self, query: Query) -> str:
         """Return what stays the same as long as what is shown does, but for times and ages."""
-        snapshot = self._occupancy.snapshot(self._clock())
+        snapshot = self._store.snapshot(self._clock())
         shown = (
             self._metrics.last_event,
             _totals(self._look(snapshot)),
@@ -151,7 +151,7 @@ class Status:
 
     def line(self, zone_id: str, measure: Measure) -> display.Line:
         """Return the last readings of one measure of a zone as a line up to now."""
-        readings = self._occupancy.readings(measure, zone_id)[-MOST_DRAWN:]
+        readings = self._store.readings(measure, zone_id)[-MOST_DRAWN:]
         return display.line([(r.timestamp, r.value, r.revisions > 0) for r in readings], self._clock())
 
     def _look(self, snapshot: Snapshot) -> list[Zone]:

@@ -47,7 +47,7 @@ class Id(BaseConverter):
     part_isolating = False
 
 
-class Door(NamedTuple):
+class WebhookAddress(NamedTuple):
     """Where events are to be sent, as far as the address of a page does not tell."""
 
     port: int | None = None
@@ -60,7 +60,7 @@ class Door(NamedTuple):
     """What curl needs for them, with a word in place of each secret; empty if nothing."""
 
 
-def add(blueprint: Blueprint, status: Status, door: Door) -> None:
+def add(blueprint: Blueprint, status: Status, door: WebhookAddress) -> None:
     """Add the pages, the API and what they come with to the blueprint of what reads."""
 
     @blueprint.get("/")
@@ -188,7 +188,7 @@ def _unless_known(tag: str, told: Callable[[], Any]) -> Response:
     return response
 
 
-def _webhook(door: Door) -> str:
+def _webhook(door: WebhookAddress) -> str:
     """Return the address that events are sent to, as whoever looks at the page may know it."""
     host = request.host if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", request.host) else "localhost"
     if door.port is None:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from exporter.simulate.load.report import MAX_ROWS, Tally, table
+from exporter.simulate.load.report import MAX_ROWS, Totals, table
 
 
 class TestTally:
@@ -13,14 +13,14 @@ class TestTally:
     @pytest.mark.parametrize(("share", "seconds"), [(0.5, 0.05), (0.9, 0.09), (0.99, 0.099), (1.0, 0.1)])
     def test_latency(self, share: float, seconds: float) -> None:
         """To two per cent of the true rank."""
-        tally = Tally()
+        tally = Totals()
         for n in range(1, 1001):
             tally.took(n / 10_000)
         assert tally.latency(share) == pytest.approx(seconds, rel=0.021)
 
     def test_a_summary(self) -> None:
         """Numbers with their thousands, shares, and units that fit."""
-        tally = Tally(Counter(new=3, late=1), deliveries=4000, accepted=3999, refused=1, retries=2, lost=1500)
+        tally = Totals(Counter(new=3, late=1), deliveries=4000, accepted=3999, refused=1, retries=2, lost=1500)
         for seconds in (0.0012, 0.0012, 2.5):
             tally.took(seconds)
         assert tally.summary(8.0) == [
@@ -33,7 +33,7 @@ class TestTally:
 
     def test_nothing(self) -> None:
         """Is said as well."""
-        assert Tally().summary(1.0) == [
+        assert Totals().summary(1.0) == [
             "0 deliveries answered in 1.0 s, 0 a second",
             "0 retries, 0 refused",
         ]

@@ -198,7 +198,7 @@ class TestAgainstTheStore:
     @given(st.one_of(deliveries(), any_deliveries()))
     def test_the_same_counts_names_and_outcomes(self, events: list[OccupancyEvent]) -> None:
         """For any deliveries in any order."""
-        occupancy, outcomes = told(*events, limits=LIMITS, now=NOW)
+        store, outcomes = told(*events, limits=LIMITS, now=NOW)
         answered = [
             Answered(body(event), 0, NOW + n / 1000, NOW + n / 1000, 1, {outcome.value: 1})
             for n, (event, outcome) in enumerate(zip(events, outcomes, strict=True))
@@ -209,7 +209,7 @@ class TestAgainstTheStore:
             for (zone, measure), shown in knows.shown().items()
         } == {
             (space.id, count.measure): (space.metadata, count.value, count.timestamp)
-            for space in occupancy.snapshot(NOW).spaces
+            for space in store.snapshot(NOW).spaces
             for count in space.counts
         }
         judgements = list(knows.judgements())

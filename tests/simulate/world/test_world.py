@@ -42,7 +42,7 @@ class TestVerify:
             ("if t <= self.closed or", "if False and", r"answer to \S+ +late +duplicate"),
             ("if event.generation < generation:", "if False:", r"answer to \S+ +superseded +(repeated|corrected)"),
             (
-                "elif holds(reading, delivery):",
+                "elif has(reading, delivery):",
                 "elif False:",
                 r"answer to \S+ +duplicate +(repeated|superseded)",
             ),
