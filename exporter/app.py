@@ -39,26 +39,26 @@ class Exporter:
 
     store: Store
     metrics: Metrics
-    watch: Transitions
+    transitions: Transitions
     capacity: CapacityFile
-    recent: Activity
+    activity: Activity
     recorder: Recorder | None
     """Who keeps the journal, if there is one."""
     reading_app: Flask | None
     """The app of `metrics_listen`, if it is set."""
-    lane: FastWebhook
+    fast: FastWebhook
     """The short way to the webhook, for a server that knows of it."""
-    takes_body: Callable[[Mapping[str, Any]], bool]
+    wants_body: Callable[[Mapping[str, Any]], bool]
     """Tells by the WSGI environment of a POST whether its body matters."""
 
     def count_malformed(self) -> None:
         """Count one request that was not HTTP."""
         self.metrics.count_rejection(Rejection.MALFORMED)
-        self.recent.refuse(Rejection.MALFORMED, [("", "that was not HTTP, or too much of it; the log says more")])
+        self.activity.refuse(Rejection.MALFORMED, [("", "that was not HTTP, or too much of it; the log says more")])
 
-    def look(self) -> None:
+    def maintain(self) -> None:
         """Do what is to be done every few seconds."""
-        self.watch.look()
+        self.transitions.log()
         if self.recorder is not None:
             self.recorder.look()
 
@@ -132,7 +132,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         recorder,
         reading_app,
         FastWebhook(webhook_views.WEBHOOK, min(webhook_views.QUICK_BODY, settings.max_body), ingest, senders),
-        webhook_views.takes_body(senders),
+        webhook_views.wants_body(senders),
     )
     return app
 

@@ -26,7 +26,7 @@ from exporter.settings.certificate import Certificate, TlsError
 from exporter.settings.declared import INPUTS, Settings
 from exporter.settings.types import Address
 from exporter.web import problems
-from exporter.web.webhook import quick_body
+from exporter.web.webhook import is_quick
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,10 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
         if settings.journal is None:
             log.info("no journal", {"hint": "counts are forgotten when this process ends; --journal FILE keeps them"})
         process.serve(
-            listeners, partial(_reload, exporter), exporter.look, *([certificate.look] if certificate else [])
+            listeners,
+            partial(_reload, exporter),
+            exporter.maintain,
+            *([certificate.reload_if_changed] if certificate else []),
         )
     except CannotListen as error:
         log.error("cannot listen", error.fields)
@@ -133,10 +136,10 @@ def _listeners(
             _bound("listen", settings.listen),
             app.wsgi_app,
             settings.max_body,
-            takes_body=exporter.takes_body,
-            quick_body=quick_body,
+            wants_body=exporter.wants_body,
+            is_quick=is_quick,
             malformed=exporter.count_malformed,
-            lane=exporter.lane,
+            fast_path=exporter.fast,
             tls=certificate.context if certificate else None,
         )
     ]
@@ -146,7 +149,7 @@ def _listeners(
                 _bound("metrics_listen", settings.metrics_listen),
                 exporter.reading_app.wsgi_app,
                 max_body=0,
-                takes_body=lambda _: False,
+                wants_body=lambda _: False,
                 malformed=exporter.count_malformed,
             )
         )

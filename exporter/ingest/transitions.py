@@ -26,7 +26,7 @@ class Transitions:
         now = snapshot()
         self._fresh = {space.id: now.is_fresh(space) for space in now.spaces}
 
-    def look(self) -> None:
+    def log(self) -> None:
         """Log what has changed since the last look."""
         snapshot = self._snapshot()
         before, self._fresh = self._fresh, {}

@@ -25,20 +25,20 @@ class FastPath(Protocol):
     """Answers some requests without the app."""
 
     path: bytes
-    longest: int
+    max_body: int
     """Bytes of the longest body that it looks at."""
 
-    def takes(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    def accepts(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Tell by the headers of a POST to the path, names in lower case, whether it looks at the body."""
 
-    def answers(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
         """Return a whole 200 answer but for its first line to each; None, and nothing was done, if the app must."""
 
 
-class Sender(Protocol):
+class Waiting(Protocol):
     """A connection that waits for the end of a turn."""
 
-    def answered(self, answer: bytes | None) -> None:
+    def resolve(self, answer: bytes | None) -> None:
         """Take the answer, or None if it is for the app."""
 
     def abort(self) -> None:
@@ -48,23 +48,23 @@ class Sender(Protocol):
 class Batch:
     """The short way of one port."""
 
-    def __init__(self, lane: FastPath) -> None:
+    def __init__(self, fast_path: FastPath) -> None:
         """Take what answers."""
-        self.lane = lane
-        self._begins = b"POST %b HTTP/1.1\r\n" % lane.path
+        self.fast_path = fast_path
+        self._begins = b"POST %b HTTP/1.1\r\n" % fast_path.path
         self._heads: dict[bytes, int] = {}
-        self._senders: list[Sender] = []
+        self._waiting: list[Waiting] = []
         self._bodies: list[bytes] = []
         self._headers: Iterable[tuple[bytes, bytes]] = ()
         self._begin = _OK
 
-    def body(self, data: bytes) -> bytes | None:
+    def body_of(self, data: bytes) -> bytes | None:
         """Return the body of a request, if these bytes are a whole one with a head that is known."""
         end = data.find(_END) + len(_END)
         length = self._heads.get(data[:end])
         return data[end:] if length == len(data) - end else None
 
-    def learn(self, data: bytes, length: int) -> None:
+    def remember_head(self, data: bytes, length: int) -> None:
         """Know from now on that the head with which these bytes begin has this content length, and is taken."""
         head = data[: data.find(_END) + len(_END)]
         # An empty line of bare line feeds might have ended it before.
@@ -73,29 +73,29 @@ class Batch:
                 self._heads.clear()
             self._heads[head] = length
 
-    def wait(self, sender: Sender, body: bytes) -> None:
+    def add(self, each: Waiting, body: bytes) -> None:
         """Let a request wait for the end of the turn."""
-        if not self._senders:
-            asyncio.get_running_loop().call_soon(self.end)
-        self._senders.append(sender)
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append(each)
         self._bodies.append(body)
 
-    def end(self) -> None:
+    def flush(self) -> None:
         """Answer all that wait."""
-        senders, self._senders = self._senders, []
+        waiting, self._waiting = self._waiting, []
         bodies, self._bodies = self._bodies, []
-        if not senders:
+        if not waiting:
             return
         try:
-            answers = self.lane.answers(bodies)
+            answers = self.fast_path.respond(bodies)
         except Exception:
-            for sender in senders:
-                sender.abort()
+            for each in waiting:
+                each.abort()
             raise
-        for sender, answer in zip(senders, answers, strict=True):
-            sender.answered(answer)
+        for each, answer in zip(waiting, answers, strict=True):
+            each.resolve(answer)
 
-    def whole(self, answer: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def response(self, answer: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Return an answer with its first line and the headers of all, which are one object as long as they are so."""
         if headers is not self._headers:
             self._headers = headers

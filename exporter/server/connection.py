@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
         # A TLS transport pauses at the limit, a plain one beyond it; at 0 the former would never write.
         transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
         self._request.start()
-        self._crowd.enter(self)
+        self._limit.touch(self)
 
     @property
     def peer(self) -> str:
@@ -69,9 +69,9 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     @property
-    def _crowd(self) -> ConnectionLimit:
-        crowd: ConnectionLimit = self.server_state  # type: ignore[assignment]
-        return crowd
+    def _limit(self) -> ConnectionLimit:
+        limit: ConnectionLimit = self.server_state  # type: ignore[assignment]
+        return limit
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
@@ -143,7 +143,7 @@ class Connection(HttpToolsProtocol):
         self._in_request = False
         self._unframed = 0
         self._request.cancel()
-        self._crowd.enter(self)
+        self._limit.touch(self)
         self._complete()
 
     def _complete(self) -> None:
@@ -169,7 +169,7 @@ class Connection(HttpToolsProtocol):
         for deadline in (self._request, self._answer, self._stop):
             deadline.cancel()
         self._lost = True
-        self._crowd.leave(self)
+        self._limit.remove(self)
         # uvicorn tells the last request only; the one being answered would write to nobody.
         for cycle in self._cycles:
             cycle.disconnected = True

@@ -28,16 +28,16 @@ class ConnectionLimit(ServerState):
         self._most = most
         self._order: dict[_Member, None] = {}
 
-    def enter(self, connection: "_Member") -> None:
+    def touch(self, connection: "_Member") -> None:
         """Let one in, or go to the end of the queue because it was served."""
         self._order.pop(connection, None)
         self._order[connection] = None
         if len(self._order) > self._most:
             oldest = next(iter(self._order))
-            self.leave(oldest)
+            self.remove(oldest)
             oldest.abort()
             log.warning("too many connections", {"limit": self._most, "cut_off": oldest.peer})
 
-    def leave(self, connection: "_Member") -> None:
+    def remove(self, connection: "_Member") -> None:
         """Forget one."""
         self._order.pop(connection, None)

@@ -14,10 +14,10 @@ from exporter.server.connections import ConnectionLimit
 class FastConnection(Connection):
     """A connection with a short way."""
 
-    def __init__(self, turn: Batch, config: uvicorn.Config, crowd: ConnectionLimit) -> None:
+    def __init__(self, batch: Batch, config: uvicorn.Config, limit: ConnectionLimit) -> None:
         """Take the short way of the port, what uvicorn is to do, and the others of the port."""
-        super().__init__(config, crowd, {})
-        self._turn = turn
+        super().__init__(config, limit, {})
+        self._batch = batch
         self._waiting = b""
         """A request that waits for the end of the turn."""
         self._whole = b""
@@ -35,18 +35,18 @@ class FastConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: a whole request with a head that is known waits for the end of the turn."""
-        self._end_turn()
+        self._flush()
         self._answered = False
         rests = not (self._in_request or self._held or self._is_answering() or self.flow.write_paused)
-        body = self._turn.body(data) if rests else None
+        body = self._batch.body_of(data) if rests else None
         if body is not None:
             self._waiting = data
-            self._turn.wait(self, body)
+            self._batch.add(self, body)
             return
         self._whole = data if rests else b""
         super().data_received(data)
 
-    def answered(self, answer: bytes | None) -> None:
+    def resolve(self, answer: bytes | None) -> None:
         """Send the answer to a request that waited; None is for the long way."""
         data, self._waiting = self._waiting, b""
         if self.transport.is_closing():
@@ -57,7 +57,7 @@ class FastConnection(Connection):
             self._tried = False
             return
         self._send(answer)
-        self._crowd.enter(self)
+        self._limit.touch(self)
         self._served = self.loop.time()
         if self.timeout_keep_alive_task is None:  # it was the first
             self._request.cancel()
@@ -73,47 +73,47 @@ class FastConnection(Connection):
 
     def eof_received(self) -> None:
         """Answer what came whole before the other side ended."""
-        self._end_turn()
+        self._flush()
         super().eof_received()
 
     def shutdown(self) -> None:
         """Finish the request under way."""
-        self._end_turn()
-        self._go_the_long_way()
+        self._flush()
+        self._fall_back()
         super().shutdown()
 
-    def _end_turn(self) -> None:
+    def _flush(self) -> None:
         if self._waiting:
-            self._turn.end()
+            self._batch.flush()
 
     def _send(self, answer: bytes) -> None:
-        self.transport.write(self._turn.whole(answer, self.server_state.default_headers))
+        self.transport.write(self._batch.response(answer, self.server_state.default_headers))
 
     def _is_answered(self) -> bool:
         return self._answered or super()._is_answered()
 
     def _begin(self) -> None:
         whole, self._whole = self._whole, b""
-        if not self._may_be_short():
+        if not self._may_be_fast():
             super()._begin()
             return
         self._body, self._size = [], 0
         length = dict(self.headers).get(b"content-length")
         if whole and length is not None:
-            self._turn.learn(whole, int(length))
+            self._batch.remember_head(whole, int(length))
 
-    def _may_be_short(self) -> bool:
-        lane = self._turn.lane
+    def _may_be_fast(self) -> bool:
+        path = self._batch.fast_path
         return (
             not self._tried
-            and self.url == lane.path
+            and self.url == path.path
             and self.parser.get_method() == b"POST"
             and not self._is_answering()
             and not self.expect_100_continue
             and self.parser.should_keep_alive()
             and not self.flow.write_paused
             and self.parser.get_http_version() == "1.1"
-            and lane.takes(self.headers)
+            and path.accepts(self.headers)
         )
 
     def on_body(self, body: bytes) -> None:
@@ -124,21 +124,21 @@ class FastConnection(Connection):
         self._unframed = 0
         self._body.append(body)
         self._size += len(body)
-        if self._size > self._turn.lane.longest:
-            self._go_the_long_way()
+        if self._size > self._batch.fast_path.max_body:
+            self._fall_back()
 
     def _complete(self) -> None:
         if self._body is not None:
-            (answer,) = self._turn.lane.answers([b"".join(self._body)])
+            (answer,) = self._batch.fast_path.respond([b"".join(self._body)])
             if answer is not None:
                 self._body, self._answered = None, True
                 self._send(answer)
                 self.on_response_complete()
                 return
-            self._go_the_long_way()
+            self._fall_back()
         super()._complete()
 
-    def _go_the_long_way(self) -> None:
+    def _fall_back(self) -> None:
         """Begin the request under way as without a lane, with what has come of its body."""
         if self._body is not None:
             come, self._body = self._body, None

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept for the next request."""
 
-WATCH_EVERY = 5.0
-"""Seconds between two looks at the zones."""
+PERIOD = 5.0
+"""Seconds between two runs of a periodic task."""
 
 MAX_FILES = 1 << 12
 """Open files, and so connections, that are asked of the system."""
@@ -60,22 +60,22 @@ class Listener(NamedTuple):
     wsgi: WSGIApplication
     max_body: int
     """Bytes of the largest body that the app takes."""
-    takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    wants_body: Callable[[Mapping[str, Any]], bool] = lambda _: True
     """Tells by the WSGI environment of a POST whether the app reads its body."""
-    quick_body: Callable[[bytes], bool] = lambda _: True
+    is_quick: Callable[[bytes], bool] = lambda _: True
     """Tells whether the app answers a body in no time."""
     tls: ssl.SSLContext | None = None
     malformed: Callable[[], None] = lambda: None
     """Called for each request that is not HTTP, and so is not seen by the app."""
-    lane: FastPath | None = None
+    fast_path: FastPath | None = None
     """Answers what it can without the app."""
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, most_connections: int, lane: FastPath | None) -> None:
+    def __init__(self, config: uvicorn.Config, most_connections: int, fast_path: FastPath | None) -> None:
         super().__init__(config)
         self.server_state: ConnectionLimit = ConnectionLimit(most_connections)
-        self._turn = None if lane is None else Batch(lane)
+        self._batch = None if fast_path is None else Batch(fast_path)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,12 +85,12 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen as uvicorn does, but do TLS handshakes ourselves."""
         connect: Callable[[], Connection] = partial(Connection, self.config, self.server_state, {})
-        if self._turn is not None:
-            connect = partial(FastConnection, self._turn, self.config, self.server_state)
+        if self._batch is not None:
+            connect = partial(FastConnection, self._batch, self.config, self.server_state)
         context = self.config.ssl
         if context:
-            doormen = [TlsAcceptor(each, context, connect, self.server_state) for each in sockets or []]
-            self.servers = doormen  # type: ignore[assignment]
+            acceptors = [TlsAcceptor(each, context, connect, self.server_state) for each in sockets or []]
+            self.servers = acceptors  # type: ignore[assignment]
         else:
             loop = asyncio.get_running_loop()
             self.servers = [await loop.create_server(connect, sock=each, backlog=BACKLOG) for each in sockets or []]
@@ -105,8 +105,8 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, calling each of `looks` every now and then in a thread of its own.
+def serve(listeners: Sequence[Listener], reload: Callable[[], None], *periodic: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, calling each of `periodic` every `PERIOD` seconds in a thread of its own.
 
     SIGHUP calls `reload`, in a thread as well.
 
@@ -122,15 +122,15 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *looks: Cal
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
         loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, reload)
-        watching = [asyncio.create_task(every(WATCH_EVERY, look)) for look in looks]
+        watching = [asyncio.create_task(every(PERIOD, run_once)) for run_once in periodic]
         try:
             serving = [server.serve([listener.socket]) for server, listener in zip(servers, listeners, strict=True)]
             await asyncio.gather(*serving)
         finally:
             for task in watching:
                 task.cancel()
-            for look in looks:
-                look()  # what came since the last time
+            for run_once in periodic:
+                run_once()  # what came since the last time
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
@@ -143,8 +143,8 @@ def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uv
             listener.wsgi,
             listener.max_body,
             QUICK,
-            listener.takes_body,
-            listener.quick_body,
+            listener.wants_body,
+            listener.is_quick,
             listener.malformed,
         ),
         http=Connection,
@@ -158,7 +158,7 @@ def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uv
     )
     config.load()
     config.ssl = listener.tls
-    return _Uvicorn(config, most_connections, listener.lane)
+    return _Uvicorn(config, most_connections, listener.fast_path)
 
 
 def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
@@ -167,14 +167,14 @@ def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
         server.should_exit = True
 
 
-async def every(seconds: float, look: Callable[[], None]) -> None:
-    """Call `look` in a thread again and again; its failing is logged and ends nothing."""
+async def every(seconds: float, task: Callable[[], None]) -> None:
+    """Call `task` in a thread every so many seconds; an error of it is logged and ends nothing."""
     while True:
         await asyncio.sleep(seconds)
         try:
-            await asyncio.to_thread(look)
+            await asyncio.to_thread(task)
         except Exception as error:
-            log.error("watch failed", exc_info=error)
+            log.error("periodic task failed", exc_info=error)
 
 
 def _raise_file_limit() -> int:

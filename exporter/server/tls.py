@@ -33,14 +33,14 @@ class TlsAcceptor:
         listener: socket.socket,
         context: ssl.SSLContext,
         connect: Callable[[], Connection],
-        crowd: ConnectionLimit,
+        limit: ConnectionLimit,
     ) -> None:
         """Begin to accept; `connect` makes what takes a connection over."""
         listener.setblocking(False)
         self._listener = listener
         self._context = context
         self._connect = connect
-        self._crowd = crowd
+        self._limit = limit
         self._accepting = asyncio.ensure_future(self._accept())
 
     def close(self) -> None:
@@ -60,20 +60,20 @@ class TlsAcceptor:
                 log.warning("cannot accept", {"reason": error.strerror})
                 await asyncio.sleep(PAUSE)
                 continue
-            _Handshake(accepted, address[0], self._crowd).start(self._context, self._connect)
+            _Handshake(accepted, address[0], self._limit).start(self._context, self._connect)
 
 
 class _Handshake:
     """One that is under way."""
 
-    def __init__(self, accepted: socket.socket, peer: str, crowd: ConnectionLimit) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, limit: ConnectionLimit) -> None:
         self._accepted = accepted
         self.peer = peer
-        self._crowd = crowd
+        self._limit = limit
 
     def start(self, context: ssl.SSLContext, connect: Callable[[], Connection]) -> None:
         self._task = asyncio.ensure_future(self._do(context, connect))
-        self._crowd.enter(self)
+        self._limit.touch(self)
 
     def abort(self) -> None:
         """End it."""
@@ -92,4 +92,4 @@ class _Handshake:
             reason = getattr(error, "reason", None) or error.strerror or str(error) or "timed out"
             log.warning("TLS handshake failed", {"reason": reason, "client": self.peer})
         finally:
-            self._crowd.leave(self)
+            self._limit.remove(self)

@@ -11,10 +11,10 @@ It knows WSGI and ASGI and nothing of the exporter.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 log = logging.getLogger(__name__)
@@ -30,20 +30,6 @@ MAX_WAITING = 1 << 28
 
 THREADS = 2
 """Requests answered at a time outside the event loop."""
-
-
-class FastPath(Protocol):
-    """Answers some requests without the app, and so without what a connection makes for one."""
-
-    path: bytes
-    longest: int
-    """Bytes of the longest body that it looks at."""
-
-    def takes(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Tell by the headers of a POST to the path, names in lower case, whether it looks at the body."""
-
-    def answer(self, body: bytes) -> bytes | None:
-        """Return a whole 200 answer but for its first line; None, and nothing was done, if the app must answer."""
 
 
 Scope = MutableMapping[str, Any]
@@ -62,24 +48,22 @@ class WsgiAdapter:
         wsgi: WSGIApplication,
         max_body: int,
         quick: Container[str] = (),
-        takes_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
-        quick_body: Callable[[bytes], bool] = lambda _: True,
+        wants_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+        is_quick: Callable[[bytes], bool] = lambda _: True,
         malformed: Callable[[], None] = lambda: None,
-        lane: FastPath | None = None,
     ) -> None:
         """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time.
 
-        `takes_body` tells by a POST's head whether the app reads the body; if not, it is called without one.
-        `quick_body` tells whether it answers a body in no time. The connection calls `malformed` for each request
-        that it refuses because it is not HTTP, and asks `lane` first.
+        `wants_body` tells by a POST's head whether the app reads the body; if not, it is called without one.
+        `is_quick` tells whether it answers a body in no time. The connection calls `malformed` for each request
+        that it refuses because it is not HTTP.
         """
-        self.lane = lane
-        self._quick_body = quick_body
+        self._is_quick = is_quick
         self.malformed = malformed
         self._wsgi = wsgi
         self._max_body = max_body
-        self._quick = quick
-        self._takes_body = takes_body
+        self._quick_paths = quick
+        self._wants_body = wants_body
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._slots = asyncio.Semaphore(THREADS)
         self._waiting = _Waiting()
@@ -87,17 +71,17 @@ class WsgiAdapter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         environ = _environ(scope)
-        short = scope["path"] in self._quick
+        quick = scope["path"] in self._quick_paths
         if scope["method"] == "POST":
-            short = True
-            if int(environ["CONTENT_LENGTH"] or 0) <= self._max_body and self._takes_body(environ):
+            quick = True
+            if int(environ["CONTENT_LENGTH"] or 0) <= self._max_body and self._wants_body(environ):
                 body = await self._read(receive, scope["state"]["abort"])
                 if body is None:
                     return
                 environ["wsgi.input"] = BytesIO(body)
                 environ["CONTENT_LENGTH"] = str(len(body))
-                short = self._quick_body(body)
-        if short:
+                quick = self._is_quick(body)
+        if quick:
             status, headers, answer = self._call(environ)
         else:
             async with self._slots:

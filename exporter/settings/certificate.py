@@ -26,10 +26,10 @@ class Certificate:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._cert, self._key = cert, key
         self._seen = self._versions()
-        self._told = ""
+        self._last_mistake = ""
         self._load()
 
-    def look(self) -> None:
+    def reload_if_changed(self) -> None:
         """Read the files again if they have changed; what cannot be taken is logged, and the old pair goes on."""
         try:
             if self._versions() == self._seen:
@@ -38,12 +38,12 @@ class Certificate:
             self._seen = Certificate(self._cert, self._key)._seen
             self._load()
         except TlsError as error:
-            if str(error) != self._told:
+            if str(error) != self._last_mistake:
                 log.error("certificate not renewed", {"reason": str(error)})
-            self._told = str(error)
+            self._last_mistake = str(error)
         else:
             log.info("certificate renewed", {"tls_cert": self._cert})
-            self._told = ""
+            self._last_mistake = ""
 
     def _versions(self) -> list[tuple[int, int]]:
         return [_version("tls_cert", self._cert), _version("tls_key", self._key)]

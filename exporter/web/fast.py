@@ -27,20 +27,20 @@ Headers = Sequence[tuple[bytes, bytes]]
 class FastWebhook:
     """The short way to one webhook."""
 
-    def __init__(self, path: str, longest: int, ingest: Ingest, guard: Guard) -> None:
-        """Take the path, the bytes of the longest body, what takes events, and who knows the senders."""
+    def __init__(self, path: str, max_body: int, ingest: Ingest, guard: Guard) -> None:
+        """Take the path, the bytes of the max_body body, what takes events, and who knows the senders."""
         self.path = path.encode()
-        self.longest = longest
+        self.max_body = max_body
         self._ingest = ingest
         self._guard = guard
 
-    def takes(self, headers: Headers) -> bool:
+    def accepts(self, headers: Headers) -> bool:
         """Tell by the headers of a POST whether the body may be looked at here."""
         given = dict(headers)
         # Two of one name are for who joins them, and what may pass for another for who drops it.
         if len(given) < len(headers) or b"content-encoding" in given or any(b"_" in name for name in given):
             return False
-        if int(given.get(b"content-length", 0)) > self.longest:
+        if int(given.get(b"content-length", 0)) > self.max_body:
             return False
         if not self._guard.challenges:
             return True
@@ -51,7 +51,7 @@ class FastWebhook:
             }
         )
 
-    def answers(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
         """Take an event each, and return what answers it; None, and nothing was done, if it is for the long way."""
         try:
             outcomes = self._ingest.receive_each(bodies)

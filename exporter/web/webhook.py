@@ -66,16 +66,16 @@ def webhook(ingest: Ingest, refuse: Refuse, guard: Guard, max_body: int) -> Blue
     return blueprint
 
 
-def takes_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
+def wants_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
     """Return what tells by a POST's head whether its body matters; if not, it is answered without being read."""
 
-    def takes(environ: Mapping[str, Any]) -> bool:
+    def wants(environ: Mapping[str, Any]) -> bool:
         return environ["PATH_INFO"] == WEBHOOK and guard.admits(environ) and not content_encoding(environ)
 
-    return takes
+    return wants
 
 
-def quick_body(body: bytes) -> bool:
+def is_quick(body: bytes) -> bool:
     """Tell whether a body is answered in no time: one event, but not an array, which may be of thousands."""
     return len(body) <= QUICK_BODY and body[:1] == b"{"
 

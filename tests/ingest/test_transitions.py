@@ -19,12 +19,12 @@ class TestWatch:
         self.caplog = caplog
         self.clock = Clock()
         self.store = Store(LIMITS)
-        self.watch = Transitions(lambda: self.store.snapshot(self.clock.now))
+        self.transitions = Transitions(lambda: self.store.snapshot(self.clock.now))
 
     def lines(self) -> list[tuple[str, str, object]]:
         """Look, and return what was logged."""
         self.caplog.clear()
-        self.watch.look()
+        self.transitions.log()
         return [(record.levelname, record.getMessage(), record.args) for record in self.caplog.records]
 
     def test_a_zones_life(self) -> None:

@@ -15,16 +15,16 @@ from exporter.server.fast import FastConnection
 class Echo:
     """A lane for POST /w that answers with the body, but leaves what begins with - to the app."""
 
-    path, longest = b"/w", 100
+    path, max_body = b"/w", 100
 
     def __init__(self) -> None:
         self.calls: list[list[bytes]] = []
 
-    def takes(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    def accepts(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Take it."""
         return bool(headers)
 
-    def answers(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
         """Answer."""
         self.calls.append([*bodies])
         if b"bug" in bodies:
@@ -40,12 +40,12 @@ class TestHeads:
 
     def test_the_same_bytes(self) -> None:
         """And only these, with a body of that length."""
-        turn = Batch(Echo())
-        assert turn.body(HEAD + b"abc") is None
-        turn.learn(HEAD + b"abc", 3)
-        assert turn.body(HEAD + b"xyz") == b"xyz"
+        batch = Batch(Echo())
+        assert batch.body_of(HEAD + b"abc") is None
+        batch.remember_head(HEAD + b"abc", 3)
+        assert batch.body_of(HEAD + b"xyz") == b"xyz"
         for data in (HEAD, HEAD + b"ab", HEAD + b"abcd", b"\r\n" + HEAD + b"abc", HEAD.lower() + b"abc", b"abc", b""):
-            assert turn.body(data) is None, data
+            assert batch.body_of(data) is None, data
 
     @pytest.mark.parametrize(
         "data",
@@ -64,28 +64,28 @@ class TestHeads:
     )
     def test_what_is_not_learnt(self, data: bytes) -> None:
         """What might not be the head, or is too long."""
-        turn = Batch(Echo())
-        turn.learn(data, 3)
+        batch = Batch(Echo())
+        batch.remember_head(data, 3)
         end = data.find(b"\r\n\r\n") + 4
-        assert turn.body(data[:end] + b"abc") is None
+        assert batch.body_of(data[:end] + b"abc") is None
 
     def test_there_is_an_end(self) -> None:
         """Who sends ever new ones makes all be forgotten."""
-        turn = Batch(Echo())
+        batch = Batch(Echo())
         heads = [HEAD.replace(b"x", b"%d" % n) for n in range(MAX_HEADS + 1)]
         for n, head in enumerate(heads):
-            turn.learn(head, 3)
-            assert turn.body(head + b"abc") == b"abc"
-            assert (turn.body(heads[0] + b"abc") is None) is (n == MAX_HEADS)
+            batch.remember_head(head, 3)
+            assert batch.body_of(head + b"abc") == b"abc"
+            assert (batch.body_of(heads[0] + b"abc") is None) is (n == MAX_HEADS)
 
 
 def test_headers_of_every_answer() -> None:
     """They change, with the time."""
-    turn = Batch(Echo())
+    batch = Batch(Echo())
     for date in (b"Mon", b"Tue"):
         headers = [(b"date", date), (b"a", b"b")]
         for _ in range(2):
-            assert turn.whole(b"\r\nx", headers) == b"HTTP/1.1 200 OK\r\ndate: %b\r\na: b\r\n\r\nx" % date
+            assert batch.response(b"\r\nx", headers) == b"HTTP/1.1 200 OK\r\ndate: %b\r\na: b\r\n\r\nx" % date
 
 
 class Wire(asyncio.Transport):
@@ -143,9 +143,9 @@ class Port:
     """Connections of one port, in a loop, to an app that is not there."""
 
     def __init__(self) -> None:
-        self.lane = Echo()
-        self._turn = Batch(self.lane)
-        self._turn.learn(HEAD, 3)
+        self.fast_path = Echo()
+        self._batch = Batch(self.fast_path)
+        self._batch.remember_head(HEAD, 3)
         self.app_saw: list[bytes] = []
         self.app_may = asyncio.Event()
         self._config = uvicorn.Config(
@@ -155,7 +155,7 @@ class Port:
 
     def connection(self) -> tuple[FastConnection, Wire]:
         """Return one that was just made."""
-        made, wire = FastConnection(self._turn, self._config, ConnectionLimit(10)), Wire()
+        made, wire = FastConnection(self._batch, self._config, ConnectionLimit(10)), Wire()
         made.connection_made(wire)
         return made, wire
 
@@ -184,7 +184,7 @@ class TestTurn:
             assert [wire.written for _, wire in ends] == [[], [], []]
             await asyncio.sleep(0)
             assert [wire.written for _, wire in ends] == [[b"ab0"], [b"ab1"], [b"ab2"]]
-            assert port.lane.calls == [[b"ab0", b"ab1", b"ab2"]]
+            assert port.fast_path.calls == [[b"ab0", b"ab1", b"ab2"]]
 
         self.in_a_loop(test)
 
@@ -209,7 +209,7 @@ class TestTurn:
             wire.close()
             end.connection_lost(None)
             await asyncio.sleep(0)
-            assert port.lane.calls == [[b"abc"]]
+            assert port.fast_path.calls == [[b"abc"]]
 
         self.in_a_loop(test)
 
@@ -235,7 +235,7 @@ class TestTurn:
             end.data_received(HEAD + b"-bc")
             await asyncio.sleep(0.01)
             assert port.app_saw == [b"-bc"]
-            assert port.lane.calls == [[b"-bc"]]
+            assert port.fast_path.calls == [[b"-bc"]]
             assert b"ok" in b"".join(wire.written)
 
         self.in_a_loop(test)
@@ -266,7 +266,7 @@ class TestTurn:
             end.pause_writing()
             end.data_received(HEAD + b"abc")
             await asyncio.sleep(0.01)
-            assert port.lane.calls == []
+            assert port.fast_path.calls == []
             end.resume_writing()
             await asyncio.sleep(0.01)
             assert port.app_saw == [b"abc"]
@@ -297,7 +297,7 @@ class TestTurn:
             end.data_received(b"POST /w HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (len(HEAD) + 3))
             end.data_received(HEAD + b"abc")
             await asyncio.sleep(0)
-            assert port.lane.calls == [[HEAD + b"abc"]]
+            assert port.fast_path.calls == [[HEAD + b"abc"]]
 
         self.in_a_loop(test)
 
@@ -310,7 +310,7 @@ class TestTurn:
             end.data_received(begun)
             end.data_received(HEAD + b"abc")
             await asyncio.sleep(0)
-            assert port.lane.calls == []
+            assert port.fast_path.calls == []
 
         self.in_a_loop(test)
 

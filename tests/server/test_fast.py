@@ -128,7 +128,7 @@ class TestConnection:
         """A connection may rest for longer than a request may take; but blank lines are no rest."""
         monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.4)
         app = create_app()
-        with Threaded(app.wsgi_app, lane=app.extensions[EXTENSION].lane) as (port, _):
+        with Threaded(app.wsgi_app, fast_path=app.extensions[EXTENSION].fast) as (port, _):
             text = fresh("rest", 1)
             request = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
             with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
@@ -166,7 +166,7 @@ class TestConnection:
         monkeypatch.setattr(connection, "REQUEST_TIMEOUT", 0.5)
         app = create_app()
         with (
-            Threaded(app.wsgi_app, lane=app.extensions[EXTENSION].lane) as (port, _),
+            Threaded(app.wsgi_app, fast_path=app.extensions[EXTENSION].fast) as (port, _),
             socket.create_connection(("127.0.0.1", port), timeout=5) as client,
         ):
             client.sendall(request(fresh("blank")))
@@ -209,7 +209,7 @@ class TestConnection:
         monkeypatch.setattr(server, "KEEP_ALIVE", 1)
         app = create_app()
         with (
-            Threaded(app.wsgi_app, lane=app.extensions[EXTENSION].lane) as (port, _),
+            Threaded(app.wsgi_app, fast_path=app.extensions[EXTENSION].fast) as (port, _),
             socket.create_connection(("127.0.0.1", port), timeout=5) as client,
         ):
             for n in range(4):
@@ -275,7 +275,7 @@ def test_the_same_with_and_without(seed: int) -> None:
     both = []
     for short in (True, False):
         app = create_app(load({"webhook_api_keys": "right"}, {}), Clock())
-        with Threaded(app.wsgi_app, lane=app.extensions[EXTENSION].lane if short else None) as (port, _):
+        with Threaded(app.wsgi_app, fast_path=app.extensions[EXTENSION].fast if short else None) as (port, _):
             both.append(told(port, pieces, len(requests)))
     assert both[0] == both[1]
     assert {status for status, _ in both[0]} >= {200, 400, 401}

@@ -149,4 +149,4 @@ class TestParts:
             task.cancel()
 
         asyncio.run(some())
-        assert [record.getMessage() for record in caplog.records] == ["watch failed"]
+        assert [record.getMessage() for record in caplog.records] == ["periodic task failed"]

@@ -222,21 +222,21 @@ class TestRenewal:
                     subject: tuple[tuple[tuple[str, str]]] = client.getpeercert()["subject"]  # type: ignore[index,assignment]
                     return dict(part for parts in subject for part in parts)["commonName"]
 
-            certificate.look()
+            certificate.reload_if_changed()
             assert shown() == "one"
             assert told() == []
             cert.write_bytes(Path(pairs[1].cert).read_bytes())
             for _ in range(3):
-                certificate.look()
+                certificate.reload_if_changed()
                 assert shown() == "one"
             assert told() == ["certificate not renewed"]
             key.unlink()
             os.mkfifo(key)  # nobody writes to it
-            certificate.look()
+            certificate.reload_if_changed()
             key.unlink()
             for _ in range(3):
-                certificate.look()
+                certificate.reload_if_changed()
             key.write_bytes(Path(pairs[1].key).read_bytes())
-            certificate.look()
+            certificate.reload_if_changed()
             assert shown() == "two"
             assert told() == ["certificate not renewed"] * 3 + ["certificate renewed"]

@@ -141,13 +141,13 @@ class TestBodies:
             pass
 
         scope = SCOPE | {"headers": [(b"x", b"key"), (b"content-length", b"5")]}
-        gateway = WsgiAdapter(app, 10, takes_body=lambda environ: takes and environ["HTTP_X"] == "key")
+        gateway = WsgiAdapter(app, 10, wants_body=lambda environ: takes and environ["HTTP_X"] == "key")
         asyncio.run(gateway(scope, receive, send))
         assert received == ([1] if takes else [])
         assert seen == [("key", b"hello" if takes else b"")]
 
     @pytest.mark.parametrize("quick", [True, False])
-    def test_only_a_quick_body_is_answered_in_the_loop(self, quick: bool) -> None:
+    def test_only_a_is_quick_is_answered_in_the_loop(self, quick: bool) -> None:
         """The others have a thread, so that the loop goes on."""
         seen = []
 
@@ -162,7 +162,7 @@ class TestBodies:
         async def send(_: Any) -> None:
             pass
 
-        gateway = WsgiAdapter(app, 10, quick_body=lambda body: quick and body == b"hello")
+        gateway = WsgiAdapter(app, 10, is_quick=lambda body: quick and body == b"hello")
         asyncio.run(gateway(SCOPE, receive, send))
         assert seen == [quick]
 

@@ -152,9 +152,9 @@ def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
 class Threaded:
     """A server in a thread, without the process around it."""
 
-    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, lane: FastPath | None = None) -> None:
+    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, fast_path: FastPath | None = None) -> None:
         """Take the app to serve."""
-        self._lane = lane
+        self._fast_path = fast_path
         self._wsgi = wsgi
         self._tls = tls
 
@@ -162,7 +162,9 @@ class Threaded:
         """Start; return the port and the server."""
         self._listener = bind("127.0.0.1", 0)
         port: int = self._listener.getsockname()[1]
-        self._server = configure(Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls, lane=self._lane))
+        self._server = configure(
+            Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls, fast_path=self._fast_path)
+        )
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         wait_for(lambda: self._server.started, "the server to start")

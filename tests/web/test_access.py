@@ -17,7 +17,7 @@ from exporter.app import EXTENSION, Exporter, create_app
 from exporter.ingest.intake import MAX_EVENTS
 from exporter.settings.load import load
 from exporter.settings.types import Address
-from exporter.web.webhook import QUICK_BODY, quick_body
+from exporter.web.webhook import QUICK_BODY, is_quick
 from tests.support.deliveries import Clock, body, delivery
 from tests.web.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.web.test_webhook import problem, samples
@@ -201,7 +201,7 @@ class TestBodies:
                 raise AssertionError("the body was read")
 
         head = {"PATH_INFO": path, "HTTP_CONTENT_ENCODING": encoding, **environ}
-        if app.extensions[EXTENSION].takes_body(head):
+        if app.extensions[EXTENSION].wants_body(head):
             assert app.test_client().post(path, data=b"[]", environ_overrides=head).status_code == 200
         else:
             unread = {"wsgi.input": Unread(), "CONTENT_LENGTH": "2"}
@@ -225,7 +225,7 @@ class TestQuick:
     )
     def test_one_event(self, text: bytes, quick: bool) -> None:
         """But no array: a few bytes of it may be thousands of mistakes."""
-        assert quick_body(text) is quick
+        assert is_quick(text) is quick
 
 
 class TestPaths:

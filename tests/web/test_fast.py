@@ -31,7 +31,7 @@ EVENTS = {
 def lane(settings: dict[str, str] | None = None) -> tuple[FastWebhook, Exporter]:
     """Return the short way of an app, and what is behind it."""
     exporter: Exporter = create_app(load(settings or {}, {}), Clock()).extensions[EXTENSION]
-    return exporter.lane, exporter
+    return exporter.fast, exporter
 
 
 def counted(exporter: Exporter) -> dict[str, float]:
@@ -51,12 +51,12 @@ class TestAnswers:
         for outcome, event in EVENTS.items():
             response = client.post("/webhook", data=body(event))
             assert response.get_json()["outcomes"] == {outcome: 1}
-            head, _, text = (short.answers([body(event)])[0] or b"").partition(b"\r\n\r\n")
+            head, _, text = (short.respond([body(event)])[0] or b"").partition(b"\r\n\r\n")
             assert text == response.data
             assert dict(line.split(": ") for line in head.decode().split("\r\n")) == dict(response.headers)
         assert counted(exporter) == counted(app.extensions[EXTENSION])
         assert exporter.metrics.last_event == app.extensions[EXTENSION].metrics.last_event
-        assert exporter.recent.last_minute() == app.extensions[EXTENSION].recent.last_minute()
+        assert exporter.activity.last_minute() == app.extensions[EXTENSION].activity.last_minute()
 
     @pytest.mark.parametrize(
         "text",
@@ -79,32 +79,32 @@ class TestAnswers:
     def test_what_is_for_the_long_way(self, text: bytes) -> None:
         """Nothing is done, and nothing counted."""
         short, exporter = lane()
-        assert short.answers([text]) == [None]
+        assert short.respond([text]) == [None]
         assert counted(exporter) == {}
         assert exporter.store.snapshot(NOW).spaces == []
 
     def test_one_zone_too_many(self) -> None:
         """Is refused by the long way."""
         short, exporter = lane({"max_zones": "1"})
-        assert short.answers([body(delivery())]) == [ANSWERS[Outcome.NEW]]
-        assert short.answers([body(delivery(zone="zone_b"))]) == [None]
+        assert short.respond([body(delivery())]) == [ANSWERS[Outcome.NEW]]
+        assert short.respond([body(delivery(zone="zone_b"))]) == [None]
         assert counted(exporter) == {"new": 1}
 
     def test_a_journal_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The event is for the long way, which says so."""
         app = create_app(load({"journal": str(tmp_path / "journal.db")}, {}), Clock())
         exporter: Exporter = app.extensions[EXTENSION]
-        short = exporter.lane
-        assert short.answers([body(delivery(NOW, 1))]) == [ANSWERS[Outcome.NEW]]
+        short = exporter.fast
+        assert short.respond([body(delivery(NOW, 1))]) == [ANSWERS[Outcome.NEW]]
 
         def full(*_: object) -> None:
             raise JournalError("the disk is full")
 
         monkeypatch.setattr(SqliteJournal, "append", full)
-        assert short.answers([body(delivery(NOW + 1, 1))]) == [None]
+        assert short.respond([body(delivery(NOW + 1, 1))]) == [None]
         assert counted(exporter) == {"new": 1}
         another = body(delivery(NOW + 2, 1))
-        assert short.answers([another]) == [None]
+        assert short.respond([another]) == [None]
         assert app.test_client().post("/webhook", data=another).status_code == 503
         assert counted(exporter) == {"new": 2}
 
@@ -125,7 +125,7 @@ class TestTakes:
     )
     def test_headers(self, headers: list[tuple[bytes, bytes]], takes: bool) -> None:
         """What is odd is for the long way."""
-        assert lane()[0].takes(headers) is takes
+        assert lane()[0].accepts(headers) is takes
 
     def test_credentials(self) -> None:
         """As everywhere."""
@@ -138,9 +138,9 @@ class TestTakes:
         short, _ = lane(settings)
         for keys, right in ((RIGHT_KEYS, True), (WRONG_KEYS, False)):
             for key in (key for key in keys if len(key) == len(key.strip())):  # as nothing else comes from a parser
-                assert short.takes([(b"x-butlr-key", wire(key).encode("latin-1", "replace"))]) is right, key
+                assert short.accepts([(b"x-butlr-key", wire(key).encode("latin-1", "replace"))]) is right, key
         for environs, right in ((RIGHT_BASIC, True), (WRONG_BASIC, False)):
             for environ in environs:
                 header = [(b"authorization", environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace"))]
-                assert short.takes(header) is right, environ
-        assert not short.takes([])
+                assert short.accepts(header) is right, environ
+        assert not short.accepts([])

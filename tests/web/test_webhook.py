@@ -307,7 +307,7 @@ class TestJournal:
         assert refused.content_type == "application/problem+json"
         assert client.post("/webhook", data=b"{}").status_code == 422
         assert "butlr_exporter_journal_failures_total 1.0" in client.get("/metrics").text
-        exporter.look()
+        exporter.maintain()
         assert client.post("/webhook", data=body(delivery(v=2, id="b"))).get_json()["outcomes"] == {"duplicate": 1}
         exporter.close()
         again = create_app(Settings(journal=str(tmp_path / "journal.db")), clock=Clock())
