@@ -6,8 +6,7 @@ sender is told.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from exporter.events.fast import parse_fast
@@ -17,7 +16,7 @@ from exporter.events.times import LATEST_SECONDS, utc
 from exporter.ingest.activity import Activity
 from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.journal.interface import JournalError
-from exporter.journal.recorder import Change, Recorder
+from exporter.journal.recorder import NotWritten, Recorder
 from exporter.metrics.counters import Result
 from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
@@ -52,7 +51,7 @@ class Ingest:
         """Take the store and its limits, what counts, a clock that tells Unix seconds, and who keeps a journal."""
         self._recent = recent
         self._recorder = recorder
-        self._store = store
+        self._apply = recorder.apply if recorder is not None else _applier(store)
         self._metrics = metrics
         self._limits = limits
         self._clock = clock
@@ -66,28 +65,23 @@ class Ingest:
         if len(items) > MAX_EVENTS:
             raise TooManyEvents(f"{len(items)} events in one array; send at most {MAX_EVENTS} at a time")
         arrival = self._clock()
+        now = int(arrival * 1000)
         outcomes: Counter[Outcome] = Counter()
         errors: list[EventError] = []
         refusal: JournalError | None = None
-
-        def take(first: int) -> Change:
-            changed: list[OccupancyEvent] = []
+        for first in range(0, len(items), TOGETHER):
+            parsed = list(map(_parsed, items[first : first + TOGETHER]))
+            events = [event for event in parsed if isinstance(event, OccupancyEvent)]
+            try:
+                applied = iter(self._apply(events, now))
+            except NotWritten as error:
+                refusal, applied = error, iter(error.outcomes)
             taken: list[Result] = []
-            for index, item in enumerate(items[first : first + TOGETHER], first):
-                reasons = self._take(item, arrival, changed, taken)
+            for index, event in enumerate(parsed, first):
+                reasons = self._judged(items[index], event, applied, now, taken)
                 errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
             self._count(taken, arrival)
             outcomes.update(outcome for _, outcome, _ in taken)
-            return changed
-
-        for first in range(0, len(items), TOGETHER):
-            if self._recorder is None:
-                take(first)
-                continue
-            try:
-                self._recorder.keep(partial(take, first), int(arrival * 1000))
-            except JournalError as error:
-                refusal = error
         if refusal is not None:
             raise refusal
         return Receipt(len(items), dict(outcomes), errors)
@@ -103,21 +97,8 @@ class Ingest:
         events = list(map(parse_fast, bodies))
         arrival = self._clock()
         now = int(arrival * 1000)
-        apply = self._store.apply
-        outcomes: list[Outcome | None] = []
-
-        def take() -> Change:
-            outcomes[:] = [None if event is None else apply(event, now) for event in events]
-            return [
-                event
-                for event, outcome in zip(events, outcomes, strict=True)
-                if event is not None and outcome not in REFUSED
-            ]
-
-        if self._recorder is None:
-            take()
-        else:
-            self._recorder.keep(take, now)
+        applied = iter(self._apply([event for event in events if event is not None], now))
+        outcomes = [None if event is None else next(applied) for event in events]
         taken: list[Result] = []
         for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
             if event is None or outcome is None:
@@ -129,23 +110,23 @@ class Ingest:
         self._count(taken, arrival)
         return outcomes
 
-    def _take(
-        self, item: Any, arrival: float, changed: list[OccupancyEvent], taken: list[Result]
+    def _judged(
+        self,
+        item: Any,
+        event: OccupancyEvent | UnsupportedEvent | InvalidEvent,
+        applied: Iterator[Outcome],
+        now: int,
+        taken: list[Result],
     ) -> list[tuple[str, str]]:
-        """Take one item of a body, and note what became of it; return why it was refused."""
-        try:
-            event = parse_event(item)
-        except InvalidEvent as invalid:
-            taken.append((invalid.measure, Outcome.INVALID, 0.0))
-            return self._refused(Outcome.INVALID, [(field, message) for field, message in invalid.errors], item)
+        """Note what became of one item of a body; return why it was refused."""
+        if isinstance(event, InvalidEvent):
+            taken.append((event.measure, Outcome.INVALID, 0.0))
+            return self._refused(Outcome.INVALID, [(field, message) for field, message in event.errors], item)
         if isinstance(event, UnsupportedEvent):
             taken.append((None, Outcome.UNSUPPORTED, 0.0))
             return []
-        now = int(arrival * 1000)
-        outcome = self._store.apply(event, now)
+        outcome = next(applied)
         taken.append(self._taken(event, outcome, now))
-        if outcome not in REFUSED:
-            changed.append(event)
         if outcome in REFUSED:
             return self._refused(outcome, [self._refusal(event, outcome, now)], item)
         return []
@@ -178,3 +159,20 @@ class Ingest:
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
             return "timestamp", message + hint
         return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"
+
+
+def _applier(store: Store) -> Callable[[Sequence[OccupancyEvent], int], list[Outcome]]:
+    """Return what applies events to a store without a journal, as `Recorder.apply` does with one."""
+
+    def apply(events: Sequence[OccupancyEvent], now_ms: int) -> list[Outcome]:
+        return [store.apply(event, now_ms) for event in events]
+
+    return apply
+
+
+def _parsed(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:
+    """Return the event of one item of a body, or the error that it is none."""
+    try:
+        return parse_event(item)
+    except InvalidEvent as invalid:
+        return invalid

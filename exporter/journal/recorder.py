@@ -5,19 +5,17 @@ It knows neither how a journal writes nor what becomes of a delivery.
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from threading import Lock
 from time import monotonic, sleep
 
 from exporter.events.model import OccupancyEvent
 from exporter.journal.interface import Journal, JournalError, JournalGone
+from exporter.rule.outcome import REFUSED, Outcome
 from exporter.rule.store import Store
 
 log = logging.getLogger(__name__)
-
-Change = list[OccupancyEvent]
-"""The deliveries that were taken: also those that are late or known already, as a zone lives on by them too."""
 
 _CHUNK = 100
 """Spaces that are saved at a time, so that deliveries hardly wait."""
@@ -27,6 +25,15 @@ _PAUSE = 0.001
 
 _PATIENCE = 15.0
 """Seconds after which a delivery sees to the journal itself, for another server than ours does not call `look`."""
+
+
+class NotWritten(JournalError):  # noqa: N818 - the name reads as what happened
+    """Events were applied, but the journal could not be written; their spaces are written once it can be."""
+
+    def __init__(self, reason: str, outcomes: list[Outcome]) -> None:
+        """Take the reason, and the outcome of every event."""
+        super().__init__(reason)
+        self.outcomes = outcomes
 
 
 class Recorder:
@@ -76,25 +83,30 @@ class Recorder:
         """Tell whether deliveries cannot be kept now."""
         return self._outage is not None
 
-    def keep(self, change: Callable[[], Change], arrival: int) -> None:
-        """Call what takes deliveries that arrive at `arrival`, and write those that it returns.
+    def apply(self, events: Sequence[OccupancyEvent], now_ms: int) -> list[Outcome]:
+        """Apply events that arrive at `now_ms` (ms) to the store, append the accepted ones, and return all outcomes.
 
-        Nothing else changes meanwhile, so nobody is told that a delivery is known before that is written. Raises
-        JournalError where it cannot be written; it then is later.
+        An event that changes nothing is appended too, as its arrival keeps its space from being forgotten. No other
+        event is applied before the append, so no answer acknowledges an event that is not written yet. Raises
+        NotWritten where the append fails.
         """
         if monotonic() > self._seen_to + _PATIENCE:
             self.look()
+        apply = self._store.apply
         with self._lock:
-            taken = change()
-            if taken and self._outage is None:
-                try:
-                    self._journal.append(taken, arrival)
-                except JournalError as error:
-                    self._begin_outage(error)
-            if taken and self._outage is not None:
-                self._pending.update(dict.fromkeys(event.space_id for event in taken))
-                self._failed()
-                raise self._outage
+            outcomes = [apply(event, now_ms) for event in events]
+            accepted = [event for event, outcome in zip(events, outcomes, strict=True) if outcome not in REFUSED]
+            if accepted:
+                if self._outage is None:
+                    try:
+                        self._journal.append(accepted, now_ms)
+                    except JournalError as error:
+                        self._begin_outage(error)
+                if self._outage is not None:
+                    self._pending.update(dict.fromkeys(event.space_id for event in accepted))
+                    self._failed()
+                    raise NotWritten(str(self._outage), outcomes)
+        return outcomes
 
     def look(self) -> None:
         """See to the journal, unless somebody does: write what could not be written, and keep it from growing long."""

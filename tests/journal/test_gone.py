@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Recorder
 from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import applied, files, kept, known, no_room, recorded, restored
+from tests.support.journals import files, kept, known, no_room, recorded, restored
 
 Look = Callable[[], None]
 
@@ -39,7 +38,7 @@ class Scene:
     def deliver(self, n: int) -> None:
         """Deliver something to a zone of this number."""
         event = delivery(NOW, n, id=f"{n}", zone=f"zone_{n}")
-        self.recorder.keep(partial(applied, self.store, event), NOW)
+        self.recorder.apply([event], NOW)
 
     @property
     def log(self) -> str:

@@ -1,7 +1,6 @@
 """Lives of a store with a journal, beside one without an end: restarts, kills, outages, shortenings change nothing."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,11 +11,12 @@ from exporter.events.model import Measure, OccupancyEvent
 from exporter.journal import recorder as recorder_module
 from exporter.journal import sqlite as journal_module
 from exporter.journal.interface import JournalError, JournalGone
-from exporter.journal.recorder import Recorder
+from exporter.journal.recorder import NotWritten, Recorder
 from exporter.journal.sqlite import Row, SqliteJournal
+from exporter.rule.outcome import REFUSED
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
-from tests.support.journals import applied, files, known, recorded
+from tests.support.journals import files, known, recorded
 from tests.support.stores import LIMITS, spaces
 
 
@@ -60,18 +60,12 @@ class Life:
     def deliver(self, _: float = 0.0) -> None:
         """Deliver some events at once, to both."""
         events = [self.event() for _ in range(self.chance.choice([1, 1, 3]))]
-        outcomes = [self.endless.apply(event, self.now) for event in events]
-
-        def take() -> list[OccupancyEvent]:
-            taken: list[OccupancyEvent] = []
-            for event, outcome in zip(events, outcomes, strict=True):
-                before = len(taken)
-                taken += applied(self.store, event, self.now)
-                assert (len(taken) == before) is (outcome in ("future", "overflow"))
-            return taken
-
-        with suppress(JournalError):
-            self.recorder.keep(take, self.now)
+        expected = [self.endless.apply(event, self.now) for event in events]
+        try:
+            outcomes = self.recorder.apply(events, self.now)
+        except NotWritten as error:
+            outcomes = error.outcomes
+        assert [outcome in REFUSED for outcome in outcomes] == [outcome in REFUSED for outcome in expected]
 
     def fail(self) -> None:
         """Refuse a write, perhaps."""

@@ -4,7 +4,6 @@ import os
 import resource
 import sqlite3
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from exporter.journal.repair import open_journal
 from exporter.journal.sqlite import SqliteJournal
 from tests.journal.test_records import read
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import applied, files, kept, killed, no_room, recorded, restored, zones
+from tests.support.journals import files, kept, killed, no_room, recorded, restored, zones
 
 
 @pytest.fixture
@@ -109,14 +108,14 @@ class TestBeside:
     def test_every_life_has_its_own(self, path: str) -> None:
         """After SIGKILL the next goes on with another one, and soon there is one again."""
         killed(path, "zone_a")
-        store, recorder = recorded(path)
+        _, recorder = recorded(path)
         recorder.look()
         assert log_numbers(path) == [1]
-        recorder.keep(partial(applied, store, delivery(zone="zone_b")), NOW)
+        recorder.apply([delivery(zone="zone_b")], NOW)
         assert log_numbers(path) == [1, 2]
         recorder.look()
         assert log_numbers(path) == []
-        recorder.keep(partial(applied, store, delivery(zone="zone_c")), NOW)
+        recorder.apply([delivery(zone="zone_c")], NOW)
         recorder.look()
         assert log_numbers(path) == [3]
         recorder.close()
@@ -146,11 +145,11 @@ class TestBeside:
         """For which a log was dropped, as what SQLite kept of them is lost: that is seen by the log."""
         kept(path, delivery(), saved=False)
         content = Path(path).read_bytes()
-        store, recorder = recorded(path)
+        _, recorder = recorded(path)
         for zone in ("zone_b", "zone_c"):
-            recorder.keep(partial(applied, store, delivery(zone=zone)), NOW)
+            recorder.apply([delivery(zone=zone)], NOW)
         recorder._shorten()
-        recorder.keep(partial(applied, store, delivery(zone="zone_d")), NOW)
+        recorder.apply([delivery(zone="zone_d")], NOW)
         recorder._journal.abandon()
         assert log_numbers(path) == [3]
         Path(path).write_bytes(content)
@@ -178,8 +177,8 @@ class TestBeside:
 
     def test_it_is_dropped(self, path: str) -> None:
         """And the file does not miss it, even if it is killed before there is another."""
-        store, recorder = recorded(path)
-        recorder.keep(partial(applied, store, delivery()), NOW)
+        _, recorder = recorded(path)
+        recorder.apply([delivery()], NOW)
         recorder._shorten()
         assert log_numbers(path) == []
         recorder._journal.abandon()

@@ -3,7 +3,6 @@
 import os
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from exporter.journal.interface import JournalError, JournalGone
 from exporter.journal.repair import open_journal
 from exporter.journal.sqlite import SqliteJournal
 from tests.support.deliveries import HOUR, NOW, delivery
-from tests.support.journals import applied, files, known, no_room, recorded, restored
+from tests.support.journals import files, known, no_room, recorded, restored
 from tests.support.stores import readings, told
 
 
@@ -172,8 +171,8 @@ class TestWriting:
     def test_only_what_came_after_a_space_was_saved(self, path: str) -> None:
         """Is delivered to it again, also after the log was emptied, and by another process."""
         for n in range(4):
-            store, recorder = recorded(path)
-            recorder.keep(partial(applied, store, delivery(NOW - n, n, id=f"{n}")), NOW)
+            _, recorder = recorded(path)
+            recorder.apply([delivery(NOW - n, n, id=f"{n}")], NOW)
             journal = recorder._journal
             assert isinstance(journal, SqliteJournal)
             assert len(list(journal.deliveries())) == 1
@@ -194,7 +193,7 @@ class TestShortening:
         for numbers in (range(9), [9]):
             store, recorder = recorded(path)
             for n in numbers:
-                recorder.keep(partial(applied, store, delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")), NOW)
+                recorder.apply([delivery(NOW - n, n, id=f"{n}", zone=f"zone_{n % 3}")], NOW)
             if n < 9:
                 recorder.close()
         copies = Path(path).parent / "copies"
@@ -204,7 +203,7 @@ class TestShortening:
             nonlocal steps
             steps += 1
             event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
-            recorder.keep(partial(applied, store, event), NOW)
+            recorder.apply([event], NOW)
             copies.mkdir()
             for file in files(path):
                 shutil.copy(file, copies)
@@ -222,10 +221,10 @@ class TestShortening:
         """Leave it."""
         store, recorder = recorded(path)
         for zone in ("zone_a", "zone_b"):
-            recorder.keep(partial(applied, store, delivery(NOW, zone=zone)), NOW)
+            recorder.apply([delivery(NOW, zone=zone)], NOW)
         recorder._shorten()
         later = NOW + 25 * HOUR
-        recorder.keep(partial(applied, store, delivery(later), later), later)
+        recorder.apply([delivery(later)], later)
         store.snapshot(later)
         recorder._shorten()
         recorder.close()

@@ -2,15 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
+from exporter.events.model import OccupancyEvent
 from exporter.journal import recorder as recorder_module
 from exporter.journal.interface import JournalError, JournalGone
-from exporter.journal.recorder import Change
+from exporter.rule.outcome import Outcome
 from exporter.rule.space import SpaceState
-from tests.support.deliveries import NOW
+from tests.support.deliveries import HOUR, NOW, delivery
 from tests.support.recordings import FakeJournal, Recording
 
 
@@ -63,7 +64,7 @@ class TestOutage:
         recording.journals[0].refusal = JournalError("disk full")
         with pytest.raises(JournalError):
             recording.deliver(1)
-        recording.recorder.keep(list, NOW)
+        assert recording.recorder.apply([delivery(NOW + HOUR)], NOW) == [Outcome.FUTURE]
         assert recording.failures == 1
 
     def test_where_nobody_looks(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,30 +285,31 @@ class TestShortening:
         assert recording.kept() == {*range(250), 1000, 1001} - (set() if again else {1001})
 
 
-def test_nobody_is_told_before_it_is_written(recording: Recording) -> None:
-    """While one delivery is taken and written, the same again waits."""
-    order: list[str] = []
+def test_nobody_is_told_before_it_is_written(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same delivery again waits until the first is written."""
     begun, go_on = threading.Event(), threading.Event()
+    append = recording.journals[0].append
 
-    def first() -> Change:
+    def slow(events: Sequence[OccupancyEvent], now_ms: int) -> None:
         begun.set()
         go_on.wait(5)
-        order.append("first")
-        return []
+        append(events, now_ms)
 
-    def second() -> Change:
-        order.append("second")
-        return []
-
-    threads = [threading.Thread(target=recording.recorder.keep, args=(change, NOW)) for change in (first, second)]
+    monkeypatch.setattr(recording.journals[0], "append", slow)
+    order: list[Outcome] = []
+    threads = [
+        threading.Thread(target=lambda: order.extend(recording.recorder.apply([delivery()], NOW))) for _ in range(2)
+    ]
     threads[0].start()
     begun.wait(5)
     threads[1].start()
     threads[1].join(0.05)
+    assert order == []
     go_on.set()
     for thread in threads:
         thread.join(5)
-    assert order == ["first", "second"]
+    assert order == [Outcome.NEW, Outcome.DUPLICATE]
+    assert [event for event, _ in recording.journals[0].log] == [delivery()] * 2
 
 
 def test_it_begins_with_what_was_kept(recording: Recording) -> None:

@@ -2,7 +2,6 @@
 
 import sqlite3
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -18,7 +17,7 @@ from exporter.journal.sqlite import SqliteJournal
 from exporter.rule.reading import Reading
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, delivery
-from tests.support.journals import applied, files, kept, known, recorded, restored
+from tests.support.journals import files, kept, known, recorded, restored
 from tests.support.stores import readings, told
 
 
@@ -96,7 +95,7 @@ class TestCutOff:
                 assert len(known(store)) == known_then
                 is_told = "journal has a log that was cut off" in caplog.text
                 assert is_told is (size not in (16, whole, len(log)) or bool(end))
-                recorder.keep(partial(applied, store, delivery(zone="zone_2")), NOW)
+                recorder.apply([delivery(zone="zone_2")], NOW)
                 recorder.close()
                 assert len(known(restored(path))) == known_then + 1
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -17,10 +16,9 @@ from exporter.events.model import Measure, OccupancyEvent
 from exporter.journal import sqlite as journal_module
 from exporter.journal.database import VERSION
 from exporter.journal.interface import JournalError
-from exporter.journal.recorder import Change
 from exporter.journal.repair import CUT_OFF, open_journal
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
-from tests.support.journals import applied, kept, known, recorded, restored
+from tests.support.journals import kept, known, recorded, restored
 from tests.support.stores import LIMITS, readings, spaces, told
 
 
@@ -107,12 +105,7 @@ class TestThereAndBack:
         kept(path, delivery(NOW, 50), delivery(NOW, 3, measure=Measure.ZONE_OCCUPANCY_1MIN), saved=saved)
         store, recorder = recorded(path)
         later = NOW + 25 * HOUR
-
-        def both() -> Change:
-            events = [delivery(NOW - n * MINUTE, 7, id=f"b{n}") for n in (1, 2)]
-            return [applied(store, event, later)[0] for event in events]
-
-        recorder.keep(both, later)
+        recorder.apply([delivery(NOW - n * MINUTE, 7, id=f"b{n}") for n in (1, 2)], later)
         recorder.close()
         assert known(restored(path)) == known(store)
         assert readings(store) == readings(restored(path)) == {NOW - 2 * MINUTE: 7, NOW - MINUTE: 7}
@@ -128,10 +121,10 @@ class TestThereAndBack:
 
     def test_what_was_one_too_many_stays_late(self, path: str, saved: bool) -> None:
         """Also where more may be remembered then."""
-        store, recorder = recorded(path, replace(LIMITS, max_deliveries=3))
+        _, recorder = recorded(path, replace(LIMITS, max_deliveries=3))
         for n in range(5):
             event = delivery(NOW - (4 - n) * MINUTE, n, id=f"{n}")
-            recorder.keep(partial(applied, store, event), NOW)
+            recorder.apply([event], NOW)
         if saved:
             recorder._shorten()
         recorder.close()
@@ -153,7 +146,7 @@ def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.Monkey
         store, recorder = recorded(path)
         for n in range(60):
             event = delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}")
-            recorder.keep(partial(applied, store, event, event.timestamp), event.timestamp)
+            recorder.apply([event], event.timestamp)
             recorder.look()
         recorder.close()
         assert known(restored(path)) == known(store)

@@ -8,10 +8,9 @@ from glob import escape, glob
 from pathlib import Path
 
 from exporter.events.model import OccupancyEvent
-from exporter.journal.recorder import Change, Recorder
+from exporter.journal.recorder import Recorder
 from exporter.journal.repair import open_journal
 from exporter.rule.limits import Limits
-from exporter.rule.outcome import REFUSED
 from exporter.rule.space import SpaceState
 from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
@@ -21,11 +20,6 @@ from tests.support.stores import LIMITS
 def known(store: Store) -> list[SpaceState]:
     """Return all that a store knows, in an order of its own."""
     return sorted(store.states(store.ids()))
-
-
-def applied(store: Store, event: OccupancyEvent, now: int = NOW) -> Change:
-    """Deliver an event; return it if it was taken."""
-    return [] if store.apply(event, now) in REFUSED else [event]
 
 
 def files(path: str) -> list[str]:
@@ -56,7 +50,7 @@ def kept(path: str, *events: OccupancyEvent, saved: bool = True) -> Store:
     """Return a store that has received events, each of which went into a journal, and of which all spaces are saved."""
     store, recorder = recorded(path)
     for event in events:
-        recorder.keep(partial(applied, store, event), NOW)
+        recorder.apply([event], NOW)
     if saved:
         recorder._shorten()
     recorder.close()
@@ -74,9 +68,9 @@ def restored(path: str, limits: Limits = LIMITS) -> Store:
 
 def killed(path: str, *zones: str) -> None:
     """Leave a journal with deliveries of some zones as it is after SIGKILL."""
-    store, recorder = recorded(path)
+    _, recorder = recorded(path)
     for zone in zones:
-        recorder.keep(partial(applied, store, delivery(zone=zone)), NOW)
+        recorder.apply([delivery(zone=zone)], NOW)
     left = {file: Path(file).read_bytes() for file in files(path)}
     recorder.close()
     for file, content in left.items():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
-from functools import partial
 
 from exporter.events.model import Measure, OccupancyEvent
 from exporter.journal.interface import JournalError
@@ -10,7 +9,6 @@ from exporter.journal.recorder import Recorder
 from exporter.rule.space import SpaceState
 from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import applied
 from tests.support.stores import LIMITS
 
 
@@ -116,7 +114,7 @@ class Recording:
 
     def deliver(self, n: int, zone: str = "zone_a") -> None:
         """Deliver one reading. Raises JournalError."""
-        self.recorder.keep(partial(applied, self.store, delivery(NOW + n, n, id=f"{n}", zone=zone)), NOW)
+        self.recorder.apply([delivery(NOW + n, n, id=f"{n}", zone=zone)], NOW)
 
     def kept(self) -> set[int]:
         """Return the readings that the newest journal gives back."""
