@@ -60,7 +60,7 @@ class Exporter:
         """Do what is to be done every few seconds."""
         self.transitions.log()
         if self.recorder is not None:
-            self.recorder.look()
+            self.recorder.maintain()
 
     def close(self) -> None:
         """Let go of what outlives the process."""

@@ -24,7 +24,7 @@ _PAUSE = 0.001
 """Seconds in between, in which deliveries that do wait have their turn."""
 
 _PATIENCE = 15.0
-"""Seconds after which a delivery sees to the journal itself, for another server than ours does not call `look`."""
+"""Seconds after which a delivery sees to the journal itself, for another server than ours does not call `maintain`."""
 
 
 class NotWritten(JournalError):  # noqa: N818 - the name reads as what happened
@@ -61,7 +61,7 @@ class Recorder:
         self._seen_to = monotonic()
         """When somebody looked."""
         self._lock = Lock()
-        self._looking = Lock()
+        self._maintaining = Lock()
 
     def restore(self) -> None:
         """Read everything back into the store, which is empty yet. Raises JournalError."""
@@ -91,7 +91,7 @@ class Recorder:
         NotWritten where the append fails.
         """
         if monotonic() > self._seen_to + _PATIENCE:
-            self.look()
+            self.maintain()
         apply = self._store.apply
         with self._lock:
             outcomes = [apply(event, now_ms) for event in events]
@@ -108,15 +108,15 @@ class Recorder:
                     raise NotWritten(str(self._outage), outcomes)
         return outcomes
 
-    def look(self) -> None:
+    def maintain(self) -> None:
         """See to the journal, unless somebody does: write what could not be written, and keep it from growing long."""
-        if self._looking.acquire(blocking=False):
+        if self._maintaining.acquire(blocking=False):
             try:
-                self._look()
+                self._maintain()
             finally:
-                self._looking.release()
+                self._maintaining.release()
 
-    def _look(self) -> None:
+    def _maintain(self) -> None:
         self._seen_to = monotonic()
         try:
             if self._outage is None:

@@ -77,7 +77,7 @@ def other(scene: Scene) -> None:
 def moved_and_back(scene: Scene) -> None:
     """Move the file away, and back when that was noticed."""
     os.rename(scene.path, f"{scene.path}.away")
-    scene.recorder.look()
+    scene.recorder.maintain()
     os.replace(f"{scene.path}.away", scene.path)
 
 
@@ -96,16 +96,16 @@ def no_log_and_no_room(scene: Scene) -> None:
     """Remove the log while the disk is full."""
     os.remove(scene.log)
     with no_room():
-        scene.recorder.look()
-        scene.recorder.look()
+        scene.recorder.maintain()
+        scene.recorder.maintain()
 
 
 def no_file_and_no_room(scene: Scene) -> None:
     """Remove the file while the disk is full."""
     os.remove(scene.path)
     with no_room():
-        scene.recorder.look()
-        scene.recorder.look()
+        scene.recorder.maintain()
+        scene.recorder.maintain()
 
 
 def no_log_of_sqlite(scene: Scene) -> None:
@@ -135,10 +135,10 @@ def test_it_is_written_anew(disaster: Callable[[Scene], None], killed: bool, tmp
     scene = Scene(str(tmp_path / "journal.db"))
     disaster(scene)
     time.sleep(0.06)
-    scene.recorder.look()
+    scene.recorder.maintain()
     assert not scene.recorder.refuses
     scene.deliver(9)
-    scene.recorder.look()
+    scene.recorder.maintain()
     path = scene.path
     if killed:
         path = str(tmp_path / "copies" / "journal.db")
@@ -155,7 +155,7 @@ def test_put_back_after_the_end(tmp_path: Path) -> None:
     scene = Scene(str(tmp_path / "journal.db"))
     os.rename(scene.path, f"{scene.path}.away")
     with no_room():
-        scene.recorder.look()
+        scene.recorder.maintain()
         scene.recorder.close()
     os.rename(f"{scene.path}.away", scene.path)
     assert known(restored(scene.path)) == known(scene.store)
@@ -176,13 +176,13 @@ def test_why_it_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     os.rename(scene.path, f"{scene.path}.away")
     Path(scene.path).write_bytes(b"precious")
     for _ in range(3):
-        scene.recorder.look()
+        scene.recorder.maintain()
     told = [record.args for record in caplog.records if record.message == "journal cannot be written"]
     assert told == [
         {"reason": f"{scene.path} is gone"},
         {"reason": f"{scene.path} is not a journal of butlr-exporter; choose another path"},
     ]
     os.replace(f"{scene.path}.away", scene.path)
-    scene.recorder.look()
+    scene.recorder.maintain()
     scene.recorder.close()
     assert known(restored(scene.path)) == known(scene.store)

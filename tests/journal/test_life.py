@@ -75,7 +75,7 @@ class Life:
     def heal(self) -> None:
         """Let everything be written, for what was refused need not outlast the process."""
         self.failing = None
-        self.recorder.look()
+        self.recorder.maintain()
         assert not self.recorder.refuses
 
     def end(self) -> None:
@@ -122,7 +122,7 @@ def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             life.deliver()
             life.now += life.chance.choice([0, 1000, MINUTE])
         elif what < 0.85:
-            life.recorder.look()
+            life.recorder.maintain()
         elif what < 0.9:
             life.failing = life.chance.choice([None, (1.0, JournalError), (0.3, JournalError), (0.3, JournalGone)])
         elif what < 0.93:

@@ -109,14 +109,14 @@ class TestBeside:
         """After SIGKILL the next goes on with another one, and soon there is one again."""
         killed(path, "zone_a")
         _, recorder = recorded(path)
-        recorder.look()
+        recorder.maintain()
         assert log_numbers(path) == [1]
         recorder.apply([delivery(zone="zone_b")], NOW)
         assert log_numbers(path) == [1, 2]
-        recorder.look()
+        recorder.maintain()
         assert log_numbers(path) == []
         recorder.apply([delivery(zone="zone_c")], NOW)
-        recorder.look()
+        recorder.maintain()
         assert log_numbers(path) == [3]
         recorder.close()
         assert zones(path) == ["zone_a", "zone_b", "zone_c"]

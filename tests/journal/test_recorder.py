@@ -36,7 +36,7 @@ class TestOutage:
         with pytest.raises(JournalError):  # not before it was seen to work
             recording.deliver(4)
         assert recording.kept() == {1}
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.kept() == {1, 2, 3, 4}
         recording.deliver(5)
         assert recording.kept() == {1, 2, 3, 4, 5}
@@ -55,7 +55,7 @@ class TestOutage:
                 recording.deliver(n)
         assert recording.failures == 3
         recording.journals[0].refusal = None
-        recording.recorder.look()
+        recording.recorder.maintain()
         recording.deliver(2)
         assert recording.kept() == {1, 2}
 
@@ -96,7 +96,7 @@ class TestOutage:
                 assert n in recording.kept()
 
         monkeypatch.setattr(recorder_module, "sleep", deliver)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.kept() == {*range(250), 1000, 1001}
         assert recording.journals[0].writes == [100, 100, 50]
 
@@ -106,10 +106,10 @@ class TestOutage:
         recording.journals[0].long = True
         recording.journals[0].refusal = JournalError("disk full")
         for _ in range(3):
-            recording.recorder.look()
+            recording.recorder.maintain()
             assert recording.recorder.refuses
         recording.journals[0].refusal = None
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert not recording.recorder.refuses
 
     def test_begun_anew_and_interrupted(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ class TestOutage:
             assert recording.kept() == set(range(250))
 
         monkeypatch.setattr(recorder_module, "sleep", check)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.kept() == set(range(250))
         assert recording.other.log == []
 
@@ -134,7 +134,7 @@ class TestOutage:
         with pytest.raises(JournalError):
             recording.deliver(1)
         for _ in range(3):
-            recording.recorder.look()
+            recording.recorder.maintain()
         assert recording.failures == 4
         assert recording.kept() == set()
 
@@ -145,7 +145,7 @@ class TestOutage:
             with pytest.raises(JournalError):
                 recording.deliver(n, zone=f"zone_{n}")
         recording.journals[0].refusal = None
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.journals[0].writes == [100, 100, 50]
         assert recording.kept() == set(range(250))
 
@@ -155,11 +155,11 @@ class TestOutage:
         recording.deliver(2)
         recording.journals[0].refusal = JournalGone("gone")
         recording.openable = False
-        recording.recorder.look()
-        recording.recorder.look()
+        recording.recorder.maintain()
+        recording.recorder.maintain()
         assert (len(recording.journals), recording.failures) == (1, 3)
         recording.openable = True
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.journals[0].closed
         assert (len(recording.journals), recording.kept()) == (2, {1, 2})
         recording.deliver(3)
@@ -176,11 +176,11 @@ class TestOutage:
 
         with monkeypatch.context() as patched:
             patched.setattr(recorder_module, "sleep", refuse)
-            recording.recorder.look()
+            recording.recorder.maintain()
         assert len(recording.kept()) < 250
         assert recording.recorder.refuses
         recording.journals[1].refusal = None
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.kept() == set(range(250))
 
     def test_another_in_its_place(self, recording: Recording) -> None:
@@ -192,7 +192,7 @@ class TestOutage:
         other.journals[0].save(other.store.states(["zone_b"]))
         other.deliver(3, zone="zone_c")
         recording.other = other.journals[0]
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.kept() == {1}
 
     def test_the_end(self, recording: Recording) -> None:
@@ -220,12 +220,12 @@ class TestShortening:
     def test_it_is_shortened(self, recording: Recording) -> None:
         """When somebody looks, in pieces; what is delivered in between is kept."""
         journal = self.long(recording)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert (journal.writes, journal.log) == ([100, 100, 50], [])
         recording.deliver(1000)
         assert recording.kept() == {*range(250), 1000}
         journal.long = False
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert len(journal.log) == 1
 
     def test_one_at_a_time(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,16 +233,16 @@ class TestShortening:
         journal = self.long(recording)
 
         def look(_: float) -> None:
-            recording.recorder.look()
+            recording.recorder.maintain()
 
         monkeypatch.setattr(recorder_module, "sleep", look)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert journal.writes == [100, 100, 50]
 
     def test_it_is_on_the_disk_before_anything_is_dropped(self, recording: Recording) -> None:
         """As power may be lost."""
         journal = self.long(recording)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert journal.order == ["release", "sync", "drop"]
 
     def test_it_refuses_in_the_middle(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,13 +253,13 @@ class TestShortening:
             journal.refusal = JournalError("disk full")
 
         monkeypatch.setattr(recorder_module, "sleep", refuse)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.failures == 2  # and once more as it was tried again
         assert recording.kept() == set(range(250))
         with pytest.raises(JournalError):
             recording.deliver(1000)
         journal.refusal, journal.long = None, False
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert recording.kept() == {*range(250), 1000}
 
     @pytest.mark.parametrize("again", [False, True])
@@ -278,7 +278,7 @@ class TestShortening:
                         recording.deliver(1001)
 
         monkeypatch.setattr(recorder_module, "sleep", deliver)
-        recording.recorder.look()
+        recording.recorder.maintain()
         assert len(recording.journals) == 2
         assert journal.writes == [100]
         assert len(journal.log) == 250

@@ -147,7 +147,7 @@ def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.Monkey
         for n in range(60):
             event = delivery(NOW + (60 * hour + n) * MINUTE, n, id=f"{n}")
             recorder.apply([event], event.timestamp)
-            recorder.look()
+            recorder.maintain()
         recorder.close()
         assert known(restored(path)) == known(store)
         sizes.append(Path(path).stat().st_size)
