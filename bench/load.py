@@ -45,7 +45,7 @@ class Answered(NamedTuple):
 def webhooks(zones: int, minutes: int) -> Iterator[bytes]:
     """Return requests with the deliveries of a building in its last minutes, as rough as Butlr's."""
     plan = Plan(zones=zones, intervals=minutes)
-    for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length or 0)):
+    for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length_ms or 0)):
         yield _request("POST /webhook", delivery.body)
 
 
@@ -58,7 +58,7 @@ def varied(zones: int, minutes: int) -> Iterator[bytes]:
 def pushes(zones: int, minutes: int) -> Iterator[bytes]:
     """Return requests that push the same to a Pushgateway: a group for each zone, its count and the time of that."""
     plan = Plan(zones=zones, intervals=minutes)
-    for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length or 0)):
+    for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length_ms or 0)):
         event = parse_fast(delivery.body)
         if event is None:
             raise ValueError("a delivery of the simulator is not a single event")

@@ -19,8 +19,8 @@ from exporter.events.parse import parse_body, parse_event
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store
 from exporter.simulate.world.building import zones
-from exporter.simulate.world.delivery import MINUTE, Plan, deliveries
-from exporter.simulate.world.people import OPENING, People
+from exporter.simulate.world.delivery import MINUTE_MS, Plan, deliveries
+from exporter.simulate.world.people import OPENING_MINUTE, People
 
 PICTURE = Path(__file__).with_name("history.svg")
 
@@ -35,7 +35,7 @@ FROM, TO = 60, 120
 """The minutes that are drawn."""
 
 SCRAPE = 15_000
-SETTLE_AFTER = 6 * MINUTE
+SETTLE_AFTER = 6 * MINUTE_MS
 
 Stored = dict[str, dict[int, float]]
 """Zone id to time, milliseconds, to value."""
@@ -55,18 +55,18 @@ def histories() -> Histories:
     """Let the building live, and scrape it."""
     store = Store(
         Limits(
-            window=15 * MINUTE,
-            stale_after=10 * MINUTE,
+            window=15 * MINUTE_MS,
+            stale_after=10 * MINUTE_MS,
             forget_after=0,
             settle_after=SETTLE_AFTER,
-            future_tolerance=5 * MINUTE,
+            future_tolerance=5 * MINUTE_MS,
             max_spaces=PLAN.zones,
         )
     )
     live: Stored = defaultdict(dict)
     settled: Stored = defaultdict(dict)
     now = START
-    end = START + (PLAN.length or 0) + SETTLE_AFTER
+    end = START + (PLAN.length_ms or 0) + SETTLE_AFTER
     for due, event in [*_events(), (end, None)]:
         while now < due:
             for space in store.snapshot(now).spaces:
@@ -85,7 +85,7 @@ def _events() -> Iterator[tuple[int, OccupancyEvent]]:
         for item in parse_body(delivery.body):
             event = parse_event(item)
             if isinstance(event, OccupancyEvent):
-                yield delivery.due, event
+                yield delivery.due_ms, event
 
 
 def _truth() -> Stored:
@@ -96,7 +96,7 @@ def _truth() -> Stored:
     truth: Stored = defaultdict(dict)
     for n in range((PLAN.intervals or 0) - 4):
         for zone, inside in zip(building, people, strict=True):
-            truth[zone.id][START + n * MINUTE] = inside.step(OPENING + n, chance)
+            truth[zone.id][START + n * MINUTE_MS] = inside.step(OPENING_MINUTE + n, chance)
     return truth
 
 
@@ -106,7 +106,7 @@ def wrong(told: Histories) -> tuple[int, int, int]:
     The live count of a minute is that of the last scrape before the next minute.
     """
     minutes = [(zone, t) for zone, readings in told.truth.items() for t in readings]
-    live = sum(told.live[zone].get(t + MINUTE - SCRAPE) != told.truth[zone][t] for zone, t in minutes)
+    live = sum(told.live[zone].get(t + MINUTE_MS - SCRAPE) != told.truth[zone][t] for zone, t in minutes)
     return live, sum(told.settled[zone].get(t) != told.truth[zone][t] for zone, t in minutes), len(minutes)
 
 
@@ -117,7 +117,7 @@ def draw(told: Histories, path: Path) -> None:
     zone = list(told.truth)[SHOWN]
 
     def minutes(readings: dict[int, float]) -> tuple[list[float], list[float]]:
-        chosen = {(t - START) / MINUTE: value for t, value in sorted(readings.items())}
+        chosen = {(t - START) / MINUTE_MS: value for t, value in sorted(readings.items())}
         kept = {minute: value for minute, value in chosen.items() if FROM <= minute <= TO}
         return list(kept), list(kept.values())
 

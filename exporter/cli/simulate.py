@@ -128,7 +128,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     plan = Plan(
         zones=options.zones,
         measures=options.types,
-        interval=_milliseconds(options.interval),
+        interval_ms=_milliseconds(options.interval),
         intervals=None if endless else options.duration // options.interval,
         seed=options.seed,
         drop=options.drop,
@@ -139,14 +139,14 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             webhook=_target(parser, "--url", options.url, headers, "POST"),
             metrics=None if options.verify is None else _target(parser, "--verify", options.verify, {}, "GET"),
             plan=plan,
-            rule=Rule(window=_milliseconds(options.window), stale_after=_milliseconds(options.stale_after)),
-            start=options.start,
+            rule=Rule(window_ms=_milliseconds(options.window), stale_after_ms=_milliseconds(options.stale_after)),
+            start_ms=options.start,
             source=options.source,
             out=options.out,
             rate=options.rate,
             connections=options.connections or (4 if options.source is None else 1),
             retry=options.retry,
-            journal=not options.no_journal,
+            has_journal=not options.no_journal,
         )
     )
 

@@ -1,10 +1,10 @@
-"""Butlr in a box: deliveries as rough as Butlr's, and an oracle that judges an exporter by them.
+"""A simulated Butlr: deliveries as rough as Butlr's, and an oracle that judges an exporter by them.
 
-Of the exporter it knows the format of events, its webhook and its metrics, and nothing else.
+It knows only the exporter's event format, webhook and metrics.
 
 - `run`: one run, from the plan to the verdict.
 - `client`: HTTP requests over one connection.
-- `world`: a building, its people, and what sensors make of them.
-- `load`: deliveries sent, each when it is due.
-- `verify`: an exporter compared with the oracle.
+- `world`: a building, its people, and the readings of its sensors.
+- `load`: sends each delivery when it is due.
+- `verify`: compares an exporter with the oracle.
 """

@@ -1,7 +1,7 @@
-"""HTTP requests over one keep-alive connection, one at a time, cheap enough to be no brake on the other side.
+"""HTTP requests over one keep-alive connection, one at a time, cheap enough not to slow the exporter down.
 
-httptools reads the answers and asyncio does the rest: measured here, a general HTTP client costs several times
-what the exporter spends on the event it carries.
+httptools reads the answers and asyncio does the rest: a general HTTP client was measured to take several times the
+processor time that the exporter spends on an event.
 """
 
 import asyncio
@@ -15,34 +15,34 @@ from urllib.parse import unquote, urlsplit
 
 import httptools
 
-ANSWER_TIMEOUT = 10.0
-"""Seconds for an answer; Butlr waits for 1 to 15, as its webhook is set up."""
+ANSWER_TIMEOUT_SECONDS = 10.0
+"""Longest wait for an answer; Butlr's own is 1 to 15 seconds, as set in the webhook."""
 
-MAX_ANSWER = 1 << 20
-"""Bytes of the longest answer to a delivery."""
+MAX_ANSWER_BYTES = 1 << 20
+"""Longest answer to a delivery that is read."""
 
 
-class Unanswered(Exception):  # noqa: N818 - the name reads as what happened
-    """No answer came; the text says why, for people."""
+class NoAnswer(Exception):  # noqa: N818 - the name reads as what happened
+    """No answer came; the text gives people the reason."""
 
 
 class Answer(NamedTuple):
-    """An answer to a request."""
+    """The answer to a request."""
 
     status: int
     body: bytes
 
-    def parsed(self) -> dict[str, Any]:
-        """Return the JSON object that it is; an empty one if it is none."""
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as a JSON object; an empty one if it is something else."""
         try:
             parsed = json.loads(self.body)
         except (ValueError, RecursionError):
             return {}
         return parsed if isinstance(parsed, dict) else {}
 
-    def words(self) -> str:
-        """Return what it says as an error, such as `422 Unprocessable Entity: data: must be 0 or more`."""
-        problem = self.parsed()
+    def error_text(self) -> str:
+        """Return the status and the reason, such as `422 Unprocessable Entity: data: must be 0 or more`."""
+        problem = self.json_object()
         try:
             status = f"{self.status} {http.HTTPStatus(self.status).phrase}"
         except ValueError:
@@ -56,10 +56,10 @@ class Answer(NamedTuple):
 
 
 class Target:
-    """Where to send requests of one method."""
+    """A URL, with the method and the headers of all requests to it."""
 
     def __init__(self, url: str, headers: dict[str, str], method: str = "POST") -> None:
-        """Take an `http://` or `https://` URL, which may hold `user:password@`. Raises ValueError."""
+        """Accept an `http://` or `https://` URL, which may hold `user:password@`. Raises ValueError."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -85,13 +85,13 @@ class Target:
         self._head = "\r\n".join(lines).encode(errors="surrogateescape")
 
     def request(self, body: bytes) -> bytes:
-        """Return a whole request."""
+        """Return the bytes of a request with this body."""
         return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
 
 
-async def fetch(target: Target, timeout: float, max_answer: int) -> Answer:
-    """Send one request without a body over a connection of its own. Raises Unanswered."""
-    connection = await Connection.open(target, timeout, max_answer)
+async def fetch(target: Target, timeout_seconds: float, max_answer_bytes: int) -> Answer:
+    """Send one request without a body over a connection of its own. Raises NoAnswer."""
+    connection = await Connection.open(target, timeout_seconds, max_answer_bytes)
     try:
         return await connection.send(b"")
     finally:
@@ -99,54 +99,55 @@ async def fetch(target: Target, timeout: float, max_answer: int) -> Answer:
 
 
 class Connection(asyncio.Protocol):
-    """A connection to a target."""
+    """A connection to a target, for one request at a time."""
 
-    def __init__(self, target: Target, timeout: float, max_answer: int) -> None:
+    def __init__(self, target: Target, timeout_seconds: float, max_answer_bytes: int) -> None:
         self._target = target
-        self._timeout = timeout
-        self._max_answer = max_answer
+        self._timeout_seconds = timeout_seconds
+        self._max_answer_bytes = max_answer_bytes
         self._answer: asyncio.Future[Answer] | None = None
         self._reset()
         self.usable = False
+        """Whether another request can be sent."""
 
     def _reset(self) -> None:
-        """Be ready for the next answer."""
+        """Prepare for the next answer."""
         self._body = bytearray()
-        self._begun = False
-        self._until_close = True
+        self._has_begun = False
+        self._ends_with_connection = True
 
     @classmethod
     async def open(
         cls,
         target: Target,
-        timeout: float = ANSWER_TIMEOUT,
-        max_answer: int = MAX_ANSWER,
+        timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> "Connection":
-        """Connect; `timeout` (seconds) is for this and for each answer. Raises Unanswered."""
+        """Connect within `timeout_seconds`, which then limits the wait for each answer too. Raises NoAnswer."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout_seconds):
                 _, connection = await loop.create_connection(
-                    lambda: cls(target, timeout, max_answer), target.host, target.port, ssl=target.tls
+                    lambda: cls(target, timeout_seconds, max_answer_bytes), target.host, target.port, ssl=target.tls
                 )
         except TimeoutError:
-            raise Unanswered("no connection in time") from None
+            raise NoAnswer("no connection in time") from None
         except UnicodeError:
-            raise Unanswered("that is no host name") from None
+            raise NoAnswer("not a valid host name") from None
         except OSError as error:
-            raise Unanswered(_reason(error)) from None
+            raise NoAnswer(_reason(error)) from None
         return connection
 
     async def send(self, body: bytes) -> Answer:
-        """Send one request and wait for the answer. Raises Unanswered."""
+        """Send one request and wait for the answer. Raises NoAnswer."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(self._target.request(body))
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout_seconds):
                 return await self._answer
         except TimeoutError:
             self.close()
-            raise Unanswered(f"no answer within {self._timeout:g} s") from None
+            raise NoAnswer(f"no answer within {self._timeout_seconds:g} s") from None
 
     def close(self) -> None:
         """End the connection."""
@@ -154,43 +155,43 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Be ready to send."""
+        """Become ready to send; called by asyncio."""
         self._transport = transport
         self._parser = httptools.HttpResponseParser(self)
         self.usable = True
 
     def data_received(self, data: bytes) -> None:
-        """Read on in the answer."""
+        """Parse the next bytes of the answer; called by asyncio."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._give_up("the answer is not HTTP")
+            self._fail("the answer is not HTTP")
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Take what came as the answer if its end is the connection's end; otherwise none came."""
+        """Complete the answer if only the connection's end can end it, else fail; called by asyncio."""
         self.usable = False
-        if self._begun and self._until_close:
+        if self._has_begun and self._ends_with_connection:
             self._complete()
-        self._end(Unanswered("the connection was cut"))
+        self._resolve(NoAnswer("the connection was closed before the answer was complete"))
 
     def on_header(self, name: bytes, _value: bytes) -> None:
-        """Note whether the answer tells its own length; called by the parser."""
+        """Note whether a header tells where the answer ends; called by the parser."""
         if name.lower() in (b"content-length", b"transfer-encoding"):
-            self._until_close = False
+            self._ends_with_connection = False
 
     def on_headers_complete(self) -> None:
         """Note that an answer has begun, unless it is an interim one; called by the parser."""
-        self._begun = self._parser.get_status_code() >= 200
+        self._has_begun = self._parser.get_status_code() >= 200
 
     def on_body(self, data: bytes) -> None:
-        """Take a piece of the answer's body; called by the parser."""
+        """Add a piece of the answer's body; called by the parser."""
         self._body += data
-        if len(self._body) > self._max_answer:
-            self._give_up("the answer is too long")
+        if len(self._body) > self._max_answer_bytes:
+            self._fail("the answer is too long")
 
     def on_message_complete(self) -> None:
         """Hand over the answer, unless it was an interim one; called by the parser."""
-        if not self._begun:
+        if not self._has_begun:
             return
         if not self._parser.should_keep_alive():
             self.close()
@@ -199,13 +200,14 @@ class Connection(asyncio.Protocol):
     def _complete(self) -> None:
         answer = Answer(self._parser.get_status_code(), bytes(self._body))
         self._reset()
-        self._end(answer)
+        self._resolve(answer)
 
-    def _give_up(self, reason: str) -> None:
-        self._end(Unanswered(reason))
+    def _fail(self, reason: str) -> None:
+        self._resolve(NoAnswer(reason))
         self.close()
 
-    def _end(self, answer: Answer | Unanswered) -> None:
+    def _resolve(self, answer: Answer | NoAnswer) -> None:
+        """Give the answer, or why there is none, to the request that waits for it."""
         waiting, self._answer = self._answer, None
         if waiting is None or waiting.done():
             return
@@ -220,5 +222,5 @@ def _reason(error: OSError) -> str:
         return f"TLS: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    # The error's own text of a number holds Python's words as well.
+    # asyncio may add words of its own to `strerror`.
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

@@ -13,7 +13,7 @@ from exporter.cli.captured import MOST_LINES
 from exporter.cli.main import main
 from exporter.events.model import Measure
 from exporter.metrics.families import SETTLED
-from exporter.simulate.verify.oracle import Answered, Oracle, Rule
+from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from exporter.simulate.world.delivery import Plan, deliveries
 from tests.support.deliveries import HOUR, MINUTE, SECOND, body, delivery
 from tests.support.prometheus import prometheus
@@ -239,7 +239,7 @@ def test_promtool_and_prometheus(tmp_path: Path) -> None:
     command = [program("promtool", "prometheus"), "tsdb", "create-blocks-from", "openmetrics"]
     subprocess.run([*command, str(tmp_path / "out"), str(tmp_path / "data")], check=True, capture_output=True)
 
-    answered = [Answered(each.body, 0, each.due, each.due, 1, {"?": 1}) for each in sent]
+    answered = [Exchange(each.body, 0, each.due_ms, each.due_ms, 1, {"?": 1}) for each in sent]
     history = Oracle(answered, Rule()).history()
     assert sum(map(len, history.values())) > 180 * 20
     with running(tmp_path / "log") as exporter, prometheus(exporter, tmp_path) as one:

@@ -17,7 +17,7 @@ import pytest
 from exporter.events.model import Measure
 from exporter.metrics.families import SETTLED
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE
-from exporter.simulate.verify.oracle import Answered, Oracle, Rule
+from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from exporter.simulate.world.delivery import Plan, deliveries
 from tests.support.paths import ROOT
 from tests.support.prometheus import Prometheus, at, prometheus
@@ -46,7 +46,7 @@ class Building:
 
     def __init__(self, interval: int) -> None:
         """Take the seconds that are a minute."""
-        self.plan = Plan(zones=12, measures=MEASURES, interval=interval * 1000, intervals=15, seed=7)
+        self.plan = Plan(zones=12, measures=MEASURES, interval_ms=interval * 1000, intervals=15, seed=7)
         self.settle_after = COMPUTED * interval
         self.start = 0
 
@@ -55,7 +55,7 @@ class Building:
         """Send its deliveries beside the block, and verify what the exporter makes of them."""
         self.start = int(time.time() * 1000)
         begins = datetime.fromtimestamp(self.start / 1000, UTC).isoformat(timespec="milliseconds")
-        interval = self.plan.interval // 1000
+        interval = self.plan.interval_ms // 1000
         flags = [
             f"--zones={self.plan.zones}",
             f"--seed={self.plan.seed}",
@@ -79,7 +79,9 @@ class Building:
 
     def history(self) -> History:
         """Return what every reading came to."""
-        sent = [Answered(each.body, 0, each.due, each.due, 1, {"?": 1}) for each in deliveries(self.plan, self.start)]
+        sent = [
+            Exchange(each.body, 0, each.due_ms, each.due_ms, 1, {"?": 1}) for each in deliveries(self.plan, self.start)
+        ]
         # What is from before the beginning was sent to be late, and is older than the window by the clock.
         return {
             (zone, SETTLED[measure]): {t: value for t, value in readings.items() if t >= self.start}

@@ -164,7 +164,7 @@ class TestEnds:
         (refused,) = re.findall(r", (\d+) refused$", out, re.MULTILINE)
         assert 10 <= int(refused) <= 13
         assert err.startswith(
-            f"butlr-exporter: {target.url}/webhook: all is refused: 422 Unprocessable Entity: timestamp: "
+            f"butlr-exporter: {target.url}/webhook: every delivery is refused: 422 Unprocessable Entity: timestamp: "
         )
 
     def test_metrics_that_are_not_there(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:

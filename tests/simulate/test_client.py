@@ -1,13 +1,13 @@
-"""One POST over one connection: what counts as an answer, and what is sent."""
+"""The simulator's HTTP client: requests, answers, and the reasons why there is none."""
 
 import pytest
 
-from exporter.simulate.client import Answer, Connection, Target, Unanswered
+from exporter.simulate.client import Answer, Connection, NoAnswer, Target
 from tests.support.scripted import Cut, Scripted, answer, served
 
 
 class TestClient:
-    """One POST over one connection."""
+    """POSTs over one connection."""
 
     @pytest.mark.parametrize(
         ("said", "heard"),
@@ -23,22 +23,28 @@ class TestClient:
             (Cut(b"HTTP/1.0 401 No\r\n\r\nuntil the end"), Answer(401, b"until the end")),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nand close", Answer(200, b"and close")),
             (b"220 smtp.example.org ready\r\n", "the answer is not HTTP"),
-            (Cut(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun"), "the connection was cut"),
+            (
+                Cut(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun"),
+                "the connection was closed before the answer was complete",
+            ),
             (Cut(b"HTTP/1.1 204 No Content\r\n\r\n"), Answer(204, b"")),
             (Cut(b"HTTP/1.1 200 OK\r\n\r\n"), Answer(200, b"")),
             (b"HTTP/1.1 101 Other\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "the answer is not HTTP"),
-            (Cut(), "the connection was cut"),
-            (Cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "the connection was cut"),
+            (Cut(), "the connection was closed before the answer was complete"),
+            (
+                Cut(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+                "the connection was closed before the answer was complete",
+            ),
         ],
     )
     def test_answers(self, said: bytes, heard: Answer | str) -> None:
-        """Whatever HTTP allows for the end of a body; what is none has a reason."""
+        """Every end of a body that HTTP allows gives an answer; anything else gives a reason."""
 
         async def test(server: Scripted) -> None:
             connection = await Connection.open(Target(server.url, {}))
             try:
                 told: Answer | str = await connection.send(b"body")
-            except Unanswered as unanswered:
+            except NoAnswer as unanswered:
                 told = str(unanswered)
             assert told == heard
             connection.close()
@@ -46,12 +52,12 @@ class TestClient:
         served(test, said)
 
     def test_no_answer_in_time(self) -> None:
-        """Ends the connection, so that a late answer is not taken for the next one's."""
+        """A timeout ends the connection, so that a late answer is not taken for the next one's."""
 
         async def test(server: Scripted) -> None:
             server.open.clear()
-            connection = await Connection.open(Target(server.url, {}), timeout=0.05)
-            with pytest.raises(Unanswered, match=r"no answer within 0\.05 s"):
+            connection = await Connection.open(Target(server.url, {}), timeout_seconds=0.05)
+            with pytest.raises(NoAnswer, match=r"no answer within 0\.05 s"):
                 await connection.send(b"body")
             assert not connection.usable
             server.open.set()
@@ -59,19 +65,19 @@ class TestClient:
         served(test)
 
     def test_a_long_answer(self) -> None:
-        """Is not taken in whole."""
+        """An answer longer than the limit is not read to its end."""
 
         async def test(server: Scripted) -> None:
-            connection = await Connection.open(Target(server.url, {}), max_answer=1000)
+            connection = await Connection.open(Target(server.url, {}), max_answer_bytes=1000)
             assert len((await connection.send(b"body")).body) == 1000
-            with pytest.raises(Unanswered, match="the answer is too long"):
+            with pytest.raises(NoAnswer, match="the answer is too long"):
                 await connection.send(b"body")
             assert not connection.usable
 
         served(test, answer(200, b"x" * 1000), answer(200, b"x" * 1001))
 
     def test_one_request_after_the_other(self) -> None:
-        """On one connection, with the headers that were given and the length of each body."""
+        """One connection carries several requests, with the given headers and each body's length."""
 
         async def test(server: Scripted) -> None:
             url = server.url.replace("//", "//us%40er:pass@")
@@ -90,7 +96,7 @@ class TestClient:
         served(test, answer(200, b"one"), answer(200, b"two"))
 
     def test_the_other_side_wants_no_more(self) -> None:
-        """The connection is not used again, although it is still there."""
+        """A connection is not used again after `Connection: close`."""
 
         async def test(server: Scripted) -> None:
             connection = await Connection.open(Target(server.url, {}))
@@ -107,7 +113,7 @@ class TestClient:
         ],
     )
     def test_urls_that_are_none(self, url: str) -> None:
-        """Are refused."""
+        """A URL that no request can be sent to is refused."""
         with pytest.raises(ValueError, match=r".+"):
             Target(url, {})
 
@@ -117,7 +123,7 @@ class TestClient:
             Target("http://host/", {"X-API-Key": "a\r\nX-Other: b"})
 
     def test_credentials_are_not_told(self) -> None:
-        """Neither in errors nor in the header that names the host."""
+        """The password of a URL appears neither in errors nor in the `Host` header."""
         target = Target("http://user:secret@host:81/webhook", {})
         assert target.url == "http://host:81/webhook"
         assert b"secret" not in target.request(b"")
@@ -125,7 +131,7 @@ class TestClient:
 
 
 class TestWords:
-    """An answer that is an error, for people."""
+    """Error answers as text for people."""
 
     @pytest.mark.parametrize(
         ("said", "words"),
@@ -139,5 +145,5 @@ class TestWords:
         ],
     )
     def test_words(self, said: Answer, words: str) -> None:
-        """The status, and what a problem says of it."""
-        assert said.words() == words
+        """The text has the status and the reason that the problem document gives."""
+        assert said.error_text() == words

@@ -1,4 +1,4 @@
-"""Deliveries sent, as Butlr sends them.
+"""Sends deliveries as Butlr does.
 
 - `sender`: connections, pace and retries.
 - `files`: deliveries read from a file.

@@ -9,13 +9,13 @@ from typing import IO
 
 from exporter.simulate.world.delivery import Delivery
 
-_AHEAD = 1000
-"""Most lines read from a pipe before they are sent."""
+_MAX_LINES_AHEAD = 1000
+"""Lines that are read from a pipe before they are sent."""
 
 
 def read(lines: IO[bytes]) -> Iterator[Delivery | None]:
-    """Return the deliveries of a file; None where none has come yet, so that a slow pipe holds up nobody."""
-    bodies = iter(lines) if stat.S_ISREG(os.fstat(lines.fileno()).st_mode) else _as_they_come(lines)
+    """Return the deliveries of a file; None while a slow pipe has none, so that the caller never waits for it."""
+    bodies = iter(lines) if stat.S_ISREG(os.fstat(lines.fileno()).st_mode) else _read_in_thread(lines)
     for line in bodies:
         if line is None:
             yield None
@@ -23,18 +23,18 @@ def read(lines: IO[bytes]) -> Iterator[Delivery | None]:
             yield Delivery(0, body)
 
 
-def _as_they_come(lines: IO[bytes]) -> Iterator[bytes | None]:
-    queue: Queue[bytes | None] = Queue(_AHEAD)
-    # A file of the thread's own, or whoever closes the other would wait for what is being read.
+def _read_in_thread(lines: IO[bytes]) -> Iterator[bytes | None]:
+    queue: Queue[bytes | None] = Queue(_MAX_LINES_AHEAD)
+    # The thread has a file object of its own: closing one waits for a read that is under way in it.
     own = os.dup(lines.fileno())
 
-    def read_on() -> None:
+    def fill_queue() -> None:
         with open(own, "rb") as file:
             for line in file:
                 queue.put(line)
         queue.put(None)
 
-    Thread(target=read_on, daemon=True).start()
+    Thread(target=fill_queue, daemon=True).start()
     while True:
         try:
             line = queue.get_nowait()

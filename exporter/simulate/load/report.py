@@ -1,15 +1,15 @@
-"""What people are told of a run: the progress while it lasts, a summary, a table of differences."""
+"""The texts that a run prints for people: a summary and a table of differences."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-_STEPS = 50
+_LATENCY_STEPS = 50
 """Latencies are counted in this many steps for each factor of e: to 2 %."""
 
 MAX_ROWS = 20
-"""Rows of the longest table of differences; the rest is only counted."""
+"""Rows of a printed table; the rest is only counted."""
 
 
 @dataclass
@@ -18,39 +18,37 @@ class Totals:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     """Events by outcome."""
-    deliveries: int = 0
-    """Those that were answered."""
+    answered: int = 0
+    """Deliveries that were answered, be it with a refusal."""
     accepted: int = 0
-    """Those answered with 200."""
+    """Deliveries that were answered with 2xx."""
     refused: int = 0
     refusal: str = ""
-    """The reason for the first that was refused."""
+    """Status and reason of the first refusal."""
     retries: int = 0
     lost: int = 0
-    """Deliveries that were to be lost and so were not sent."""
+    """Deliveries that were not sent because the plan loses them."""
     _latencies: Counter[int] = field(default_factory=Counter)
 
-    def took(self, seconds: float) -> None:
+    def record_latency(self, seconds: float) -> None:
         """Count the time from a delivery's last try to its answer."""
-        self._latencies[round(math.log(max(seconds, 1e-6)) * _STEPS)] += 1
+        self._latencies[round(math.log(max(seconds, 1e-6)) * _LATENCY_STEPS)] += 1
 
-    def latency(self, share: float) -> float:
-        """Return the seconds within which this share of the answers came."""
+    def latency_seconds(self, share: float) -> float:
+        """Return the time within which this share of the answers came."""
         rank = share * self._latencies.total()
         for step, number in sorted(self._latencies.items()):
             rank -= number
             if rank <= 0:
-                return math.exp(step / _STEPS)
+                return math.exp(step / _LATENCY_STEPS)
         return 0.0
 
     def summary(self, seconds: float) -> list[str]:
-        """Return the lines that end a run."""
-        lines = [
-            f"{self.deliveries:,} deliveries answered in {seconds:.1f} s, {self.deliveries / seconds:,.0f} a second"
-        ]
-        lines += shares(self.outcomes)
-        if self.deliveries:
-            median, p90, p99 = (_time(self.latency(share)) for share in (0.5, 0.9, 0.99))
+        """Return the lines that are printed at the end of a run of this many seconds."""
+        lines = [f"{self.answered:,} deliveries answered in {seconds:.1f} s, {self.answered / seconds:,.0f} a second"]
+        lines += outcome_lines(self.outcomes)
+        if self.answered:
+            median, p90, p99 = (_duration(self.latency_seconds(share)) for share in (0.5, 0.9, 0.99))
             lines.append(f"half of the answers within {median}, 90 % within {p90}, 99 % within {p99}")
         lines.append(f"{self.retries:,} retries, {self.refused:,} refused")
         if self.lost:
@@ -58,13 +56,13 @@ class Totals:
         return lines
 
 
-def shares(outcomes: Counter[str]) -> list[str]:
-    """Return a line for each outcome with its number and share, the most frequent first."""
+def outcome_lines(outcomes: Counter[str]) -> list[str]:
+    """Return a line with number and share for each outcome, the most frequent first."""
     return [f"  {name:<12} {n:>12,} {n / outcomes.total():>7.1%}" for name, n in outcomes.most_common()]
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, cut after MAX_ROWS rows."""
+    """Return the lines of a table with at most MAX_ROWS rows."""
     rows = [[printable(cell) for cell in row] for row in rows]
     shown = [heading, *rows[:MAX_ROWS]]
     widths = [max(len(row[n]) for row in shown) for n in range(len(heading))]
@@ -75,9 +73,9 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Return a text from elsewhere so that it cannot move the cursor or begin a line."""
+    """Return a text with unprintable characters escaped, so that it can neither move the cursor nor begin a line."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def _time(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.2g} ms" if seconds < 0.1 else f"{seconds:.2g} s"

@@ -1,4 +1,4 @@
-"""Delivers as Butlr's cloud does: over a few connections that stay, each delivery tried again where that can help.
+"""Delivers as Butlr's cloud does: over a few lasting connections, with retries where they can help.
 
 Source: docs.butlr.io, FAQ: up to three retries within ten seconds.
 """
@@ -8,31 +8,31 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 
-from exporter.simulate.client import Answer, Connection, Target, Unanswered
+from exporter.simulate.client import Answer, Connection, NoAnswer, Target
 from exporter.simulate.load.report import Totals
-from exporter.simulate.verify.oracle import Answered
+from exporter.simulate.verify.oracle import Exchange
 from exporter.simulate.world.delivery import Delivery
 
-RETRIES = (1.0, 3.0, 5.0)
-"""Seconds before each retry."""
+RETRY_DELAYS_SECONDS = (1.0, 3.0, 5.0)
+"""Pauses before the first retry, the second, and so on."""
 
-_BUSY = (408, 429, 500, 502, 503, 504)
-"""Statuses after which the same delivery may be taken later."""
+_RETRIED = (408, 429, 500, 502, 503, 504)
+"""Statuses after which the same delivery may be accepted later."""
 
 _REFUSED = (400, 413, 422)
-"""Statuses that are about the delivery and not about the way to the exporter: the next one may be taken."""
+"""Statuses that concern the delivery and not the way to the exporter: the next one may be accepted."""
 
-_IDLE = 0.05
-"""Seconds after which to look again where none had come."""
+_POLL_SECONDS = 0.05
+"""Pause before asking again for a delivery when there was none yet."""
 
-_AT_ONCE = nullcontext()
+_NO_LOCK = nullcontext()
 
 _MAX_REFUSED = 10
-"""Refusals after which it is no use to go on, if nothing was ever taken."""
+"""Refusals after which the run ends if no delivery was ever accepted."""
 
 
-class Stopped(Exception):  # noqa: N818 - the name reads as what happened
-    """It is no use to go on; the text says why, for people."""
+class SendingFailed(Exception):  # noqa: N818 - the name reads as what happened
+    """The run ends, as no further delivery would be accepted; the text gives people the reason."""
 
 
 class Sender:
@@ -44,43 +44,44 @@ class Sender:
         *,
         connections: int,
         retry: bool,
-        one_by_one: bool,
-        pace: Callable[[Delivery], float],
+        one_per_zone: bool,
+        send_time: Callable[[Delivery], float],
         clock: Callable[[], float],
-        answered: Callable[[Delivery, Answered], None],
-        waiting: Callable[[str], None],
+        on_answer: Callable[[Delivery, Exchange], None],
+        on_wait: Callable[[str], None],
     ) -> None:
-        """Take when a delivery is to be sent (Unix seconds), a clock (the same), and who is told of answers and waits.
+        """Prepare to send; `send_time` returns when a delivery is to be sent, `clock` the time, both in Unix seconds.
 
-        With `retry` a delivery is tried until it is answered, from the first on; without, as often as Butlr does.
-        With `one_by_one` no two deliveries of a zone are under way at a time, so that their order is known.
+        With `retry` each delivery is tried until it is answered, from the first on; without, as often as Butlr does.
+        With `one_per_zone` no two deliveries of a zone are under way at a time, so that their order is known.
+        `on_answer` is called after each answer, `on_wait` with the reason when an outage begins.
         """
-        self.tally = Totals()
+        self.totals = Totals()
         self.unanswered: list[bytes] = []
-        """Deliveries of which nobody knows whether they arrived: the run was stopped before."""
+        """Deliveries that may have arrived or not: the run was stopped before their answers."""
         self._target = target
         self._connections = connections
         self._retry = retry
-        self._pace = pace
+        self._send_time = send_time
         self._clock = clock
-        self._answered = answered
-        self._waiting = waiting
-        self._turns: defaultdict[str, asyncio.Lock] | None = defaultdict(asyncio.Lock) if one_by_one else None
+        self._on_answer = on_answer
+        self._on_wait = on_wait
+        self._zone_locks: defaultdict[str, asyncio.Lock] | None = defaultdict(asyncio.Lock) if one_per_zone else None
         self._in_outage = False
         self._stop = asyncio.Event()
 
     async def send(self, deliveries: Iterable[Delivery | None]) -> None:
-        """Send all of them, or those that come before `stop` is called. Raises Stopped.
+        """Send deliveries until there are no more, or until `stop` is called. Raises SendingFailed.
 
-        None among them means that none has come yet.
+        None among them means that none is ready yet.
         """
         shared = iter(deliveries)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(self._connections):
                     workers.create_task(self._work(shared))
-        except* Stopped as stopped:
-            raise stopped.exceptions[0] from None
+        except* SendingFailed as failed:
+            raise failed.exceptions[0] from None
 
     @property
     def stopped(self) -> bool:
@@ -88,84 +89,90 @@ class Sender:
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """Wait for the answers that are due and send nothing more."""
+        """Send nothing more, but wait for the answers that are due."""
         self._stop.set()
 
     async def _work(self, deliveries: Iterator[Delivery | None]) -> None:
-        line = _Line(self._target, self._clock)
+        connection = _LastingConnection(self._target, self._clock)
         try:
             for delivery in deliveries:
                 if delivery is not None and delivery.lost:
-                    self.tally.lost += 1
+                    self.totals.lost += 1
                     continue
-                if await self._stops_within(self._pace(delivery) - self._clock() if delivery else _IDLE):
+                pause_seconds = self._send_time(delivery) - self._clock() if delivery else _POLL_SECONDS
+                if await self._stops_within(pause_seconds):
                     break
                 if delivery:
-                    async with self._turns[delivery.zone] if self._turns is not None and delivery.zone else _AT_ONCE:
-                        await self._deliver(delivery, line)
+                    locks = self._zone_locks
+                    async with locks[delivery.zone] if locks is not None and delivery.zone else _NO_LOCK:
+                        await self._deliver(delivery, connection)
         finally:
-            line.close()
+            connection.close()
 
-    async def _deliver(self, delivery: Delivery, line: "_Line") -> None:
-        """Try until there is an answer, or the run is stopped."""
+    async def _deliver(self, delivery: Delivery, connection: "_LastingConnection") -> None:
+        """Send a delivery until it is answered or the run is stopped."""
         sent = self._clock()
         tries = 0
         while True:
             tries += 1
             tried = self._clock()
             try:
-                answer = await line.send(delivery.body)
-            except Unanswered as unanswered:
-                reason = str(unanswered)
+                answer = await connection.send(delivery.body)
+            except NoAnswer as error:
+                reason = str(error)
             else:
-                if answer.status not in _BUSY:
+                if answer.status not in _RETRIED:
                     now = self._clock()
-                    self.tally.took(now - tried)
+                    self.totals.record_latency(now - tried)
                     outcomes = self._count(answer)
-                    connected, first, last = (1000 * seconds for seconds in (line.connected, sent, now))
-                    self._answered(delivery, Answered(delivery.body, connected, first, last, tries, outcomes))
+                    connected_ms, sent_ms, now_ms = (
+                        1000 * seconds for seconds in (connection.connected_seconds, sent, now)
+                    )
+                    self._on_answer(delivery, Exchange(delivery.body, connected_ms, sent_ms, now_ms, tries, outcomes))
                     return
-                line.close()
-                reason = answer.words()
-            if await self._stops_within(self._pause(tries, reason)):
+                connection.close()
+                reason = answer.error_text()
+            if await self._stops_within(self._retry_delay_seconds(tries, reason)):
                 self.unanswered.append(delivery.body)
                 return
-            self.tally.retries += 1
+            self.totals.retries += 1
 
-    def _pause(self, tries: int, reason: str) -> float:
-        """Return the seconds to wait before the next try. Raises Stopped if there is to be none."""
-        words = f"{self._target.url}: {reason}"
-        # Before anything was answered, it is not the weather but a mistake in the command.
-        if not self._retry and (self.tally.deliveries == 0 or tries > len(RETRIES)):
-            raise Stopped(words)
+    def _retry_delay_seconds(self, tries: int, reason: str) -> float:
+        """Return the pause before the next try. Raises SendingFailed if there is to be none."""
+        failure = f"{self._target.url}: {reason}"
+        # A failure before the first answer is more likely a mistake in the command than an outage.
+        if not self._retry and (self.totals.answered == 0 or tries > len(RETRY_DELAYS_SECONDS)):
+            raise SendingFailed(failure)
         if not self._in_outage:
             self._in_outage = True
-            self._waiting(words)
-        return RETRIES[0] if self._retry else RETRIES[tries - 1]
+            self._on_wait(failure)
+        return RETRY_DELAYS_SECONDS[0] if self._retry else RETRY_DELAYS_SECONDS[tries - 1]
 
     def _count(self, answer: Answer) -> dict[str, int]:
-        """Count one answer; return its outcomes. Raises Stopped if the next would be no better."""
+        """Count one answer; return its outcomes. Raises SendingFailed if other deliveries would fare no better."""
         self._in_outage = False
-        taken = 200 <= answer.status < 300
-        if not taken and answer.status not in _REFUSED:
-            raise Stopped(f"{self._target.url}: {answer.words()}")
+        accepted = 200 <= answer.status < 300
+        if not accepted and answer.status not in _REFUSED:
+            raise SendingFailed(f"{self._target.url}: {answer.error_text()}")
         outcomes = _outcomes(answer)
-        if taken and outcomes is None:
-            raise Stopped(f"{self._target.url}: {answer.words()}, but that is not how butlr-exporter answers")
+        if accepted and outcomes is None:
+            raise SendingFailed(
+                f"{self._target.url}: {answer.error_text()}, but that is not how butlr-exporter answers"
+            )
         outcomes = outcomes or {}
-        self.tally.deliveries += 1
-        self.tally.outcomes.update(outcomes)
-        if taken:
-            self.tally.accepted += 1
+        self.totals.answered += 1
+        self.totals.outcomes.update(outcomes)
+        if accepted:
+            self.totals.accepted += 1
         else:
-            self.tally.refused += 1
-            self.tally.refusal = self.tally.refusal or answer.words()
-            if self.tally.accepted == 0 and self.tally.refused >= _MAX_REFUSED:
-                raise Stopped(f"{self._target.url}: all is refused: {answer.words()}")
+            self.totals.refused += 1
+            self.totals.refusal = self.totals.refusal or answer.error_text()
+            if self.totals.accepted == 0 and self.totals.refused >= _MAX_REFUSED:
+                raise SendingFailed(f"{self._target.url}: every delivery is refused: {answer.error_text()}")
         return outcomes
 
     async def _stops_within(self, seconds: float) -> bool:
-        """Wait; tell whether the run was stopped before or meanwhile."""
+        """Wait this long, or until the run is stopped; tell whether it is."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
@@ -175,21 +182,21 @@ class Sender:
         return self._stop.is_set()
 
 
-class _Line:
-    """One connection after another, as each is needed."""
+class _LastingConnection:
+    """A connection that is opened when it is needed, and again after it ended."""
 
     def __init__(self, target: Target, clock: Callable[[], float]) -> None:
         self._target = target
         self._clock = clock
         self._connection: Connection | None = None
-        self.connected = 0.0
-        """Since when, Unix seconds."""
+        self.connected_seconds = 0.0
+        """When it was last opened, Unix seconds."""
 
     async def send(self, body: bytes) -> Answer:
-        """Send one delivery and wait for the answer. Raises Unanswered."""
+        """Send one delivery and wait for the answer. Raises NoAnswer."""
         if self._connection is None or not self._connection.usable:
             self._connection = await Connection.open(self._target)
-            self.connected = self._clock()
+            self.connected_seconds = self._clock()
         return await self._connection.send(body)
 
     def close(self) -> None:
@@ -198,8 +205,8 @@ class _Line:
 
 
 def _outcomes(answer: Answer) -> dict[str, int] | None:
-    """Return how many events had which outcome; None if the answer does not tell."""
-    outcomes = answer.parsed().get("outcomes")
+    """Return the number of events by outcome; None if the answer does not give it."""
+    outcomes = answer.json_object().get("outcomes")
     if not isinstance(outcomes, dict):
         return None
     return {name: number for name, number in outcomes.items() if isinstance(number, int) and number > 0}

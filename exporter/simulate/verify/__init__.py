@@ -1,6 +1,6 @@
 """An exporter judged by the deliveries that it answered.
 
-- `oracle`: what must be shown and answered, worked out from the whole list of deliveries.
-- `scrape`: what an exporter shows.
-- `compare`: the differences.
+- `oracle`: the expected counts and answers, worked out from the whole list of deliveries.
+- `scrape`: the counts that an exporter shows.
+- `compare`: the differences between both.
 """

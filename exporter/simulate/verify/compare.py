@@ -1,4 +1,4 @@
-"""What an exporter shows and has answered, compared with what it must."""
+"""The differences between what an exporter shows and answers and what the oracle expects."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -9,52 +9,66 @@ from exporter.simulate.verify.scrape import COUNTS, INFO, TIMES, Sample, Scraped
 
 
 class Difference(NamedTuple):
-    """One thing that is not as it must be."""
+    """One count, label or answer that is not as expected: a row of the printed table."""
 
     zone: str
+    """Name and id."""
     what: str
-    must_be: str
-    is_: str
+    """Such as `ZONE_OCCUPANCY count`, or `answer to` and the id of an event."""
+    expected: str
+    actual: str
 
 
-def shown_wrong(oracle: Oracle, scraped: Scraped, since: float, until: float) -> Iterator[Difference]:
-    """Return what is shown otherwise than it must be, zone by zone.
+def exposition_differences(oracle: Oracle, scraped: Scraped, since_ms: float, until_ms: float) -> Iterator[Difference]:
+    """Return the differences of a scrape, zone by zone.
 
-    The scrape was between `since` and `until`, milliseconds since the epoch.
+    The scrape was between `since_ms` and `until_ms`, milliseconds since the epoch.
     """
-    for (zone, measure), shown in oracle.shown().items():
-        stale = {oracle.is_stale(shown, now) for now in (since, until)}
+    for (zone, measure), count in oracle.expected_counts().items():
+        stale = {oracle.is_stale(count, now_ms) for now_ms in (since_ms, until_ms)}
         counts, times, infos = (scraped[family][zone] for family in (COUNTS[measure], TIMES[measure], INFO))
-        chosen = {name for sample in [*counts, *times] for name in sample.labels} & set(Metadata._fields)
-        rows = [
-            ("count", [] if True in stale else [f"{shown.value:g}"], [f"{sample.value:g}" for sample in counts]),
-            ("time", [_seconds(shown.timestamp / 1000)], [_seconds(sample.value) for sample in times]),
-            *_labels(shown.metadata, chosen, [*counts, *times]),
-            ("info", ["1"], [f"{sample.value:g}" for sample in infos]),
-            *_labels(shown.metadata, Metadata._fields, infos),
+        labels = {name for sample in [*counts, *times] for name in sample.labels} & set(Metadata._fields)
+        comparisons = [
+            _Comparison(
+                "count", [] if True in stale else [f"{count.value:g}"], [f"{sample.value:g}" for sample in counts]
+            ),
+            _Comparison("time", [_seconds(count.timestamp_ms / 1000)], [_seconds(sample.value) for sample in times]),
+            *_compare_labels(count.metadata, labels, [*counts, *times]),
+            _Comparison("info", ["1"], [f"{sample.value:g}" for sample in infos]),
+            *_compare_labels(count.metadata, Metadata._fields, infos),
         ]
-        if len(stale) > 1:  # it became stale while it was scraped: both is right
-            del rows[0]
-        # A wrong label is wrong in several samples, and told once.
-        for what, must_be, is_ in dict.fromkeys((what, _text(a), _text(b)) for what, a, b in rows if a != b):
-            yield Difference(f"{shown.metadata.zone_name} {zone}", f"{measure} {what}", must_be, is_)
+        if len(stale) > 1:  # the count became stale during the scrape, so both is right
+            del comparisons[0]
+        # A wrong label is wrong in several samples, but one difference.
+        for what, expected, actual in dict.fromkeys(
+            (each.what, _text(each.expected), _text(each.actual))
+            for each in comparisons
+            if each.expected != each.actual
+        ):
+            yield Difference(f"{count.metadata.zone_name} {zone}", f"{measure} {what}", expected, actual)
 
 
-def answered_wrong(judgements: Iterable[Judgement]) -> Iterator[Difference]:
-    """Return the answers that were others than they must have been."""
-    for event, must_be, is_ in judgements:
-        if must_be != is_:
-            yield Difference(f"{event.metadata.zone_name} {event.space_id}", f"answer to {event.id}", must_be, is_)
+def answer_differences(judgements: Iterable[Judgement]) -> Iterator[Difference]:
+    """Return the differences of the exporter's answers to deliveries."""
+    for event, expected, actual in judgements:
+        if expected != actual:
+            yield Difference(f"{event.metadata.zone_name} {event.space_id}", f"answer to {event.id}", expected, actual)
 
 
-def _labels(
-    metadata: Metadata, names: Iterable[str], samples: list[Sample]
-) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Return each label with the value that it must have and all that it has."""
+class _Comparison(NamedTuple):
+    """The expected and the actual values of one thing, one for each series."""
+
+    what: str
+    expected: list[str]
+    actual: list[str]
+
+
+def _compare_labels(metadata: Metadata, names: Iterable[str], samples: list[Sample]) -> Iterator[_Comparison]:
+    """Compare labels of some samples of a zone with its metadata."""
     for name in names:
         if samples:
             found = {repr(sample.labels[name]) if name in sample.labels else "no label" for sample in samples}
-            yield name, [repr(getattr(metadata, name))], sorted(found)
+            yield _Comparison(name, [repr(getattr(metadata, name))], sorted(found))
 
 
 def _seconds(time: float) -> str:

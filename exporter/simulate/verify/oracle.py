@@ -1,4 +1,4 @@
-"""What an exporter must show after some deliveries, and what it must have answered to each.
+"""The counts that an exporter must show after some deliveries, and the outcomes that it must have answered.
 
 Written from the words of the contract with the whole list in hand, where the exporter has to decide event by
 event; it shares nothing with the rule that it judges but the parser of events, which also reads the time in an
@@ -14,189 +14,198 @@ from typing import NamedTuple
 from exporter.events.model import Measure, Metadata, OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 
+SeriesKey = tuple[str, Measure]
+"""Zone id and measure."""
+
 
 class Rule(NamedTuple):
-    """The exporter's settings that matter, in milliseconds."""
+    """The exporter's settings that decide outcomes and staleness."""
 
-    window: int = 15 * 60_000
-    stale_after: int = 10 * 60_000
-    future_tolerance: int = 5 * 60_000
+    window_ms: int = 15 * 60_000
+    stale_after_ms: int = 10 * 60_000
+    future_tolerance_ms: int = 5 * 60_000
 
 
-class Answered(NamedTuple):
+class Exchange(NamedTuple):
     """One delivery and the answer to it.
 
-    It was first sent at `sent`, and arrived then or at any time up to the answer; the answer came over a
-    connection that was made at `connected`.
+    The delivery arrived at some time from `sent_ms` to `answered_ms`.
     """
 
     body: bytes
-    connected: float
-    sent: float
-    answered: float
+    connected_ms: float
+    """When the connection of the answer was made."""
+    sent_ms: float
+    """When the delivery was sent for the first time."""
+    answered_ms: float
     tries: int
     outcomes: dict[str, int]
-    """How many events had which outcome, as the exporter answered."""
+    """Number of events by outcome, as the exporter answered."""
 
 
-class Shown(NamedTuple):
-    """What must be shown of one measure of one zone."""
+class ExpectedCount(NamedTuple):
+    """The count that must be shown for one measure of one zone."""
 
     metadata: Metadata
     value: float
-    timestamp: int
+    timestamp_ms: int
     """When it was sensed."""
 
 
 class Judgement(NamedTuple):
-    """What an answer must have been, and what it was."""
+    """The expected and the actual outcome of one event."""
 
     event: OccupancyEvent
-    must_be: str
-    is_: str
+    expected: str
+    actual: str
 
 
 class _Arrival(NamedTuple):
     number: int
+    """Position among all arrivals."""
     event: OccupancyEvent
-    delivery: Answered
+    exchange: Exchange
 
 
 class Oracle:
-    """Has every delivery that was answered, in the order of the answers."""
+    """Judges an exporter by all deliveries that it answered, in the order of the answers."""
 
     def __init__(
         self,
-        answered: Iterable[Answered],
+        exchanges: Iterable[Exchange],
         rule: Rule,
         *,
         unanswered: Iterable[bytes] = (),
-        known: Mapping[tuple[str, Measure], int] = MappingProxyType({}),
+        newest_before_ms: Mapping[SeriesKey, int] = MappingProxyType({}),
     ) -> None:
-        """Take them, and of which time the exporter had a newest reading before, for each zone and measure.
+        """Take the exchanges, the bodies that were not answered, and the newest readings from before.
 
-        Zones with a delivery that was not answered are left out, for it may have arrived or not.
+        Zones with an unanswered delivery are left out, as it may have arrived or not. `newest_before_ms` has the
+        timestamps of the newest readings that the exporter had before the first delivery.
         """
         self.rule = rule
-        self._known = known
-        self._series: dict[tuple[str, Measure], list[_Arrival]] = defaultdict(list)
-        names: dict[Metadata, Metadata] = {}
-        in_order = sorted(answered, key=lambda delivery: delivery.answered)
+        self._newest_before_ms = newest_before_ms
+        self._series: dict[SeriesKey, list[_Arrival]] = defaultdict(list)
+        shared_metadata: dict[Metadata, Metadata] = {}
+        in_order = sorted(exchanges, key=lambda exchange: exchange.answered_ms)
         arrivals = (
-            (event, delivery) for delivery in in_order if _arrived(delivery) for event in _events(delivery.body)
+            (event, exchange) for exchange in in_order if _was_applied(exchange) for event in _events(exchange.body)
         )
-        for number, (event, delivery) in enumerate(arrivals):
-            shared = event._replace(metadata=names.setdefault(event.metadata, event.metadata))
-            self._series[event.space_id, event.measure].append(_Arrival(number, shared, delivery))
+        for number, (event, exchange) in enumerate(arrivals):
+            shared = event._replace(metadata=shared_metadata.setdefault(event.metadata, event.metadata))
+            self._series[event.space_id, event.measure].append(_Arrival(number, shared, exchange))
         for event in (event for body in unanswered for event in _events(body)):
             for measure in Measure:
                 self._series.pop((event.space_id, measure), None)
 
     @property
-    def sent(self) -> int:
-        """How many counts were sent: measures of zones."""
+    def series_sent(self) -> int:
+        """Number of delivered pairs of zone and measure."""
         return len(self._series)
 
-    def shown(self) -> dict[tuple[str, Measure], Shown]:
-        """Return what must be shown of every zone and measure, if it is not stale.
+    def expected_counts(self) -> dict[SeriesKey, ExpectedCount]:
+        """Return the count of each zone and measure that must be shown unless it is stale.
 
-        Left out are zones of which the exporter had newer readings before.
+        Zones are left out if the exporter had newer readings of them before the first delivery.
         """
         newest: dict[str, dict[Measure, list[_Arrival]]] = defaultdict(dict)
         for (zone, measure), arrivals in self._series.items():
-            if taken := [arrival for arrival in arrivals if self._is_future(arrival) is not True]:
-                n = max(arrival.event.timestamp for arrival in taken)
-                newest[zone][measure] = _distinct(arrival for arrival in taken if arrival.event.timestamp == n)
-        shown = {}
+            if accepted := [arrival for arrival in arrivals if self._is_future(arrival) is not True]:
+                n = max(arrival.event.timestamp for arrival in accepted)
+                newest[zone][measure] = _distinct(arrival for arrival in accepted if arrival.event.timestamp == n)
+        expected = {}
         for zone, measures in newest.items():
             if any(arrivals[0].event.timestamp <= self._n_before(zone, m) for m, arrivals in measures.items()):
                 continue
-            # A zone has one name, that of its newest reading, whatever this measures.
+            # A zone has one name: that of its newest reading of any measure.
             latest = max(arrivals[0].event.timestamp for arrivals in measures.values())
             if latest <= max(self._n_before(zone, measure) for measure in Measure):
                 continue
             of_latest = [a for arrivals in measures.values() for a in arrivals if a.event.timestamp == latest]
-            metadata = _standing(sorted(of_latest)).metadata
+            metadata = _decisive(sorted(of_latest)).metadata
             for measure, arrivals in measures.items():
-                shown[zone, measure] = Shown(metadata, _standing(arrivals).value, arrivals[0].event.timestamp)
-        return shown
+                expected[zone, measure] = ExpectedCount(
+                    metadata, _decisive(arrivals).value, arrivals[0].event.timestamp
+                )
+        return expected
 
     def _n_before(self, zone: str, measure: Measure) -> int:
-        return self._known.get((zone, measure), -1)
+        """Return the timestamp of the newest reading before the first delivery; -1 if none."""
+        return self._newest_before_ms.get((zone, measure), -1)
 
-    def history(self) -> dict[tuple[str, Measure], dict[int, float]]:
-        """Return what every reading came to, by its timestamp, of each zone and measure.
+    def history(self) -> dict[SeriesKey, dict[int, float]]:
+        """Return the final value of every reading by its timestamp, for each zone and measure.
 
-        Which readings there are depends on the order of arrival, which is taken to be that of the answers: what was
-        older than the window when it arrived is none.
+        A reading that was older than the window when it arrived is left out; arrivals are taken to be in the order
+        of the answers.
         """
-        history: dict[tuple[str, Measure], dict[int, float]] = {}
+        history: dict[SeriesKey, dict[int, float]] = {}
         for (zone, measure), arrivals in self._series.items():
             n = self._n_before(zone, measure)
             at: dict[int, list[_Arrival]] = defaultdict(list)
             for arrival in arrivals:
                 t = arrival.event.timestamp
-                if t > n - self.rule.window and self._is_future(arrival) is not True:
+                if t > n - self.rule.window_ms and self._is_future(arrival) is not True:
                     n = max(n, t)
                     at[t].append(arrival)
-            history[zone, measure] = {t: _standing(_distinct(received)).value for t, received in sorted(at.items())}
+            history[zone, measure] = {t: _decisive(_distinct(received)).value for t, received in sorted(at.items())}
         return history
 
-    def is_stale(self, shown: Shown, now: float) -> bool:
-        """Tell whether a count is too old at a time to be shown."""
-        return 0 < self.rule.stale_after < now - shown.timestamp
+    def is_stale(self, count: ExpectedCount, now_ms: float) -> bool:
+        """Tell whether a count is too old to be shown at `now_ms`."""
+        return 0 < self.rule.stale_after_ms < now_ms - count.timestamp_ms
 
     def judgements(self) -> Iterator[Judgement]:
-        """Return every answer that can only have been one, with what it must have been.
+        """Judge every event of which the outcome can only have been one.
 
-        Not judged are deliveries that were under way while another of the same zone was, or that were sent
-        more than once: nobody but the exporter knows in which order they arrived. Nor are arrays of events, or
-        readings that the exporter may have had before.
+        Not judged are deliveries that overlapped with another of the same zone, or that were sent more than once:
+        only the exporter knows the order of their arrival. Arrays of events, and readings that the exporter may
+        have had before, are not judged either.
         """
         for (zone, measure), arrivals in self._series.items():
             at: dict[int, list[_Arrival]] = defaultdict(list)
             before = n = self._n_before(zone, measure)
-            for arrival, alone in zip(arrivals, _alone(arrivals), strict=True):
+            for arrival, alone in zip(arrivals, _were_sent_alone(arrivals), strict=True):
                 event = arrival.event
                 future = self._is_future(arrival)
-                if alone and future is not None and sum(arrival.delivery.outcomes.values()) == 1:
-                    must_be = "future" if future else self._outcome(event, at[event.timestamp], n)
-                    if must_be in ("future", "late") or event.timestamp > before:
-                        yield Judgement(event, must_be, *arrival.delivery.outcomes)
+                if alone and future is not None and sum(arrival.exchange.outcomes.values()) == 1:
+                    expected = "future" if future else self._outcome(event, at[event.timestamp], n)
+                    if expected in ("future", "late") or event.timestamp > before:
+                        yield Judgement(event, expected, *arrival.exchange.outcomes)
                 if not future:
                     at[event.timestamp].append(arrival)
                     n = max(n, event.timestamp)
 
     def _outcome(self, event: OccupancyEvent, earlier: list[_Arrival], n: int) -> str:
-        """Return the first row of the table that holds.
+        """Return the outcome of the first row of the contract's table that holds.
 
         `earlier` arrived before for the same timestamp, and `n` is the newest timestamp, or -1.
         """
-        if event.timestamp <= n - self.rule.window:
+        if event.timestamp <= n - self.rule.window_ms:
             return "late"
         if any((a.event.id, a.event.value) == (event.id, event.value) for a in earlier):
             return "duplicate"
         if any(_is_older(event, a.event) for a in earlier):
             return "superseded"
         if earlier:
-            return "repeated" if _standing(_distinct(earlier)).value == event.value else "corrected"
+            return "repeated" if _decisive(_distinct(earlier)).value == event.value else "corrected"
         return "new" if event.timestamp > n else "backfilled"
 
     def _is_future(self, arrival: _Arrival) -> bool | None:
-        """Tell whether it was ahead of the clock when it arrived; None if that depends on when it did."""
-        ahead = arrival.event.timestamp - self.rule.future_tolerance
-        if arrival.delivery.sent < ahead <= arrival.delivery.answered:
+        """Tell whether an event was ahead of the clock when it arrived; None if the time of arrival decides."""
+        ahead_until_ms = arrival.event.timestamp - self.rule.future_tolerance_ms
+        if arrival.exchange.sent_ms < ahead_until_ms <= arrival.exchange.answered_ms:
             return None
-        return ahead > arrival.delivery.answered
+        return ahead_until_ms > arrival.exchange.answered_ms
 
 
-def _arrived(delivery: Answered) -> bool:
-    """Tell whether an answer says that the events were looked at, and not that the exporter had no room for them."""
-    return bool(delivery.outcomes) and "overflow" not in delivery.outcomes
+def _was_applied(exchange: Exchange) -> bool:
+    """Tell whether the exporter judged the events, rather than refusing the request or having no room for them."""
+    return bool(exchange.outcomes) and "overflow" not in exchange.outcomes
 
 
 def _events(body: bytes) -> Iterator[OccupancyEvent]:
-    """Return the events of a body that are valid and of a measure that is exported."""
+    """Return the valid events of a body whose measure is exported."""
     try:
         items = parse_body(body)
     except NotJson:
@@ -218,29 +227,29 @@ def _distinct(arrivals: Iterable[_Arrival]) -> list[_Arrival]:
     return list(first.values())
 
 
-def _standing(arrivals: Sequence[_Arrival]) -> OccupancyEvent:
-    """Return the one of several events for a timestamp that stands: the last to arrive of those not outdated then."""
-    standing = arrivals[0].event
-    latest = standing.generation
+def _decisive(arrivals: Sequence[_Arrival]) -> OccupancyEvent:
+    """Return the event that decides a reading: the last to arrive of those that were not superseded at arrival."""
+    decisive = arrivals[0].event
+    latest = decisive.generation
     for event in (arrival.event for arrival in arrivals[1:]):
         if event.generation is None or latest is None or event.generation >= latest:
-            standing = event
+            decisive = event
         latest = max((g for g in (latest, event.generation) if g is not None), default=None)
-    return standing
+    return decisive
 
 
 def _is_older(event: OccupancyEvent, than: OccupancyEvent) -> bool:
     return event.generation is not None and than.generation is not None and event.generation < than.generation
 
 
-def _alone(arrivals: list[_Arrival]) -> list[bool]:
-    """Tell of each whether it was sent once, and while no other was under way."""
+def _were_sent_alone(arrivals: list[_Arrival]) -> list[bool]:
+    """Tell for each arrival whether it was sent once, and while no other was under way."""
     if not arrivals:
         return []
-    deliveries = [arrival.delivery for arrival in arrivals]
-    answered_before = [float("-inf"), *accumulate((d.answered for d in deliveries[:-1]), max)]
-    sent_after = [*list(accumulate((d.sent for d in reversed(deliveries[1:])), min))[::-1], float("inf")]
+    exchanges = [arrival.exchange for arrival in arrivals]
+    answered_before = [float("-inf"), *accumulate((e.answered_ms for e in exchanges[:-1]), max)]
+    sent_after = [*list(accumulate((e.sent_ms for e in reversed(exchanges[1:])), min))[::-1], float("inf")]
     return [
-        d.tries == 1 and before <= d.sent and d.answered <= after
-        for before, d, after in zip(answered_before, deliveries, sent_after, strict=True)
+        e.tries == 1 and before <= e.sent_ms and e.answered_ms <= after
+        for before, e, after in zip(answered_before, exchanges, sent_after, strict=True)
     ]

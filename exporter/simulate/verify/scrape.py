@@ -1,4 +1,4 @@
-"""What an exporter shows, as anyone can scrape it."""
+"""The samples of an exporter, read over HTTP as Prometheus reads them."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -6,13 +6,12 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.events.model import Measure
-from exporter.simulate.client import Target, Unanswered, fetch
+from exporter.simulate.client import NoAnswer, Target, fetch
 
-SCRAPE_TIMEOUT = 60.0
-"""Seconds."""
+SCRAPE_TIMEOUT_SECONDS = 60.0
 
-MAX_SCRAPE = 1 << 30
-"""Bytes of the largest exposition: a million zones."""
+MAX_SCRAPE_BYTES = 1 << 30
+"""Largest exposition that is read: a million zones."""
 
 COUNTS = {
     Measure.ZONE_OCCUPANCY: "butlr_zone_occupancy",
@@ -21,15 +20,16 @@ COUNTS = {
 """The family of each measure's counts."""
 
 TIMES = {measure: f"{family}_timestamp_seconds" for measure, family in COUNTS.items()}
-"""The family of the times at which these were sensed."""
+"""The family with the time at which each count was sensed."""
 
 INFO = "butlr_zone_info"
 
-_OURS = "butlr_exporter_build_info"
+_IN_EVERY_EXPORTER = "butlr_exporter_build_info"
+"""A family by which an exporter is recognized."""
 
 
-class NotScraped(Exception):  # noqa: N818 - the name reads as what happened
-    """There are no metrics of an exporter; the text says why, for people."""
+class ScrapeFailed(Exception):  # noqa: N818 - the name reads as what happened
+    """There are no metrics of an exporter; the text gives people the reason."""
 
 
 class Sample(NamedTuple):
@@ -44,24 +44,24 @@ Scraped = dict[str, dict[str, list[Sample]]]
 
 
 async def scrape(target: Target) -> Scraped:
-    """Return what an exporter shows now. Raises NotScraped."""
+    """Return the samples that an exporter shows now. Raises ScrapeFailed."""
     try:
-        answer = await fetch(target, SCRAPE_TIMEOUT, MAX_SCRAPE)
-    except Unanswered as unanswered:
-        raise NotScraped(f"{target.url}: {unanswered}") from None
+        answer = await fetch(target, SCRAPE_TIMEOUT_SECONDS, MAX_SCRAPE_BYTES)
+    except NoAnswer as error:
+        raise ScrapeFailed(f"{target.url}: {error}") from None
     if answer.status != 200:
-        raise NotScraped(f"{target.url}: {answer.words()}")
+        raise ScrapeFailed(f"{target.url}: {answer.error_text()}")
     try:
         scraped = parse(answer.body.decode())
     except ValueError:
         scraped = {}
-    if _OURS not in scraped:
-        raise NotScraped(f"{target.url}: shows no metrics of butlr-exporter")
+    if _IN_EVERY_EXPORTER not in scraped:
+        raise ScrapeFailed(f"{target.url}: shows no metrics of butlr-exporter")
     return scraped
 
 
 def parse(exposition: str) -> Scraped:
-    """Sort the samples of an exposition. Raises ValueError."""
+    """Return the samples of an exposition by family and zone id. Raises ValueError."""
     samples: Scraped = defaultdict(lambda: defaultdict(list))
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
@@ -69,8 +69,8 @@ def parse(exposition: str) -> Scraped:
     return samples
 
 
-def newest(scraped: Scraped) -> dict[tuple[str, Measure], int]:
-    """Return when the newest reading of every zone and measure was sensed, milliseconds since the epoch."""
+def newest_readings_ms(scraped: Scraped) -> dict[tuple[str, Measure], int]:
+    """Return when the newest reading of each zone and measure was sensed, milliseconds since the epoch."""
     return {
         (zone, measure): round(1000 * max(sample.value for sample in samples))
         for measure, family in TIMES.items()
@@ -78,7 +78,7 @@ def newest(scraped: Scraped) -> dict[tuple[str, Measure], int]:
     }
 
 
-def process_start(scraped: Scraped) -> float:
-    """Return when the exporter was started, milliseconds since the epoch, to the second before; 0 if unknown."""
+def process_start_ms(scraped: Scraped) -> float:
+    """Return when the exporter was started, milliseconds since the epoch, rounded down to a second; 0 if unknown."""
     samples = scraped["process_start_time_seconds"][""]
     return 1000 * samples[0].value if samples else 0.0

@@ -1,4 +1,4 @@
-"""The estate that is simulated: sites, buildings, floors, rooms and zones with names that read well on a dashboard."""
+"""The simulated estate: sites, buildings, floors, rooms and zones with names that read well on a dashboard."""
 
 import json
 from collections.abc import Iterator
@@ -11,55 +11,66 @@ from exporter.simulate.world.people import DESK, LOUNGE, MEETING, QUEUE, TABLES,
 _SITES = ("Berlin", "Boston", "Bengaluru", "Lisbon", "Osaka", "Toronto", "Nairobi", "Oslo")
 _BUILDINGS = ("Main Building", "Annex")
 _FLOORS = ("Ground Floor", "1st Floor")
-_FLOOR: tuple[tuple[str, str, Use], ...] = (
-    ("", "Desk {n:02}", DESK),
-    ("Cafeteria", "Tables", TABLES),
-    ("", "Lounge", LOUNGE),
-    ("Aspen", "Meeting Table", MEETING),
-    ("", "Desk {n:02}", DESK),
-    ("Cafeteria", "Coffee Bar", QUEUE),
-    ("Birch", "Meeting Table", MEETING),
-    ("", "Desk {n:02}", DESK),
+
+
+class _Spot(NamedTuple):
+    """One zone of the plan that all floors share."""
+
+    room_name: str
+    """Empty for a zone in no room."""
+    zone_name: str
+    """`{n}` stands for the zone's number in the estate."""
+    use: Use
+
+
+_FLOOR_PLAN = (
+    _Spot("", "Desk {n:02}", DESK),
+    _Spot("Cafeteria", "Tables", TABLES),
+    _Spot("", "Lounge", LOUNGE),
+    _Spot("Aspen", "Meeting Table", MEETING),
+    _Spot("", "Desk {n:02}", DESK),
+    _Spot("Cafeteria", "Coffee Bar", QUEUE),
+    _Spot("Birch", "Meeting Table", MEETING),
+    _Spot("", "Desk {n:02}", DESK),
 )
-"""The zones of a floor: room, or none; name; use."""
 
-_CREATED = 1_730_900_000
-"""The second in which everything was set up."""
+_CREATED_SECONDS = 1_730_900_000
+"""The Unix second in the ids of all places."""
 
-_IN_NO_ROOM: tuple[dict[str, str | None], ...] = (
+_NO_ROOM: tuple[dict[str, str | None], ...] = (
     {},
     {"room_id": None, "room_name": None},
     {"room_id": "", "room_name": ""},
 )
-"""The ways to say that a zone is in no room; Butlr's docs leave open which it takes."""
+"""The ways to say that a zone is in no room; Butlr's docs do not say which one Butlr uses."""
 
 
 class Zone(NamedTuple):
-    """One zone: what its events say of it, and what people do in it."""
+    """One zone: the metadata of its events, and how people use it."""
 
     id: str
     use: Use
     crowded_hour: int | None
     metadata: tuple[str, ...]
-    """JSON, once for each of the names that it has one after the other."""
+    """JSON, one text for each of the names that the zone has in turn."""
 
 
 def zones(number: int, random: Random) -> Iterator[Zone]:
     """Return zones, floor by floor.
 
-    Every third has a custom id, every fifth a crowded hour, every tenth three names one after the other.
+    Every third has a custom id, every fifth a crowded hour, and every tenth three names in turn.
     """
     place: dict[str, str] = {"org_id": _id("org", random), "org_name": "Simulated Ltd."}
-    rooms: dict[str, str] = {}
+    room_ids: dict[str, str] = {}
     for n in range(number):
-        floor, spot = divmod(n, len(_FLOOR))
-        if spot == 0:
-            rooms = {name: _id("room", random) for name, _, _ in _FLOOR if name}
-            place |= _place(floor, random)
-        room, pattern, use = _FLOOR[spot]
+        floor, spot_number = divmod(n, len(_FLOOR_PLAN))
+        if spot_number == 0:
+            room_ids = {spot.room_name: _id("room", random) for spot in _FLOOR_PLAN if spot.room_name}
+            place |= _changed_place(floor, random)
+        room, pattern, use = _FLOOR_PLAN[spot_number]
         name = pattern.format(n=n + 1)
         zone: dict[str, str | None] = {"zone_id": _id("zone", random), "zone_name": name}
-        zone |= {"room_id": rooms[room], "room_name": room} if room else _IN_NO_ROOM[n % len(_IN_NO_ROOM)]
+        zone |= {"room_id": room_ids[room], "room_name": room} if room else _NO_ROOM[n % len(_NO_ROOM)]
         if n % 3 == 0:
             zone["zone_custom_id"] = f"Z-{n + 1:04}"
         yield Zone(
@@ -73,19 +84,22 @@ def zones(number: int, random: Random) -> Iterator[Zone]:
         )
 
 
-def _place(floor: int, random: Random) -> dict[str, str]:
-    """Return what changes from the floor before: the floor, on every second a building, on every fourth a site."""
+def _changed_place(floor: int, random: Random) -> dict[str, str]:
+    """Return the metadata that differs from the floor before.
+
+    Every floor changes its own fields, every second one the building's, and every fourth one the site's.
+    """
     building, storey = divmod(floor, len(_FLOORS))
     site, wing = divmod(building, len(_BUILDINGS))
     place = {"floor_id": _id("space", random), "floor_name": _FLOORS[storey], "floor_custom_id": f"F-{floor + 1:03}"}
     if storey == 0:
         place |= {"building_id": _id("building", random), "building_name": _BUILDINGS[wing]}
     if storey == wing == 0:
-        again, city = divmod(site, len(_SITES))
-        name = f"{_SITES[city]} {again + 1}" if again else _SITES[city]
+        repetition, city = divmod(site, len(_SITES))
+        name = f"{_SITES[city]} {repetition + 1}" if repetition else _SITES[city]
         place |= {"site_id": _id("site", random), "site_name": name}
     return place
 
 
 def _id(prefix: str, random: Random) -> str:
-    return f"{prefix}_{ksuid(_CREATED, random.getrandbits(128))}"
+    return f"{prefix}_{ksuid(_CREATED_SECONDS, random.getrandbits(128))}"

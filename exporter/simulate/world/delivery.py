@@ -1,4 +1,4 @@
-"""How readings reach the webhook: computed again and again, delayed, reordered, repeated, lost.
+"""The way of readings to the webhook: computed again and again, delayed, reordered, repeated, lost.
 
 Source: docs.butlr.io, webhooks overview and FAQ: ordering is not guaranteed, duplicates are to be expected,
 and each minute is computed again for five minutes.
@@ -14,177 +14,198 @@ from typing import NamedTuple
 from exporter.events.ids import ksuid
 from exporter.events.model import Measure
 from exporter.simulate.world.building import Zone, zones
-from exporter.simulate.world.people import OPENING, People
+from exporter.simulate.world.people import OPENING_MINUTE, People
 from exporter.simulate.world.sensing import COMPUTATIONS, Sensor
 
-MINUTE = 60_000
+MINUTE_MS = 60_000
 
-_DELAY = 500
-"""Milliseconds that a delivery takes on average."""
+_MEAN_DELAY_MS = 500
+"""Mean time from the computation of a reading to its arrival."""
 
-_HELD_UP = 0.04
-"""Share of deliveries that take whole intervals, so that later computations overtake them."""
+_HELD_UP_SHARE = 0.04
+"""Share of deliveries that are delayed by whole intervals, so that later computations overtake them."""
 
-_REPEATED = 0.04
-"""Share of deliveries that come again, under the same id."""
+_REPEATED_SHARE = 0.04
+"""Share of deliveries that are sent again under the same id."""
 
-_STRAGGLES = 0.04
-"""Share of a zone's intervals in which a reading from before the exporter's window is sent as well."""
+_STRAGGLER_SHARE = 0.04
+"""Share of a zone's intervals in which a reading older than the exporter's window is sent as well."""
 
-_LATE_BY = (15, 15, 16, 18)
-"""Minutes that such a reading is older than the newest; the first is the window itself."""
+_STRAGGLER_AGES_MINUTES = (15, 15, 16, 18)
+"""Ages of stragglers, counted from the newest reading; the smallest is the window itself."""
 
-_REVISED_AT_ONCE = 0.01
-"""Share of computations, but of the newest reading, that are followed by another in the same second."""
+_REVISED_AT_ONCE_SHARE = 0.01
+"""Share of computations that are followed by another in the same second; never that of the newest reading."""
 
-_RENAMED_AFTER = 6
-"""Intervals after which some zones have another name."""
+_FIRST_RENAME = 6
+"""Number of the interval, from 0, from which on some zones have their second name."""
 
-_RENAMED_BEFORE = 3
-"""Intervals before the end at which they get yet another."""
+_LAST_RENAME_BEFORE_END = 3
+"""Intervals before the end of the run from which on these zones have their last name."""
 
-_HELD_BACK = 0.5
-"""Share of the deliveries under a name that is about to change which come at the very end."""
+_HELD_BACK_SHARE = 0.5
+"""Share of the last deliveries under the second name that arrive after everything else."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to simulate. Equal plans that start at equal times are equal streams."""
+    """The options of a simulation. Equal plans that start at equal times give equal streams."""
 
     zones: int = 20
     measures: tuple[Measure, ...] = (Measure.ZONE_OCCUPANCY,)
-    interval: int = MINUTE
-    """Milliseconds from reading to reading, at least 1,000: ids tell computations apart by the second."""
+    interval_ms: int = MINUTE_MS
+    """Time from reading to reading, at least 1,000 ms: ids tell computations apart by the second."""
     intervals: int | None = 10
-    """How many; None is without an end. In the last four, what was sensed before is only computed again."""
+    """Number of intervals; None is without end. The last four only compute earlier readings again."""
     seed: int = 1
     drop: float = 0.0
     """Share of deliveries that are lost."""
     burst: bool = False
-    """Whether nothing comes in the middle third, and then all of it at once."""
+    """Whether nothing arrives in the middle third of the run, and then all of it at once."""
 
     @property
-    def length(self) -> int | None:
-        """Milliseconds from the first computation to the end, if there is one."""
-        return None if self.intervals is None else self.intervals * self.interval
+    def length_ms(self) -> int | None:
+        """Time from the first computation to the end; None without end."""
+        return None if self.intervals is None else self.intervals * self.interval_ms
 
 
 class Delivery(NamedTuple):
     """One POST."""
 
-    due: int
-    """When it comes, milliseconds since the epoch."""
+    due_ms: int
+    """Time to send it, milliseconds since the epoch."""
     body: bytes
     zone: str = ""
-    """The id of its zone, if that is known."""
+    """Id of its zone; empty if unknown."""
     lost: bool = False
+    """Whether it is never sent."""
 
 
-def deliveries(plan: Plan, start: int) -> Iterator[Delivery]:
-    """Return the deliveries in the order in which they come, from `start` on, milliseconds since the epoch."""
-    return _Stream(plan, start).deliveries()
+def deliveries(plan: Plan, start_ms: int) -> Iterator[Delivery]:
+    """Return the deliveries of a simulation that starts at `start_ms` (milliseconds since the epoch), by due time."""
+    return _Stream(plan, start_ms).deliveries()
+
+
+class _SimulatedZone(NamedTuple):
+    """A zone, its people, and its sensor."""
+
+    phase_ms: int
+    """Time of its computations, from the beginning of each interval."""
+    zone: Zone
+    people: People
+    sensor: Sensor
+
+
+class _Computation(NamedTuple):
+    """One computation of the recent readings of one measure of one zone."""
+
+    zone: str
+    """Id of the zone."""
+    measure: Measure
+    metadata: str
+    """JSON."""
+    now_ms: int
+    """Milliseconds since the epoch."""
+    precedes_last_rename: bool
+    """Whether the zone has its last name from the next interval on."""
 
 
 class _Stream:
-    def __init__(self, plan: Plan, start: int) -> None:
+    """Simulates a plan: keeps the deliveries that are under way in a heap, by due time."""
+
+    def __init__(self, plan: Plan, start_ms: int) -> None:
         self._plan = plan
-        self._start = start
-        # One source for each, so that lost deliveries, say, do not change the people.
+        self._start_ms = start_ms
+        # Each subject has a random source of its own, so that `drop`, for one, does not change the people.
         building, self._people, self._sensing, self._delivery = (
             Random(f"{subject} {plan.seed}") for subject in ("building", "people", "sensing", "delivery")
         )
         # Computations are spread over the interval, zone by zone.
         self._zones = [
-            (n * plan.interval // plan.zones, zone, People(zone.use, zone.crowded_hour), Sensor())
+            _SimulatedZone(n * plan.interval_ms // plan.zones, zone, People(zone.use, zone.crowded_hour), Sensor())
             for n, zone in enumerate(zones(plan.zones, building))
         ]
-        self._waiting: list[tuple[int, int, Delivery]] = []
-        self._number = count()
+        self._under_way: list[tuple[int, int, Delivery]] = []
+        """A heap of due time (ms), sequence number and delivery."""
+        self._sequence = count()
 
     def deliveries(self) -> Iterator[Delivery]:
         intervals = self._plan.intervals
         last_sensed = None if intervals is None else max(0, intervals - COMPUTATIONS)
         for n in count() if intervals is None else range(intervals):
-            sensed = self._start + n * self._plan.interval
-            for phase, zone, people, sensor in self._zones:
-                now = sensed + phase
-                yield from self._come(now)
+            sensed_ms = self._start_ms + n * self._plan.interval_ms
+            for phase_ms, zone, people, sensor in self._zones:
+                now_ms = sensed_ms + phase_ms
+                yield from self._due(now_ms)
                 if last_sensed is None or n <= last_sensed:
-                    sensor.sense(sensed, people.step(OPENING + n, self._people), self._sensing)
+                    sensor.sense(sensed_ms, people.step(OPENING_MINUTE + n, self._people), self._sensing)
                 else:
-                    sensor.rest()
-                name, leaving = self._name(zone, n)
+                    sensor.skip()
+                metadata = zone.metadata[self._name_number(zone, n)]
+                precedes_last_rename = len(zone.metadata) > 1 and n + 1 == self._last_rename
                 for measure in self._plan.measures:
-                    self._compute(_Computation(zone.id, measure, zone.metadata[name], now, leaving), sensor)
-        yield from self._come(None)
+                    self._compute(_Computation(zone.id, measure, metadata, now_ms, precedes_last_rename), sensor)
+        yield from self._due(None)
 
-    def _name(self, zone: Zone, n: int) -> tuple[int, bool]:
-        """Return which of its names a zone has in an interval, and whether it is about to have its last."""
-        last = None if self._plan.intervals is None else self._plan.intervals - _RENAMED_BEFORE
-        name = (n >= _RENAMED_AFTER) + (last is not None and n >= last)
-        return min(name, len(zone.metadata) - 1), len(zone.metadata) > 1 and n + 1 == last
+    @property
+    def _last_rename(self) -> int | None:
+        """Number of the interval from which on renamed zones have their last name; None without end."""
+        return None if self._plan.intervals is None else self._plan.intervals - _LAST_RENAME_BEFORE_END
 
-    def _come(self, until: int | None) -> Iterator[Delivery]:
-        """Return what has come by a time."""
-        while self._waiting and (until is None or self._waiting[0][0] <= until):
-            yield heappop(self._waiting)[2]
+    def _name_number(self, zone: Zone, n: int) -> int:
+        """Return the index of the name that a zone has in interval `n`."""
+        last = self._last_rename
+        name = (n >= _FIRST_RENAME) + (last is not None and n >= last)
+        return min(name, len(zone.metadata) - 1)
 
-    def _compute(self, computation: "_Computation", sensor: Sensor) -> None:
+    def _due(self, until_ms: int | None) -> Iterator[Delivery]:
+        """Remove and return the deliveries that are due by `until_ms`; None is all."""
+        while self._under_way and (until_ms is None or self._under_way[0][0] <= until_ms):
+            yield heappop(self._under_way)[2]
+
+    def _compute(self, computation: _Computation, sensor: Sensor) -> None:
         smoothed = computation.measure is Measure.ZONE_OCCUPANCY_1MIN
         newest = None
-        for round_, sensed in sensor.computations():
-            value = sensed.computed(round_, smoothed)
-            event_id = self._event_id(computation.now)
-            self._send(computation, event_id, sensed.timestamp, value)
+        for number, reading in sensor.computations():
+            value = reading.computed(number, smoothed)
+            event_id = self._event_id(computation.now_ms)
+            self._send(computation, event_id, reading.timestamp_ms, value)
             if newest is None:
-                newest = sensed
-            elif self._delivery.random() < _REVISED_AT_ONCE:
-                # Whether another value has another id is not documented either.
-                again = self._delivery.choice((event_id, self._event_id(computation.now)))
-                self._send(computation, again, sensed.timestamp, value + 1)
-        if newest is not None and self._delivery.random() < _STRAGGLES:
-            old = self._delivery.choice(_LATE_BY) * MINUTE
-            event_id = self._event_id(computation.now - old)
-            for _ in range(self._delivery.randint(1, 2)):  # such ones are often sent again and again
-                self._send(computation, event_id, newest.timestamp - old, newest.truth)
+                newest = reading
+            elif self._delivery.random() < _REVISED_AT_ONCE_SHARE:
+                # Butlr's docs do not say whether another value comes under another id.
+                revision_id = self._delivery.choice((event_id, self._event_id(computation.now_ms)))
+                self._send(computation, revision_id, reading.timestamp_ms, value + 1)
+        if newest is not None and self._delivery.random() < _STRAGGLER_SHARE:
+            age_ms = self._delivery.choice(_STRAGGLER_AGES_MINUTES) * MINUTE_MS
+            event_id = self._event_id(computation.now_ms - age_ms)
+            for _ in range(self._delivery.randint(1, 2)):  # an old delivery is often sent again and again
+                self._send(computation, event_id, newest.timestamp_ms - age_ms, newest.truth)
 
-    def _event_id(self, now: int) -> str:
-        return f"event_{ksuid(now // 1000, self._delivery.getrandbits(128))}"
+    def _event_id(self, now_ms: int) -> str:
+        return f"event_{ksuid(now_ms // 1000, self._delivery.getrandbits(128))}"
 
-    def _send(self, computation: "_Computation", event_id: str, timestamp: int, value: float) -> None:
+    def _send(self, computation: _Computation, event_id: str, timestamp_ms: int, value: float) -> None:
         body = (
-            f'{{"id": "{event_id}", "type": "{computation.measure.value}", "timestamp": {timestamp}, '
+            f'{{"id": "{event_id}", "type": "{computation.measure.value}", "timestamp": {timestamp_ms}, '
             f'"version": "v1.0.0", "metadata": {computation.metadata}, "data": {value:g}}}'
         ).encode()
-        random, interval = self._delivery.random, self._plan.interval
-        due = computation.now + int(self._delivery.expovariate(1 / min(_DELAY, interval / 4)))
-        if random() < _HELD_UP:
-            due += int((1 + 2 * random()) * interval)
-        self._schedule(due, computation, body)
-        if random() < _REPEATED:
-            self._schedule(due + int(3 * random() * interval), computation, body)
+        random, interval_ms = self._delivery.random, self._plan.interval_ms
+        due_ms = computation.now_ms + int(self._delivery.expovariate(1 / min(_MEAN_DELAY_MS, interval_ms / 4)))
+        if random() < _HELD_UP_SHARE:
+            due_ms += int((1 + 2 * random()) * interval_ms)
+        self._schedule(due_ms, computation, body)
+        if random() < _REPEATED_SHARE:
+            self._schedule(due_ms + int(3 * random() * interval_ms), computation, body)
 
-    def _schedule(self, due: int, computation: "_Computation", body: bytes) -> None:
+    def _schedule(self, due_ms: int, computation: _Computation, body: bytes) -> None:
         lost = self._delivery.random() < self._plan.drop
-        if (length := self._plan.length) is not None:
-            third, end = length // 3, self._start + length
-            if self._plan.burst and third <= due - self._start < 2 * third:
-                # A backlog is sent as fast as it goes, and in no order.
-                due = self._start + 2 * third + self._delivery.randrange(self._plan.interval)
-            due = max(computation.now, min(due, end - 1))
-            if computation.leaving and self._delivery.random() < _HELD_BACK:
-                due = end
-        heappush(self._waiting, (due, next(self._number), Delivery(due, body, computation.zone, lost)))
-
-
-class _Computation(NamedTuple):
-    """What is computed of a zone at one time."""
-
-    zone: str
-    measure: Measure
-    metadata: str
-    """JSON."""
-    now: int
-    """Milliseconds since the epoch."""
-    leaving: bool
-    """Whether the zone has another name from the next time on."""
+        if (length_ms := self._plan.length_ms) is not None:
+            third_ms, end_ms = length_ms // 3, self._start_ms + length_ms
+            if self._plan.burst and third_ms <= due_ms - self._start_ms < 2 * third_ms:
+                # A backlog is sent as fast as possible, and in no order.
+                due_ms = self._start_ms + 2 * third_ms + self._delivery.randrange(self._plan.interval_ms)
+            due_ms = max(computation.now_ms, min(due_ms, end_ms - 1))
+            if computation.precedes_last_rename and self._delivery.random() < _HELD_BACK_SHARE:
+                due_ms = end_ms
+        heappush(self._under_way, (due_ms, next(self._sequence), Delivery(due_ms, body, computation.zone, lost)))

@@ -1,40 +1,39 @@
-"""How many people are in a zone, minute by minute of a working day.
+"""The number of people in a zone, minute by minute of a working day.
 
-They come in groups, stay for a while each, and go one by one; at night nobody comes. Knows no sensors.
+People come in groups, stay for a while, and leave one by one; at night nobody comes. This module knows no sensors.
 """
 
 from random import Random
 from typing import NamedTuple
 
-OPENING = 8 * 60
-"""The minute of the day at which a simulation begins: the building fills."""
+OPENING_MINUTE = 8 * 60
+"""The minute of the day at which a simulation begins and the building fills."""
 
-_ACTIVITY = (0,) * 7 + (0.3, 0.8, 1, 1, 1, 0.9, 0.9, 1, 1, 0.9, 0.7, 0.4, 0.2) + (0,) * 4
-"""How busy each hour of the day is, against the busiest."""
+_ACTIVITY_BY_HOUR = (0,) * 7 + (0.3, 0.8, 1, 1, 1, 0.9, 0.9, 1, 1, 0.9, 0.7, 0.4, 0.2) + (0,) * 4
+"""Arrivals in each hour of the day, as a share of the busiest hour's."""
 
-_CROWD = 4
-"""How many times as many come in a zone's crowded hour."""
+_CROWD_FACTOR = 4
+"""Arrivals in a zone's crowded hour, as a multiple of the usual ones."""
 
-_CLEARING = 15
-"""Minutes that people stay on average once nobody comes any more."""
+_CLEARING_MINUTES = 15
+"""Mean stay in hours in which nobody arrives."""
 
 
 class Use(NamedTuple):
-    """What people do in a zone, as numbers."""
+    """How people use a kind of zone."""
 
-    arrivals: float
-    """Groups that come in a busy hour."""
-    group: int
-    """Most people in one."""
-    stay: float
-    """Minutes that one stays on average."""
+    groups_per_hour: float
+    """Groups that arrive in a busy hour."""
+    max_group: int
+    """People in the largest group."""
+    mean_stay_minutes: float
 
 
-DESK = Use(arrivals=0.6, group=1, stay=70)
-MEETING = Use(arrivals=1.2, group=6, stay=35)
-LOUNGE = Use(arrivals=5, group=2, stay=18)
-TABLES = Use(arrivals=12, group=3, stay=15)
-QUEUE = Use(arrivals=30, group=1, stay=4)
+DESK = Use(groups_per_hour=0.6, max_group=1, mean_stay_minutes=70)
+MEETING = Use(groups_per_hour=1.2, max_group=6, mean_stay_minutes=35)
+LOUNGE = Use(groups_per_hour=5, max_group=2, mean_stay_minutes=18)
+TABLES = Use(groups_per_hour=12, max_group=3, mean_stay_minutes=15)
+QUEUE = Use(groups_per_hour=30, max_group=1, mean_stay_minutes=4)
 
 
 class People:
@@ -43,15 +42,17 @@ class People:
     def __init__(self, use: Use, crowded_hour: int | None) -> None:
         self._use = use
         self._crowded_hour = crowded_hour
-        self.number = 0
+        self.present = 0
 
     def step(self, minute: int, random: Random) -> int:
-        """Let one minute pass, the one of this number since midnight; return how many are there then."""
+        """Simulate one minute, counted from midnight; return the number of people at its end."""
         hour = minute // 60 % 24
-        activity = _ACTIVITY[hour] * (_CROWD if hour == self._crowded_hour else 1)
-        stay = self._use.stay if activity else min(self._use.stay, _CLEARING)
-        staying = sum(random.random() >= 1 / stay for _ in range(self.number))
-        groups = self._use.arrivals / 60 * activity
-        coming = int(groups) + (random.random() < groups % 1)
-        self.number = staying + sum(random.randint(1, self._use.group) for _ in range(coming))
-        return self.number
+        activity = _ACTIVITY_BY_HOUR[hour] * (_CROWD_FACTOR if hour == self._crowded_hour else 1)
+        stay_minutes = self._use.mean_stay_minutes
+        if not activity:
+            stay_minutes = min(stay_minutes, _CLEARING_MINUTES)
+        staying = sum(random.random() >= 1 / stay_minutes for _ in range(self.present))
+        groups = self._use.groups_per_hour / 60 * activity
+        arriving = int(groups) + (random.random() < groups % 1)
+        self.present = staying + sum(random.randint(1, self._use.max_group) for _ in range(arriving))
+        return self.present

@@ -1,4 +1,4 @@
-"""What the sensors make of the people in a zone: a guess at first, which five computations bring to the truth.
+"""The sensors' view of the people in a zone: a guess at first, which five computations bring to the truth.
 
 Source: docs.butlr.io, zone occupancy: every minute the counts of the last five minutes are computed again.
 """
@@ -9,45 +9,47 @@ from random import Random
 from typing import NamedTuple
 
 COMPUTATIONS = 5
-"""How often a reading is computed, once each interval; the last is the truth."""
+"""Computations of a reading, one each interval; the last gives the truth."""
 
-_ERRORS = (0, 0, 0, 0, 0, 0, -1, -1, 1, 1, 1, -2, 2, 3)
-"""How far first guesses are off, in people; most are not."""
+_FIRST_ERRORS = (0, 0, 0, 0, 0, 0, -1, -1, 1, 1, 1, -2, 2, 3)
+"""Errors of the first guess, in people, each equally likely."""
 
 
-class Sensed(NamedTuple):
+class SensedReading(NamedTuple):
     """One instant in one zone."""
 
-    timestamp: int
+    timestamp_ms: int
     """Milliseconds since the epoch."""
     truth: int
+    """People in the zone."""
     smoothed: float
-    """The mean of this minute and the one before, which is what the 1-minute type tells."""
-    error: int
+    """The mean of this minute and the one before, as the smoothed event type delivers it."""
+    first_error: int
+    """People by which the first computation is wrong."""
 
-    def computed(self, round_: int, smoothed: bool) -> float:
-        """Return what computation `round_` says, 0 the first."""
+    def computed(self, computation: int, smoothed: bool) -> float:
+        """Return the result of computation number `computation`, counted from 0."""
         truth = self.smoothed if smoothed else self.truth
-        return max(0, truth + round(self.error * (1 - round_ / (COMPUTATIONS - 1))))
+        return max(0, truth + round(self.first_error * (1 - computation / (COMPUTATIONS - 1))))
 
 
 class Sensor:
     """The readings of one zone that are still being computed."""
 
     def __init__(self) -> None:
-        self._recent: deque[Sensed | None] = deque([None] * COMPUTATIONS, maxlen=COMPUTATIONS)
-        self._last = 0
+        self._recent: deque[SensedReading | None] = deque([None] * COMPUTATIONS, maxlen=COMPUTATIONS)
+        self._last_truth = 0
 
-    def sense(self, timestamp: int, truth: int, random: Random) -> None:
-        """Take the number of people at one instant, milliseconds since the epoch."""
-        error = random.choice(_ERRORS) if truth or random.random() < 0.1 else 0
-        self._recent.appendleft(Sensed(timestamp, truth, (self._last + truth) / 2, error))
-        self._last = truth
+    def sense(self, timestamp_ms: int, truth: int, random: Random) -> None:
+        """Begin a reading of `truth` people."""
+        error = random.choice(_FIRST_ERRORS) if truth or random.random() < 0.1 else 0
+        self._recent.appendleft(SensedReading(timestamp_ms, truth, (self._last_truth + truth) / 2, error))
+        self._last_truth = truth
 
-    def rest(self) -> None:
-        """Let an interval pass in which nothing is sensed."""
+    def skip(self) -> None:
+        """Let an interval pass without a new reading."""
         self._recent.appendleft(None)
 
-    def computations(self) -> Iterator[tuple[int, Sensed]]:
-        """Return every reading that is computed now with how often it was before, the newest first."""
-        return ((round_, sensed) for round_, sensed in enumerate(self._recent) if sensed is not None)
+    def computations(self) -> Iterator[tuple[int, SensedReading]]:
+        """Return each reading that is computed in this interval, newest first, after its computation's number."""
+        return ((number, reading) for number, reading in enumerate(self._recent) if reading is not None)

@@ -1,4 +1,4 @@
-"""What is compared after a run: the real exposition is right, and whatever is changed in it is found."""
+"""The comparison after a run: a right exposition has no differences, and each change in it is found."""
 
 import re
 import time
@@ -11,9 +11,9 @@ from exporter.app import create_app
 from exporter.events.model import Measure
 from exporter.settings.declared import Settings
 from exporter.simulate.client import Target
-from exporter.simulate.verify.compare import Difference, answered_wrong, shown_wrong
-from exporter.simulate.verify.oracle import Answered, Judgement, Oracle, Rule
-from exporter.simulate.verify.scrape import NotScraped, newest, parse, process_start, scrape
+from exporter.simulate.verify.compare import Difference, answer_differences, exposition_differences
+from exporter.simulate.verify.oracle import Exchange, Judgement, Oracle, Rule
+from exporter.simulate.verify.scrape import ScrapeFailed, newest_readings_ms, parse, process_start_ms, scrape
 from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, body, delivery
 from tests.support.running import Threaded, free_port
 
@@ -25,7 +25,7 @@ EVENTS = [
 
 
 def exposed(clock: Clock, settings: Settings | None = None) -> str:
-    """Return what a real exporter shows after EVENTS."""
+    """Return the exposition of a real exporter after EVENTS."""
     exporter = create_app(settings, clock=clock).test_client()
     for event in EVENTS:
         exporter.post("/webhook", data=body(event))
@@ -33,17 +33,17 @@ def exposed(clock: Clock, settings: Settings | None = None) -> str:
 
 
 def found(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
-    """Return the differences of an exposition from what EVENTS must have led to."""
-    oracle = Oracle([Answered(body(event), 0, NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
-    return list(shown_wrong(oracle, parse(exposition), now, until or now))
+    """Return the differences of an exposition from the one that EVENTS must lead to."""
+    oracle = Oracle([Exchange(body(event), 0, NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
+    return list(exposition_differences(oracle, parse(exposition), now, until or now))
 
 
 class TestDifferences:
-    """None, and each that there can be."""
+    """Each difference that there can be."""
 
     @pytest.mark.parametrize("labels", [("zone_id",), ("site_name", "zone_id", "zone_name"), Settings().labels])
     def test_none(self, labels: tuple[str, ...]) -> None:
-        """Whatever the labels of the exporter are."""
+        """A right exposition has no differences, with any labels of the exporter."""
         assert found(exposed(Clock(), Settings(labels=labels))) == []
 
     @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ class TestDifferences:
         ],
     )  # fmt: skip
     def test_one(self, change: Callable[[str], str], difference: Difference) -> None:
-        """Is found, and no other."""
+        """Each change is found as one difference."""
         exposition = exposed(Clock())
         assert change(exposition) != exposition
         assert found(change(exposition)) == [difference]
 
     def test_other_zones_are_not_asked_about(self) -> None:
-        """The exporter may have other senders."""
+        """Zones of other senders are not compared."""
         assert found(exposed(Clock()) + 'butlr_zone_occupancy{zone_id="zone_c"} 1\n') == []
 
 
@@ -106,7 +106,7 @@ class TestStale:
     """Counts that are too old."""
 
     def test_must_be_absent(self) -> None:
-        """And are, with their time and names still there; a frozen one is found."""
+        """A stale count must be absent, while its time and names stay; a frozen one is found."""
         late = NOW + 10 * MINUTE
         fresh, clock = exposed(Clock()), Clock()
         exporter = create_app(clock=clock).test_client()
@@ -117,48 +117,48 @@ class TestStale:
         assert found(fresh, late)[0] == Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "none", "3")
 
     def test_on_the_edge_both_is_right(self) -> None:
-        """It became stale between the beginning and the end of the scrape."""
+        """A count that becomes stale during the scrape may be present or absent."""
         edge = NOW + 9 * MINUTE
         assert found(exposed(Clock()), edge, edge + SECOND) == []
         assert found(exposed(Clock(edge + SECOND)), edge, edge + SECOND) == []
 
 
 class TestScrape:
-    """Where the metrics come from."""
+    """Scrapes over HTTP."""
 
     def test_a_real_exporter(self) -> None:
-        """Is read."""
+        """The metrics of a real exporter are read."""
         with Threaded(create_app().wsgi_app) as (port, _):
             scraped = uvloop.run(scrape(Target(f"http://127.0.0.1:{port}/metrics", {}, "GET")))
         assert scraped["butlr_exporter_zones"]
-        assert 0 < time.time() - process_start(scraped) / 1000 < 3600
+        assert 0 < time.time() - process_start_ms(scraped) / 1000 < 3600
 
     @pytest.mark.parametrize(
         ("path", "reason"),
         [("/metric", "404 Not Found"), ("/", "shows no metrics of butlr-exporter"), ("/-/healthy", "shows no metrics")],
     )
     def test_what_is_no_exposition(self, path: str, reason: str) -> None:
-        """Is said in a line."""
-        with Threaded(create_app().wsgi_app) as (port, _), pytest.raises(NotScraped) as not_scraped:
+        """An answer that is no exposition is reported with its URL and a reason."""
+        with Threaded(create_app().wsgi_app) as (port, _), pytest.raises(ScrapeFailed) as not_scraped:
             uvloop.run(scrape(Target(f"http://127.0.0.1:{port}{path}", {}, "GET")))
         assert str(not_scraped.value).startswith(f"http://127.0.0.1:{port}{path}: {reason}")
 
     def test_nobody_there(self) -> None:
-        """Is said without the password."""
+        """A refused connection is reported without the password of the URL."""
         port = free_port()
-        with pytest.raises(NotScraped) as not_scraped:
+        with pytest.raises(ScrapeFailed) as not_scraped:
             uvloop.run(scrape(Target(f"http://user:secret@127.0.0.1:{port}/metrics", {}, "GET")))
         assert str(not_scraped.value) == f"http://127.0.0.1:{port}/metrics: Connection refused"
 
     def test_what_it_tells_of_before(self) -> None:
-        """The newest reading of each zone and measure; when the process started, if it tells."""
-        assert newest(parse(exposed(Clock()))) == {(e.space_id, e.measure): e.timestamp for e in EVENTS}
-        assert process_start(parse("process_start_time_seconds 17.5\n")) == 17_500
-        assert process_start(parse("")) == 0
+        """A scrape gives the newest reading of each zone and measure, and the start of the process if it is there."""
+        assert newest_readings_ms(parse(exposed(Clock()))) == {(e.space_id, e.measure): e.timestamp for e in EVENTS}
+        assert process_start_ms(parse("process_start_time_seconds 17.5\n")) == 17_500
+        assert process_start_ms(parse("")) == 0
 
 
 def test_answers() -> None:
-    """Those that were others than they must have been."""
+    """An answer other than the expected one is a difference."""
     judgements = [Judgement(EVENTS[0], "new", "new"), Judgement(EVENTS[0], "new", "late")]
     difference = Difference("Desk 01 zone_a", f"answer to {EVENTS[0].id}", "new", "late")
-    assert list(answered_wrong(judgements)) == [difference]
+    assert list(answer_differences(judgements)) == [difference]

@@ -1,11 +1,11 @@
-"""The oracle: each row of the contract's table from its words, and the same as the store for any deliveries."""
+"""The oracle: each row of the contract's table, and the same results as the store for any deliveries."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.model import Measure, OccupancyEvent
-from exporter.simulate.verify.oracle import Answered, Oracle, Rule
+from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery
 from tests.support.stores import LIMITS, told
 
@@ -14,23 +14,23 @@ RULE = Rule(LIMITS.window, LIMITS.stale_after, LIMITS.future_tolerance)
 ZONE = ("zone_a", Measure.ZONE_OCCUPANCY)
 
 
-def one_by_one(*events: OccupancyEvent) -> list[Answered]:
-    """Return deliveries of which each was answered, with `?`, before the next was sent."""
-    return [Answered(body(event), 0, NOW + n, NOW + n + 1, 1, {"?": 1}) for n, event in enumerate(events)]
+def one_by_one(*events: OccupancyEvent) -> list[Exchange]:
+    """Return deliveries that were each answered, with `?`, before the next was sent."""
+    return [Exchange(body(event), 0, NOW + n, NOW + n + 1, 1, {"?": 1}) for n, event in enumerate(events)]
 
 
 def oracle(*events: OccupancyEvent, rule: Rule = RULE) -> Oracle:
-    """Return one that has these, delivered one by one."""
+    """Return an oracle of these events, delivered one by one."""
     return Oracle(one_by_one(*events), rule)
 
 
 def judged(*events: OccupancyEvent) -> list[str]:
-    """Return what the answers must have been, in order, for events of one zone and measure."""
-    return [judgement.must_be for judgement in oracle(*events).judgements()]
+    """Return the expected outcomes, in order, for events of one zone and measure."""
+    return [judgement.expected for judgement in oracle(*events).judgements()]
 
 
 class TestOutcomes:
-    """Rows 3 to 11."""
+    """Rows 3 to 11 of the contract's table."""
 
     @pytest.mark.parametrize(
         ("before", "event", "outcome"),
@@ -55,45 +55,45 @@ class TestOutcomes:
         ],
     )
     def test_row(self, before: list[OccupancyEvent], event: OccupancyEvent, outcome: str) -> None:
-        """The first that holds decides."""
+        """The first row that holds gives the outcome."""
         assert judged(*before, event)[-1] == outcome
 
     def test_what_was_answered_is_told(self) -> None:
-        """Next to what the answer must have been."""
+        """A judgement has the actual outcome next to the expected one."""
         (judgement,) = oracle(delivery(NOW)).judgements()
-        assert (judgement.event, judgement.must_be, judgement.is_) == (delivery(NOW), "new", "?")
+        assert (judgement.event, judgement.expected, judgement.actual) == (delivery(NOW), "new", "?")
 
     def test_what_was_under_way_together_is_not_judged(self) -> None:
-        """Either may have arrived first; what was sent after both is judged again."""
-        first = Answered(body(delivery(NOW, 1, id="a")), 0, 10, 20, 1, {"new": 1})
-        second = Answered(body(delivery(NOW, 2, id="b")), 0, 15, 25, 1, {"corrected": 1})
-        third = Answered(body(delivery(NOW, 2, id="c")), 0, 25, 30, 1, {"repeated": 1})
+        """Overlapping deliveries are not judged, as either may have arrived first; a later one is."""
+        first = Exchange(body(delivery(NOW, 1, id="a")), 0, 10, 20, 1, {"new": 1})
+        second = Exchange(body(delivery(NOW, 2, id="b")), 0, 15, 25, 1, {"corrected": 1})
+        third = Exchange(body(delivery(NOW, 2, id="c")), 0, 25, 30, 1, {"repeated": 1})
         judgements = Oracle([third, second, first], RULE).judgements()
         assert [judgement.event.id for judgement in judgements] == ["c"]
 
     def test_a_slow_delivery_leaves_those_inside_it_unjudged(self) -> None:
-        """It may have arrived before, between or after them."""
-        slow = Answered(body(delivery(NOW, 1, id="a")), 0, 0, 100, 1, {"new": 1})
-        inside = [Answered(body(delivery(NOW, 2, id=i)), 0, t, t + 1, 1, {"new": 1}) for i, t in (("b", 10), ("c", 20))]
+        """Deliveries inside a slow one are not judged, as it may have arrived before or after them."""
+        slow = Exchange(body(delivery(NOW, 1, id="a")), 0, 0, 100, 1, {"new": 1})
+        inside = [Exchange(body(delivery(NOW, 2, id=i)), 0, t, t + 1, 1, {"new": 1}) for i, t in (("b", 10), ("c", 20))]
         assert list(Oracle([slow, *inside], RULE).judgements()) == []
 
     def test_what_was_sent_twice_is_not_judged(self) -> None:
-        """The first try may have arrived although no answer came."""
-        assert list(Oracle([Answered(body(delivery(NOW)), 0, 1, 2, 2, {"duplicate": 1})], RULE).judgements()) == []
+        """A retried delivery is not judged, as the first try may have arrived."""
+        assert list(Oracle([Exchange(body(delivery(NOW)), 0, 1, 2, 2, {"duplicate": 1})], RULE).judgements()) == []
 
     def test_arrays_are_not_judged(self) -> None:
-        """Their answer does not say which event had which outcome."""
-        array = Answered(body(delivery(NOW), delivery(NOW, zone="zone_b")), 0, 1, 2, 1, {"new": 2})
+        """Arrays are not judged, as their answer does not give the outcome of each event."""
+        array = Exchange(body(delivery(NOW), delivery(NOW, zone="zone_b")), 0, 1, 2, 1, {"new": 2})
         assert list(Oracle([array], RULE).judgements()) == []
 
     def test_what_was_refused_for_want_of_room_did_not_arrive(self) -> None:
-        """The oracle does not know `max_zones`. Nor did what was refused whole."""
+        """Events that overflowed, and requests that were refused whole, count as not arrived."""
         for outcomes in ({"overflow": 1}, {}):
-            refused = Oracle([Answered(body(delivery(NOW)), 0, 1, 2, 1, outcomes)], RULE)
-            assert (refused.shown(), list(refused.judgements()), refused.sent) == ({}, [], 0)
+            refused = Oracle([Exchange(body(delivery(NOW)), 0, 1, 2, 1, outcomes)], RULE)
+            assert (refused.expected_counts(), list(refused.judgements()), refused.series_sent) == ({}, [], 0)
 
     def test_what_the_exporter_may_have_had_before_is_not_judged(self) -> None:
-        """What is newer is, and what is late by what it had."""
+        """Only events that are newer than the newest from before the run, or late by it, are judged."""
         events = [
             delivery(NOW - 1, id="a"),
             delivery(NOW - 15 * MINUTE, id="b"),
@@ -101,81 +101,85 @@ class TestOutcomes:
             delivery(NOW + 1, id="d"),
             delivery(NOW - 15 * MINUTE + 1, id="e"),
         ]
-        judgements = Oracle(one_by_one(*events), RULE, known={ZONE: NOW}).judgements()
-        assert [(j.event.id, j.must_be) for j in judgements] == [("b", "late"), ("d", "new"), ("e", "late")]
+        judgements = Oracle(one_by_one(*events), RULE, newest_before_ms={ZONE: NOW}).judgements()
+        assert [(j.event.id, j.expected) for j in judgements] == [("b", "late"), ("d", "new"), ("e", "late")]
 
     def test_what_crossed_the_limit_while_under_way_is_not_judged(self) -> None:
-        """It was ahead of the clock when it was sent and not when it was answered."""
-        answered = Answered(body(delivery(NOW + 5 * MINUTE)), 0, NOW - 10, NOW + 10, 1, {"future": 1})
+        """An event that was in the future only when it was sent is not judged."""
+        answered = Exchange(body(delivery(NOW + 5 * MINUTE)), 0, NOW - 10, NOW + 10, 1, {"future": 1})
         assert list(Oracle([answered], RULE).judgements()) == []
 
     @pytest.mark.parametrize(
         "text", [b"nonsense", b"{}", b"[]", b'{"id": "e", "type": "PIR_MOTION", "timestamp": 1e15}']
     )
     def test_what_is_no_event_of_ours(self, text: bytes) -> None:
-        """Is nothing to the oracle."""
-        nothing = Oracle([Answered(text, 0, 1, 2, 1, {"invalid": 1})], RULE)
-        assert (nothing.shown(), list(nothing.judgements())) == ({}, [])
+        """Invalid bodies and unsupported types are ignored."""
+        nothing = Oracle([Exchange(text, 0, 1, 2, 1, {"invalid": 1})], RULE)
+        assert (nothing.expected_counts(), list(nothing.judgements())) == ({}, [])
 
 
 class TestShown:
-    """What must be on the page."""
+    """The counts that must be shown."""
 
     def test_the_newest_reading_as_it_was_computed_last(self) -> None:
-        """Whatever came after it."""
+        """The newest reading has the value of its latest computation, in any order of arrival."""
         shown = oracle(
             delivery(NOW, 5, generation=G + 2, name="later"),
             delivery(NOW, 4, generation=G + 1, name="earlier"),
             delivery(NOW - 1, 9, generation=G + 3, name="other"),
-        ).shown()
+        ).expected_counts()
         assert shown[ZONE].value == 5
-        assert shown[ZONE].timestamp == NOW
+        assert shown[ZONE].timestamp_ms == NOW
         assert shown[ZONE].metadata.zone_name == "later"
 
     def test_the_very_same_again_does_not_undo_a_correction(self) -> None:
-        """For ids that tell no generation."""
+        """A repeated event does not undo a correction, even where ids have no generation."""
         a, b = delivery(NOW, 1, id="a"), delivery(NOW, 2, id="b")
-        assert oracle(a, b, a).shown()[ZONE].value == 2
+        assert oracle(a, b, a).expected_counts()[ZONE].value == 2
 
     def test_one_name_for_both_measures(self) -> None:
-        """That of the newer reading."""
+        """Both measures of a zone have the name of its newer reading."""
         shown = oracle(
             delivery(NOW, 1, name="new", measure=Measure.ZONE_OCCUPANCY_1MIN), delivery(NOW - 1, 2, name="old", id="b")
-        ).shown()
+        ).expected_counts()
         assert {key[1]: value.metadata.zone_name for key, value in shown.items()} == dict.fromkeys(Measure, "new")
 
     def test_the_future_is_not_shown(self) -> None:
-        """A wrong clock does not freeze a zone."""
-        assert oracle(delivery(NOW), delivery(NOW + 60 * MINUTE, id="b")).shown()[ZONE].timestamp == NOW
-        assert oracle(delivery(NOW + 60 * MINUTE)).shown() == {}
+        """A reading from a wrong clock does not freeze a zone."""
+        assert oracle(delivery(NOW), delivery(NOW + 60 * MINUTE, id="b")).expected_counts()[ZONE].timestamp_ms == NOW
+        assert oracle(delivery(NOW + 60 * MINUTE)).expected_counts() == {}
 
     def test_stale(self) -> None:
-        """After more than `stale_after`; never with 0."""
+        """A count is stale after more than `stale_after`, and never with 0."""
         stale = oracle(delivery(NOW - 10 * MINUTE))
-        (shown,) = stale.shown().values()
+        (shown,) = stale.expected_counts().values()
         assert not stale.is_stale(shown, NOW)
         assert stale.is_stale(shown, NOW + 1)
-        assert not oracle(rule=RULE._replace(stale_after=0)).is_stale(shown, NOW + 1)
+        assert not oracle(rule=RULE._replace(stale_after_ms=0)).is_stale(shown, NOW + 1)
 
     def test_what_the_exporter_had_newer_is_not_asked_about(self) -> None:
-        """Its count and name may be of a reading that the oracle has not seen."""
+        """No count is expected of a zone of which the exporter had a newer reading before the run."""
         answered = one_by_one(delivery(NOW), delivery(NOW, zone="zone_b"))
         smoothed = ("zone_a", Measure.ZONE_OCCUPANCY_1MIN)
-        assert set(Oracle(answered, RULE, known={ZONE: NOW}).shown()) == {("zone_b", Measure.ZONE_OCCUPANCY)}
-        assert set(Oracle(answered, RULE, known={smoothed: NOW}).shown()) == {("zone_b", Measure.ZONE_OCCUPANCY)}
-        assert len(Oracle(answered, RULE, known={ZONE: NOW - 1, smoothed: NOW - 1}).shown()) == 2
-        assert Oracle(answered, RULE, known={ZONE: NOW}).sent == 2
+        assert set(Oracle(answered, RULE, newest_before_ms={ZONE: NOW}).expected_counts()) == {
+            ("zone_b", Measure.ZONE_OCCUPANCY)
+        }
+        assert set(Oracle(answered, RULE, newest_before_ms={smoothed: NOW}).expected_counts()) == {
+            ("zone_b", Measure.ZONE_OCCUPANCY)
+        }
+        assert len(Oracle(answered, RULE, newest_before_ms={ZONE: NOW - 1, smoothed: NOW - 1}).expected_counts()) == 2
+        assert Oracle(answered, RULE, newest_before_ms={ZONE: NOW}).series_sent == 2
 
     def test_zones_with_a_delivery_in_doubt_are_left_out(self) -> None:
-        """It may have arrived or not."""
+        """No count is expected of a zone with an unanswered delivery."""
         answered = one_by_one(delivery(NOW), delivery(NOW, zone="zone_b"))
         in_doubt = [body(delivery(NOW + 1, 9, zone="zone_b"))]
-        assert set(Oracle(answered, RULE, unanswered=in_doubt).shown()) == {ZONE}
+        assert set(Oracle(answered, RULE, unanswered=in_doubt).expected_counts()) == {ZONE}
 
 
 @st.composite
 def any_deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
-    """Draw events with equal, different and unknown generations, some of them more than once, some of the future."""
+    """Draw events with equal, different and unknown generations, some repeated, some of the future."""
     generations = st.one_of(st.none(), st.integers(G - 2, G + 2))
     events = [
         delivery(
@@ -193,20 +197,20 @@ def any_deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
 
 
 class TestAgainstTheStore:
-    """Two ways to the same end, which share nothing but the parser."""
+    """The oracle beside the store, with which it shares nothing but the parser."""
 
     @given(st.one_of(deliveries(), any_deliveries()))
     def test_the_same_counts_names_and_outcomes(self, events: list[OccupancyEvent]) -> None:
-        """For any deliveries in any order."""
+        """Oracle and store agree on counts, names and outcomes for any deliveries in any order."""
         store, outcomes = told(*events, limits=LIMITS, now=NOW)
         answered = [
-            Answered(body(event), 0, NOW + n / 1000, NOW + n / 1000, 1, {outcome.value: 1})
+            Exchange(body(event), 0, NOW + n / 1000, NOW + n / 1000, 1, {outcome.value: 1})
             for n, (event, outcome) in enumerate(zip(events, outcomes, strict=True))
         ]
         knows = Oracle(answered, RULE)
         assert {
-            (zone, measure): (shown.metadata, shown.value, shown.timestamp)
-            for (zone, measure), shown in knows.shown().items()
+            (zone, measure): (shown.metadata, shown.value, shown.timestamp_ms)
+            for (zone, measure), shown in knows.expected_counts().items()
         } == {
             (space.id, count.measure): (space.metadata, count.value, count.timestamp)
             for space in store.snapshot(NOW).spaces
@@ -214,4 +218,4 @@ class TestAgainstTheStore:
         }
         judgements = list(knows.judgements())
         assert len(judgements) == len(events)
-        assert [j for j in judgements if j.must_be != j.is_] == []
+        assert [j for j in judgements if j.expected != j.actual] == []

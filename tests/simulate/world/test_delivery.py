@@ -1,4 +1,4 @@
-"""The simulated stream: people, what is sensed of them, and how roughly it is delivered."""
+"""The simulated stream: people, sensors, and rough delivery."""
 
 import json
 from collections import Counter
@@ -15,14 +15,14 @@ from exporter.events.parse import parse_body, parse_event
 from exporter.simulate.world.building import zones
 from exporter.simulate.world.delivery import Delivery, Plan, deliveries
 from exporter.simulate.world.people import DESK, QUEUE, People
-from exporter.simulate.world.sensing import COMPUTATIONS, Sensed, Sensor
+from exporter.simulate.world.sensing import COMPUTATIONS, SensedReading, Sensor
 from tests.support.deliveries import MINUTE, NOW, SECOND, G
 
-FAST = Plan(zones=20, interval=SECOND, intervals=60)
+FAST = Plan(zones=20, interval_ms=SECOND, intervals=60)
 
 
 def events(stream: list[Delivery]) -> list[OccupancyEvent]:
-    """Return what a stream delivers."""
+    """Return the events of a stream."""
     parsed = [parse_event(item) for delivery in stream for item in parse_body(delivery.body)]
     return [event for event in parsed if isinstance(event, OccupancyEvent)]
 
@@ -34,37 +34,37 @@ def stream() -> list[Delivery]:
 
 
 class TestStream:
-    """Deliveries in order."""
+    """The stream of deliveries."""
 
     def test_equal_plans_are_equal_streams(self, stream: list[Delivery]) -> None:
-        """To the byte, and other seeds are other streams."""
+        """Equal plans give equal bytes, and other seeds give other zones."""
         assert list(deliveries(FAST, NOW)) == stream
         other = list(deliveries(replace(FAST, seed=2), NOW))
         assert {event.space_id for event in events(other)}.isdisjoint(event.space_id for event in events(stream))
 
     def test_one_without_an_end_is_the_same_for_as_long(self, stream: list[Delivery]) -> None:
-        """It is made as it is sent."""
+        """An endless stream begins like a finite one, and is computed only as far as it is read."""
         endless = deliveries(replace(FAST, intervals=None), NOW)
         assert list(islice(endless, 2000)) == stream[:2000]
 
     def test_every_event_is_valid_and_tells_when_it_was_computed(self, stream: list[Delivery]) -> None:
-        """The second is in its id, neither before it was sensed nor after it was delivered."""
+        """Each event is valid, and its id holds a second between sensing and delivery."""
         found = events(stream)
         assert len(found) == len(stream)
         for delivery, event in zip(stream, found, strict=True):
             assert event.generation is not None
-            assert event.timestamp // 1000 <= event.generation <= delivery.due // 1000
+            assert event.timestamp // 1000 <= event.generation <= delivery.due_ms // 1000
 
     def test_they_come_when_they_are_due(self, stream: list[Delivery]) -> None:
-        """From the start to the end of the last interval."""
-        due = [delivery.due for delivery in stream]
+        """Deliveries come in the order of their due times, from the start to the end of the last interval."""
+        due = [delivery.due_ms for delivery in stream]
         assert due == sorted(due)
         assert due[0] >= NOW
-        assert FAST.length is not None
-        assert due[-1] <= NOW + FAST.length
+        assert FAST.length_ms is not None
+        assert due[-1] <= NOW + FAST.length_ms
 
     def test_each_reading_is_computed_five_times(self, stream: list[Delivery]) -> None:
-        """Each time in another second, and the last ends the run: four intervals sense nothing new."""
+        """Each reading is computed in five different seconds, as the last four intervals sense nothing new."""
         computed: dict[tuple[str, int], set[int]] = {}
         for event in events(stream):
             if event.timestamp >= NOW:
@@ -74,8 +74,8 @@ class TestStream:
         assert {timestamp for _, timestamp in computed} == {NOW + n * SECOND for n in range(56)}
 
     def test_ten_thousand_are_as_rough_as_promised(self) -> None:
-        """Repeats, revisions, disorder and lateness, each counted here by its own words."""
-        stream = list(islice(deliveries(Plan(zones=40, interval=SECOND, intervals=60), NOW), 10_000))
+        """Repeats, revisions, disorder and lateness are as frequent as docs/simulator.md says."""
+        stream = list(islice(deliveries(Plan(zones=40, interval_ms=SECOND, intervals=60), NOW), 10_000))
         found = Counter[str]()
         seen: set[bytes] = set()
         values: dict[tuple[str, int], float] = {}
@@ -101,7 +101,7 @@ class TestStream:
         assert found["just late"] > 10
 
     def test_what_is_computed_together_does_not_come_together(self, stream: list[Delivery]) -> None:
-        """Each delivery takes its own time."""
+        """Readings that are computed together are delayed independently."""
         together: dict[tuple[str, int | None], list[int]] = {}
         for event in events(stream):
             if event.timestamp >= NOW:
@@ -110,28 +110,28 @@ class TestStream:
         assert len(disordered) > len(together) / 2
 
     def test_both_measures(self) -> None:
-        """If asked for; the smoothed one may be a fraction."""
+        """A plan may have both measures, and the smoothed one has fractions."""
         both = events(list(deliveries(Plan(zones=8, measures=tuple(Measure), intervals=20), NOW)))
         assert {event.measure for event in both} == set(Measure)
         assert {event.value % 1 for event in both if event.measure is Measure.ZONE_OCCUPANCY} == {0}
         assert {event.value % 1 for event in both if event.measure is Measure.ZONE_OCCUPANCY_1MIN} == {0, 0.5}
 
     def test_what_is_lost_changes_nothing_else(self, stream: list[Delivery]) -> None:
-        """About the share that was asked for is marked."""
+        """Losses mark about the given share of deliveries and change nothing else."""
         dropping = list(deliveries(replace(FAST, drop=0.1), NOW))
         assert [delivery._replace(lost=False) for delivery in dropping] == stream
         assert 0.08 < sum(delivery.lost for delivery in dropping) / len(dropping) < 0.12
 
     def test_burst(self, stream: list[Delivery]) -> None:
-        """Nothing comes in the middle third; all of it comes in the interval after, and nothing is lost."""
+        """A burst delivers nothing in the middle third, all of it in the interval after, and loses nothing."""
         burst = list(deliveries(replace(FAST, burst=True), NOW))
-        assert not [delivery for delivery in burst if 20 <= (delivery.due - NOW) / SECOND < 40]
-        backlog = [delivery for delivery in burst if 40 <= (delivery.due - NOW) / SECOND < 41]
+        assert not [delivery for delivery in burst if 20 <= (delivery.due_ms - NOW) / SECOND < 40]
+        backlog = [delivery for delivery in burst if 40 <= (delivery.due_ms - NOW) / SECOND < 41]
         assert len(backlog) > len(stream) / 3
         assert len(burst) > len(stream) * 0.95
 
     def test_some_zones_have_one_name_after_the_other(self, stream: list[Delivery]) -> None:
-        """What is computed carries the name of its time, and what the last name overtakes comes last of all."""
+        """A renamed zone has three names in turn, and some deliveries under the second come last of all."""
         names: dict[str, dict[str, list[int]]] = {}
         last: dict[str, str] = {}
         for event in events(stream):
@@ -148,7 +148,7 @@ class TestStream:
             assert last[zone] == second == f"Quiet {first}"
 
     def test_some_are_revised_in_the_same_second(self, stream: list[Delivery]) -> None:
-        """With another id or the same; never the newest reading, whose count would then depend on chance."""
+        """Some readings are revised in the same second, under the same id or another, but never the newest."""
         values: dict[tuple[str, int, int | None], dict[str, set[float]]] = {}
         newest: dict[tuple[str, int | None], int] = {}
         for event in events(stream):
@@ -162,16 +162,16 @@ class TestStream:
 
 
 class TestBuilding:
-    """What the zones are."""
+    """The zones of the estate."""
 
     def test_ids_are_ksuids_and_differ(self) -> None:
-        """Like Butlr's, with the prefix of what they are."""
+        """Ids are distinct KSUIDs with a prefix for their kind, like Butlr's."""
         found = list(zones(200, Random(1)))
         assert len({zone.id for zone in found}) == 200
         assert all(zone.id.startswith("zone_") and generation(zone.id) for zone in found)
 
     def test_the_plan_of_an_estate(self) -> None:
-        """Zones share floors, floors buildings, buildings sites; ids and names belong together."""
+        """Zones share floors, floors buildings, and buildings sites; each id has one name."""
         metadata = [json.loads(zone.metadata[0]) for zone in zones(200, Random(1))]
         for level, number in (("site", 7), ("building", 13), ("floor", 25)):
             assert len({place[f"{level}_id"] for place in metadata}) == number
@@ -182,7 +182,7 @@ class TestBuilding:
         assert len(full_names) == 200
 
     def test_optional_fields(self) -> None:
-        """A zone in no room says so in three ways; some have custom ids."""
+        """All ways to say that a zone is in no room occur, and some zones have custom ids."""
         metadata: list[dict[str, Any]] = [json.loads(zone.metadata[0]) for zone in zones(100, Random(1))]
         rooms = [place.get("room_id", "absent") for place in metadata]
         assert {"absent", None, ""} < set(rooms)
@@ -190,7 +190,7 @@ class TestBuilding:
 
 
 class TestPeople:
-    """Who is there when."""
+    """The number of people in a zone."""
 
     @staticmethod
     def day(use: Any, crowded_hour: int | None = None) -> list[float]:
@@ -200,37 +200,37 @@ class TestPeople:
         return [sum(numbers[60 * hour : 60 * hour + 60]) / 60 for hour in range(24)]
 
     def test_nights_are_empty_and_days_are_not(self) -> None:
-        """It fills in the morning and empties in the evening."""
+        """A zone fills in the morning and is empty at night."""
         for use in (DESK, QUEUE):
             hours = self.day(use)
             assert not any(hours[23:] + hours[:7])
             assert sum(hours[9:17]) > 2
 
     def test_a_crowded_hour(self) -> None:
-        """More than twice what the hours around it have."""
+        """The crowded hour has more than twice the people of the hours around it."""
         hours = self.day(QUEUE, crowded_hour=11)
         assert hours[11] > 2 * max(hours[9], hours[14])
 
     def test_a_desk_is_mostly_one_persons(self) -> None:
-        """People stay for long."""
+        """A desk mostly has one person, as people stay for long."""
         assert 0.3 < sum(self.day(DESK)[9:17]) / 8 < 1.5
 
 
 class TestSensing:
-    """From guess to truth."""
+    """Readings on their way from guess to truth."""
 
     def test_every_computation_is_as_near_as_the_one_before(self) -> None:
-        """The first is off by the error and the last by nothing; never below 0."""
+        """Each computation is at least as near to the truth as the one before, and none is below 0."""
         for truth in range(5):
             for error in range(-3, 4):
-                sensed = Sensed(NOW, truth, truth, error)
+                sensed = SensedReading(NOW, truth, truth, error)
                 off = [abs(sensed.computed(n, smoothed=False) - truth) for n in range(COMPUTATIONS)]
                 assert off == sorted(off, reverse=True)
                 assert off[0] == abs(max(0, truth + error) - truth)
                 assert off[-1] == 0
 
     def test_the_smoothed_value_is_the_mean_of_two_minutes(self) -> None:
-        """Once it has been computed for the last time."""
+        """The last computation of the smoothed value is the mean of two minutes."""
         sensor = Sensor()
         sensor.sense(NOW, 2, Random(1))
         sensor.sense(NOW + MINUTE, 5, Random(1))
@@ -242,7 +242,7 @@ class TestIds:
     """KSUIDs."""
 
     def test_it_tells_its_second(self) -> None:
-        """Of Butlr's own example, digit by digit; and the smallest and the largest."""
+        """The second of Butlr's own example, of the smallest and of the largest KSUID is read and written."""
         example = "2oUBiSXgx48RtbZKXHm5ekpAzFe"
         digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
         number = sum(digits.index(digit) * 62**n for n, digit in enumerate(reversed(example)))

@@ -15,10 +15,10 @@ from tests.support.sockets import Cable
 
 
 class TestVerify:
-    """The rule as it is, and as it must not be."""
+    """Exporters that follow the rule, and some that break it."""
 
     def test_flat_out(self, tmp_path: Path) -> None:
-        """Both measures, with losses and an outage: all is as it must be, and the summary says how rough it was."""
+        """Both measures, losses and an outage are verified, and the summary has every outcome."""
         with running(tmp_path / "log") as target:
             run = ended(verifies(target, *FAST, "--types=zone_occupancy,zone_occupancy_1min", "--drop=0.05", "--burst"))
         assert (run.returncode, run.stderr) == (0, "")
@@ -75,7 +75,7 @@ class TestVerify:
         ],
     )
     def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:
-        """One line of the rule is broken, and it is found."""
+        """A break of one line of the rule is found."""
         package = tmp_path / "package"
         shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
         files = [*(package / "exporter" / "rule").glob("*.py")]
@@ -84,13 +84,13 @@ class TestVerify:
         with running(tmp_path / "log", package=package) as wrong:
             run = ended(verifies(wrong, *FAST))
         assert run.returncode == 1
-        assert re.search(r"^zone +what +must be +is$", run.stdout, re.MULTILINE)
+        assert re.search(r"^zone +what +expected +actual$", run.stdout, re.MULTILINE)
         assert re.search(found, run.stdout), run.stdout
-        verdict = r"of 20 counts with their labels and [\d,]+ of [\d,]+ answers [\d,]+ are not as they must be"
+        verdict = r"[\d,]+ differences in 20 counts with their labels and [\d,]+ of [\d,]+ answers"
         assert re.fullmatch(f"butlr-exporter: {verdict}\n", run.stderr)
 
     def test_again(self, tmp_path: Path) -> None:
-        """On an exporter that already knows the zones; where it knows newer readings, it says that it cannot verify."""
+        """Known zones are verified again, unless the exporter has newer readings of all of them."""
         with running(tmp_path / "log") as target:
             now = ("--interval=1s", "--duration=3s")
             for _ in range(2):
@@ -98,13 +98,11 @@ class TestVerify:
                 assert (run.returncode, run.stderr) == (0, "")
             run = ended(verifies(target, *FAST))
         assert run.returncode == 1
-        words = (
-            "there was no count to verify: the exporter had newer readings of these zones; another --seed makes others"
-        )
-        assert run.stderr == f"butlr-exporter: {words}\n"
+        reason = "the exporter had newer readings of these zones; another --seed makes other zones"
+        assert run.stderr == f"butlr-exporter: there was no count to verify: {reason}\n"
 
     def test_connections_are_cut(self, tmp_path: Path) -> None:
-        """Deliveries under way are sent again, and nothing counts twice."""
+        """Deliveries on closed connections are sent again, and nothing counts twice."""
         with running(tmp_path / "log") as target:
             cable = Cable(target.port)
             flags = ("--interval=1s", "--duration=6s", "--zones=100", f"--url=http://127.0.0.1:{cable.port}/webhook")
@@ -119,7 +117,7 @@ class TestVerify:
 
     @pytest.mark.parametrize(("flag", "status"), [("--no-journal", 0), ("--connections=4", 1)])
     def test_the_exporter_is_restarted(self, tmp_path: Path, flag: str, status: int) -> None:
-        """It starts empty: right with what came after, and not with what was acknowledged before."""
+        """After a restart without a journal, `--no-journal` verifies only the deliveries since then."""
         port = free_port()
         with running(tmp_path / "log", port=port) as target:
             flags = ("--interval=1s", "--duration=7s", "--zones=100", "--retry", flag)
@@ -131,4 +129,6 @@ class TestVerify:
                     out, err = simulator.communicate(timeout=30)
         assert simulator.returncode == status, (out, err)
         assert err.startswith(f"butlr-exporter: {target.url}/webhook: ")
-        assert ("it was restarted meanwhile, and without a journal it forgets: --no-journal" in err) == (status == 1)
+        assert ("the exporter was restarted during the run: if it has no journal, pass --no-journal" in err) == (
+            status == 1
+        )
