@@ -6,12 +6,22 @@ And the order of tests.
 import os
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
+
+from tests.support.certificates import Pair, issued
 
 settings.register_profile("quick", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The same examples each time, so that a red run is the change's own; local runs go on exploring.
 settings.register_profile("ci", settings.get_profile("quick"), max_examples=2000, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "quick")
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
+    """Return two certificates of one authority."""
+    authority, folder = trustme.CA(), tmp_path_factory.mktemp("tls")
+    return issued(authority, folder, "one"), issued(authority, folder, "two")
 
 
 @pytest.hookimpl(trylast=True)

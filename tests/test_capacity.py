@@ -16,11 +16,11 @@ from exporter.cli.main import main
 from exporter.events.model import Metadata
 from exporter.settings.declared import Settings, SettingsError
 from exporter.settings.load import load
-from tests.metrics.test_registry import SPACES, Scraped
 from tests.support.deliveries import MINUTE, NOW, Clock, body, delivery
+from tests.support.responses import problem, samples
 from tests.support.running import running, wait_for
+from tests.support.scraped import DESK, Scraped
 from tests.support.sockets import fresh
-from tests.web.test_webhook import problem, samples
 
 DOCUMENTED = """
 capacity:
@@ -197,10 +197,10 @@ class TestExposition:
         file.write_text("capacity: [{zone_name: Desk 01, max: 4}]")
         capacity = CapacityFile(str(file), Clock())
         scraped = Scraped(delivery(), delivery(zone="zone_b", name="Hall"), capacity=capacity)
-        assert scraped.samples()["butlr_zone_capacity"] == [(SPACES, 4)]
+        assert scraped.samples()["butlr_zone_capacity"] == [(DESK, 4)]
         scraped.clock.now += 20 * MINUTE
         assert "butlr_zone_occupancy" not in scraped.samples()
-        assert scraped.samples()["butlr_zone_capacity"] == [(SPACES, 4)]
+        assert scraped.samples()["butlr_zone_capacity"] == [(DESK, 4)]
         # A renamed zone takes the rule of its new name.
         scraped.store.apply(delivery(NOW + MINUTE, name="Hall"), NOW + MINUTE)
         assert "butlr_zone_capacity" not in scraped.samples()

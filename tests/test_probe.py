@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter import probe
-from tests.server.test_tls import Pair, pairs  # noqa: F401 - a fixture
+from tests.support.certificates import Pair
 from tests.support.running import free_port, running
 
 
@@ -19,7 +19,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_health(
     tmp_path: Path,
-    pairs: tuple[Pair, Pair],  # noqa: F811
+    pairs: tuple[Pair, Pair],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

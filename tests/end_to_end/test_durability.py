@@ -15,24 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deliveries import body, delivery
-from tests.support.running import Running, free_port, running, wait_for
+from tests.support.deliveries import body, delivery, of_now
+from tests.support.running import Running, free_port, outcomes, running, wait_for
 from tests.support.simulating import started, verifies
 
 KILLS = int(os.environ.get("KILLS", "20"))
 """How often the exporter is killed."""
-
-
-def outcomes(answer: bytes) -> dict[str, int]:
-    """Return what became of the events of one delivery."""
-    told: dict[str, int] = json.loads(answer)["outcomes"]
-    return told
-
-
-def events(number: int, zone: str = "zone_a") -> list[bytes]:
-    """Return deliveries of now, each a reading of its own."""
-    now = int(time.time() * 1000)
-    return [body(delivery(now - n, n, id=f"event_{zone}_{n}", zone=zone)) for n in range(number)]
 
 
 def failures(exporter: Running) -> int:
@@ -69,7 +57,7 @@ class Witness:
         try:
             while time.monotonic() < until:
                 self._zones += 1
-                for event in events(3, zone=f"zone_w{self._zones}"):
+                for event in of_now(3, zone=f"zone_w{self._zones}"):
                     connection.request("POST", "/webhook", event)
                     answer = connection.getresponse()
                     answer.read()
@@ -131,7 +119,7 @@ class TestKilled:
             return sorted(line for line in exporter.get("/metrics").splitlines() if line.startswith(b"butlr_zone_"))
 
         with running(tmp_path / "log", journal) as exporter:
-            for event in events(3) + events(2, zone="zone_b"):
+            for event in of_now(3) + of_now(2, zone="zone_b"):
                 exporter.post(event)
             now = int(time.time())
             later, earlier = (body(delivery(now * 1000, n, generation=now + n, zone="zone_c")) for n in (1, 0))
@@ -157,7 +145,7 @@ class TestSignals:
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             exporter.process.send_signal(signal.SIGHUP)
-            known = events(50)
+            known = of_now(50)
             for event in known:
                 exporter.post(event)
             for number in numbers[:-1]:
@@ -175,7 +163,7 @@ class TestBroken:
         """The count is right at once, the answer is 503 until it is written, and then nothing is missing."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            first, second, third = events(3)
+            first, second, third = of_now(3)
             assert outcomes(exporter.post(first)) == {"new": 1}
             for _ in range(30):  # so that what the exporter tells of itself still has room
                 exporter.post(first)
@@ -206,7 +194,7 @@ class TestBroken:
         """It is noticed though nothing comes, and written anew."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            known = events(9)
+            known = of_now(9)
             for event in known:
                 exporter.post(event)
             (tmp_path / what).unlink()
@@ -221,11 +209,11 @@ class TestBroken:
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             for zone in range(9):
-                exporter.post(events(1, zone=f"zone_{zone}")[0])
+                exporter.post(of_now(1, zone=f"zone_{zone}")[0])
             assert exporter.stop() == 0
         shutil.copy(journal, tmp_path / "older")
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            known = [event for zone in range(5, 12) for event in events(3, zone=f"zone_{zone}")]
+            known = [event for zone in range(5, 12) for event in of_now(3, zone=f"zone_{zone}")]
             for event in known:
                 exporter.post(event)
             (tmp_path / "older").rename(journal)
@@ -242,7 +230,7 @@ class TestBroken:
         folder = tmp_path / "data"
         folder.mkdir()
         with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
-            first, second = events(2)
+            first, second = of_now(2)
             exporter.post(first)
             folder.rename(tmp_path / "elsewhere")
             time.sleep(0.1)
@@ -258,7 +246,7 @@ class TestBroken:
         """What was pending is written then."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            first, second = events(2)
+            first, second = of_now(2)
             exporter.post(first)
             size = (tmp_path / "journal.db-log.1").stat().st_size
             resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
@@ -273,7 +261,7 @@ class TestBroken:
         folder = tmp_path / "data"
         folder.mkdir()
         with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
-            first, second = events(2)
+            first, second = of_now(2)
             exporter.post(first)
             shutil.rmtree(folder)
             time.sleep(0.1)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from exporter.server.connection import REQUEST_TIMEOUT, WRITE_TIMEOUT
 from exporter.server.tls import HANDSHAKE_TIMEOUT
-from tests.server.test_tls import Pair, pairs  # noqa: F401 - a fixture
+from tests.support.certificates import Pair
 from tests.support.deliveries import body, delivery
 from tests.support.running import Running, free_port, running, wait_for
 from tests.support.sockets import fresh, many_zones, silent_reader
@@ -82,7 +82,7 @@ class TestHeldOpen:
     """Connections that never finish what they began."""
 
     @pytest.mark.long
-    def test_500(self, tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:  # noqa: F811
+    def test_500(self, tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
         """Good events and scrapes go on; who has no key is told before sending a body; each is ended in time."""
         (tmp_path / "key").write_text(KEY)
         inner = free_port()

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from exporter.journal.repair import CUT_OFF
-from tests.end_to_end.test_durability import events, outcomes
-from tests.support.running import CONSOLE_SCRIPT, running
+from tests.support.deliveries import of_now
+from tests.support.running import CONSOLE_SCRIPT, outcomes, running
 
 
 class TestStart:
@@ -30,7 +30,7 @@ class TestStart:
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             assert f'msg="cannot start" reason="{journal} is in use by another process"' in self.refusal(journal)
-            assert outcomes(exporter.post(events(1)[0])) == {"new": 1}
+            assert outcomes(exporter.post(of_now(1)[0])) == {"new": 1}
 
     def test_foreign_and_corrupt(self, tmp_path: Path) -> None:
         """With what to do, and the file as it was."""
@@ -40,7 +40,7 @@ class TestStart:
         assert journal.read_text() == "my diary"
         journal.unlink()
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            for event in events(100):
+            for event in of_now(100):
                 exporter.post(event)
             assert exporter.stop() == 0
         content = bytearray(journal.read_bytes())
@@ -53,7 +53,7 @@ class TestStart:
         """It starts with what was whole, and says so."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            for event in events(100):
+            for event in of_now(100):
                 exporter.post(event)
             assert exporter.stop() == 0
         with journal.open("r+b") as file:
@@ -61,7 +61,7 @@ class TestStart:
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             said = rf'level=warning msg="journal was cut off" rows=\d+ kept={journal}{CUT_OFF}'
             assert re.search(said, exporter.log())
-            assert outcomes(exporter.post(events(1, zone="zone_b")[0])) == {"new": 1}
+            assert outcomes(exporter.post(of_now(1, zone="zone_b")[0])) == {"new": 1}
 
     def test_a_folder_that_may_not_be_written(self) -> None:
         """Says so, also to root, who here gives that up."""

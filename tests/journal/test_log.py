@@ -13,9 +13,9 @@ from exporter.journal.log import Log, Logs, log_numbers, log_path
 from exporter.journal.records import Truncated, sealed
 from exporter.journal.repair import open_journal
 from exporter.journal.sqlite import SqliteJournal
-from tests.journal.test_records import read
 from tests.support.deliveries import NOW, delivery
 from tests.support.journals import files, kept, killed, no_room, recorded, restored, zones
+from tests.support.records import read
 
 
 @pytest.fixture

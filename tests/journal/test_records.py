@@ -1,23 +1,10 @@
 """Records: what tells whether they are what was written."""
 
-from io import BytesIO
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.journal.records import Truncated, contents, sealed
-
-
-def read(blob: bytes) -> tuple[list[bytes], type[ValueError] | None]:
-    """Return what can be read of records, and what ends it."""
-    found: list[bytes] = []
-    try:
-        for content in contents(BytesIO(blob)):
-            found.append(content)  # noqa: PERF402 - what was read before it fails counts
-    except ValueError as error:
-        return found, type(error)
-    return found, None
-
+from exporter.journal.records import Truncated, sealed
+from tests.support.records import read
 
 CONTENTS = st.lists(st.binary(max_size=50).map(lambda content: content + b"x"), min_size=1, max_size=5)
 

@@ -1,72 +1,18 @@
 """The families: what a scrape reads, parsed back as Prometheus would."""
 
 import random
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.capacity import CapacityFile
 from exporter.events.model import Measure, Metadata, OccupancyEvent
 from exporter.metrics.counters import OUTCOMES
 from exporter.metrics.families import OCCUPANCY
-from exporter.metrics.registry import Metrics, Rejection
-from exporter.rule.limits import Limits
+from exporter.metrics.registry import Rejection
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Store
-from exporter.settings.declared import Settings
-from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
-from tests.support.stores import LIMITS
-
-LABELS = Settings().labels
-SPACES = {
-    "building_name": "",
-    "floor_name": "1st Floor",
-    "room_name": "",
-    "site_name": "",
-    "zone_id": "zone_a",
-    "zone_name": "Desk 01",
-}
-
-Samples = dict[str, list[tuple[dict[str, str], float]]]
-
-
-class Scraped:
-    """A store with its families, and what a scrape of it reads."""
-
-    def __init__(
-        self,
-        *events: OccupancyEvent,
-        labels: tuple[str, ...] = LABELS,
-        limits: Limits = LIMITS,
-        now: int = NOW,
-        capacity: CapacityFile | None = None,
-    ) -> None:
-        """Take events that arrive now."""
-        self.clock = Clock(now)
-        capacity = capacity or CapacityFile(None, self.clock)
-        self.store = Store(limits)
-        self.metrics = Metrics(lambda: self.store.snapshot(self.clock.now), labels, capacity)
-        for event in events:
-            self.store.apply(event, now)
-
-    def families(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> dict[str, Metric]:
-        """Return the families of a scrape by name."""
-        text = b"".join(self.metrics.exposition(openmetrics=openmetrics, names=names)).decode()
-        return {family.name: family for family in (parse_openmetrics if openmetrics else parse_text)(text)}
-
-    def samples(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Samples:
-        """Return the samples of a scrape by name."""
-        samples: Samples = {}
-        for family in self.families(openmetrics=openmetrics, names=names).values():
-            for sample in family.samples:
-                assert sample.timestamp is None
-                samples.setdefault(sample.name, []).append((sample.labels, sample.value))
-        return samples
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, deliveries, delivery
+from tests.support.scraped import DESK, Scraped
 
 
 @pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "openmetrics"])
@@ -76,8 +22,8 @@ class TestZones:
     def test_one_zone(self, openmetrics: bool) -> None:
         """Its count, its time, its names, and itself among the zones."""
         samples = Scraped(delivery(NOW - 500, 2.5)).samples(openmetrics=openmetrics)
-        assert samples["butlr_zone_occupancy"] == [(SPACES, 2.5)]
-        assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(SPACES, NOW / 1000 - 0.5)]
+        assert samples["butlr_zone_occupancy"] == [(DESK, 2.5)]
+        assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(DESK, NOW / 1000 - 0.5)]
         info = Metadata(zone_id="zone_a", zone_name="Desk 01", floor_name="1st Floor")._asdict()
         assert samples["butlr_zone_info"] == [(info, 1)]
         assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 1), ({"state": "stale"}, 0)]
@@ -95,9 +41,9 @@ class TestZones:
         """And the same labels."""
         scraped = Scraped(delivery(v=1), delivery(NOW - SECOND, 2, measure=Measure.ZONE_OCCUPANCY_1MIN))
         samples = scraped.samples(openmetrics=openmetrics)
-        assert samples["butlr_zone_occupancy"] == [(SPACES, 1)]
-        assert samples["butlr_zone_occupancy_1min"] == [(SPACES, 2)]
-        assert samples["butlr_zone_occupancy_1min_timestamp_seconds"] == [(SPACES, NOW / 1000 - 1)]
+        assert samples["butlr_zone_occupancy"] == [(DESK, 1)]
+        assert samples["butlr_zone_occupancy_1min"] == [(DESK, 2)]
+        assert samples["butlr_zone_occupancy_1min_timestamp_seconds"] == [(DESK, NOW / 1000 - 1)]
         assert len(samples["butlr_zone_info"]) == 1
 
     def test_after_a_rename_the_old_series_is_gone_at_once(self, openmetrics: bool) -> None:
@@ -114,7 +60,7 @@ class TestZones:
         scraped.clock.now += 1
         samples = scraped.samples(openmetrics=openmetrics)
         assert "butlr_zone_occupancy" not in samples
-        assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(SPACES, NOW / 1000)]
+        assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(DESK, NOW / 1000)]
         assert len(samples["butlr_zone_info"]) == 1
         assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 0), ({"state": "stale"}, 1)]
 
@@ -123,7 +69,7 @@ class TestZones:
         scraped = Scraped(delivery(NOW - HOUR, 1), delivery(v=2, measure=Measure.ZONE_OCCUPANCY_1MIN))
         samples = scraped.samples(openmetrics=openmetrics)
         assert "butlr_zone_occupancy" not in samples
-        assert samples["butlr_zone_occupancy_1min"] == [(SPACES, 2)]
+        assert samples["butlr_zone_occupancy_1min"] == [(DESK, 2)]
         assert samples["butlr_exporter_zones"][0] == ({"state": "fresh"}, 1)
 
     def test_a_forgotten_zone_is_nowhere(self, openmetrics: bool) -> None:
@@ -139,7 +85,7 @@ class TestZones:
         event = delivery()
         for labels in (("zone_id",), ("zone_name", "zone_id")):
             ((found, _),) = Scraped(event, labels=labels).samples(openmetrics=openmetrics)["butlr_zone_occupancy"]
-            assert found == {label: SPACES[label] for label in labels}
+            assert found == {label: DESK[label] for label in labels}
 
     def test_hostile_label_values(self, openmetrics: bool) -> None:
         """Quotes, backslashes, line ends and any Unicode come back as they were, and forge nothing."""
@@ -163,7 +109,7 @@ class TestZones:
     def test_any_name_and_value(self, openmetrics: bool, name: str, v: float) -> None:
         """What goes in is what Prometheus reads."""
         samples = Scraped(delivery(v=v, name=name)).samples(openmetrics=openmetrics)
-        assert samples["butlr_zone_occupancy"] == [(SPACES | {"zone_name": name}, v)]
+        assert samples["butlr_zone_occupancy"] == [(DESK | {"zone_name": name}, v)]
 
     def test_only_the_named_samples(self, openmetrics: bool) -> None:
         """As `name[]` asks."""

@@ -27,8 +27,8 @@ from exporter.server import tls as handshake
 from exporter.server import wsgi as gateway
 from exporter.settings.declared import INPUTS, SETTINGS
 from grafana import alerting
-from tests.metrics.test_registry import Scraped
 from tests.support.paths import ROOT
+from tests.support.scraped import Scraped
 
 README = (ROOT / "README.md").read_text()
 

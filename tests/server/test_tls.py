@@ -9,48 +9,17 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import trustme
 
 from exporter.server import tls as handshake
 from exporter.settings.certificate import Certificate
 from exporter.settings.declared import SettingsError
 from exporter.settings.load import load
 from exporter.settings.types import SECRET
+from tests.support.certificates import Pair
 from tests.support.running import Threaded, free_port, program, running, wait_for
 from tests.support.sockets import answers, drained, fresh, silent_reader
-
-
-class Pair(NamedTuple):
-    """A certificate with its key, and what trusts it."""
-
-    cert: str
-    key: str
-    client: ssl.SSLContext
-
-    def flags(self) -> list[str]:
-        """Return the settings that use it."""
-        return [f"--tls-cert={self.cert}", f"--tls-key={self.key}"]
-
-
-def make(authority: trustme.CA, folder: Path, name: str) -> Pair:
-    """Return a new pair for this machine."""
-    issued = authority.issue_cert("127.0.0.1", common_name=name)
-    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
-    cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    issued.private_key_pem.write_to_path(key)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return Pair(str(cert), str(key), client)
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
-    """Return two pairs of one authority."""
-    authority, folder = trustme.CA(), tmp_path_factory.mktemp("tls")
-    return make(authority, folder, "one"), make(authority, folder, "two")
 
 
 class TestSettings:

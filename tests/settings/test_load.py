@@ -1,38 +1,13 @@
 """The settings: each from its flag or its variable, every mistake told at once."""
 
 import re
-from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
 
 from exporter.settings.advice import nearest, opened, warnings
 from exporter.settings.declared import SETTINGS, Settings, SettingsError
 from exporter.settings.load import TOGETHER, load
-from exporter.settings.types import Address
-
-VALID = {
-    "listen": ("[::1]:80", Address("::1", 80)),
-    "metrics_listen": ("127.0.0.1:9729", Address("127.0.0.1", 9729)),
-    "journal": ("/data/journal.db", "/data/journal.db"),
-    "window": ("1h30m", timedelta(minutes=90)),
-    "stale_after": ("0", timedelta()),
-    "forget_after": ("1d", timedelta(days=1)),
-    "settle_after": ("7m", timedelta(minutes=7)),
-    "settled_points": ("3", 3),
-    "future_tolerance": ("1500ms", timedelta(seconds=1.5)),
-    "max_zones": ("5", 5),
-    "max_body": ("512KiB", 512 * 1024),
-    "labels": (" zone_name , floor_id,", ("zone_name", "floor_id", "zone_id")),
-    "webhook_api_key_header": ("Authorization", "Authorization"),
-    "webhook_api_keys": ("old key,, new-key ,", (SecretStr("old key"), SecretStr("new-key"))),
-    "webhook_username": ("butlr", "butlr"),
-    "webhook_password": (" p:a,ss ", SecretStr(" p:a,ss ")),
-    "metrics_username": ("prometheus", "prometheus"),
-    "metrics_password": ("pässword", SecretStr("pässword")),
-    "log_level": ("DEBUG", "debug"),
-    "log_format": ("json", "json"),
-}
+from tests.support.values import VALID
 
 MISTAKES = {
     "listen": ["", "localhost", "localhost:http", ":65536", ":99999999999", "::1:80", ":٣", "1.2.3.4:-1"],

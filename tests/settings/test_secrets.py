@@ -8,7 +8,7 @@ from exporter.settings.advice import warnings
 from exporter.settings.declared import SETTINGS, Setting, SettingsError
 from exporter.settings.load import TOGETHER, load
 from exporter.settings.types import SECRET
-from tests.settings.test_load import VALID
+from tests.support.values import VALID
 
 SECRET_SETTINGS = [setting for setting in SETTINGS if setting.kind.secret]
 

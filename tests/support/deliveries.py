@@ -1,6 +1,7 @@
 """Events for tests: ids that carry a generation, the payloads that Butlr would send for them, and rough deliveries."""
 
 import json
+import time
 from typing import Any
 
 from hypothesis import strategies as st
@@ -62,6 +63,12 @@ def body(*events: OccupancyEvent) -> bytes:
     """Return a request body: one object for one event, an array for several."""
     payloads = [payload(event) for event in events]
     return json.dumps(payloads[0] if len(payloads) == 1 else payloads).encode()
+
+
+def of_now(number: int, zone: str = "zone_a") -> list[bytes]:
+    """Return bodies of one event each: a zone's readings of the last milliseconds, the newest first."""
+    now = int(time.time() * 1000)
+    return [body(delivery(now - n, n, id=f"event_{zone}_{n}", zone=zone)) for n in range(number)]
 
 
 class Clock:

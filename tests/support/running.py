@@ -1,6 +1,7 @@
 """The exporter as a process of its own, for tests that need the real thing."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -55,6 +56,12 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
+
+
+def outcomes(answer: bytes) -> dict[str, int]:
+    """Return the number of events of one delivery by their outcome."""
+    counts: dict[str, int] = json.loads(answer)["outcomes"]
+    return counts
 
 
 class Running:

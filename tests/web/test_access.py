@@ -18,9 +18,9 @@ from exporter.ingest.intake import MAX_EVENTS
 from exporter.settings.load import load
 from exporter.settings.types import Address
 from exporter.web.webhook import QUICK_BODY, is_quick
+from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.support.deliveries import Clock, body, delivery
-from tests.web.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
-from tests.web.test_webhook import problem, samples
+from tests.support.responses import problem, samples
 
 READING = ["/metrics", "/metrics/settled", "/metrics?name[]=python_info", "/", "/api/v1/zones"]
 

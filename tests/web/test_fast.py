@@ -10,9 +10,9 @@ from exporter.journal.sqlite import SqliteJournal
 from exporter.rule.outcome import Outcome
 from exporter.settings.load import load
 from exporter.web.fast import ANSWERS, FastWebhook
+from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
-from tests.web.test_auth import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 
 PAYLOADS = sorted(path for path in SAMPLES.glob("*/*.json") if not path.stem.endswith(".answer"))
 

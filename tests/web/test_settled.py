@@ -11,7 +11,7 @@ from exporter.app import create_app
 from exporter.events.model import Measure
 from exporter.settings.declared import Settings
 from tests.support.deliveries import MINUTE, NOW, Clock, G, body, delivery
-from tests.web.test_webhook import samples
+from tests.support.responses import samples
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -18,6 +17,7 @@ from exporter.settings.declared import Settings
 from exporter.web.scrape import wants_openmetrics
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery
 from tests.support.paths import SAMPLES
+from tests.support.responses import problem, samples
 
 BROKEN = sorted(path for path in (SAMPLES / "broken").glob("*.json") if not path.name.endswith(".answer.json"))
 
@@ -32,23 +32,6 @@ def clock() -> Clock:
 def client(clock: Clock) -> FlaskClient:
     """Return a client of a new app."""
     return create_app(clock=clock).test_client()
-
-
-def problem(response: Any, status: int) -> dict[str, Any]:
-    """Return a problem, having checked what every problem has."""
-    assert response.status_code == status
-    assert response.content_type == "application/problem+json"
-    told: dict[str, Any] = response.get_json()
-    assert (told["type"], told["status"]) == ("about:blank", status)
-    assert told["title"]
-    assert told["detail"]
-    return told
-
-
-def samples(client: FlaskClient, name: str) -> list[str]:
-    """Return the lines of one family on `/metrics`."""
-    text = client.get("/metrics").get_data(as_text=True)
-    return [line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} "))]
 
 
 class TestWebhook:

@@ -10,7 +10,7 @@ from exporter.events.model import Measure, OccupancyEvent
 from exporter.web.pages.status import PAGE
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
 from tests.support.placed import post, three_zones, with_capacity
-from tests.web.test_webhook import problem
+from tests.support.responses import problem
 
 SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
 

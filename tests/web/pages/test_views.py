@@ -16,7 +16,7 @@ from exporter.web.pages import display
 from exporter.web.pages.views import ASSETS, VERSIONS
 from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, G, body, delivery
 from tests.support.placed import post, three_zones
-from tests.web.test_webhook import problem
+from tests.support.responses import problem
 
 SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
 

@@ -1,0 +1,30 @@
+"""A valid text of each setting, and the value that it stands for."""
+
+from datetime import timedelta
+
+from pydantic import SecretStr
+
+from exporter.settings.types import Address
+
+VALID = {
+    "listen": ("[::1]:80", Address("::1", 80)),
+    "metrics_listen": ("127.0.0.1:9729", Address("127.0.0.1", 9729)),
+    "journal": ("/data/journal.db", "/data/journal.db"),
+    "window": ("1h30m", timedelta(minutes=90)),
+    "stale_after": ("0", timedelta()),
+    "forget_after": ("1d", timedelta(days=1)),
+    "settle_after": ("7m", timedelta(minutes=7)),
+    "settled_points": ("3", 3),
+    "future_tolerance": ("1500ms", timedelta(seconds=1.5)),
+    "max_zones": ("5", 5),
+    "max_body": ("512KiB", 512 * 1024),
+    "labels": (" zone_name , floor_id,", ("zone_name", "floor_id", "zone_id")),
+    "webhook_api_key_header": ("Authorization", "Authorization"),
+    "webhook_api_keys": ("old key,, new-key ,", (SecretStr("old key"), SecretStr("new-key"))),
+    "webhook_username": ("butlr", "butlr"),
+    "webhook_password": (" p:a,ss ", SecretStr(" p:a,ss ")),
+    "metrics_username": ("prometheus", "prometheus"),
+    "metrics_password": ("pässword", SecretStr("pässword")),
+    "log_level": ("DEBUG", "debug"),
+    "log_format": ("json", "json"),
+}
