@@ -24,3 +24,18 @@ REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
 
 APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
 """Outcomes with an effect on what is shown."""
+
+NUMBERS = {
+    Outcome.INVALID: 0,
+    Outcome.UNSUPPORTED: 1,
+    Outcome.FUTURE: 2,
+    Outcome.OVERFLOW: 3,
+    Outcome.LATE: 4,
+    Outcome.DUPLICATE: 5,
+    Outcome.SUPERSEDED: 6,
+    Outcome.REPEATED: 7,
+    Outcome.CORRECTED: 8,
+    Outcome.NEW: 9,
+    Outcome.BACKFILLED: 10,
+}
+"""The number of each outcome in a reading as bytes, and so in a journal. A number is never given to another outcome."""

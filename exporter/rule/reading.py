@@ -12,7 +12,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from exporter.events.model import OccupancyEvent
-from exporter.rule.outcome import Outcome
+from exporter.rule.outcome import NUMBERS, Outcome
 
 _TIME = Struct(">Q")
 
@@ -31,8 +31,7 @@ _VALUE = Struct("<d")
 _MOST_REVISIONS = (1 << 16) - 1
 """What does not fit is counted no further."""
 
-_OUTCOMES = list(Outcome)
-_NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
+_OUTCOMES = {number: outcome for outcome, number in NUMBERS.items()}
 
 _SHARED = {float(people): float(people) for people in range(1000)}
 """One object for each of the usual values."""
@@ -75,7 +74,7 @@ def revise(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> t
     if event.generation is not None:
         if event.generation < generation:
             outcome = Outcome.SUPERSEDED
-            rest = _REST.pack(value, generation, arrival, revisions, _NUMBERS[outcome], length)
+            rest = _REST.pack(value, generation, arrival, revisions, NUMBERS[outcome], length)
             return deliveries + packed[end - length : end] + rest, outcome
         generation = event.generation
     outcome = Outcome.REPEATED
@@ -88,7 +87,7 @@ def revise(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> t
 def _standing(event: OccupancyEvent, generation: int, now: int, revisions: int, outcome: Outcome) -> bytes:
     """Return what is behind the deliveries, of which this one stands."""
     text = event.id.encode()
-    return text + _REST.pack(event.value, generation, now, revisions, _NUMBERS[outcome], len(text))
+    return text + _REST.pack(event.value, generation, now, revisions, NUMBERS[outcome], len(text))
 
 
 def has(packed: bytes, delivery: bytes) -> bool:
