@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
 from exporter.capacity import CapacityFile
+from exporter.events.times import milliseconds
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Ingest
 from exporter.ingest.transitions import Transitions
@@ -76,11 +76,11 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     """
     settings = settings or Settings()
     limits = Limits(
-        window=_milliseconds(settings.window),
-        stale_after=_milliseconds(settings.stale_after),
-        forget_after=_milliseconds(settings.forget_after),
-        settle_after=_milliseconds(settings.settle_after),
-        future_tolerance=_milliseconds(settings.future_tolerance),
+        window=milliseconds(settings.window),
+        stale_after=milliseconds(settings.stale_after),
+        forget_after=milliseconds(settings.forget_after),
+        settle_after=milliseconds(settings.settle_after),
+        future_tolerance=milliseconds(settings.future_tolerance),
         max_spaces=settings.max_zones,
     )
     store = Store(limits)
@@ -177,7 +177,3 @@ def _door(settings: Settings) -> WebhookAddress:
 
 def _basic(username: str | None, password: SecretStr | None) -> tuple[str, str] | None:
     return (username, password.get_secret_value()) if username and password else None
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""How many people each zone is meant for: rules from a YAML file, of which the first that matches wins.
+"""The number of people that each zone is meant for, by the first matching rule of a YAML file.
 
     capacity:
       - {zone_id: zone_2oUJLGKGlqPjwnUCwXNXpX3HB28, max: 4}
@@ -6,7 +6,7 @@
       - {max: 20}
 
 A rule matches a zone if each of its fields does, with shell-style wildcards (`*`, `?`, `[ab]`). `max: null` says that
-there is no such number for the zones it matches. A leaf: it knows the names of a zone and nothing of what is in it.
+the zones that it matches have no capacity. This module knows the names of a zone, but not its counts.
 """
 
 import contextlib
@@ -20,21 +20,21 @@ from typing import Any, NamedTuple
 import yaml
 
 from exporter.events.model import Metadata
-from exporter.files import shown_path
+from exporter.files import FileError, read_text, shown_path
 
 log = logging.getLogger(__name__)
 
 MAX = "max"
 
-MAX_SIZE = 1 << 20
-"""Characters of a file: some ten thousand rules."""
+MAX_CHARACTERS = 1 << 20
+"""Size of the largest file that is read: some ten thousand rules."""
 
-_MOST_KNOWN = 1 << 26
-"""Characters of the names whose rule is remembered: those of two hundred thousand zones with ordinary names."""
+_MAX_CACHED_CHARACTERS = 1 << 26
+"""Characters of all names in the cache of rules: two hundred thousand zones with ordinary names."""
 
 
 class CapacityError(ValueError):
-    """A file that cannot be taken; `mistakes` has a line for each thing wrong with it."""
+    """A capacity file that is rejected; `mistakes` has a line for each mistake in it."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("; ".join(mistakes))
@@ -42,112 +42,105 @@ class CapacityError(ValueError):
 
 
 class Pattern(NamedTuple):
-    """What a field must be like."""
+    """A text with wildcards that a metadata field must match."""
 
     text: str
-    """As it is written."""
+    """As written in the file."""
     compiled: re.Pattern[str]
 
 
 class Rule(NamedTuple):
-    """One rule: where it stands, what it matches, and the number it gives."""
+    """One rule of a capacity file."""
 
     line: int
-    """In the file, from 1."""
+    """Its line in the file, from 1."""
     patterns: dict[str, Pattern]
     """By metadata field."""
     max: float | None
-    """People; None if there is no such number."""
+    """Capacity in people; None if the zones have none."""
 
     def matches(self, metadata: Metadata) -> bool:
-        """Tell whether every pattern matches."""
+        """Tell whether every pattern matches the metadata of a zone."""
         return all(pattern.compiled.match(getattr(metadata, field)) for field, pattern in self.patterns.items())
 
 
 class Capacity:
-    """The rules of one file, in order. Thread-safe, for it does not change."""
+    """The rules of one file, in order. Thread-safe, as the rules never change."""
 
     def __init__(self, rules: list[Rule]) -> None:
         self.rules = rules
-        self._known: dict[Metadata, Rule | None] = {}
-        self._characters = 0
-        """Of the names that are known."""
+        self._cache: dict[Metadata, Rule | None] = {}
+        self._cached_characters = 0
+        """Characters of all names in the cache."""
 
     def rule(self, metadata: Metadata) -> Rule | None:
         """Return the first rule that matches a zone, if any."""
         if not self.rules:
             return None
         try:
-            return self._known[metadata]
+            return self._cache[metadata]
         except KeyError:
             pass
         rule = next((rule for rule in self.rules if rule.matches(metadata)), None)
-        self._characters += sum(map(len, metadata))
-        if self._characters > _MOST_KNOWN:  # many are of zones that have other names now
-            self._known.clear()
-            self._characters = 0
-        self._known[metadata] = rule
+        self._cached_characters += sum(map(len, metadata))
+        if self._cached_characters > _MAX_CACHED_CHARACTERS:  # most of it is then of zones that were renamed
+            self._cache.clear()
+            self._cached_characters = 0
+        self._cache[metadata] = rule
         return rule
 
     def of(self, metadata: Metadata) -> float | None:
-        """Return the capacity of a zone in people, if it is known."""
+        """Return the capacity of a zone in people; None if unknown."""
         rule = self.rule(metadata)
         return None if rule is None else rule.max
 
 
 class CapacityFile:
-    """The rules of a file as it was last read well; without a file, none."""
+    """The rules of a file as last read without mistakes; no rules without a file."""
 
     def __init__(self, path: str | None, clock: Callable[[], float]) -> None:
-        """Read it; `clock` tells Unix seconds. Raises CapacityError."""
+        """Read the file, if any; `clock` returns Unix seconds. Raises CapacityError."""
         self.path = path
         self.current = read(path) if path else Capacity([])
-        self.successful = True
-        """Whether it was taken when it was last read."""
-        self.succeeded = clock()
-        """When it was last taken, Unix seconds."""
+        self.last_read_succeeded = True
+        self.last_success_seconds = clock()
+        """When the file was last read without mistakes, Unix seconds."""
         self._clock = clock
 
     def of(self, metadata: Metadata) -> float | None:
-        """Return the capacity of a zone in people, if it is known."""
+        """Return the capacity of a zone in people; None if unknown."""
         return self.current.of(metadata)
 
     def reload(self) -> None:
-        """Read it again. Raises CapacityError, and the old rules stay."""
+        """Read the file again; the old rules stay if that raises CapacityError."""
         if self.path is None:
-            log.info("no capacity file to read")
+            log.info("no capacity file")
             return
-        self.successful = False
+        self.last_read_succeeded = False
         try:
             self.current = read(self.path)
         except CapacityError as error:
-            log.error("capacity file not taken", {"path": self.path, "reason": str(error)})
+            log.error("capacity file rejected", {"path": self.path, "reason": str(error)})
             raise
-        self.successful, self.succeeded = True, self._clock()
+        self.last_read_succeeded, self.last_success_seconds = True, self._clock()
         log.info("capacity file read", {"path": self.path, "rules": len(self.current.rules)})
 
 
 def read(path: str) -> Capacity:
-    """Read a file. Raises CapacityError, also if there is none."""
+    """Read the rules of a file. Raises CapacityError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MAX_SIZE + 1)
-    except UnicodeDecodeError:
-        raise CapacityError([f"{shown_path(path)} is not UTF-8 text"]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "that is no path"
-        raise CapacityError([f"{shown_path(path)} cannot be read: {reason}"]) from None
-    if len(text) > MAX_SIZE:
-        raise CapacityError([f"{shown_path(path)} is larger than {MAX_SIZE} characters"])
+        text = read_text(path, MAX_CHARACTERS)
+    except FileError as error:
+        raise CapacityError([f"{shown_path(path)} {error}"]) from None
     return parse(text)
 
 
 def parse(text: str) -> Capacity:
-    """Read the rules of a file's text. Raises CapacityError with every mistake, each with its line."""
+    """Parse the rules in a file's text. Raises CapacityError with every mistake and its line."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except RecursionError:
-        raise CapacityError(["it is nested too deeply to be rules"]) from None
+        raise CapacityError(["the file is nested too deeply"]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = " ".join((getattr(error, "problem", None) or str(error)).split())
@@ -181,7 +174,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
     before = len(mistakes)
     for key, value in node.value:
         at = f"line {key.start_mark.line + 1}: "
-        name = key.value if isinstance(key, yaml.ScalarNode) else "that"
+        name = key.value if isinstance(key, yaml.ScalarNode) else "the key"
         if name in found:
             mistakes.append(f"{at}{name} is there twice")
         elif name == MAX:
@@ -191,7 +184,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
         elif not isinstance(value, yaml.ScalarNode) or (value.tag.endswith(":null") and value.value):
             mistakes.append(f"{at}{name} must be a text, with * and ? as wildcards")
         else:
-            # The text as it stands: an id or a floor such as 01 is no number.
+            # The text itself, not its YAML value: a floor such as 01 is not the number 1.
             found[name] = Pattern(value.value, re.compile(translate(value.value)))
     if MAX not in found and len(mistakes) == before:
         mistakes.append(f"line {line}: a rule needs {MAX}, the number of people")

@@ -1,4 +1,4 @@
-"""Files that a person named: opened, shown, and why not."""
+"""Files that a person named: opened, read, and shown in messages with the reason if they cannot be."""
 
 import errno
 import os
@@ -6,29 +6,52 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TextIO
 
-_LONGEST_PATH = 500
+_MAX_SHOWN_PATH = 500
+"""Characters of the longest path that is shown."""
+
+STANDARD_STREAM = "-"
+"""The file name that means standard input or output."""
+
+
+class FileError(Exception):
+    """A file that cannot be read; the text goes on after the file's name, such as `is not UTF-8 text`."""
 
 
 def shown_path(path: str) -> str:
-    """Return a path as a mistake shows it: not if it may be a secret that was written in its place."""
-    plain = path.isprintable() and len(path) <= _LONGEST_PATH and ("/" in path or "." in path)
-    return repr(path) if plain else "what was given"
+    """Return a path as messages show it; a placeholder if it may be a secret that was written in its place."""
+    is_plain = path.isprintable() and len(path) <= _MAX_SHOWN_PATH and ("/" in path or "." in path)
+    return repr(path) if is_plain else "<path not shown>"
 
 
-STANDARD = "-"
-"""The name of a file that is standard input or output."""
-
-
-def opened(name: str, mode: str) -> AbstractContextManager[IO[bytes]]:
-    """Open a file to read or write bytes. Raises OSError."""
-    if name != STANDARD:
+def open_binary(name: str, mode: str) -> AbstractContextManager[IO[bytes]]:
+    """Open a file, or a standard stream for `-`, in mode `rb` or `wb`. Raises OSError, ValueError."""
+    if name != STANDARD_STREAM:
         return open(name, mode)
     stream: TextIO | None = sys.stdout if mode == "wb" else sys.stdin
-    if stream is None:  # as whoever started this has closed it
+    if stream is None:  # as the parent process has closed it
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), name)
     return nullcontext(stream.buffer)
 
 
+def read_text(path: str, max_characters: int | None = None) -> str:
+    """Return the text of a UTF-8 file, without its byte order mark. Raises FileError."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(-1 if max_characters is None else max_characters + 1)
+    except UnicodeDecodeError:
+        raise FileError("is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be read: {reason(error)}") from None
+    if max_characters is not None and len(text) > max_characters:
+        raise FileError(f"is larger than {max_characters} characters")
+    return text
+
+
+def discard_output() -> None:
+    """Send standard output to nowhere once its reader has closed it, so that Python's last flush does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def reason(error: OSError | ValueError) -> str:
-    """Return why a file cannot be opened."""
-    return getattr(error, "strerror", None) or "that is no path"
+    """Return why a file cannot be opened, read or written, in the system's words."""
+    return getattr(error, "strerror", None) or "not a valid path"

@@ -1,4 +1,4 @@
-"""Capacity: which rule a zone takes, what is wrong with a file, and reading it again."""
+"""Capacity: the rule for each zone, mistakes in a file, and reading it again."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ capacity:
 
 
 class TestRules:
-    """The first rule of which every field matches."""
+    """The first matching rule of a file."""
 
     @pytest.mark.parametrize(
         ("zone", "line"),
@@ -48,7 +48,7 @@ class TestRules:
         ],
     )
     def test_the_documented_file(self, zone: dict[str, str], line: int) -> None:
-        """Case matters, and the whole of a name."""
+        """A pattern matches a whole name, and upper and lower case differ."""
         capacity = parse(DOCUMENTED)
         for _ in range(2):  # the second time it is remembered
             rule = capacity.rule(Metadata(**zone))
@@ -56,14 +56,14 @@ class TestRules:
             assert (rule.line, capacity.of(Metadata(**zone))) == (line, {3: 4, 4: 1, 5: 20}[line])
 
     def test_names_that_are_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Do not stay in memory, however often zones are renamed."""
-        monkeypatch.setattr(capacity_module, "_MOST_KNOWN", 1000)
+        """Renamed zones do not fill the memory."""
+        monkeypatch.setattr(capacity_module, "_MAX_CACHED_CHARACTERS", 1000)
         rules = {"capacity: [{max: 5}]": 5, "capacity: []": None}
         for text, people in rules.items():
             capacity = parse(text)
             for n in range(100):
                 assert capacity.of(Metadata(zone_name=f"{n}".rjust(100))) == people
-            assert len(capacity._known) <= 10
+            assert len(capacity._cache) <= 10
 
     @pytest.mark.parametrize(
         ("pattern", "name", "matches"),
@@ -82,12 +82,12 @@ class TestRules:
         ],
     )
     def test_wildcards(self, pattern: str, name: str, matches: bool) -> None:
-        """As shells have them; a text that looks like a number is a text."""
+        """Wildcards work as in a shell, and a text that looks like a number stays a text."""
         capacity = parse(f"capacity:\n  - zone_name: {pattern}\n    max: 1")
         assert (capacity.of(Metadata(zone_name=name)) == 1) is matches
 
     def test_no_capacity(self) -> None:
-        """A rule may say so; nothing after it is looked at. Without a rule there is none either."""
+        """`max: null` gives no capacity and stops the search, and so does the end of the rules."""
         capacity = parse("capacity:\n  - {zone_name: Hall, max: null}\n  - {zone_name: '*a*', max: 2.5}")
         assert capacity.of(Metadata(zone_name="Hall")) is None
         assert capacity.of(Metadata(zone_name="Bar")) == 2.5
@@ -107,7 +107,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("capacity: []\n---\ncapacity: []", ["line 2: but found another document"]),
     ("capacity: [*x]", ["line 1: found undefined alias"]),
     ("capacity: []\0", ["line 1: unacceptable character #x0000"]),
-    ("capacity: " + "[" * 5000, ["it is nested too deeply to be rules"]),
+    ("capacity: " + "[" * 5000, ["the file is nested too deeply"]),
     ("capacity: [{zone_name: null, max: 1}]", ["line 1: zone_name must be a text"]),
     (
         "capacity:\n  - 4\n  - {max: 4}\n  - {zone_nmae: x, max: 4}\n  - zone_name: x\n    room_name: y\n",
@@ -123,7 +123,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
             "line 2: zone_name must be a text",
             "line 3: max must be a number of people above 0, or null for none",
             "line 4: max is there twice",
-            "line 5: that is neither max nor",
+            "line 5: the key is neither max nor",
         ],
     ),
     *(
@@ -148,11 +148,11 @@ MISTAKES: list[tuple[str, list[str]]] = [
 
 
 class TestMistakes:
-    """What a file can have wrong."""
+    """Mistakes in a capacity file."""
 
     @pytest.mark.parametrize(("text", "mistakes"), MISTAKES, ids=[text[:60] for text, _ in MISTAKES])
     def test_lines(self, text: str, mistakes: list[str]) -> None:
-        """Every mistake at once, each with its line."""
+        """All mistakes are reported at once, each with its line."""
         with pytest.raises(CapacityError) as caught:
             parse(text)
         assert len(caught.value.mistakes) == len(mistakes)
@@ -161,7 +161,7 @@ class TestMistakes:
             assert "\n" not in told
 
     def test_files(self, tmp_path: Path) -> None:
-        """That cannot be read."""
+        """A file that cannot be read is reported with the reason."""
         (tmp_path / "latin").write_bytes(b"capacity: [] # \xe4")
         (tmp_path / "large").write_bytes(b"#" * ((1 << 20) + 1))
         for path, reason in [
@@ -169,14 +169,14 @@ class TestMistakes:
             (tmp_path / "large", f"'{tmp_path / 'large'}' is larger than 1048576 characters"),
             (tmp_path, f"'{tmp_path}' cannot be read: Is a directory"),
             (tmp_path / "none", f"'{tmp_path / 'none'}' cannot be read: No such file or directory"),
-            ("a\0b", "what was given cannot be read: that is no path"),
+            ("a\0b", "<path not shown> cannot be read: not a valid path"),
         ]:
             with pytest.raises(CapacityError) as caught:
                 read(str(path))
             assert caught.value.mistakes == [reason]
 
     def test_before_the_port_opens(self, tmp_path: Path) -> None:
-        """Told with all other mistakes."""
+        """Mistakes in the file are reported with those in the settings."""
         file = tmp_path / "capacity.yml"
         file.write_text("capacity:\n  - {max: 0}\n  - {zone_name: x}\n")
         with pytest.raises(SettingsError) as caught:
@@ -189,10 +189,10 @@ class TestMistakes:
 
 
 class TestExposition:
-    """What Prometheus and people see of it."""
+    """Capacities as Prometheus and people see them."""
 
     def test_family(self, tmp_path: Path) -> None:
-        """On the labels of the count, also while the zone is stale; absent for a zone without a rule."""
+        """A capacity has the labels of its zone's count, and is shown also while the zone is stale."""
         file = tmp_path / "capacity.yml"
         file.write_text("capacity: [{zone_name: Desk 01, max: 4}]")
         capacity = CapacityFile(str(file), Clock())
@@ -206,12 +206,12 @@ class TestExposition:
         assert "butlr_zone_capacity" not in scraped.samples()
 
     def test_without_a_file(self) -> None:
-        """Nothing is said of it."""
+        """Without a file there are no families of capacities or of its reading."""
         told = Scraped(delivery()).samples()
         assert not [name for name in told if "capacity" in name or "config" in name]
 
     def test_page_and_json(self, tmp_path: Path) -> None:
-        """The number, or none."""
+        """The page and the JSON have the capacity of each zone, or none."""
         file = tmp_path / "capacity.yml"
         file.write_text("capacity: [{zone_name: Desk 01, max: 4.5}]")
         client = create_app(Settings(capacity_file=str(file)), Clock()).test_client()
@@ -222,10 +222,10 @@ class TestExposition:
 
 
 class TestReload:
-    """The file is read again while it serves."""
+    """The file is read again while the exporter serves."""
 
     def test_by_request(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """A good file is taken at once; a bad one is told with its lines, and the old rules stay."""
+        """`POST /-/reload` reads a good file, and keeps the old rules for a bad one."""
         caplog.set_level(logging.INFO, "exporter.capacity")
         file = tmp_path / "capacity.yml"
         file.write_text("capacity: [{max: 4}]")
@@ -254,32 +254,32 @@ class TestReload:
         problem(client.post("/-/reload"), 422)
         assert told() == ("7.0", "0.0", "1.80000006e+09")
         assert [record.getMessage() for record in caplog.records] == [
-            "capacity file not taken",
+            "capacity file rejected",
             "capacity file read",
-            "capacity file not taken",
+            "capacity file rejected",
         ]
 
     def test_without_a_file(self) -> None:
-        """There is nothing to do."""
+        """Without a file there is nothing to read, and the request succeeds."""
         app = create_app(clock=Clock())
         assert app.test_client().post("/-/reload").status_code == 200
-        assert app.extensions[EXTENSION].capacity.successful
+        assert app.extensions[EXTENSION].capacity.last_read_succeeded
 
     def test_it_is_for_readers(self) -> None:
-        """With their credentials, on their port."""
+        """`/-/reload` needs the credentials of readers and is on their port."""
         client = create_app(load({"metrics_username": "u", "metrics_password": "p"}, {}), Clock()).test_client()
         problem(client.post("/-/reload"), 401)
         problem(create_app(load({"metrics_listen": ":1"}, {}), Clock()).test_client().post("/-/reload"), 404)
 
     def test_by_signal(self, tmp_path: Path) -> None:
-        """SIGHUP does the same, and a bad file ends nothing."""
+        """SIGHUP reads the file again, and a bad file does not end the exporter."""
         file = tmp_path / "capacity.yml"
         file.write_text("capacity: [{max: 4}]")
         with running(tmp_path / "log", f"--capacity-file={file}") as exporter:
             exporter.post(fresh())
             file.write_text("capacity: [{max: none}]")
             os.kill(exporter.process.pid, signal.SIGHUP)
-            wait_for(lambda: "capacity file not taken" in exporter.log(), "the bad file in the log")
+            wait_for(lambda: "capacity file rejected" in exporter.log(), "the bad file in the log")
             assert b"} 4.0" in exporter.get("/metrics?name[]=butlr_zone_capacity")
             file.write_text("capacity: [{max: 5}]")
             os.kill(exporter.process.pid, signal.SIGHUP)
@@ -291,7 +291,7 @@ class TestCheck:
     """`butlr-exporter check`."""
 
     def test_against(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Which rule each zone of a file of events takes, under its newest names."""
+        """`--against` prints the matching rule of each zone under its newest names."""
         (tmp_path / "capacity.yml").write_text(DOCUMENTED.replace("  - {max: 20}", "  - {zone_name: Hall, max: null}"))
         lines = [
             body(delivery(NOW, name="Desk 1"), delivery(NOW - 1, name="Hall")),
@@ -310,7 +310,7 @@ class TestCheck:
         ]
 
     def test_what_is_no_event(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Each line is told, the others are shown, and the status is 1; so it is for a file that is not there."""
+        """Bad lines are reported, the other zones are printed, and the exit status is 1."""
         (tmp_path / "events").write_bytes(b"{\n{}\n" + body(delivery()))
         assert main(["check", "--against", str(tmp_path / "events")]) == 1
         out, err = capsys.readouterr()

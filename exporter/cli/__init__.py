@@ -1,6 +1,6 @@
-"""The command line: one room for each command.
+"""The command line: one module for each command.
 
-- `main`: the parser, and which command runs.
+- `main`: parses the arguments and runs a command.
 - `service`: `serve` and `check`; `against` is `check --against`.
 - `simulate`, `export`: the commands of these names; `captured` reads files of deliveries.
 - `flags`, `arguments`: settings as flags, and arguments of several commands.

@@ -1,23 +1,26 @@
-"""`butlr-exporter check --against FILE`: which capacity rule each zone of some events takes."""
+"""`butlr-exporter check --against FILE`: the capacity rule that matches each zone of some events."""
 
 from exporter.capacity import Capacity
-from exporter.cli.captured import Captured, Unreadable, say
+from exporter.cli.captured import CapturedEvents, UnreadableCapture, print_error
 from exporter.events.model import Metadata
 
 
-def show(capacity: Capacity, file: str) -> int:
-    """Print a line for each zone of a file, a request body on each line; return 1 if something was not understood."""
+def print_rules(capacity: Capacity, file: str) -> int:
+    """Print the matching rule of each zone in a file of captured deliveries.
+
+    Return the exit status: 1 if something in the file was not understood.
+    """
     newest: dict[str, tuple[int, Metadata]] = {}
-    captured = Captured(file)
+    captured = CapturedEvents(file)
     try:
         for event in captured:
             last = newest.get(event.space_id, (-1, event.metadata))
             newest[event.space_id] = max(last, (event.timestamp, event.metadata))
-    except Unreadable as error:
-        say(str(error))
+    except UnreadableCapture as error:
+        print_error(str(error))
         return 1
-    for _, metadata in sorted(newest.values(), key=lambda seen: seen[1]):
-        print(f"{_place(metadata)}: {_taken(capacity, metadata)}")  # noqa: T201
+    for metadata in sorted(metadata for _, metadata in newest.values()):
+        print(f"{_place(metadata)}: {_capacity_text(capacity, metadata)}")  # noqa: T201
     return 1 if captured.mistakes else 0
 
 
@@ -26,7 +29,7 @@ def _place(metadata: Metadata) -> str:
     return " / ".join([*filter(None, names), metadata.zone_id])
 
 
-def _taken(capacity: Capacity, metadata: Metadata) -> str:
+def _capacity_text(capacity: Capacity, metadata: Metadata) -> str:
     rule = capacity.rule(metadata)
     if rule is None:
         return "no rule"

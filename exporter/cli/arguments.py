@@ -1,4 +1,4 @@
-"""How arguments of more than one command are read."""
+"""Types of arguments that several commands have."""
 
 import argparse
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 from exporter.events.times import EARLIEST_TIMESTAMP
 
 
-def typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return an argparse type from what raises ValueError with what is wrong."""
+def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return an argparse type from a function that raises ValueError with the mistake."""
 
     def parsed(text: str) -> Any:
         try:
@@ -20,14 +20,14 @@ def typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parsed
 
 
-@typed
-def moment(text: str) -> int:
-    """Read a time, UTC unless it says another; return milliseconds since the epoch."""
+@argument_type
+def time_ms(text: str) -> int:
+    """Parse a time, in UTC unless it has an offset; return milliseconds since the epoch."""
     try:
         time = datetime.fromisoformat(text)
-        milliseconds = int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+        parsed_ms = int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise ValueError("must be a time such as 2026-11-25T08:00:00Z") from None
-    if milliseconds < EARLIEST_TIMESTAMP:
+    if parsed_ms < EARLIEST_TIMESTAMP:
         raise ValueError("must be in 2015 or later")
-    return milliseconds
+    return parsed_ms

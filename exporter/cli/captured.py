@@ -5,64 +5,66 @@ from collections.abc import Iterator
 
 from exporter.events.model import OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
-from exporter.files import STANDARD, opened, reason
+from exporter.files import STANDARD_STREAM, open_binary, reason
 
-MOST_LINES = 20
-"""Mistakes of a file that are told one by one; the rest is a number."""
+MAX_MISTAKES_SHOWN = 20
+"""Mistakes of a file that are printed one by one; the others are only counted."""
 
 
-class Unreadable(Exception):  # noqa: N818 - the name reads as what happened
-    """A file that cannot be read; the text says why, for people."""
+class UnreadableCapture(Exception):  # noqa: N818 - the name reads as what happened
+    """A file that cannot be read; the text gives people the reason."""
 
 
 _GZIP = b"\x1f\x8b"
+"""The first bytes of a file that gzip has compressed."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Captured:
-    """The events of a file, in its order; what is none is told on standard error, and left out."""
+class CapturedEvents:
+    """The events of a file, in its order; mistakes are printed on standard error and left out."""
 
     def __init__(self, file: str) -> None:
-        """Take its name; `-` is standard input."""
+        """Read from the file of this name; `-` is standard input."""
         self._file = file
-        self._name = "standard input" if file == STANDARD else file
+        self._name = "standard input" if file == STANDARD_STREAM else file
         self.mistakes = 0
 
     def __iter__(self) -> Iterator[OccupancyEvent]:
-        """Give each event of a measure that is exported. Raises Unreadable."""
+        """Return each event of an exported measure. Raises UnreadableCapture."""
         try:
-            with opened(self._file, "rb") as lines:
+            with open_binary(self._file, "rb") as lines:
                 for number, line in enumerate(lines, 1):
                     if number == 1 and line.startswith(_GZIP):
-                        raise Unreadable(f"{self._name} is compressed; pass it through gunzip")
+                        raise UnreadableCapture(f"{self._name} is compressed; pass it through gunzip")
                     yield from self._events(number, line.removeprefix(_BYTE_ORDER_MARK))
         except (OSError, ValueError) as error:
-            raise Unreadable(f"{self._name!r} cannot be read: {reason(error)}") from None
-        if self.mistakes > MOST_LINES:
-            say(f"{self._name}: {self.mistakes - MOST_LINES:,} more such mistakes")
+            raise UnreadableCapture(f"{self._name!r} cannot be read: {reason(error)}") from None
+        if self.mistakes > MAX_MISTAKES_SHOWN:
+            print_error(f"{self._name}: {self.mistakes - MAX_MISTAKES_SHOWN:,} more such mistakes")
 
     def _events(self, number: int, line: bytes) -> Iterator[OccupancyEvent]:
         try:
             items = parse_body(line) if line.strip() else []
         except NotJson as error:
-            self._tell(number, error)
+            self._report(number, error)
             return
         for item in items:
             try:
                 event = parse_event(item)
             except InvalidEvent as error:
-                self._tell(number, error)
+                self._report(number, error)
                 continue
             if not isinstance(event, UnsupportedEvent):
                 yield event
 
-    def _tell(self, number: int, error: Exception) -> None:
+    def _report(self, number: int, error: Exception) -> None:
+        """Count a mistake in line `number`, and print it unless there were too many."""
         self.mistakes += 1
-        if self.mistakes <= MOST_LINES:
-            say(f"{self._name} line {number}: {error}")
+        if self.mistakes <= MAX_MISTAKES_SHOWN:
+            print_error(f"{self._name} line {number}: {error}")
 
 
-def say(text: str) -> None:
+def print_error(text: str) -> None:
     """Print a line on standard error."""
     print(f"butlr-exporter: {text}", file=sys.stderr)  # noqa: T201

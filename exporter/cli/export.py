@@ -8,15 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from typing import IO, Any
 
-from exporter.cli.arguments import moment
-from exporter.cli.captured import Captured, Unreadable, say
+from exporter.cli.arguments import time_ms
+from exporter.cli.captured import CapturedEvents, UnreadableCapture, print_error
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
-from exporter.events.times import utc
-from exporter.files import STANDARD, opened, reason
+from exporter.events.times import milliseconds, utc
+from exporter.files import STANDARD_STREAM, discard_output, open_binary, reason
 from exporter.metrics.settled import openmetrics
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
@@ -25,33 +24,32 @@ from exporter.settings.declared import SETTINGS, Settings
 from exporter.settings.types import show_duration
 
 _HELP = {
-    "window": "deliveries that are older than this against the newest reading of their zone, when their turn comes, "
-    "are left out",
-    "settle_after": "readings that are younger than this now are left out, as they may still be corrected",
-    "future_tolerance": "readings further ahead of all computations so far are left out, as of a wrong clock",
+    "window": "deliveries older than this, counted back from the newest reading of their zone so far, are left out",
+    "settle_after": "readings younger than this are left out, as they may still be corrected",
+    "future_tolerance": "readings further ahead than this of all computations so far are left out: a clock was wrong",
     "labels": "metadata fields that label each zone; zone_id is always one",
 }
-"""The settings of the service that matter here, and how."""
+"""The settings of the service that this command has too, with their help."""
 
 _SETTINGS = [setting._replace(help=_HELP[setting.name]) for setting in SETTINGS if setting.name in _HELP]
 
 _DESCRIPTION = """\
-Write the history of captured deliveries: every settled reading at its own time, with the value that it came to by
-the rule of the service, under the newest names of its zone. promtool makes Prometheus' own blocks of it:
+Write the history of captured deliveries: every settled reading at its own time, with its final value by the rule of
+the service, under the newest names of its zone. promtool turns it into blocks of Prometheus:
 
   butlr-exporter export --in deliveries.ndjson --out history.om --until 2026-11-25T00:00:00Z
   promtool tsdb create-blocks-from openmetrics history.om /path/to/prometheus/data
 """
 
 _EPILOG = """\
-The deliveries are taken to stand in the order in which they came. Where that is not so, as in a file put together
-from several, give a --window that is longer than what is in it. All readings are held in memory, about half a kilobyte
-each. The exit status is 1 if a line was not understood, or if there was nothing to write.
+The deliveries are assumed to be in the order of their arrival. For a file in another order, such as several files
+joined, give a --window that is longer than the time that the file spans. All readings are held in memory, about half
+a kilobyte each. The exit status is 1 if a line was not understood, or if there was nothing to write.
 """
 
 
 def add_command(commands: Any) -> None:
-    """Add it to the parser of the command line."""
+    """Add the command to the parser of the command line."""
     command = commands.add_parser(
         "export",
         help="write the history of captured deliveries, for promtool",
@@ -68,9 +66,9 @@ def add_command(commands: Any) -> None:
         help="request bodies as Butlr sent them, one on a line; - is stdin",
     )  # fmt: skip
     option("--out", metavar="FILE", help="OpenMetrics text; - is stdout")
-    option("--until", metavar="TIME", type=moment, help="leave out readings from this time on (default: none)")
+    option("--until", metavar="TIME", type=time_ms, help="leave out readings from this time on (default: none)")
     option(
-        "--label", metavar="NAME=VALUE", type=_label, dest="more", action="append", default=[],
+        "--label", metavar="NAME=VALUE", type=_label, dest="extra_labels", action="append", default=[],
         help="one more label for every series, such as job=butlr-settled; may be given several times",
     )  # fmt: skip
     add_settings(command, _SETTINGS)
@@ -84,7 +82,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> int:
-    # Those of the service's variables that matter here; the others may be for another machine.
+    # Only the variables of these settings: the others may be for another machine.
     environ = {s.variable: os.environ[s.variable] for s in _SETTINGS if s.variable in os.environ}
     settings = settings_from(options, rest, environ, _SETTINGS)
     if settings is None:
@@ -94,73 +92,73 @@ def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: li
     if len(options.sources) > 1:
         command.error("--in takes one file; cat FILE... | butlr-exporter export --in - takes several")
     (source,) = options.sources
-    more = dict(options.more)
-    if taken := sorted(more.keys() & set(settings.labels)):
-        command.error(f"--label {taken[0]} is a label of the zone already")
+    extra_labels = dict(options.extra_labels)
+    if clashing := sorted(extra_labels.keys() & set(settings.labels)):
+        command.error(f"--label {clashing[0]} is a label of the zone already")
     with suppress(OSError, ValueError):
         if os.path.samefile(source, options.out):
             command.error("--in and --out are the same file, which would be lost")
     try:
-        return _export(source, options.out, settings, options.until, more)
-    except Unreadable as error:
-        say(str(error))
+        return _export(source, options.out, settings, options.until, extra_labels)
+    except UnreadableCapture as error:
+        print_error(str(error))
         return 1
 
 
-def _export(source: str, out: str, settings: Settings, until: int | None, more: dict[str, str]) -> int:
-    """Do it; return the exit status. Raises Unreadable."""
+def _export(source: str, out: str, settings: Settings, until_ms: int | None, extra_labels: dict[str, str]) -> int:
+    """Write the history of `source` to `out`; return the exit status. Raises UnreadableCapture."""
     history = History(
-        window=_milliseconds(settings.window),
-        settle_after=_milliseconds(settings.settle_after),
-        future_tolerance=_milliseconds(settings.future_tolerance),
+        window=milliseconds(settings.window),
+        settle_after=milliseconds(settings.settle_after),
+        future_tolerance=milliseconds(settings.future_tolerance),
         now=int(time.time() * 1000),
     )
     outcomes: Counter[Outcome] = Counter()
-    captured = Captured(source)
+    captured = CapturedEvents(source)
     for event in captured:
         outcomes[history.take(event)] += 1
-    settled = list(history.settled(until))
+    settled = list(history.settled(until_ms))
     if not settled:
-        say(f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of a zone'}")
+        print_error(f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of a zone'}")
         return 1
     try:
-        _write(out, openmetrics(settled, settings.labels, more))
-    except BrokenPipeError:  # whoever read it has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write(out, openmetrics(settled, settings.labels, extra_labels))
+    except BrokenPipeError:  # the reader has closed its end
+        discard_output()
         return 1
     except (OSError, ValueError) as error:
-        say(f"{'standard output' if out == STANDARD else repr(out)} cannot be written: {reason(error)}")
+        print_error(f"{'standard output' if out == STANDARD_STREAM else repr(out)} cannot be written: {reason(error)}")
         return 1
-    for line in _told(settled, outcomes, settings, history.computed):
+    for line in _summary(settled, outcomes, settings, history.computed):
         print(line, file=sys.stderr)  # noqa: T201
     return 1 if captured.mistakes else 0
 
 
 def _write(out: str, lines: Iterable[str]) -> None:
-    """Write a file, or leave the one that was there. Raises OSError, ValueError."""
+    """Write a file whole, or leave the one that was there as it is. Raises OSError, ValueError."""
 
-    def into(file: IO[bytes]) -> None:
+    def write_lines(file: IO[bytes]) -> None:
         file.writelines(line.encode() for line in lines)
         file.flush()
 
-    if out == STANDARD or (os.path.exists(out) and not os.path.isfile(out)):  # a pipe, say
-        with opened(out, "wb") as file:
-            into(file)
+    if out == STANDARD_STREAM or (os.path.exists(out) and not os.path.isfile(out)):  # such as a pipe
+        with open_binary(out, "wb") as file:
+            write_lines(file)
         return
-    whole = os.path.realpath(out)
-    part = f"{whole}.part"
+    path = os.path.realpath(out)
+    part = f"{path}.part"
     try:
         with open(part, "wb") as file:
-            into(file)
-        os.replace(part, whole)
+            write_lines(file)
+        os.replace(part, path)
     except OSError:
         with suppress(OSError):
             os.remove(part)
         raise
 
 
-def _told(settled: list[Settled], outcomes: Counter[Outcome], settings: Settings, computed: int) -> Iterable[str]:
-    """Return what is to be said of what was written."""
+def _summary(settled: list[Settled], outcomes: Counter[Outcome], settings: Settings, computed_ms: int) -> Iterable[str]:
+    """Return the lines that describe the written history."""
     times = [t for each in settled for t, _ in (each.points[0], each.points[-1])]
     yield (
         f"{sum(len(each.points) for each in settled):,} readings of {len(settled):,} series, "
@@ -169,18 +167,14 @@ def _told(settled: list[Settled], outcomes: Counter[Outcome], settings: Settings
     yield f"of {outcomes.total():,} events: {', '.join(f'{n:,} {outcome}' for outcome, n in outcomes.most_common())}"
     if late := outcomes[Outcome.LATE]:
         window = show_duration(settings.window)
-        yield f"left out: {late:,} late, older than --window ({window}) when their turn came; a longer one takes them"
+        yield f"left out: {late:,} late, by --window ({window}) or more; a longer window includes them"
     if future := outcomes[Outcome.FUTURE]:
         tolerance = show_duration(settings.future_tolerance)
-        yield f"left out: {future:,} of the future, --future-tolerance ({tolerance}) ahead of all computations"
-    final = computed - _milliseconds(settings.settle_after)
-    young = sum(t > final for each in settled for t, _ in each.points) if computed else 0
+        yield f"left out: {future:,} of the future, by more than --future-tolerance ({tolerance})"
+    final_ms = computed_ms - milliseconds(settings.settle_after)
+    young = sum(t > final_ms for each in settled for t, _ in each.points) if computed_ms else 0
     if young:
         yield (
-            f"mind: the last {young:,} readings may have been corrected after the file ends; "
-            f"--until {utc(final)} leaves them out"
+            f"note: the last {young:,} readings may have been corrected after the end of the file; "
+            f"--until {utc(final_ms)} leaves them out"
         )
-
-
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)

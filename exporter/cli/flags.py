@@ -1,4 +1,4 @@
-"""Settings on the command line: their flags, and what is told of mistakes in them."""
+"""Settings on the command line: their flags, and the messages about mistakes in them."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ USAGE_ERROR = 2
 
 
 def spellings(settings: Iterable[Setting]) -> set[str]:
-    """Return every spelling of the flags of these."""
+    """Return every spelling of the flags of some settings."""
     return {spelling for setting in settings for spelling in (setting.flag, f"--{setting.name}")}
 
 
@@ -21,7 +21,7 @@ FLAGS = spellings(INPUTS)
 
 
 def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
-    """Add the flags of these."""
+    """Add the flags of some settings to a command."""
     group = command.add_argument_group("settings")
     for setting in settings:
         description = f"{setting.help} (default: {setting.default})"
@@ -30,8 +30,8 @@ def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) 
             group.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
 
 
-def joined(arguments: Sequence[str]) -> list[str]:
-    """Return `--flag value` of settings as `--flag=value`, or argparse takes a value such as `-5m` for a flag."""
+def join_values(arguments: Sequence[str]) -> list[str]:
+    """Join `--flag value` of settings to `--flag=value`, as argparse would take a value such as `-5m` for a flag."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] in FLAGS and argument not in FLAGS:
@@ -42,13 +42,13 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 
 def settings_from(
-    options: argparse.Namespace, rest: list[str], environ: Mapping[str, str], takes: Iterable[Setting] = INPUTS
+    options: argparse.Namespace, rest: list[str], environ: Mapping[str, str], accepted: Iterable[Setting] = INPUTS
 ) -> Settings | None:
-    """Return the settings; None, and every mistake is told, unknown arguments among them.
+    """Return the settings; None after printing every mistake, with unknown arguments among them.
 
-    `takes` are those of which the command has flags.
+    `accepted` are the settings whose flags the command has.
     """
-    mistakes = list(_unknown(rest, spellings(takes)))
+    mistakes = list(_unknown_arguments(rest, spellings(accepted)))
     try:
         settings = load(vars(options), environ)
     except SettingsError as error:
@@ -58,13 +58,13 @@ def settings_from(
     return None if mistakes else settings
 
 
-def _unknown(rest: Iterable[str], taken: set[str]) -> Iterator[str]:
-    """Give a mistake for each argument that is none, but show no value: it may be a secret behind a misspelt flag."""
+def _unknown_arguments(rest: Iterable[str], accepted: set[str]) -> Iterator[str]:
+    """Return a mistake for each unknown argument, without its value: it may be the secret of a misspelt flag."""
     flag = ""
     for text in rest:
-        if text[:1] in ("-", "\N{EN DASH}", "\N{EM DASH}"):  # the latter are what some programs make of --
+        if text[:1] in ("-", "\N{EN DASH}", "\N{EM DASH}"):  # some programs turn -- into a dash
             flag, _, value = text.partition("=")
-            if flag in taken:
+            if flag in accepted:
                 yield f"{flag} belongs after the command"
             elif flag in FLAGS:
                 yield f"this command does not take {flag}"

@@ -8,15 +8,15 @@ from typing import NoReturn
 
 from exporter import __version__
 from exporter.cli import export, service, simulate
-from exporter.cli.flags import joined
+from exporter.cli.flags import join_values
 
 INTERRUPTED = 130
-"""Exit status, as shells tell it, of what a Ctrl-C has ended where nothing better was to be done."""
+"""Exit status after Ctrl-C in a command that does not handle it, as in a shell."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, but not what was written where a command should be: it may be a secret."""
+        """Report a mistake, but not a wrong command: a secret may have been written in its place."""
         if "invalid choice" in message:
             message = "the first argument must be a command: serve, check, simulate or export"
         super().error(message)
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(
         prog="butlr-exporter",
         description="Prometheus exporter for Butlr zone occupancy webhooks.",
-        epilog="butlr-exporter COMMAND --help lists what it takes.",
+        epilog="butlr-exporter COMMAND --help lists the options of a command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_command(commands)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names are Unicode, terminals not always
-    options, rest = parser.parse_known_args(joined(sys.argv[1:] if arguments is None else arguments))
+            stream.reconfigure(errors="backslashreplace")  # not every terminal shows all Unicode names
+    options, rest = parser.parse_known_args(join_values(sys.argv[1:] if arguments is None else arguments))
     try:
         status: int = options.run(options, rest)
     except KeyboardInterrupt:

@@ -75,7 +75,9 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{name} = {value}")  # noqa: T201
     if options.against is None:
         return 0
-    return against.show(read(settings.capacity_file) if settings.capacity_file else Capacity([]), options.against)
+    return against.print_rules(
+        read(settings.capacity_file) if settings.capacity_file else Capacity([]), options.against
+    )
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:

@@ -7,28 +7,29 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from exporter.cli.arguments import moment, typed
+from exporter.cli.arguments import argument_type, time_ms
 from exporter.events.model import Measure
+from exporter.events.times import milliseconds
 from exporter.settings.types import parse_duration, show_duration
 from exporter.simulate.client import Target
 from exporter.simulate.run import Job, run
 from exporter.simulate.verify.oracle import Rule
 from exporter.simulate.world.delivery import Plan
 
-_LEAST_INTERVAL = timedelta(seconds=1)
+_MIN_INTERVAL = timedelta(seconds=1)
 
 _DESCRIPTION = """\
-Send deliveries such as Butlr's cloud sends: people come and go in a building, every reading is computed
-five times, and deliveries are delayed, reordered and repeated. Each interval is a minute of the building,
-which opens when the run begins; in the last four intervals nothing new is sensed.
+Send deliveries as Butlr's cloud does: people come and go in a building, every reading is computed five
+times, and deliveries are delayed, reordered and repeated. Each interval is a minute of the building, which
+opens when the run begins; in the last four intervals nothing new is sensed.
 """
 
 _EPILOG = """\
 examples:
   butlr-exporter simulate --interval 1s --duration 0         a building in fast motion, until Ctrl-C
   butlr-exporter simulate --interval 1s --duration 60s --verify http://localhost:9728/metrics
-  butlr-exporter simulate --zones 10000 --rate max           the last ten minutes of many zones, flat out
-  butlr-exporter simulate --out deliveries.ndjson            the same every time with the same --seed and --start
+  butlr-exporter simulate --zones 10000 --rate max           the last ten minutes of many zones, at full speed
+  butlr-exporter simulate --out deliveries.ndjson            the same bytes for the same --seed and --start
 
 Durations are written 90s, 10m, 24h. The exit status is 1 if a delivery was refused, the exporter could not
 be reached, or --verify found a difference.
@@ -36,10 +37,10 @@ be reached, or --verify found a difference.
 
 
 def add_command(commands: Any) -> None:
-    """Add it to the parser of the command line."""
+    """Add the command to the parser of the command line."""
     command = commands.add_parser(
         "simulate",
-        help="send deliveries such as Butlr's, and verify what is made of them",
+        help="send deliveries as Butlr does, and verify the exporter's counts and answers",
         usage="butlr-exporter simulate [--url URL] [OPTION]...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -50,43 +51,46 @@ def add_command(commands: Any) -> None:
     option = command.add_argument_group("target").add_argument
     option("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
     option("--api-key", metavar="KEY", type=_key, help="sent with each delivery as the header X-API-Key")
-    option("--connections", metavar="N", type=_connections, help="used at once (default: 4, or 1 with --in)")
-    option("--retry", action="store_true", help="wait for the exporter, at the start and on the way")
+    option("--connections", metavar="N", type=_connections, help="open at the same time (default: 4, or 1 with --in)")
+    option("--retry", action="store_true", help="wait for an exporter that does not answer, also at the start")
     option("--rate", metavar="N|max", type=_rate, help="deliveries a second (default: as they are due; with --in: max)")
     option("--out", metavar="FILE", help="write the deliveries, one on a line, instead of sending them; - is stdout")
 
     option = command.add_argument_group("simulation").add_argument
     plan = (
-        option("--zones", metavar="N", type=_zones, default="20", help="how many (default: %(default)s)"),
+        option("--zones", metavar="N", type=_zones, default="20", help="number of zones (default: %(default)s)"),
         option(
             "--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY",
-            help=f"of {' and '.join(Measure)} (default: %(default)s)",
+            help=f"some of {', '.join(Measure)} (default: %(default)s)",
         ),
         option(
             "--interval", metavar="DURATION", type=_interval, default="60s",
-            help="from reading to reading, at least 1s (default: %(default)s)",
+            help="time from reading to reading, at least 1s (default: %(default)s)",
         ),
         option(
             "--duration", metavar="DURATION", type=_duration, default="10m",
-            help="in whole intervals (default: %(default)s; 0: until Ctrl-C)",
+            help="length of the run, in whole intervals (default: %(default)s; 0: until Ctrl-C)",
         ),
-        option("--seed", metavar="N", type=int, default="1", help="equal ones, equal streams (default: %(default)s)"),
         option(
-            "--start", metavar="TIME", type=moment,
-            help="when the simulated time begins (default: now, or with --rate and --out so that it ends now)",
+            "--seed", metavar="N", type=int, default="1",
+            help="equal seeds give equal zones, people and readings (default: %(default)s)",
+        ),
+        option(
+            "--start", metavar="TIME", type=time_ms,
+            help="begin of the simulated time (default: now; with --rate or --out, so early that it ends now)",
         ),
         option("--drop", metavar="P", type=_share, default="0", help="share of deliveries that are lost, 0 to 1"),
-        option("--burst", action="store_true", help="nothing in the middle third, then all of it at once"),
+        option("--burst", action="store_true", help="deliver nothing in the middle third, then all of it at once"),
     )  # fmt: skip
     option(
         "--in", metavar="FILE", dest="source", help="send the deliveries of a file instead, one on a line; - is stdin"
     )
-    command.set_defaults(planned=[action.dest for action in plan])
+    command.set_defaults(plan_options=[action.dest for action in plan])
 
     option = command.add_argument_group("verification").add_argument
     option(
-        "--verify", metavar="METRICS_URL", help="scrape, and compare every zone and answer with what it must be; "
-        "holds all deliveries in memory",
+        "--verify", metavar="METRICS_URL", help="afterwards scrape this URL, and compare every zone and answer with "
+        "the expected one; keeps all deliveries in memory",
     )  # fmt: skip
     option(
         "--window", metavar="DURATION", type=_duration, default="15m",
@@ -96,31 +100,38 @@ def add_command(commands: Any) -> None:
         "--stale-after", metavar="DURATION", type=_duration, default="10m",
         help="the exporter's stale_after setting (default: %(default)s)",
     )  # fmt: skip
-    option("--no-journal", action="store_true", help="do not verify what was sent before a restart of the exporter")
+    option(
+        "--no-journal",
+        action="store_true",
+        help="the exporter has no journal: after a restart, verify only deliveries since then",
+    )
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> int:
     if rest:
         parser.error(f"unknown argument {rest[0]!r}")
     defaults = parser.parse_args([])
-    planned = [name for name in options.planned if getattr(options, name) != getattr(defaults, name)]
+    changed_plan = [name for name in options.plan_options if getattr(options, name) != getattr(defaults, name)]
     endless = options.duration == timedelta() and options.source is None
     paced = options.rate is None and options.out is None and options.source is None
-    for mistaken, message in (
-        (options.out is not None and options.source is not None, "--in sends a file and --out writes one: take one"),
+    for is_mistake, message in (
         (
-            options.source is not None and planned,
-            f"--in sends what is in the file: no --{', --'.join(planned)}",
+            options.out is not None and options.source is not None,
+            "--in sends a file and --out writes one: use one of them",
+        ),
+        (
+            options.source is not None and changed_plan,
+            f"--in sends the deliveries of a file, so leave out --{', --'.join(changed_plan)}",
         ),
         (options.out is not None and options.verify, "--verify needs an exporter, and --out sends nothing"),
         (endless and (options.out or options.rate or options.burst), "--out, --rate and --burst need a --duration"),
         (
             timedelta() < options.duration < options.interval,
-            f"--duration is shorter than one --interval, {show_duration(options.interval)}; a shorter one shows more",
+            f"--duration is shorter than --interval ({show_duration(options.interval)}); shorten the interval",
         ),
         (paced and options.start and options.start > time.time() * 1000, "--start is in the future"),
     ):
-        if mistaken:
+        if is_mistake:
             parser.error(message)
     headers = {"Content-Type": "application/json"}
     if options.api_key is not None:
@@ -128,7 +139,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     plan = Plan(
         zones=options.zones,
         measures=options.types,
-        interval_ms=_milliseconds(options.interval),
+        interval_ms=milliseconds(options.interval),
         intervals=None if endless else options.duration // options.interval,
         seed=options.seed,
         drop=options.drop,
@@ -139,7 +150,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             webhook=_target(parser, "--url", options.url, headers, "POST"),
             metrics=None if options.verify is None else _target(parser, "--verify", options.verify, {}, "GET"),
             plan=plan,
-            rule=Rule(window_ms=_milliseconds(options.window), stale_after_ms=_milliseconds(options.stale_after)),
+            rule=Rule(window_ms=milliseconds(options.window), stale_after_ms=milliseconds(options.stale_after)),
             start_ms=options.start,
             source=options.source,
             out=options.out,
@@ -158,15 +169,11 @@ def _target(parser: argparse.ArgumentParser, option: str, url: str, headers: dic
         parser.error(f"argument {option}: {error}")
 
 
-def _milliseconds(duration: timedelta) -> int:
-    return duration // timedelta(milliseconds=1)
-
-
-def _number(most: int) -> Callable[[str], Any]:
-    @typed
+def _number(maximum: int) -> Callable[[str], Any]:
+    @argument_type
     def number(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= most:
-            raise ValueError(f"must be a whole number from 1 to {most:,}")
+        if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from 1 to {maximum:,}")
         return int(text)
 
     return number
@@ -176,27 +183,27 @@ _connections = _number(1000)
 _zones = _number(1_000_000)
 
 
-@typed
+@argument_type
 def _key(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("must not hold line breaks or the like")
+        raise ValueError("must consist of printable characters")
     return text
 
 
-@typed
+@argument_type
 def _duration(text: str) -> timedelta:
     return parse_duration(text)
 
 
-@typed
+@argument_type
 def _interval(text: str) -> timedelta:
     interval = parse_duration(text)
-    if interval < _LEAST_INTERVAL:
-        raise ValueError("must be at least 1s, for an id tells the second in which its event was computed")
+    if interval < _MIN_INTERVAL:
+        raise ValueError("must be at least 1s, as event ids hold the second of their computation")
     return interval
 
 
-@typed
+@argument_type
 def _types(text: str) -> tuple[Measure, ...]:
     names = [name.strip().upper() for name in text.split(",")]
     if not set(names) <= set(Measure):
@@ -204,7 +211,7 @@ def _types(text: str) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure in names)
 
 
-@typed
+@argument_type
 def _share(text: str) -> float:
     message = "must be a number from 0 to 1"
     try:
@@ -216,7 +223,7 @@ def _share(text: str) -> float:
     return share
 
 
-@typed
+@argument_type
 def _rate(text: str) -> float:
     message = "must be a number of deliveries a second, or max"
     try:

@@ -1,6 +1,6 @@
 """Timestamps: milliseconds since the epoch, and how they are written."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 EARLIEST_TIMESTAMP = 1_420_070_400_000
 """2015-01-01 in milliseconds: anything before is a mistake in the unit, not a reading."""
@@ -15,3 +15,8 @@ def utc(milliseconds: int) -> str:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, ValueError, OSError):
         return str(milliseconds)
+
+
+def milliseconds(duration: timedelta) -> int:
+    """Return a duration in whole milliseconds."""
+    return duration // timedelta(milliseconds=1)

@@ -129,6 +129,6 @@ class Metrics:
             "butlr_exporter_config_last_reload_success_timestamp_seconds", "When the capacity file was last taken."
         )
         if self._capacity.path:
-            successful.add_metric([], self._capacity.successful)
-            succeeded.add_metric([], self._capacity.succeeded)
+            successful.add_metric([], self._capacity.last_read_succeeded)
+            succeeded.add_metric([], self._capacity.last_success_seconds)
         return [*self._tally.collect(), received, successful, succeeded]

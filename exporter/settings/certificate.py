@@ -8,7 +8,7 @@ import os
 import ssl
 import stat
 
-from exporter.files import shown_path
+from exporter.files import reason, shown_path
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ def _version(name: str, path: str) -> tuple[int, int]:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "that is no path"
-        raise TlsError(f"{name} cannot be read: {reason}, {shown_path(path)}") from None
+        raise TlsError(f"{name} cannot be read: {reason(error)}, {shown_path(path)}") from None
     if not stat.S_ISREG(status.st_mode):
         raise TlsError(f"{name} is no file, {shown_path(path)}")
     return status.st_ino, status.st_mtime_ns

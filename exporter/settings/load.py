@@ -1,13 +1,11 @@
 """Settings from flags and environment variables."""
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from exporter import capacity
 from exporter.capacity import CapacityError
-from exporter.files import shown_path
+from exporter.files import FileError, read_text, shown_path
 from exporter.settings.advice import _credentials_misspelt, nearest
 from exporter.settings.certificate import Certificate, TlsError
 from exporter.settings.declared import SETTINGS, Setting, Settings, SettingsError
@@ -103,12 +101,9 @@ def _read(source: str, path: str) -> str:
     if not path:
         raise ValueError(f"{source} must not be empty")
     try:
-        text = Path(path).read_text("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ValueError(f"{source} names {shown_path(path)}, which is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "that is no path"
-        raise ValueError(f"{source} names {shown_path(path)}, which cannot be read: {reason}") from None
+        text = read_text(path).rstrip("\r\n")
+    except FileError as error:
+        raise ValueError(f"{source} names {shown_path(path)}, which {error}") from None
     if text.strip().lower() == "none":
         raise ValueError(f"{source} names {shown_path(path)}, which holds no secret but the word none")
     return text

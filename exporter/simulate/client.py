@@ -81,7 +81,7 @@ class Target:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
         if any(character in line for line in lines for character in "\r\n\0"):
-            raise ValueError("must not hold line breaks")
+            raise ValueError("must not contain line breaks")
         self._head = "\r\n".join(lines).encode(errors="surrogateescape")
 
     def request(self, body: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import signal
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import IO
 
 import uvloop
 
-from exporter.files import STANDARD, opened
+from exporter.files import STANDARD_STREAM, discard_output, open_binary
 from exporter.simulate.client import Target
 from exporter.simulate.load import files
 from exporter.simulate.load.progress import Progress
@@ -72,20 +71,20 @@ def run(job: Job, clock: Clock = time.time) -> int:
     try:
         with ExitStack() as stack:
             if job.source is not None:
-                stream = files.read(stack.enter_context(opened(job.source, "rb")))
+                stream = files.read(stack.enter_context(open_binary(job.source, "rb")))
                 progress = stack.enter_context(closing(Progress()))
             else:
                 stream = deliveries(job.plan, start_ms)
                 progress = stack.enter_context(closing(Progress(start_ms, job.plan.length_ms)))
             if job.out is not None:
-                return _write(job, stream, stack.enter_context(opened(job.out, "wb")), progress)
+                return _write(job, stream, stack.enter_context(open_binary(job.out, "wb")), progress)
             return uvloop.run(_Run(job, progress, clock).send(stream))
     except (SendingFailed, ScrapeFailed) as error:
         return _print_failure(str(error))
     except asyncio.CancelledError:
         return _print_failure("stopped without waiting for answers")
     except BrokenPipeError:  # the reader of the deliveries has closed its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 1
     except OSError as error:
         return _print_failure(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
@@ -109,7 +108,7 @@ def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progres
     lines = [f"{len(written):,} deliveries written; an exporter must answer them with", *outcome_lines(outcomes)]
     if lost:
         lines.append(f"{lost:,} lost on purpose")
-    _print_lines(*lines, file=sys.stderr if job.out == STANDARD else sys.stdout)
+    _print_lines(*lines, file=sys.stderr if job.out == STANDARD_STREAM else sys.stdout)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`butlr-exporter export`: what it writes, what it says of bad files, and what Prometheus makes of it."""
+"""`butlr-exporter export`: its files, its messages about bad ones, and the import by Prometheus."""
 
 import gzip
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.captured import MOST_LINES
+from exporter.cli.captured import MAX_MISTAKES_SHOWN
 from exporter.cli.main import main
 from exporter.events.model import Measure
 from exporter.metrics.families import SETTLED
@@ -25,7 +25,7 @@ PAST = 1_790_000_000_000
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Return a file of some deliveries: two of one reading, one that is late, an array."""
+    """Return a file of deliveries: two of one reading, a late one, and an array."""
     file = tmp_path / "deliveries.ndjson"
     lines = [
         body(delivery(PAST, 1, id="a")),
@@ -40,15 +40,15 @@ def source(tmp_path: Path) -> Path:
 
 
 def samples(text: str) -> list[str]:
-    """Return the lines that are neither comments nor errors."""
+    """Return the lines with samples."""
     return [line for line in text.splitlines() if line.startswith("butlr_")]
 
 
 class TestFiles:
-    """From one file to another."""
+    """Histories from one file to another."""
 
     def test_history(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Each reading once, with the value that it came to; a summary of what there was."""
+        """The history has each reading once, with its final value, and a summary is printed."""
         out = tmp_path / "history.om"
         assert main(["export", "--in", str(source), "--out", str(out), "--labels", "zone_name"]) == 0
         assert samples(out.read_text()) == [
@@ -59,25 +59,25 @@ class TestFiles:
         assert capsys.readouterr().err.splitlines() == [
             "3 readings of 2 series, from 2026-09-21T14:13:20Z to 2026-09-21T14:14:20Z",
             "of 5 events: 3 new, 1 corrected, 1 late",
-            "left out: 1 late, older than --window (15m) when their turn came; a longer one takes them",
+            "left out: 1 late, by --window (15m) or more; a longer window includes them",
         ]
 
     def test_a_longer_window(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Takes what is late."""
+        """A longer window includes late deliveries."""
         out = tmp_path / "history.om"
         assert main(["export", "--in", str(source), "--out", str(out), "--window=1h"]) == 0
         assert len(samples(out.read_text())) == 4
         assert "late" not in capsys.readouterr().err
 
     def test_nothing_has_settled_by_then(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """`settle_after` is that of the service."""
+        """Readings that have not settled by `settle_after` are not written."""
         assert main(["export", "--in", str(source), "--out=-", "--settle-after=20y"]) == 1
         assert "no reading has settled" in capsys.readouterr().err
 
     def test_settings_from_the_environment(
         self, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Those that matter, so that labels are those of the service; others may be for another machine."""
+        """Only variables of the command's own settings are read, as others may be for another machine."""
         monkeypatch.setenv("BUTLR_EXPORTER_LABELS", "floor_name")
         monkeypatch.setenv("BUTLR_EXPORTER_TLS_CERT", "/nowhere")
         assert main(["export", "--in", str(source), "--out", "-"]) == 0
@@ -89,13 +89,13 @@ class TestFiles:
     def test_standard_input(
         self, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As a part of a pipeline."""
+        """`-` reads standard input and writes standard output."""
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(source.read_bytes())))
         assert main(["export", "--in=-", "--out=-"]) == 0
         assert len(samples(capsys.readouterr().out)) == 3
 
     def test_labels_and_an_end(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Those of a scrape, so that both are one series; and what is younger is left out."""
+        """`--label` adds labels to every series, and `--until` leaves out later readings."""
         flags = [
             "--label=job=butlr-settled",
             '--label=instance="here"',
@@ -110,28 +110,31 @@ class TestFiles:
         ]
 
     def test_the_end_of_a_capture(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Its last minutes may have been corrected after it ended, and what is ahead of it is of a wrong clock."""
+        """Future readings are left out, and a note says how many of the last may still be corrected."""
         ahead = [delivery(PAST + m * MINUTE, generation=PAST // 1000) for m in (-10, -6, -5, 0, 6)]
         (tmp_path / "in").write_bytes(b"\n".join(map(body, ahead)))
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
         told = capsys.readouterr().err
         assert "left out: 1 of the future" in told
-        assert "the last 2 readings may have been corrected after the file ends; --until 2026-09-21T14:07:20Z" in told
+        assert (
+            "the last 2 readings may have been corrected after the end of the file; --until 2026-09-21T14:07:20Z"
+            in told
+        )
 
     @pytest.mark.parametrize("text", [b"\xef\xbb\xbf%s\r\n", b"%s"], ids=["mark and CRLF", "plain"])
     def test_how_lines_end(self, tmp_path: Path, text: bytes) -> None:
-        """As files come that went through other hands."""
+        """A byte order mark, CRLF, and a missing line end at the end of the file are accepted."""
         (tmp_path / "in").write_bytes(text % body(delivery(PAST)))
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
 
     def test_a_device(self, source: Path) -> None:
-        """It is written to as it is, and what is told does not get into it."""
+        """A device is written to directly, without the summary in it."""
         command = f"{sys.executable} -m exporter export --in {source} --out /dev/stdout 2>/dev/null"
         ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
         assert ended.stdout.endswith(" 1790000000.0\n# EOF\n")
 
     def test_a_full_disk(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """The file that was there stays as it was."""
+        """The existing file stays as it was when the disk is full."""
         (tmp_path / "out").write_text("before")
         (tmp_path / "out.part").symlink_to("/dev/full")
         assert main(["export", "--in", str(source), "--out", str(tmp_path / "out")]) == 1
@@ -140,31 +143,31 @@ class TestFiles:
         assert not (tmp_path / "out.part").exists()
 
     def test_a_reader_that_has_had_enough(self, source: Path) -> None:
-        """Is no error to be told."""
+        """A closed pipe ends the command without a traceback."""
         command = f"{sys.executable} -m exporter export --in {source} --out - | true"
         ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
         assert "Traceback" not in ended.stderr
 
 
 class TestMistakes:
-    """Each is told; what is good is written all the same."""
+    """Mistakes in files and arguments."""
 
     def test_lines_that_are_no_events(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """By number, field and reason; an array loses only its bad events."""
+        """Each bad line is reported with its number, and the good events are written."""
         good = body(delivery(PAST + 2 * MINUTE, 5))
         with source.open("ab") as file:
-            file.write(b"\n{\n[{}," + good + b"]\n" + b"0\n" * MOST_LINES)
+            file.write(b"\n{\n[{}," + good + b"]\n" + b"0\n" * MAX_MISTAKES_SHOWN)
         out = tmp_path / "history.om"
         assert main(["export", "--in", str(source), "--out", str(out)]) == 1
         assert len(samples(out.read_text())) == 4
         told = capsys.readouterr().err.splitlines()
         assert told[0].startswith(f"butlr-exporter: {source} line 7: ")
         assert told[1].startswith(f"butlr-exporter: {source} line 8: ")
-        assert told[MOST_LINES] == f"butlr-exporter: {source}: 2 more such mistakes"
+        assert told[MAX_MISTAKES_SHOWN] == f"butlr-exporter: {source}: 2 more such mistakes"
 
     @pytest.mark.parametrize("is_empty", [True, False])
     def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_empty: bool) -> None:
-        """No file is made, so that none is imported."""
+        """No file is made when there is nothing to write."""
         text = b"" if is_empty else body(delivery(int(time.time() * SECOND)))
         why = "no line is an event of a zone" if is_empty else "no reading has settled"
         (tmp_path / "in").write_bytes(text)
@@ -177,9 +180,9 @@ class TestMistakes:
         [
             (["--in={tmp}/none", "--out={tmp}/out"], 1, "'{tmp}/none' cannot be read: No such file or directory"),
             (["--in={tmp}", "--out={tmp}/out"], 1, "'{tmp}' cannot be read: Is a directory"),
-            (["--in=\0", "--out={tmp}/out"], 1, "cannot be read: that is no path"),
+            (["--in=\0", "--out={tmp}/out"], 1, "cannot be read: not a valid path"),
             (["--in={source}", "--out={tmp}/no/out"], 1, "'{tmp}/no/out' cannot be written: No such file or directory"),
-            (["--in={source}", "--out=\0"], 1, "cannot be written: that is no path"),
+            (["--in={source}", "--out=\0"], 1, "cannot be written: not a valid path"),
             (["--in={source}"], 2, "--in and --out are both needed"),
             (["--out=-"], 2, "--in and --out are both needed"),
             (["--in={source}", "--out={source}"], 2, "the same file, which would be lost"),
@@ -202,7 +205,7 @@ class TestMistakes:
         status: int,
         told: str,
     ) -> None:
-        """A line that says why, and the file that was there is as it was."""
+        """A mistake is reported in a line, and an existing file stays as it was."""
         before = source.read_bytes()
         try:
             ended = main(["export", *(flag.format(tmp=tmp_path, source=source) for flag in flags)])
@@ -215,7 +218,7 @@ class TestMistakes:
 
 @pytest.mark.parametrize(("flags", "closed"), [("--in - --out -", "<&-"), ("--in {} --out -", ">&-")])
 def test_a_closed_stream(source: Path, flags: str, closed: str) -> None:
-    """It is told like any other file that cannot be had."""
+    """A closed standard stream is reported like a file that cannot be opened."""
     command = f"{sys.executable} -m exporter export {flags.format(source)} {closed}"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
     assert ended.returncode == 1
@@ -223,14 +226,14 @@ def test_a_closed_stream(source: Path, flags: str, closed: str) -> None:
 
 
 def test_a_compressed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, not one for each line that is none."""
+    """A compressed file is reported once, not once for each of its lines."""
     (tmp_path / "in").write_bytes(gzip.compress(b"{}"))
     assert main(["export", "--in", str(tmp_path / "in"), "--out=-"]) == 1
     assert capsys.readouterr().err.endswith("is compressed; pass it through gunzip\n")
 
 
 def test_promtool_and_prometheus(tmp_path: Path) -> None:
-    """Blocks made of the file answer with what the independent oracle says each reading came to."""
+    """Blocks made from the file give the values that the oracle works out for each reading."""
     plan = Plan(zones=20, measures=tuple(Measure), intervals=180, seed=3)
     start = int(time.time() * SECOND) - 6 * HOUR
     sent = list(deliveries(plan, start))

@@ -1,4 +1,4 @@
-"""The command line: what is printed, where, and with which exit status."""
+"""The command line: its output and exit status."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ class TestCheck:
     def test_prints_the_effective_settings(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """One on a line, as they would be written; either spelling of a flag."""
+        """`check` prints each setting on a line, whichever spelling its flag has."""
         monkeypatch.setenv("BUTLR_EXPORTER_WINDOW", "30m")
         assert main(["check", "--stale-after", "20m", "--max_zones=7"]) == 0
         out = capsys.readouterr().out.splitlines()
@@ -34,7 +34,7 @@ class TestCheck:
         assert {"window = 30m", "stale_after = 20m", "max_zones = 7", "listen = 0.0.0.0:9728"} <= set(out)
 
     def test_every_mistake_at_once(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Exit status 2, a line each on standard error, nothing on standard output."""
+        """All mistakes are printed on standard error, with exit status 2."""
         monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", "nowhere")
         assert main(["check", "--stale-after=10", "--window", "-5m", "--max-zone=3", "extra"]) == 2
         out, err = capsys.readouterr()
@@ -49,7 +49,7 @@ class TestCheck:
         ]
 
     def test_what_everyone_may_do(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """A warning, as at the start of `serve`; none with credentials for both."""
+        """Missing credentials give a warning, as at the start of `serve`."""
         assert main(["check"]) == 0
         (warning,) = capsys.readouterr().err.splitlines()
         assert warning.startswith("butlr-exporter: warning: everyone may send events to 0.0.0.0:9728 (")
@@ -71,14 +71,14 @@ class TestCheck:
     def test_secrets_are_not_printed(
         self, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
     ) -> None:
-        """Nor where they belong to a misspelt flag."""
+        """No secret is printed, even behind a misspelt flag."""
         assert main(["check", *arguments]) == status
         told = capsys.readouterr()
         assert "hush" not in told.out + told.err
         assert ("<secret>" in told.out) is (status == 0)
 
     def test_a_misspelt_variable(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        """A warning, not a mistake."""
+        """A misspelt variable gives a warning with the name that was probably meant."""
         monkeypatch.setenv("BUTLR_EXPORTER_WINDOWS", "30m")
         assert main(["check"]) == 0
         assert "did you mean BUTLR_EXPORTER_WINDOW?" in capsys.readouterr().err
@@ -88,7 +88,7 @@ class TestHelp:
     """`--help` and `--version`."""
 
     def test_help_names_every_setting_and_default(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The declaration is the help."""
+        """`serve --help` has every setting with its default."""
         with pytest.raises(SystemExit) as exit_:
             main(["serve", "--help"])
         assert exit_.value.code == 0
@@ -98,13 +98,13 @@ class TestHelp:
             assert f"(default:{setting.default})".replace(" ", "") in out
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The package's."""
+        """`--version` prints the version of the package."""
         with pytest.raises(SystemExit):
             main(["--version"])
         assert capsys.readouterr().out == f"butlr-exporter {__version__}\n"
 
     def test_a_secret_where_a_command_should_be(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """It is not printed."""
+        """A secret in the place of the command is not printed."""
         with pytest.raises(SystemExit) as exit_:
             main(["--webhook-api-key", "hush", "serve"])
         assert exit_.value.code == 2
@@ -117,7 +117,7 @@ class TestHelp:
         assert capsys.readouterr().err == "butlr-exporter: --webhook-api-keys belongs after the command\n"
 
     def test_no_command(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """It says what is missing."""
+        """A missing command is reported."""
         with pytest.raises(SystemExit) as exit_:
             main([])
         assert exit_.value.code == 2
@@ -125,10 +125,10 @@ class TestHelp:
 
 
 class TestServe:
-    """`butlr-exporter serve` where it does not come to serving; see test_server for where it does."""
+    """`butlr-exporter serve` up to the opening of its port; tests/server has the rest."""
 
     def test_mistakes_before_the_port_opens(self) -> None:
-        """Also as `python -m exporter`: exit status 2 although the port is free."""
+        """Mistakes end `serve`, also as `python -m exporter`, with exit status 2 before the port opens."""
         for command in ([str(CONSOLE_SCRIPT)], [sys.executable, "-m", "exporter"]):
             ended = subprocess.run(
                 [*command, "serve", "--listen=127.0.0.1:0", "--window=0", "--log-level=loud"],
@@ -145,7 +145,7 @@ class TestServe:
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid", "a..b"])
     def test_an_address_that_cannot_be_had(self, host: str) -> None:
-        """One line that says why, and exit status 1."""
+        """An address that cannot be listened on is reported in one line, with exit status 1."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             ended = subprocess.run(
                 [str(CONSOLE_SCRIPT), "serve", f"--listen={host}:{taken.getsockname()[1]}"],

@@ -180,15 +180,15 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
-            (["--interval=500ms"], "argument --interval: must be at least 1s, for an id tells the second"),
+            (["--interval=500ms"], "argument --interval: must be at least 1s, as event ids hold the second"),
             (["--interval=1"], "argument --interval: must be a duration such as 90s, 10m or 24h, not '1'"),
             (["--zones=0"], "argument --zones: must be a whole number from 1 to 1,000,000, not '0'"),
             (["--connections=1001"], "argument --connections: must be a whole number from 1 to 1,000, not '1001'"),
             (["--start=2014-12-31"], "argument --start: must be in 2015 or later, not '2014-12-31'"),
             (["--start=2199-01-01"], "--start is in the future"),
-            (["--duration=30s"], "--duration is shorter than one --interval, 1m; a shorter one shows more"),
-            (["--in=a", "--zones=3", "--burst"], "--in sends what is in the file: no --zones, --burst"),
-            (["--api-key=a\nb"], "argument --api-key: must not hold line breaks"),
+            (["--duration=30s"], "--duration is shorter than --interval (1m); shorten the interval"),
+            (["--in=a", "--zones=3", "--burst"], "--in sends the deliveries of a file, so leave out --zones, --burst"),
+            (["--api-key=a\nb"], "argument --api-key: must consist of printable characters"),
             (
                 ["--types=TRAFFIC"],
                 "argument --types: must be some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, not 'TRAFFIC'",

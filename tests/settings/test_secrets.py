@@ -80,10 +80,10 @@ class TestSecrets:
             (tmp_path / "none", f"names '{tmp_path / 'none'}', which cannot be read: No such file or directory"),
             (
                 "0123456789abcdef0123456789abcdef",
-                "names what was given, which cannot be read: No such file or directory",
+                "names <path not shown>, which cannot be read: No such file or directory",
             ),
             (tmp_path, "cannot be read: Is a directory"),
-            ("a\0b", "cannot be read: that is no path"),
+            ("a\0b", "cannot be read: not a valid path"),
             ("", "must not be empty"),
             (tmp_path / "word", "which holds no secret but the word none"),
             (tmp_path / "pem", "must be keys and nothing else: neither comments nor a certificate or its key"),

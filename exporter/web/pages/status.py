@@ -139,7 +139,7 @@ class Status:
             _totals(self._look(snapshot)),
             sum(map(snapshot.is_stale, (count for space in snapshot.spaces for count in space.counts))),
             self._events(),
-            self._capacity.succeeded,
+            self._capacity.last_success_seconds,
             query,
         )
         return _digest(shown)
