@@ -9,7 +9,8 @@ from random import Random
 
 from bench.processes import HOST
 from exporter.events.ids import ksuid
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.store import Snapshot, Store
 from exporter.simulate.world.building import zones

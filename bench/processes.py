@@ -96,5 +96,5 @@ def program(command: str, path: str = "/") -> Iterator[Program]:
 
 def exporter(*flags: str) -> contextlib.AbstractContextManager[Program]:
     """Run an exporter."""
-    command = ["-m exporter serve --log-level error --listen 127.0.0.1:{port} --max-zones 1000000", *flags]
+    command = ["-m exporter serve --log-level error --listen 127.0.0.1:{port} --max-spaces 1000000", *flags]
     return program(" ".join(command), "/-/ready")

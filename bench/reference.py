@@ -12,8 +12,9 @@ from prometheus_client.core import GaugeMetricFamily
 
 from bench.building import Building
 from bench.processes import HOST
+from exporter.events.measures import Kind
 from exporter.events.model import Metadata
-from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, TIMESTAMP, ZONES, label_values
+from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, SPACES, TIMESTAMP, label_values, labels_of
 from exporter.rule.store import Snapshot
 from exporter.settings.declared import Settings
 
@@ -26,30 +27,30 @@ class Reference:
     ) -> None:
         """Take what gives the zones, the metadata fields that label them, and their capacity."""
         self._snapshot = snapshot
-        self._labels = labels
+        self._labels = labels_of(Kind.ZONE, labels)
         self._capacity = capacity
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
         """Return them."""
-        names = {INFO: Metadata._fields, ZONES: ("state",)}
+        names = {INFO[Kind.ZONE]: Metadata._fields, SPACES: ("kind", "state")}
         families = {name: GaugeMetricFamily(name, HELP[name], labels=names.get(name, self._labels)) for name in HELP}
         values_of = label_values(self._labels)
         snapshot = self._snapshot()
         fresh = 0
         for space in snapshot.spaces:
             values = values_of(space.metadata)
-            families[INFO].add_metric(space.metadata, 1)
+            families[INFO[space.kind]].add_metric(space.metadata, 1)
             if (people := self._capacity(space.metadata)) is not None:
-                families[CAPACITY].add_metric(values, people)
+                families[CAPACITY[space.kind]].add_metric(values, people)
             for count in space.counts:
                 families[TIMESTAMP[count.measure]].add_metric(values, count.timestamp / 1000)
                 if not snapshot.is_stale(count):
                     families[OCCUPANCY[count.measure]].add_metric(values, count.value)
             fresh += snapshot.is_fresh(space)
-        families[ZONES].add_metric(["fresh"], fresh)
-        families[ZONES].add_metric(["stale"], len(snapshot.spaces) - fresh)
+        families[SPACES].add_metric([Kind.ZONE, "fresh"], fresh)
+        families[SPACES].add_metric([Kind.ZONE, "stale"], len(snapshot.by_kind[Kind.ZONE]) - fresh)
         return families.values()
 
 

@@ -17,7 +17,7 @@ from bench.processes import exporter, program
 from bench.reference import Reference
 from bench.table import Row, ratio_of
 from exporter.capacity import Capacity
-from exporter.metrics.zones import ZoneFamilies
+from exporter.metrics.spaces import SpaceFamilies
 from exporter.settings.declared import Settings
 
 _NO_CAPACITY = Capacity([])
@@ -79,7 +79,7 @@ class _Zones:
     def __init__(self, number: int) -> None:
         self.building = Building(number)
         labels = Settings().labels
-        self._families = ZoneFamilies(labels, lambda: _NO_CAPACITY)
+        self._families = SpaceFamilies(labels, lambda: _NO_CAPACITY)
         self.reference: CollectorRegistry = Reference(self.building.snapshot, labels, lambda _: None).registry
         self.render()  # the first time writes every name
 

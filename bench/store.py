@@ -9,7 +9,8 @@ from bench.building import Building, post, scrape
 from bench.processes import exporter
 from bench.table import Row
 from exporter.events.ids import ksuid
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.journal.repair import open_journal
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store

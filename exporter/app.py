@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         forget_after=milliseconds(settings.forget_after),
         settle_after=milliseconds(settings.settle_after),
         future_tolerance=milliseconds(settings.future_tolerance),
-        max_spaces=settings.max_zones,
+        max_spaces=settings.max_spaces,
     )
     store = Store(limits)
 
@@ -141,7 +141,7 @@ def _app(*blueprints: Blueprint) -> Flask:
     app = Flask("exporter", static_folder=None, template_folder="web/pages/templates")
     # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
-    app.url_map.converters["id"] = pages.Id
+    pages.add_converters(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

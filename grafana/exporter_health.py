@@ -60,7 +60,7 @@ def build() -> Any:
                     _number(
                         "Silent zones",
                         "Zones whose newest reading is older than `stale_after`.",
-                        'max(butlr_exporter_zones{state="stale"})',
+                        'max(butlr_exporter_spaces{kind="zone",state="stale"})',
                         steps=[(None, "green"), (1, "orange")],
                     ),
                 ],
@@ -137,7 +137,7 @@ def build() -> Any:
                     _lines(
                         "Zones",
                         "Known zones, by whether they are silent.",
-                        Query("max by (state) (butlr_exporter_zones)", "{{state}}"),
+                        Query('max by (state) (butlr_exporter_spaces{kind="zone"})', "{{state}}"),
                         unit="short",
                     ),
                     _lines(

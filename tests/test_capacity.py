@@ -216,7 +216,7 @@ class TestExposition:
         file.write_text("capacity: [{zone_name: Desk 01, max: 4.5}]")
         client = create_app(Settings(capacity_file=str(file)), Clock()).test_client()
         client.post("/webhook", data=body(delivery(), delivery(zone="zone_b", name="Hall")))
-        told: list[dict[str, Any]] = client.get("/api/v1/zones").get_json()["zones"]
+        told: list[dict[str, Any]] = client.get("/api/v1/spaces").get_json()["spaces"]
         assert [zone["capacity"] for zone in told] == [4.5, None]
         assert '1<span class="of"> / 4.5</span>' in client.get("/").text
 

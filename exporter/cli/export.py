@@ -14,8 +14,10 @@ from typing import IO, Any
 from exporter.cli.arguments import time_ms
 from exporter.cli.captured import CapturedEvents, UnreadableCapture, print_error
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
+from exporter.events.measures import Kind
 from exporter.events.times import milliseconds, utc
 from exporter.files import STANDARD_STREAM, discard_output, open_binary, reason
+from exporter.metrics.families import labels_of
 from exporter.metrics.settled import openmetrics
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
@@ -27,7 +29,7 @@ _HELP = {
     "window": "deliveries older than this, counted back from the newest reading of their zone so far, are left out",
     "settle_after": "readings younger than this are left out, as they may still be corrected",
     "future_tolerance": "readings further ahead than this of all computations so far are left out: a clock was wrong",
-    "labels": "metadata fields that label each zone; zone_id is always one",
+    "labels": "metadata fields that label each space, besides its own id",
 }
 """The settings of the service that this command has too, with their help."""
 
@@ -93,7 +95,8 @@ def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: li
         command.error("--in takes one file; cat FILE... | butlr-exporter export --in - takes several")
     (source,) = options.sources
     extra_labels = dict(options.extra_labels)
-    if clashing := sorted(extra_labels.keys() & set(settings.labels)):
+    own = {label for kind in Kind for label in labels_of(kind, settings.labels)}
+    if clashing := sorted(extra_labels.keys() & own):
         command.error(f"--label {clashing[0]} is a label of the zone already")
     with suppress(OSError, ValueError):
         if os.path.samefile(source, options.out):
@@ -116,7 +119,7 @@ def _export(source: str, out: str, settings: Settings, until_ms: int | None, ext
     outcomes: Counter[Outcome] = Counter()
     captured = CapturedEvents(source)
     for event in captured:
-        outcomes[history.take(event)] += 1
+        outcomes[history.apply(event)] += 1
     settled = list(history.settled(until_ms))
     if not settled:
         print_error(f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of a zone'}")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from exporter.cli.arguments import argument_type, time_ms
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.events.times import milliseconds
 from exporter.settings.types import parse_duration, show_duration
 from exporter.simulate.client import Target

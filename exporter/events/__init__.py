@@ -2,7 +2,8 @@
 
 It knows nothing of HTTP, of metrics, or of the use that is made of an event.
 
-- `model`: the frozen values, and the measures that are exported.
+- `measures`: the measures that are exported, each declared once.
+- `model`: the frozen values.
 - `parse`: a request body parsed strictly, with an error for each mistake.
 - `fast`: the same for the common case, in a third of the time.
 - `ids`: KSUIDs, and the generation that an event id holds.

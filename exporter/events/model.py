@@ -1,29 +1,15 @@
-"""Events as frozen values: what Butlr's payloads become."""
+"""Events as frozen values, made by the parsers and by nobody else."""
 
-from enum import StrEnum
 from typing import NamedTuple
 
+from exporter.events.measures import Kind, Measure
+
 MAX_STRING = 1024
-"""Longest string taken from an event, in characters."""
-
-
-class Measure(StrEnum):
-    """A quantity that is exported, named by its event type as Butlr sends it."""
-
-    ZONE_OCCUPANCY = "ZONE_OCCUPANCY"
-    ZONE_OCCUPANCY_1MIN = "ZONE_OCCUPANCY_1MIN"
-
-
-MEASURES = {
-    "ZONE_OCCUPANCY": Measure.ZONE_OCCUPANCY,
-    "ZONE_OCCUPANCY_1MIN": Measure.ZONE_OCCUPANCY_1MIN,
-    # Butlr's changelog of 13 Aug 2025 spells it so; its webhook pages do not.
-    "ZONE_OCCUPANCY_1M": Measure.ZONE_OCCUPANCY_1MIN,
-}
+"""Characters of the longest string that an event may hold."""
 
 
 class Metadata(NamedTuple):
-    """Where a space is: every id, custom id and name that Butlr sends for it; `""` where it sent none."""
+    """Every id, custom id and name that Butlr sends for the place of a space; `""` where it sent none."""
 
     org_id: str = ""
     org_name: str = ""
@@ -42,6 +28,10 @@ class Metadata(NamedTuple):
     zone_custom_id: str = ""
 
 
+ID_POSITION = {kind: Metadata._fields.index(kind.id_field) for kind in Kind}
+"""The position in `Metadata` of the own id of a space; the fields from there on are the space's own."""
+
+
 class OccupancyEvent(NamedTuple):
     """One delivery of one reading of one space."""
 
@@ -49,11 +39,11 @@ class OccupancyEvent(NamedTuple):
     measure: Measure
     space_id: str
     timestamp: int
-    """When it was sensed, milliseconds since the epoch."""
+    """Time of sensing, milliseconds since the epoch."""
     value: float
     """People, 0 or more; fractions are legal."""
     generation: int | None
-    """When Butlr computed it, Unix seconds, if the id tells."""
+    """Time of computing, Unix seconds, if the id holds it."""
     metadata: Metadata
 
 
@@ -61,10 +51,3 @@ class UnsupportedEvent(NamedTuple):
     """A valid event of a type that is not exported."""
 
     type: str
-
-
-def measure_of(event_type: str) -> Measure | None:
-    """Return the measure of an event type as it was sent, in any case; None if it is not exported."""
-    measure = MEASURES.get(event_type)
-    # Upper case beyond ASCII would take letters for others that only look alike.
-    return MEASURES.get(event_type.upper()) if measure is None and event_type.isascii() else measure

@@ -1,14 +1,14 @@
 """Butlr's webhook JSON turned into frozen events, or into errors that name the field.
 
-This module alone decides what a valid event is; after it nobody checks again. It knows nothing of
-Flask, of metrics, or of what the events are for.
+This module alone decides whether an event is valid; no code behind it checks again. It knows nothing of Flask, of
+metrics, or of the use that is made of an event.
 
-Source of the payload: docs.butlr.io/real-time-occupancy/webhooks-overview/zone-occupancy. The docs promise
-neither the shape of ids nor that optional fields are left out rather than null or empty, so all of
-these are taken alike.
+Source of the payload: docs.butlr.io/real-time-occupancy/webhooks-overview/zone-occupancy. The docs promise neither the
+shape of ids nor that optional fields are left out, so a missing field, null and an empty string are read alike.
 """
 
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import ErrorDetails, from_json
 
 from exporter.events.ids import generation
-from exporter.events.model import MAX_STRING, Measure, Metadata, OccupancyEvent, UnsupportedEvent, measure_of
+from exporter.events.measures import Kind, Measure, Payload, measure_of
+from exporter.events.model import ID_POSITION, MAX_STRING, Metadata, OccupancyEvent, UnsupportedEvent
 from exporter.events.times import EARLIEST_TIMESTAMP, LATEST_SECONDS, utc
 
 
 class FieldError(NamedTuple):
-    """One thing wrong with an event; `field` is a dotted path, `""` for the event as a whole."""
+    """One mistake in an event; `field` is a dotted path, `""` for the event as a whole."""
 
     field: str
     message: str
@@ -32,7 +33,7 @@ class NotJson(ValueError):  # noqa: N818 - the name reads as the answer it becom
 
 
 class InvalidEvent(ValueError):  # noqa: N818
-    """An event that cannot be taken: `errors` says why, `measure` is its type if it is an exported one."""
+    """A rejected event: `errors` says why, `measure` is its type if that is exported."""
 
     def __init__(self, errors: list[FieldError], measure: Measure | None) -> None:
         super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in errors))
@@ -40,39 +41,40 @@ class InvalidEvent(ValueError):  # noqa: N818
         self.measure = measure
 
 
-Text = Annotated[str, StringConstraints(max_length=MAX_STRING)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STRING)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+_Text = Annotated[str, StringConstraints(max_length=MAX_STRING)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STRING)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_DATA: dict[Payload, Any] = {Payload.COUNT: Annotated[_Number, Field(ge=0)]}
+"""The type of the field `data`."""
 
 
-class _Payload(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class _Envelope(_Payload):
-    """What every Butlr event has, whatever its type."""
+class _Envelope(_Strict):
+    """The fields of every event, of any type."""
 
-    id: Id
-    type: Id
-    timestamp: Annotated[Number, Field(ge=EARLIEST_TIMESTAMP)]
-    version: Text | None = None
+    id: _Id
+    type: _Id
+    timestamp: Annotated[_Number, Field(ge=EARLIEST_TIMESTAMP)]
+    version: _Text | None = None
 
 
-_optional_texts: Any = dict.fromkeys(Metadata._fields, (Text | None, None))
-# Only the zone's own id is needed to count; a missing name must not cost a count.
-_ZoneMetadata = create_model("_ZoneMetadata", __base__=_Payload, **(_optional_texts | {"zone_id": (Id, ...)}))
+_OPTIONAL: dict[str, Any] = dict.fromkeys(Metadata._fields, (_Text | None, None))
 _metadata_values = attrgetter(*Metadata._fields)
 
 
-class _ZoneOccupancy(_Envelope):
-    """ZONE_OCCUPANCY and its 1-minute variant, whose payloads are the same."""
-
-    metadata: _ZoneMetadata
-    data: Annotated[Number, Field(ge=0)]
+@cache
+def _model(payload: Payload, kind: Kind | None) -> Any:
+    """Return the model of an event; with a kind, its metadata must hold the own id of such a space, and no more."""
+    fields = _OPTIONAL if kind is None else _OPTIONAL | {kind.id_field: (_Id, ...)}
+    metadata = create_model("_Metadata", __base__=_Strict, **fields)
+    return create_model("_Event", __base__=_Envelope, metadata=(metadata, ...), data=(_DATA[payload], ...))
 
 
 def parse_body(body: bytes) -> list[Any]:
-    """Return the items of a request body: those of an array, or the one object it is.
+    """Return the items of a request body: those of an array, or the one object.
 
     Raises NotJson, also for `NaN`, `Infinity`, invalid UTF-8 and JSON nested deeper than 200 levels.
     """
@@ -90,7 +92,7 @@ def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
     try:
         if measure is None:
             return UnsupportedEvent(_Envelope.model_validate(item).type)
-        payload = _ZoneOccupancy.model_validate(item)
+        payload = _model(measure.declared.payload, measure.kind).model_validate(item)
     except ValidationError as error:
         raise InvalidEvent([_field_error(detail) for detail in error.errors()], measure) from None
     return _occupancy_event(payload, measure)
@@ -99,7 +101,7 @@ def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
 def parse_strict(body: bytes) -> OccupancyEvent | None:
     """Return the event of a body that is one valid event of an exported measure, in one step.
 
-    None for anything else, and where it would not be certain that `parse_body` and `parse_event` say the same.
+    None for any other body, and where `parse_body` and `parse_event` might come to another result.
     """
     if body[:1] != b"{" or b"NaN" in body or b"Infinity" in body:
         return None
@@ -108,18 +110,20 @@ def parse_strict(body: bytes) -> OccupancyEvent | None:
     except ValidationError:
         return None
     measure = measure_of(payload.type)
-    return None if measure is None else _occupancy_event(payload, measure)
+    if measure is None or not getattr(payload.metadata, measure.kind.id_field):
+        return None
+    return _occupancy_event(payload, measure)
 
 
-_validate_json: Callable[[bytes], _ZoneOccupancy] = _ZoneOccupancy.__pydantic_validator__.validate_json
+_validate_json: Callable[[bytes], Any] = _model(Payload.COUNT, None).__pydantic_validator__.validate_json
 
 
-def _occupancy_event(payload: _ZoneOccupancy, measure: Measure) -> OccupancyEvent:
+def _occupancy_event(payload: Any, measure: Measure) -> OccupancyEvent:
     metadata = Metadata(*[value or "" for value in _metadata_values(payload.metadata)])
     return OccupancyEvent(
         id=payload.id,
         measure=measure,
-        space_id=metadata.zone_id,
+        space_id=metadata[ID_POSITION[measure.kind]],
         timestamp=int(payload.timestamp),
         value=abs(payload.data),  # -0.0 is 0
         generation=generation(payload.id),

@@ -158,7 +158,7 @@ class Ingest:
             message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}"
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
             return "timestamp", message + hint
-        return "metadata.zone_id", f"one zone too many: max_zones is {self._limits.max_spaces}"
+        return f"metadata.{event.measure.kind.id_field}", f"one space too many: max_spaces is {self._limits.max_spaces}"
 
 
 def _applier(store: Store) -> Callable[[Sequence[OccupancyEvent], int], list[Outcome]]:

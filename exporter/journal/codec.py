@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import msgpack
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.journal.records import opened, sealed
 from exporter.rule.space import SpaceState
 

@@ -12,7 +12,7 @@ from threading import Lock
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.rule.outcome import APPLIED, Outcome
 
 EVENT_TYPES: dict[Measure | None, str] = {**{measure: measure.value for measure in Measure}, None: "other"}

@@ -1,44 +1,84 @@
-"""The names, help texts and labels of the families of zones."""
+"""The families of spaces: names, help texts and labels, all made from the declarations of the measures."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from operator import attrgetter
+from typing import NamedTuple
 
-from exporter.events.model import Measure, Metadata
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import Metadata
 
-OCCUPANCY = {
-    Measure.ZONE_OCCUPANCY: "butlr_zone_occupancy",
-    Measure.ZONE_OCCUPANCY_1MIN: "butlr_zone_occupancy_1min",
-}
-"""The family of each measure."""
+OCCUPANCY = {measure: measure.declared.family for measure in Measure}
+"""The family of the current value of each measure."""
 
 TIMESTAMP = {measure: f"{family}_timestamp_seconds" for measure, family in OCCUPANCY.items()}
-"""The family of the times at which these were sensed."""
+"""The family of the time at which that value was sensed."""
 
 SETTLED = {measure: f"{family}_settled" for measure, family in OCCUPANCY.items()}
-"""The family of each measure on `/metrics/settled`."""
+"""The family of the settled readings, on `/metrics/settled` only."""
 
-INFO = "butlr_zone_info"
+INFO = {kind: f"butlr_{kind}_info" for kind in Kind}
 
-CAPACITY = "butlr_zone_capacity"
+CAPACITY = {kind: f"butlr_{kind}_capacity" for kind in Kind}
 
-ZONES = "butlr_exporter_zones"
+SPACES = "butlr_exporter_spaces"
 
-HELP = {
-    OCCUPANCY[Measure.ZONE_OCCUPANCY]: "People in the zone now, deduplicated and corrected.",
-    OCCUPANCY[Measure.ZONE_OCCUPANCY_1MIN]: "People in the zone now, smoothed by Butlr over a minute.",
-    **{
-        TIMESTAMP[measure]: f"When the reading of {family} was sensed, also while it is stale."
-        for measure, family in OCCUPANCY.items()
-    },
-    INFO: "Every id and name Butlr gives for the zone; always 1.",
-    CAPACITY: "People the zone is meant for, from the capacity file.",
-    ZONES: "Zones known, by whether they are silent.",
-}
-"""Every family of zones, in the order in which they are written, with its help."""
+SPACES_HELP = "Spaces known, by kind, and by whether they are silent."
+
+
+class Role(Enum):
+    """The meaning of a family's value."""
+
+    VALUE = auto()
+    TIMESTAMP = auto()
+    INFO = auto()
+    CAPACITY = auto()
+
+
+class Family(NamedTuple):
+    """One family of one kind of space."""
+
+    name: str
+    help: str
+    role: Role
+    measure: Measure | None = None
+    """None for a family that belongs to the space as a whole."""
+
+
+def families_of(kind: Kind) -> list[Family]:
+    """Return the families of a kind of space, in the order of an exposition."""
+    measures = [measure for measure in Measure if measure.kind is kind]
+    return [
+        *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in measures),
+        *(
+            Family(
+                TIMESTAMP[measure],
+                f"When the reading of {OCCUPANCY[measure]} was sensed, also while it is stale.",
+                Role.TIMESTAMP,
+                measure,
+            )
+            for measure in measures
+        ),
+        Family(INFO[kind], f"Every id and name Butlr gives for the {kind}; always 1.", Role.INFO),
+        Family(CAPACITY[kind], f"People the {kind} is meant for, from the capacity file.", Role.CAPACITY),
+    ]
+
+
+HELP = {family.name: family.help for kind in Kind for family in families_of(kind)} | {SPACES: SPACES_HELP}
+"""The help text of every family of spaces, in the order of an exposition."""
+
+
+def labels_of(kind: Kind, labels: Sequence[str]) -> list[str]:
+    """Return the metadata fields that label a kind of space: the chosen ones that it can have, and its own id."""
+    last = max(position for field, position in _POSITIONS.items() if field.startswith(f"{kind}_"))
+    return [*(label for label in labels if _POSITIONS[label] <= last and label != kind.id_field), kind.id_field]
+
+
+_POSITIONS = {field: position for position, field in enumerate(Metadata._fields)}
 
 
 def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
-    """Return what gives the values of these labels, each a field of the metadata."""
+    """Return a function from metadata to the values of these labels, each a metadata field."""
     if len(labels) > 1:
         return attrgetter(*labels)
     (label,) = labels

@@ -1,7 +1,7 @@
-"""Every family this exporter exposes: its name, its help, and how a snapshot becomes its samples.
+"""Every family of the exporter in one registry, and the exposition that a scrape reads.
 
-One `Metrics` per app, in a registry of its own, which prometheus_client renders; the families of zones are text of
-ours (`zone_families`), for there may be a hundred thousand zones. It knows nothing of HTTP. Source of the naming:
+prometheus_client renders the families of the exporter itself; `spaces` writes those of spaces, for there may be a
+hundred thousand of them. It knows nothing of HTTP. Source of the naming:
 prometheus.io/docs/instrumenting/writing_exporters.
 """
 
@@ -16,9 +16,9 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
 from exporter.capacity import CapacityFile
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.metrics.counters import EVENT_TYPES, EventCounters, Result
-from exporter.metrics.zones import ZoneFamilies
+from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Snapshot
 
@@ -29,11 +29,11 @@ TEXT_CONTENT_TYPE = client.CONTENT_TYPE_PLAIN_0_0_4
 OPENMETRICS_CONTENT_TYPE = openmetrics_exposition.CONTENT_TYPE_LATEST
 
 SAMPLE_SUFFIXES = ("", "_total", "_bucket", "_sum", "_count")
-"""What the name of a sample may have beyond that of its family."""
+"""Suffixes that the name of a sample may have behind that of its family."""
 
 
 class Rejection(StrEnum):
-    """Why a request was refused before any event was read."""
+    """The reason for which a request is rejected before any event is read."""
 
     UNAUTHORIZED = "unauthorized"
     MALFORMED = "malformed"
@@ -44,14 +44,14 @@ class Metrics:
     """All families of one app. Thread-safe."""
 
     def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: CapacityFile) -> None:
-        """Take what gives the zones at a scrape, the metadata fields that label them, and their capacity."""
+        """Take a function that returns the spaces at a scrape, their labels (metadata fields), and their capacity."""
         self._capacity = capacity
-        self._zones = ZoneFamilies(labels, lambda: capacity.current)
+        self._spaces = SpaceFamilies(labels, lambda: capacity.current)
         self.registry = client.CollectorRegistry(auto_describe=True)
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
-        self._tally = EventCounters()
+        self._counters = EventCounters()
         self.registry.register(self)
         self._own_families()
         client.ProcessCollector(registry=self.registry)
@@ -85,10 +85,10 @@ class Metrics:
         self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
         self._corrections = {measure: corrections.labels(EVENT_TYPES[measure]) for measure in Measure}
 
-    def count(self, taken: Sequence[Result], arrival: float) -> None:
+    def count(self, results: Sequence[Result], arrival: float) -> None:
         """Count events that arrived together at `arrival`, Unix seconds."""
-        self._tally.count(taken)
-        if any(outcome is not Outcome.INVALID for _, outcome, _ in taken):
+        self._counters.count(results)
+        if any(outcome is not Outcome.INVALID for _, outcome, _ in results):
             self.last_event = arrival
 
     def count_settled_correction(self, measure: Measure) -> None:
@@ -96,27 +96,27 @@ class Metrics:
         self._corrections[measure].inc()
 
     def count_rejection(self, reason: Rejection) -> None:
-        """Count one request that was refused whole."""
+        """Count one request that was rejected as a whole."""
         self._rejected[reason].inc()
 
     def count_journal_failure(self) -> None:
-        """Count one write that the journal refused."""
+        """Count one write that the journal could not do."""
         self._journal_failures.inc()
 
     def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Iterator[bytes]:
-        """Return what a scrape reads, in pieces, in OpenMetrics or the text format, only the named families if any."""
+        """Return the exposition in pieces, in OpenMetrics or the text format; with `names`, only these families."""
         wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
         own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
-        yield from self._zones.render(self._snapshot(), set(wanted) if wanted else None)
+        yield from self._spaces.render(self._snapshot(), set(wanted) if wanted else None)
         yield own
 
     def describe(self) -> Iterable[Metric]:
-        """Return the families that are not always there, which is how a registry learns their names."""
+        """Return the families that may be absent, so that the registry learns their names."""
         return self.collect()
 
     def collect(self) -> Iterable[Metric]:
-        """Return the families of what is known only sometimes."""
+        """Return the counters of events, and the families whose value may be unknown."""
         received = GaugeMetricFamily(
             "butlr_exporter_last_event_received_timestamp_seconds", "Arrival of the last valid event."
         )
@@ -131,4 +131,4 @@ class Metrics:
         if self._capacity.path:
             successful.add_metric([], self._capacity.last_read_succeeded)
             succeeded.add_metric([], self._capacity.last_success_seconds)
-        return [*self._tally.collect(), received, successful, succeeded]
+        return [*self._counters.collect(), received, successful, succeeded]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The rule's numbers, times in milliseconds; `stale_after` and `forget_after` of 0 mean never."""
+    """The numbers of the rule, times in milliseconds; a `stale_after` or `forget_after` of 0 means never."""
 
     window: int
     stale_after: int

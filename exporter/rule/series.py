@@ -1,12 +1,13 @@
-"""The readings of one measure of one space, and what becomes of one more delivery: rows 5 to 11 of the rule.
+"""The readings of one measure of one space: rows 5 to 11 of the rule, whose table is in `exporter.rule`.
 
-Pure, like the rest of the rule; the table stands in `store`.
+Pure, like the rest of the rule.
 """
 
 from bisect import bisect_left
 from typing import NamedTuple
 
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
@@ -22,34 +23,42 @@ from exporter.rule.reading import (
 )
 
 
+class Point(NamedTuple):
+    """A timestamp, milliseconds since the epoch, and the value of its reading."""
+
+    timestamp: int
+    value: float
+
+
 class SeriesState(NamedTuple):
     """All that is known of one measure of one space."""
 
     measure: Measure
     floor: int
-    """What is not after this is late."""
+    """The newest timestamp that is `late`."""
     readings: list[bytes]
     """Each packed, oldest first; at least one."""
 
 
 class Series:
-    """The readings of one measure of one space: rows 5 to 11."""
+    """The readings of one measure of one space."""
 
-    __slots__ = ("closed", "deliveries", "measure", "newest", "readings")
+    __slots__ = ("cutoff", "deliveries", "measure", "newest", "readings")
 
     def __init__(self, measure: Measure) -> None:
         self.measure = measure
         self.readings: list[bytes] = []
         """Each packed, oldest first."""
         self.newest = -1
-        self.closed = -1
-        """What is not after this is late, though it would be in the window. It only rises, so what went stays away."""
+        self.cutoff = -1
+        """The newest timestamp that is `late` although it may be in the window: its reading was dropped to bound
+        memory. It only rises, so a dropped reading stays away."""
         self.deliveries = 0
 
-    def take(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
-        """Take one delivery that arrives at `now`."""
+    def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
+        """Apply one delivery that arrives at `now`."""
         t = event.timestamp
-        if t <= self.closed or t <= self.newest - limits.window:
+        if t <= self.cutoff or t <= self.newest - limits.window:
             return Outcome.LATE
         delivery = fingerprint(event)
         at, reading = self._find(t)
@@ -61,65 +70,68 @@ class Series:
         else:
             self.readings[at], outcome = revise(reading, event, delivery, now)
         self.deliveries += 1
-        self._grow(t, limits)
-        return Outcome.LATE if t <= self.closed else outcome
+        self._trim(t, limits)
+        return Outcome.LATE if t <= self.cutoff else outcome
 
     def floor(self, limits: Limits) -> int:
-        """Return the newest time of which a reading would be late; -1 is before any."""
-        return max(self.closed, self.newest - limits.window, -1)
+        """Return the newest timestamp (ms) that is `late`; -1 if none is."""
+        return max(self.cutoff, self.newest - limits.window, -1)
 
     def state(self, limits: Limits) -> SeriesState:
-        """Return all that is known."""
+        """Return all that is known of the series."""
         return SeriesState(self.measure, self.floor(limits), self.readings[:])
 
     def restore(self, state: SeriesState, limits: Limits) -> None:
-        """Take back what was known, as far as these limits allow."""
-        self.closed = state.floor
+        """Continue from a saved state, as far as these limits allow."""
+        self.cutoff = state.floor
         self.readings = state.readings
         self.deliveries = sum(map(delivery_count, self.readings))
-        self._grow(timestamp_of(self.readings[-1]), limits)
+        self._trim(timestamp_of(self.readings[-1]), limits)
 
-    def settled(self, now: int, points: int, limits: Limits) -> list[tuple[int, float]]:
-        """Return the newest settled readings, at most `points`, oldest first: timestamp and value.
+    def settled(self, now: int, points: int, limits: Limits) -> list[Point]:
+        """Return the newest settled readings, at most `points`, oldest first.
 
-        None is older than the window, which for a silent space goes on with the clock.
+        None is older than the window, which for a silent space moves on with the clock.
         """
         begin, _ = self._find(max(now - limits.window, -1) + 1)
         end, _ = self._find(max(now - limits.settle_after, -1) + 1)
-        return [(timestamp_of(reading), value_of(reading)) for reading in self.readings[max(begin, end - points) : end]]
+        return [
+            Point(timestamp_of(packed), value_of(packed)) for packed in self.readings[max(begin, end - points) : end]
+        ]
 
     def current(self) -> float:
         """Return the value of the newest reading."""
         return value_of(self.readings[-1])
 
     def _find(self, t: int) -> tuple[int, bytes | None]:
-        """Return where a reading is, or where it would be, and what is there of it."""
+        """Return the position for the reading of a timestamp, and that reading if it is there."""
         begin = key(t)
         at = bisect_left(self.readings, begin)
         if at < len(self.readings) and self.readings[at].startswith(begin):
             return at, self.readings[at]
         return at, None
 
-    def _grow(self, t: int, limits: Limits) -> None:
-        """Keep what is in the window of a reading that was added, and no more than may be remembered."""
+    def _trim(self, t: int, limits: Limits) -> None:
+        """Drop the readings that the one of timestamp `t` moves out of the window, or out of `max_deliveries`."""
         if t > self.newest:
             self.newest = t
             self._drop(t - limits.window)
         while self.deliveries > limits.max_deliveries:
-            self._shorten()
+            self._drop_oldest()
 
     def _drop(self, floor: int) -> None:
-        """Drop the readings that are not after `floor`."""
+        """Drop the readings up to timestamp `floor`."""
         end, _ = self._find(max(floor, -1) + 1)
         if end:
             self.deliveries -= sum(map(delivery_count, self.readings[:end]))
             del self.readings[:end]
 
-    def _shorten(self) -> None:
+    def _drop_oldest(self) -> None:
+        """Drop the oldest reading; if it is the only one, only its oldest delivery."""
         oldest = self.readings[0]
         if timestamp_of(oldest) < self.newest:
-            self.closed = timestamp_of(oldest)
-            self._drop(self.closed)
+            self.cutoff = timestamp_of(oldest)
+            self._drop(self.cutoff)
         else:
             self.readings[0] = without_first(oldest)
             self.deliveries -= 1

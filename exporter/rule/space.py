@@ -1,4 +1,4 @@
-"""One space: its series, and the names it goes by."""
+"""One space: its series, and the names of their newest reading. Pure, like the rest of the rule."""
 
 import sys
 from operator import attrgetter
@@ -6,35 +6,37 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import ID_POSITION, Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import APPLIED, Outcome
 from exporter.rule.series import Series, SeriesState, is_older
 
 
 class SpaceState(NamedTuple):
-    """All that is known of one space: what a journal keeps, and gives back."""
+    """All that is known of one space, as a journal saves and returns it."""
 
     space_id: str
     metadata: Metadata
     named_at: int
-    """The timestamp of the reading that the names came with."""
+    """Timestamp of the reading that brought the metadata."""
     named_generation: int | None
-    """And its generation."""
+    """Generation of the same reading."""
     arrival: int
-    """Of the last delivery."""
+    """Arrival of the last delivery."""
     series: list[SeriesState]
     """At least one."""
 
-
-_OWN = Metadata._fields.index("zone_id")
-"""The names from here on are a space's own."""
+    @property
+    def kind(self) -> Kind:
+        """The kind of the space, which each of its measures has."""
+        return self.series[0].measure.kind
 
 
 class Count(Struct, frozen=True, gc=False):
-    """The current count of one measure of a space: the value of its newest reading.
+    """The current value of one measure of a space: that of its newest reading.
 
-    Like `Space`, no object that the garbage collector must look at: a scrape of many takes a tenth less for it.
+    Like `Space`, it is no object for the garbage collector, which makes a scrape of many spaces a tenth cheaper.
     """
 
     measure: Measure
@@ -43,32 +45,35 @@ class Count(Struct, frozen=True, gc=False):
 
 
 class Space(Struct, frozen=True, gc=False):
-    """One space as a reader sees it. The same object as long as nothing in it changes."""
+    """One space as a reader sees it; the same object until something in it changes."""
 
+    kind: Kind
     id: str
     metadata: Metadata
-    """That of the newest reading of any measure, so that a space has one name at any time."""
+    """The metadata of the newest reading of any measure, so that a space has one name at any time."""
     counts: tuple[Count, ...]
 
 
-class _Space:
-    """The series of one space, and the names that the newest of their readings came with."""
+class SpaceSeries:
+    """All that is known of one space: one series for each measure, and the names of their newest reading."""
 
     __slots__ = ("arrival", "named_at", "named_generation", "series", "view")
 
-    def __init__(self, space_id: str) -> None:
+    def __init__(self, kind: Kind, space_id: str) -> None:
         self.arrival = 0
         self.named_at = -1
-        """The timestamp of the reading that the names came with, and its generation."""
+        """Timestamp of the reading that brought the metadata; -1 before the first."""
         self.named_generation: int | None = None
+        """Generation of the same reading."""
         self.series: tuple[Series, ...] = ()
         """In the order of their measures."""
-        self.view = Space(space_id, Metadata(), ())
+        self.view = Space(kind, space_id, Metadata(), ())
 
-    def take(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
+    def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
+        """Apply one delivery that arrives at `now`."""
         self.arrival = now
         series = self.find(event.measure) or self._add(event.measure)
-        outcome = series.take(event, now, limits)
+        outcome = series.apply(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
             self._show(event, outcome)
         return outcome
@@ -82,19 +87,19 @@ class _Space:
 
     def _add(self, measure: Measure) -> Series:
         added = Series(measure)
-        self.series = tuple(sorted([*self.series, added], key=attrgetter("measure")))
+        self.series = tuple(sorted([*self.series, added], key=attrgetter("measure.declared.number")))
         return added
 
     def state(self, limits: Limits) -> SpaceState:
-        """Return all that is known."""
+        """Return all that is known of the space."""
         series = [series.state(limits) for series in self.series]
         return SpaceState(self.view.id, self.view.metadata, self.named_at, self.named_generation, self.arrival, series)
 
     def restore(self, state: SpaceState, limits: Limits) -> None:
-        """Take back what was known."""
+        """Continue from a saved state."""
         self.arrival, self.named_at, self.named_generation = state.arrival, state.named_at, state.named_generation
-        for known in state.series:
-            self._add(known.measure).restore(known, limits)
+        for series in state.series:
+            self._add(series.measure).restore(series, limits)
         self._view(state.metadata)
 
     def _show(self, event: OccupancyEvent, outcome: Outcome) -> None:
@@ -106,12 +111,12 @@ class _Space:
 
     def _view(self, metadata: Metadata) -> None:
         if metadata is not self.view.metadata:
-            metadata = _shared(metadata)
+            metadata = _interned(metadata, ID_POSITION[self.view.kind])
         counts = tuple([Count(series.measure, series.newest, series.current()) for series in self.series])
-        self.view = Space(self.view.id, metadata, counts)
+        self.view = Space(self.view.kind, self.view.id, metadata, counts)
 
     def _names(self, timestamp: int, generation: int | None) -> bool:
-        """Tell whether the names are to be those that come with a reading, and note that they are."""
+        """Tell whether a reading's metadata names the space from now on, and remember the reading if so."""
         if timestamp == self.named_at:
             if is_older(generation, self.named_generation):
                 return False
@@ -124,6 +129,6 @@ class _Space:
         return True
 
 
-def _shared(metadata: Metadata) -> Metadata:
-    """Return the same names, of which those of what has many spaces are the same objects for all of them."""
-    return Metadata(*map(sys.intern, metadata[:_OWN]), *metadata[_OWN:])
+def _interned(metadata: Metadata, own: int) -> Metadata:
+    """Return equal metadata, with one object for each name that many spaces share; from `own` on they share none."""
+    return Metadata(*map(sys.intern, metadata[:own]), *metadata[own:])

@@ -1,35 +1,46 @@
-"""All spaces: the one true current count of each, as a fold of `Store.apply` over deliveries."""
+"""All spaces: the one true current value of each measure, as a fold of `Store.apply` over deliveries.
 
-from collections.abc import Iterable, Iterator
+Rows 3 and 4 of the rule are decided here. Pure, like the rest of the rule.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Reading, unpack
-from exporter.rule.space import Count, Space, SpaceState, _Space
+from exporter.rule.series import Point
+from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
 
-_TOGETHER = 200
-"""Spaces that a reader of their readings looks at before it lets deliveries pass."""
+_BATCH = 200
+"""Spaces whose settled readings are collected under one lock; deliveries pass in between."""
 
 _SWEEP_EVERY = 1000
-"""Least milliseconds between two searches for forgotten spaces when there is no room for a new one."""
+"""Milliseconds at least between two searches for forgotten spaces while there is no room for a new one."""
 
 
 class Snapshot(NamedTuple):
-    """Every known space at one instant; safe to read without a lock."""
+    """Every known space at one instant; safe to read without a lock. Times are in milliseconds."""
 
     now: int
     stale_after: int
-    spaces: list[Space]
+    by_kind: Mapping[Kind, list[Space]]
+
+    @property
+    def spaces(self) -> list[Space]:
+        """The spaces of all kinds."""
+        return list(chain.from_iterable(self.by_kind.values()))
 
     def is_stale(self, count: Count) -> bool:
-        """Tell whether a count is too old to be shown as the present."""
+        """Tell whether a count is too old to be exported as the present one."""
         return 0 < self.stale_after < self.now - count.timestamp
 
     def is_fresh(self, space: Space) -> bool:
-        """Tell whether any count of a space is not stale."""
+        """Tell whether any count of a space is still exported."""
         return not all(map(self.is_stale, space.counts))
 
 
@@ -37,10 +48,10 @@ class Settled(NamedTuple):
     """The newest settled readings of one measure of a space."""
 
     metadata: Metadata
-    """The space's, as it is now."""
+    """The present metadata of the space."""
     measure: Measure
-    points: list[tuple[int, float]]
-    """Timestamp and value of at least one, oldest first."""
+    points: list[Point]
+    """At least one, oldest first."""
 
 
 class Store:
@@ -48,108 +59,119 @@ class Store:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._spaces: dict[str, _Space] = {}
+        self._spaces: dict[Kind, dict[str, SpaceSeries]] = {kind: {} for kind in Kind}
         self._swept = 0
+        """Time of the last search for forgotten spaces."""
         self._lock = Lock()
 
     def apply(self, event: OccupancyEvent, now: int) -> Outcome:
-        """Take one delivery that arrives at `now`."""
+        """Apply one delivery that arrives at `now`, milliseconds since the epoch."""
         if event.timestamp > now + self._limits.future_tolerance:
             return Outcome.FUTURE
         with self._lock:
-            space = self._known(event.space_id, now)
+            kind, space_id = event.measure.kind, event.space_id
+            space = self._find(kind, space_id, now)
             if space is None:
                 if not self._has_room(now):
                     return Outcome.OVERFLOW
-                space = self._added(event.space_id)
-            return space.take(event, now, self._limits)
+                space = self._add(kind, space_id)
+            return space.apply(event, now, self._limits)
 
     def snapshot(self, now: int) -> Snapshot:
         """Return every space that is known at `now`."""
         with self._lock:
             self._forget(now)
-            spaces = [space.view for space in self._spaces.values()]
-        return Snapshot(now, self._limits.stale_after, spaces)
+            by_kind = {kind: [space.view for space in spaces.values()] for kind, spaces in self._spaces.items()}
+        return Snapshot(now, self._limits.stale_after, by_kind)
 
     def settled(self, now: int, points: int) -> Iterator[Settled]:
         """Return the newest settled readings of every space that is known at `now`, at most `points` of each measure.
 
-        Each space is of one instant, but not all of the same: deliveries go on in between.
+        Each space is read at one instant, but not all at the same: deliveries go on in between.
         """
         with self._lock:
             self._forget(now)
-            spaces = list(self._spaces.values())
-        for first in range(0, len(spaces), _TOGETHER):
+            every = [space for spaces in self._spaces.values() for space in spaces.values()]
+        for first in range(0, len(every), _BATCH):
             with self._lock:
                 found = [
-                    Settled(space.view.metadata, series.measure, shown)
-                    for space in spaces[first : first + _TOGETHER]
+                    Settled(space.view.metadata, series.measure, found_points)
+                    for space in every[first : first + _BATCH]
                     for series in space.series
-                    if (shown := series.settled(now, points, self._limits))
+                    if (found_points := series.settled(now, points, self._limits))
                 ]
             yield from found
 
     def readings(self, measure: Measure, space_id: str) -> list[Reading]:
-        """Return the readings kept for one measure of one space, oldest first."""
+        """Return the readings in the window of one measure of one space, oldest first."""
         with self._lock:
-            space = self._spaces.get(space_id)
+            space = self._spaces[measure.kind].get(space_id)
             series = space.find(measure) if space else None
-            kept = series.readings[:] if series else []
-        return list(map(unpack, kept))
+            packed = series.readings[:] if series else []
+        return list(map(unpack, packed))
 
     def states(self, space_ids: Iterable[str]) -> list[SpaceState]:
-        """Return all that is known of spaces, as far as they still are."""
+        """Return the states of those spaces that are still known."""
         with self._lock:
-            return [space.state(self._limits) for space_id in space_ids if (space := self._spaces.get(space_id))]
+            return [
+                space.state(self._limits)
+                for space_id in space_ids
+                for spaces in self._spaces.values()
+                if (space := spaces.get(space_id))
+            ]
 
     def ids(self) -> list[str]:
-        """Return those of all spaces."""
+        """Return the ids of all spaces."""
         with self._lock:
-            return list(self._spaces)
+            return list(chain.from_iterable(self._spaces.values()))
 
     def restore(self, states: Iterable[SpaceState]) -> None:
-        """Take back what was known, before anything is delivered."""
+        """Continue from saved states, before any delivery."""
         with self._lock:
             for state in states:
-                self._added(state.space_id).restore(state, self._limits)
+                self._add(state.kind, state.space_id).restore(state, self._limits)
 
     def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
-        """Take again what was taken before, each with its arrival; return how many deliveries that is.
+        """Apply deliveries again, each with its arrival; return their number.
 
-        They were acknowledged, so none is refused.
+        They were acknowledged, so none is rejected.
         """
         number = 0
         with self._lock:
             for event, arrival in deliveries:
-                space = self._known(event.space_id, arrival) or self._added(event.space_id)
-                space.take(event, arrival, self._limits)
+                kind, space_id = event.measure.kind, event.space_id
+                space = self._find(kind, space_id, arrival) or self._add(kind, space_id)
+                space.apply(event, arrival, self._limits)
                 number += 1
         return number
 
-    def _known(self, space_id: str, now: int) -> "_Space | None":
-        """Return a space that is known, and was not silent for so long that it is forgotten."""
-        space = self._spaces.get(space_id)
-        if space is not None and self._is_forgotten(space, now):
-            del self._spaces[space_id]
+    def _find(self, kind: Kind, space_id: str, now: int) -> SpaceSeries | None:
+        """Return a space that is known at `now`; drop it if it is to be forgotten."""
+        spaces = self._spaces[kind]
+        space = spaces.get(space_id)
+        if space is not None and 0 < self._limits.forget_after < now - space.arrival:
+            del spaces[space_id]
             return None
         return space
 
     def _has_room(self, now: int) -> bool:
         """Tell whether there may be one more space."""
-        if len(self._spaces) >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
+        if self._number() >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
             self._forget(now)
-        return len(self._spaces) < self._limits.max_spaces
+        return self._number() < self._limits.max_spaces
 
-    def _added(self, space_id: str) -> "_Space":
-        space = self._spaces[space_id] = _Space(space_id)
+    def _number(self) -> int:
+        return sum(map(len, self._spaces.values()))
+
+    def _add(self, kind: Kind, space_id: str) -> SpaceSeries:
+        space = self._spaces[kind][space_id] = SpaceSeries(kind, space_id)
         return space
 
-    def _is_forgotten(self, space: "_Space", now: int) -> bool:
-        return 0 < self._limits.forget_after < now - space.arrival
-
     def _forget(self, now: int) -> None:
+        """Drop every space that was without a delivery for longer than `forget_after`."""
         self._swept = now
         if self._limits.forget_after > 0:
             before = now - self._limits.forget_after
-            for space_id in [space_id for space_id, space in self._spaces.items() if space.arrival < before]:
-                del self._spaces[space_id]
+            for spaces in self._spaces.values():
+                for space_id in [space_id for space_id, space in spaces.items() if space.arrival < before]:
+                    del spaces[space_id]

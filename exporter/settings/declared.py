@@ -50,51 +50,49 @@ class Settings:
     """The effective settings; times are `timedelta`s, sizes are bytes."""
 
     listen: Address = _setting(
-        "0.0.0.0:9728", ADDRESS, "address that serves everything, or what metrics_listen leaves; port 0: a free one"
+        "0.0.0.0:9728", ADDRESS, "address that serves everything that metrics_listen does not; port 0: a free port"
     )
     metrics_listen: Address | None = _setting(
         "none", optional(ADDRESS), "address of everything but /webhook; listen then serves that and health only"
     )
     journal: str | None = _setting(
-        "none", optional(JOURNAL), "SQLite file that keeps what is known over a restart; none: it is forgotten"
+        "none", optional(JOURNAL), "SQLite file that keeps all counts over a restart; none: a restart forgets them"
     )
     window: timedelta = _setting(
-        "15m", POSITIVE_DURATION, "how long a zone's readings are kept, counted back from its newest"
+        "15m", POSITIVE_DURATION, "how long the readings of a space are kept, counted back from its newest"
     )
     stale_after: timedelta = _setting(
-        "10m", DURATION, "age of its newest reading at which a zone's count is no longer shown; 0: never"
+        "10m", DURATION, "age of its newest reading at which the count of a space is no longer exported; 0: never"
     )
-    forget_after: timedelta = _setting("24h", DURATION, "silence after which a zone is forgotten; 0: never")
+    forget_after: timedelta = _setting("24h", DURATION, "silence after which a space is forgotten; 0: never")
     settle_after: timedelta = _setting(
-        "6m", DURATION, "age from which a reading is final, and shown at its own time on /metrics/settled"
+        "6m", DURATION, "age from which a reading is final, and exported at its own time on /metrics/settled"
     )
     settled_points: int = _setting(
-        "1", COUNT, "how many settled readings of a zone are shown at a time; more outlast longer gaps in scraping"
+        "1", COUNT, "settled readings of a space that are exported at a time; more outlast longer gaps in scraping"
     )
     future_tolerance: timedelta = _setting(
-        "5m", DURATION, "how far a reading may be ahead of this machine's clock before it is refused"
+        "5m", DURATION, "how far a reading may be ahead of this machine's clock before it is rejected"
     )
-    max_zones: int = _setting("100000", COUNT, "most zones known at a time; events of further ones are refused")
+    max_spaces: int = _setting("100000", COUNT, "most spaces known at a time; events of further ones are rejected")
     max_body: int = _setting("1MiB", SIZE, "largest request body")
     labels: tuple[str, ...] = _setting(
-        "site_name, building_name, floor_name, room_name, zone_name, zone_id",
+        "site_name, building_name, floor_name, room_name, zone_name",
         LABELS,
-        "metadata fields that label each zone; zone_id is always one",
+        "metadata fields that label each space, besides its own id",
     )
     capacity_file: str | None = _setting(
-        "none", optional(FILE), "YAML file with how many people each zone is meant for; read again on SIGHUP"
+        "none", optional(FILE), "YAML file with the capacity of each space in people; read again on SIGHUP"
     )
     webhook_api_key_header: str = _setting("X-API-Key", HEADER, "header in which Butlr sends the key")
     webhook_api_keys: tuple[SecretStr, ...] | None = _setting(
-        "none", optional(SECRETS), "keys of which an event must bring one; several, for the time of a change"
+        "none", optional(SECRETS), "keys, one of which each request must bring; several while one replaces another"
     )
     webhook_username: str | None = _setting(
-        "none", optional(USERNAME), "name for HTTP basic authentication of events; beside keys, either is enough"
+        "none", optional(USERNAME), "name for HTTP basic authentication of senders; a key is enough as well"
     )
     webhook_password: SecretStr | None = _setting("none", optional(SECRET), "password that goes with webhook_username")
-    metrics_username: str | None = _setting(
-        "none", optional(USERNAME), "name for HTTP basic authentication of everything that reads"
-    )
+    metrics_username: str | None = _setting("none", optional(USERNAME), "name for HTTP basic authentication of readers")
     metrics_password: SecretStr | None = _setting("none", optional(SECRET), "password that goes with metrics_username")
     tls_cert: str | None = _setting(
         "none", optional(FILE), "PEM file with the certificate of listen and its chain; none: no TLS"

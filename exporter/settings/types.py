@@ -112,7 +112,7 @@ def _labels(text: str) -> tuple[str, ...]:
             raise ValueError(f"must be some of {', '.join(Metadata._fields)}")
         if names.count(name) > 1:
             raise ValueError(f"must have {name} once")
-    return tuple(names if "zone_id" in names else [*names, "zone_id"])
+    return tuple(names)
 
 
 def _more_than(least: Any, kind: ValueType, message: str) -> ValueType:

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.cli.captured import MAX_MISTAKES_SHOWN
 from exporter.cli.main import main
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.metrics.families import SETTLED
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from exporter.simulate.world.delivery import Plan, deliveries

@@ -28,19 +28,19 @@ class TestCheck:
     ) -> None:
         """`check` prints each setting on a line, whichever spelling its flag has."""
         monkeypatch.setenv("BUTLR_EXPORTER_WINDOW", "30m")
-        assert main(["check", "--stale-after", "20m", "--max_zones=7"]) == 0
+        assert main(["check", "--stale-after", "20m", "--max_spaces=7"]) == 0
         out = capsys.readouterr().out.splitlines()
         assert [line.split(" = ")[0] for line in out] == [setting.name for setting in SETTINGS]
-        assert {"window = 30m", "stale_after = 20m", "max_zones = 7", "listen = 0.0.0.0:9728"} <= set(out)
+        assert {"window = 30m", "stale_after = 20m", "max_spaces = 7", "listen = 0.0.0.0:9728"} <= set(out)
 
     def test_every_mistake_at_once(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """All mistakes are printed on standard error, with exit status 2."""
         monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", "nowhere")
-        assert main(["check", "--stale-after=10", "--window", "-5m", "--max-zone=3", "extra"]) == 2
+        assert main(["check", "--stale-after=10", "--window", "-5m", "--max-space=3", "extra"]) == 2
         out, err = capsys.readouterr()
         assert out == ""
         assert err.splitlines() == [
-            "butlr-exporter: unknown argument '--max-zone'; did you mean --max-zones?",
+            "butlr-exporter: unknown argument '--max-space'; did you mean --max-spaces?",
             "butlr-exporter: an argument without a flag; a value with spaces needs quotes",
             "butlr-exporter: BUTLR_EXPORTER_LISTEN must be HOST:PORT such as 0.0.0.0:9728, :9728 or [::1]:9728, "
             "not 'nowhere'",

@@ -29,6 +29,6 @@ def test_axe(tmp_path: Path, scheme: str, width: int) -> None:
         page.get_by_text("Refused lately").click()
         assert set(page.locator(".state").all_text_contents()) == {"fresh", "stale", "crowded"}
         assert violations() == []
-        page.goto(f"{exporter.url}/zones/zone%20Full%20Hall")
+        page.goto(f"{exporter.url}/spaces/zone/zone%20Full%20Hall")
         assert violations() == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

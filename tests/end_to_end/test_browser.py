@@ -149,7 +149,7 @@ class TestLive:
         page.goto(exporter.url)
         page.get_by_text("Refused lately").click()
         page.evaluate("document.querySelector('.refused .table').scrollLeft = 90")
-        page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-key=\"zone Hall\"] bdi'))")
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-key=\"zone zone Hall\"] bdi'))")
         page.get_by_role("region", name="Zones").focus()
         post(exporter, "Attic", 2)
         post(exporter, "Hall", 2)
@@ -186,8 +186,8 @@ class TestLive:
         page.goto(exporter.url)
         page.wait_for_timeout(13_000)
         later = [(method, path, status) for method, path, status in asked if not path.startswith("/assets/")]
-        assert later[:3] == [("GET", "/", 200), ("HEAD", "/api/v1/zones", 200), ("GET", "/", 200)]
-        assert set(later[3:]) == {("HEAD", "/api/v1/zones", 304)}
+        assert later[:3] == [("GET", "/", 200), ("HEAD", "/api/v1/spaces", 200), ("GET", "/", 200)]
+        assert set(later[3:]) == {("HEAD", "/api/v1/spaces", 304)}
         assert len(later) in (5, 6)
 
 
@@ -266,7 +266,7 @@ class TestChoosing:
         """Its page stays, and says so."""
         page.get_by_role("link", name="Desk").click()
         expect(page.get_by_role("heading", name="Desk")).to_be_visible()
-        page.route("**/api/v1/zones/**", lambda route: route.fulfill(status=404, body=""))
+        page.route("**/api/v1/spaces/zone/**", lambda route: route.fulfill(status=404, body=""))
         expect(page.get_by_role("alert")).to_contain_text("not known now")
         page.unroute_all()
         expect(page.get_by_role("alert")).to_be_hidden()
@@ -276,7 +276,7 @@ class TestChoosing:
         post(exporter, "Desk", 1)
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         other = context.new_page()
-        other.goto(f"{exporter.url}/zones/zone%20Desk")
+        other.goto(f"{exporter.url}/spaces/zone/zone%20Desk")
         other.get_by_role("button", name="Copy").first.click()
         expect(other.get_by_role("button", name="Copied")).to_be_visible()
         assert other.evaluate("navigator.clipboard.readText()") == 'butlr_zone_occupancy{zone_id="zone Desk"}'

@@ -122,7 +122,7 @@ class TestPage:
     def test_if_they_were_not(self, tmp_path: Path) -> None:
         """Then the page's policy would still not let them run: this one does not escape."""
         shutil.copytree(ROOT / "exporter", tmp_path / "exporter")
-        template = tmp_path / "exporter" / "web" / "pages" / "templates" / "zones.html"
+        template = tmp_path / "exporter" / "web" / "pages" / "templates" / "spaces.html"
         escaped = "<bdi>{{ name }}</bdi></a>"
         assert escaped in template.read_text()
         template.write_text(template.read_text().replace(escaped, "{{ name | safe }}</a>"))

@@ -211,8 +211,8 @@ PATHS = [
     "/metrics",
     "/metrics/settled",
     "/",
-    "/api/v1/zones",
-    "/zones/before",
+    "/api/v1/spaces",
+    "/spaces/zone/before",
     "/assets/page.js",
     "/-/ready",
     "/-/reload",
@@ -252,7 +252,7 @@ def requests(draw: st.DrawFn) -> tuple[bytes, bool]:
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Return an exporter with few zones, one of them known."""
-    flags = ["--max-zones=50", "--forget-after=0"]
+    flags = ["--max-spaces=50", "--forget-after=0"]
     with running(tmp_path_factory.mktemp("fuzz") / "log", *flags) as exporter:
         exporter.post(fresh("before", 7))
         yield exporter
@@ -306,10 +306,10 @@ class TestFuzz:
 class TestZonesWithoutEnd:
     """Another zone id in every event."""
 
-    def test_max_zones(self, tmp_path: Path) -> None:
+    def test_max_spaces(self, tmp_path: Path) -> None:
         """Memory is bounded, the overflow is counted, and the known zones go on."""
         zones, most = 20_000 * TIMES, 2_000 * TIMES
-        with running(tmp_path / "log", f"--max-zones={most}") as exporter, contextlib.ExitStack() as stack:
+        with running(tmp_path / "log", f"--max-spaces={most}") as exporter, contextlib.ExitStack() as stack:
             connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=30)
             stack.callback(connection.close)
             chance = random.Random(1)
@@ -334,7 +334,7 @@ class TestZonesWithoutEnd:
             for first in range(most, zones, 500):
                 assert post(batch(first, 500)) == {"overflow": 500}
             after = memory(exporter)
-            print(f"\n{zones} zones, max_zones {most}: memory {before >> 20} MiB, then {after >> 20} MiB")  # noqa: T201
+            print(f"\n{zones} zones, max_spaces {most}: memory {before >> 20} MiB, then {after >> 20} MiB")  # noqa: T201
             assert after < before * 1.1
             assert post(fresh("zone_0", 42)) == {"new": 1}
             text = exporter.get("/metrics?name[]=butlr_zone_occupancy&name[]=butlr_exporter_events_total").decode()

@@ -62,7 +62,7 @@ class TestPrometheus:
             ((labels, sensed),) = one.query("butlr_zone_occupancy_timestamp_seconds")
             assert labels["zone_name"] == "new name"
             assert 12 < time.time() - sensed < 60
-            assert one.query('butlr_exporter_zones{state="stale"}')[0][1] == 1
+            assert one.query('butlr_exporter_spaces{state="stale"}')[0][1] == 1
             assert one.query("sum(butlr_exporter_events_total)")[0][1] == 2
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.metrics.families import SETTLED
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.ids import generation
-from exporter.events.model import Measure, Metadata, OccupancyEvent, UnsupportedEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from exporter.events.times import EARLIEST_TIMESTAMP, utc
 from tests.support.deliveries import NOW, body, delivery, event_id, payload

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.capacity import CapacityFile
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.events.parse import NotJson
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Ingest
@@ -96,7 +96,7 @@ class TestReceive:
         """The error names the setting."""
         door = WebhookAddress(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
         receipt = door.ingest.receive(body(delivery(), delivery(zone="zone_b")))
-        assert receipt.errors == [EventError(1, "metadata.zone_id", "one zone too many: max_zones is 1")]
+        assert receipt.errors == [EventError(1, "metadata.zone_id", "one space too many: max_spaces is 1")]
 
     def test_a_type_that_is_not_exported(self) -> None:
         """It is understood, so it is no error."""
@@ -142,8 +142,8 @@ class TestFuzz:
         item = payload(delivery()) | {"timestamp": t, "data": v}
         receipt = door.ingest.receive(json.dumps([item, item]).encode())
         assert receipt.received == sum(receipt.outcomes.values()) == 2
-        assert b"butlr_exporter_zones" in b"".join(door.metrics.exposition())
-        assert door.status().zones(Query())["totals"]["zones"] in (0, 1)
+        assert b"butlr_exporter_spaces" in b"".join(door.metrics.exposition())
+        assert door.status().spaces(Query())["totals"]["spaces"] in (0, 1)
 
 
 class TestLog:

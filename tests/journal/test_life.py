@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.journal import recorder as recorder_module
 from exporter.journal import sqlite as journal_module
 from exporter.journal.interface import JournalError, JournalGone

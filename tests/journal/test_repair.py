@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.journal import repair as salvage
 from exporter.journal.database import PAGE_SIZE
 from exporter.journal.interface import JournalError

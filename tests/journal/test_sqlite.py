@@ -12,7 +12,8 @@ from random import Random
 import pytest
 from hypothesis import given
 
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.journal import sqlite as journal_module
 from exporter.journal.database import VERSION
 from exporter.journal.interface import JournalError

@@ -6,7 +6,7 @@ import prometheus_client as client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.metrics.counters import DELAY_BUCKETS, EVENT_TYPES, OUTCOMES, EventCounters, Result
 from exporter.rule.outcome import APPLIED
 

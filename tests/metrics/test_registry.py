@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.metrics.counters import OUTCOMES
 from exporter.metrics.families import OCCUPANCY
 from exporter.metrics.registry import Rejection
 from exporter.rule.outcome import Outcome
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, deliveries, delivery
 from tests.support.scraped import DESK, Scraped
+
+
+def zones(fresh: int, stale: int) -> list[tuple[dict[str, str], float]]:
+    """Return the samples that count zones by state."""
+    return [({"kind": "zone", "state": "fresh"}, fresh), ({"kind": "zone", "state": "stale"}, stale)]
 
 
 @pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "openmetrics"])
@@ -26,7 +32,7 @@ class TestZones:
         assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(DESK, NOW / 1000 - 0.5)]
         info = Metadata(zone_id="zone_a", zone_name="Desk 01", floor_name="1st Floor")._asdict()
         assert samples["butlr_zone_info"] == [(info, 1)]
-        assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 1), ({"state": "stale"}, 0)]
+        assert samples["butlr_exporter_spaces"] == zones(fresh=1, stale=0)
         assert "butlr_zone_occupancy_1min" not in samples
 
     def test_no_zone(self, openmetrics: bool) -> None:
@@ -62,7 +68,7 @@ class TestZones:
         assert "butlr_zone_occupancy" not in samples
         assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(DESK, NOW / 1000)]
         assert len(samples["butlr_zone_info"]) == 1
-        assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 0), ({"state": "stale"}, 1)]
+        assert samples["butlr_exporter_spaces"] == zones(fresh=0, stale=1)
 
     def test_one_stale_measure_does_not_hide_the_other(self, openmetrics: bool) -> None:
         """Each goes by its own newest reading; the zone is fresh while any is."""
@@ -70,7 +76,7 @@ class TestZones:
         samples = scraped.samples(openmetrics=openmetrics)
         assert "butlr_zone_occupancy" not in samples
         assert samples["butlr_zone_occupancy_1min"] == [(DESK, 2)]
-        assert samples["butlr_exporter_zones"][0] == ({"state": "fresh"}, 1)
+        assert samples["butlr_exporter_spaces"][0] == ({"kind": "zone", "state": "fresh"}, 1)
 
     def test_a_forgotten_zone_is_nowhere(self, openmetrics: bool) -> None:
         """After a day of silence."""
@@ -78,7 +84,7 @@ class TestZones:
         scraped.clock.now += 24 * HOUR + 1
         samples = scraped.samples(openmetrics=openmetrics)
         assert not [name for name in samples if name.startswith("butlr_zone_")]
-        assert samples["butlr_exporter_zones"] == [({"state": "fresh"}, 0), ({"state": "stale"}, 0)]
+        assert samples["butlr_exporter_spaces"] == zones(fresh=0, stale=0)
 
     def test_chosen_labels(self, openmetrics: bool) -> None:
         """Any metadata fields, and one alone."""

@@ -80,7 +80,7 @@ def test_paths() -> None:
     """Every path that is served, with its method, and no other."""
     named = {tuple(request.split()) for row in table("request") for request in code(row[0])}
     assert named == {
-        (method, rule.rule.replace("<id:", "<"))
+        (method, re.sub(r"<\w+:(?:space_)?(\w+)>", r"<\1>", rule.rule))
         for rule in create_app().url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST")
@@ -124,7 +124,7 @@ def test_limits() -> None:
         [f"{receipt.MAX_ERRORS}", "`ingest`"],
         ["200 levels", "`events`"],
         [f"{MAX_STRING:,} characters", "`events`"],
-        [f"`max_zones` ({int(defaults['max_zones']):,})", ""],
+        [f"`max_spaces` ({int(defaults['max_spaces']):,})", ""],
         [f"{Limits(0, 0, 0, 0, 0, 0).max_deliveries:,}", "`readings`"],
         [f"{connection.MAX_HEAD >> 10} KiB", "`connection`"],
         [f"{connection.MAX_HEADERS}", "`connection`"],

@@ -10,13 +10,15 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.metrics.families import SETTLED
-from exporter.metrics.settled import HELP, openmetrics
+from exporter.metrics.settled import openmetrics
 from exporter.metrics.text import timestamp
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
+from exporter.rule.series import Point
 from exporter.rule.store import Settled, Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
@@ -42,12 +44,12 @@ class TestOpenMetrics:
 
     def test_a_zone(self) -> None:
         """To the letter."""
-        settled = Settled(Metadata(zone_id="z", zone_name="Desk 01"), SMOOTHED, [(NOW - 500, 2.5), (NOW, 3)])
+        settled = Settled(Metadata(zone_id="z", zone_name="Desk 01"), SMOOTHED, [Point(NOW - 500, 2.5), Point(NOW, 3)])
         series = 'butlr_zone_occupancy_1min_settled{zone_id="z",zone_name="Desk 01"}'
         assert text(settled, labels=("zone_name", "zone_id")).splitlines() == [
-            f"# HELP butlr_zone_occupancy_settled {HELP[Measure.ZONE_OCCUPANCY]}",
+            f"# HELP butlr_zone_occupancy_settled {Measure.ZONE_OCCUPANCY.declared.settled_help}",
             "# TYPE butlr_zone_occupancy_settled gauge",
-            f"# HELP butlr_zone_occupancy_1min_settled {HELP[SMOOTHED]}",
+            f"# HELP butlr_zone_occupancy_1min_settled {SMOOTHED.declared.settled_help}",
             "# TYPE butlr_zone_occupancy_1min_settled gauge",
             f"{series} 2.5 1799999999.5",
             f"{series} 3.0 1800000000.0",
@@ -60,17 +62,19 @@ class TestOpenMetrics:
                 Settled,
                 st.builds(Metadata, **{field: st.text() for field in Metadata._fields}),
                 st.sampled_from(Measure),
-                st.lists(st.tuples(st.integers(EARLIEST_TIMESTAMP, NOW), st.floats(0))),
+                st.lists(st.builds(Point, st.integers(EARLIEST_TIMESTAMP, NOW), st.floats(0))),
             )
         ),
-        st.lists(st.sampled_from(Metadata._fields), min_size=1, unique=True).map(tuple),
+        st.lists(st.sampled_from(Metadata._fields), unique=True).map(
+            lambda labels: tuple(dict.fromkeys([*labels, "zone_id"]))
+        ),
     )
     def test_as_prometheus_client_writes_it(self, settled: list[Settled], labels: tuple[str, ...]) -> None:
         """Byte for byte, whatever the names and values."""
 
         class Collector:
             def collect(self) -> list[Metric]:
-                families = {m: GaugeMetricFamily(SETTLED[m], HELP[m], labels=labels) for m in Measure}
+                families = {m: GaugeMetricFamily(SETTLED[m], m.declared.settled_help, labels=labels) for m in Measure}
                 for metadata, measure, points in settled:
                     for t, value in points:
                         values = [getattr(metadata, label) for label in labels]
@@ -93,7 +97,7 @@ def history(
 ) -> tuple[History, list[Outcome]]:
     """Return the history of some deliveries, and what became of each."""
     told = History(window, 6 * MINUTE, tolerance, now)
-    return told, [told.take(event) for event in events]
+    return told, [told.apply(event) for event in events]
 
 
 class TestHistory:
@@ -176,4 +180,4 @@ class TestHistory:
 def test_names(measure: Measure) -> None:
     """Those of the live families, with an ending."""
     assert SETTLED[measure].removesuffix("_settled") in ("butlr_zone_occupancy", "butlr_zone_occupancy_1min")
-    assert HELP[measure].endswith(".")
+    assert measure.declared.settled_help.endswith(".")

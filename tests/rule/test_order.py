@@ -9,7 +9,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
 from exporter.rule.store import Store

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
 from tests.support.stores import LIMITS, current, readings, settled, told, value
@@ -26,12 +26,12 @@ class TestTruthTable:
         assert store.snapshot(NOW).spaces == []
 
     def test_row_3_comes_before_row_4(self) -> None:
-        """A future event of one zone too many is `future`."""
+        """A future event of one space too many is `future`."""
         _, outcomes = told(delivery(), delivery(NOW + HOUR, zone="zone_b"), limits=replace(LIMITS, max_spaces=1))
         assert outcomes[1] is Outcome.FUTURE
 
     def test_row_4_overflow(self) -> None:
-        """With max_zones reached an unknown zone is refused and the known ones go on."""
+        """With max_spaces reached an unknown zone is refused and the known ones go on."""
         store, outcomes = told(
             delivery(),
             delivery(zone="zone_b"),
@@ -43,7 +43,7 @@ class TestTruthTable:
         assert len(store.snapshot(NOW).spaces) == 1
 
     def test_row_4_counts_zones_not_measures(self) -> None:
-        """The other measure of a known zone is not one zone too many."""
+        """The other measure of a known zone is not one space too many."""
         _, outcomes = told(
             delivery(), delivery(measure=Measure.ZONE_OCCUPANCY_1MIN), limits=replace(LIMITS, max_spaces=1)
         )
@@ -268,7 +268,7 @@ class TestTime:
         assert current(store, now=NOW + 25 * HOUR).metadata.zone_name == "new"
 
     def test_forgotten_zones_make_room(self) -> None:
-        """max_zones counts the zones that are known now."""
+        """max_spaces counts the zones that are known now."""
         store, _ = told(delivery(), limits=replace(LIMITS, max_spaces=1))
         assert store.apply(delivery(zone="zone_b"), NOW + 24 * HOUR) is Outcome.OVERFLOW
         assert store.apply(delivery(zone="zone_b"), NOW + 25 * HOUR) is Outcome.NEW

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from exporter.events.ids import ksuid
-from exporter.events.model import Measure, Metadata, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent
 
 NOW = 1_800_000_000_000
 """The tests' present, milliseconds since the epoch."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Recorder
 from exporter.rule.space import SpaceState

@@ -1,8 +1,10 @@
 """Stores that have received some events, and what they hold."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
@@ -45,7 +47,7 @@ def readings(store: Store, zone: str = "zone_a") -> dict[int, float]:
     return {reading.timestamp: reading.value for reading in store.readings(Measure.ZONE_OCCUPANCY, zone)}
 
 
-def settled(store: Store, now: int = NOW, points: int = 1) -> list[tuple[int, float]]:
+def settled(store: Store, now: int = NOW, points: int = 1) -> Sequence[tuple[int, float]]:
     """Return the newest settled readings of a store with one zone and one measure."""
     (only,) = store.settled(now, points)
     return only.points

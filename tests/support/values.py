@@ -16,7 +16,7 @@ VALID = {
     "settle_after": ("7m", timedelta(minutes=7)),
     "settled_points": ("3", 3),
     "future_tolerance": ("1500ms", timedelta(seconds=1.5)),
-    "max_zones": ("5", 5),
+    "max_spaces": ("5", 5),
     "max_body": ("512KiB", 512 * 1024),
     "labels": (" zone_name , floor_id,", ("zone_name", "floor_id", "zone_id")),
     "webhook_api_key_header": ("Authorization", "Authorization"),

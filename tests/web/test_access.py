@@ -22,9 +22,9 @@ from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRON
 from tests.support.deliveries import Clock, body, delivery
 from tests.support.responses import problem, samples
 
-READING = ["/metrics", "/metrics/settled", "/metrics?name[]=python_info", "/", "/api/v1/zones"]
+READING = ["/metrics", "/metrics/settled", "/metrics?name[]=python_info", "/", "/api/v1/spaces"]
 
-ZONE = ["/zones/zone_a", "/api/v1/zones/zone_a"]
+ZONE = ["/spaces/zone/zone_a", "/api/v1/spaces/zone/zone_a"]
 
 ASSETS = ["/assets/page.css", "/assets/page.js"]
 
@@ -248,7 +248,7 @@ class TestPaths:
 class TestHeaders:
     """What a browser is told of the answers."""
 
-    @pytest.mark.parametrize("path", ["/", "/zones/zone_a"])
+    @pytest.mark.parametrize("path", ["/", "/spaces/zone/zone_a"])
     def test_page(self, path: str) -> None:
         """Nothing runs and nothing is loaded but the page's own; nobody frames it."""
         client = create_app(clock=Clock()).test_client()

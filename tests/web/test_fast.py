@@ -85,7 +85,7 @@ class TestAnswers:
 
     def test_one_zone_too_many(self) -> None:
         """Is refused by the long way."""
-        short, exporter = lane({"max_zones": "1"})
+        short, exporter = lane({"max_spaces": "1"})
         assert short.respond([body(delivery())]) == [ANSWERS[Outcome.NEW]]
         assert short.respond([body(delivery(zone="zone_b"))]) == [None]
         assert counted(exporter) == {"new": 1}

@@ -11,14 +11,15 @@ import yaml
 
 from exporter import __version__
 from exporter.app import create_app
-from exporter.events.model import MAX_STRING, Measure, Metadata
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import MAX_STRING, Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.ingest.activity import MOST_REFUSALS
 from exporter.ingest.intake import MAX_EVENTS
 from exporter.ingest.receipt import MAX_ERRORS
 from exporter.rule.outcome import APPLIED, Outcome
 from exporter.settings.declared import Settings
-from exporter.web.pages.status import PAGE, Sort, State
+from exporter.web.pages.status import PAGE_SIZE, Sort, State
 from tests.support.deliveries import Clock, body, delivery
 from tests.support.paths import ROOT
 from tests.support.running import running
@@ -31,7 +32,7 @@ SCHEMAS = SPECIFICATION["components"]["schemas"]
 def test_paths() -> None:
     """Every path that is served, with its methods, and no other."""
     assert {(path, method.upper()) for path, methods in SPECIFICATION["paths"].items() for method in methods} == {
-        (re.sub(r"<(?:id:)?(\w+)>", r"{\1}", rule.rule), method)
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in create_app().url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST")
@@ -47,13 +48,14 @@ def test_numbers_and_names() -> None:
     assert set(SCHEMAS["Metadata"]["properties"]) == set(Metadata._fields)
     assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
     assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
-    assert set(SCHEMAS["Zone"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
+    assert set(SCHEMAS["Space"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
     assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == APPLIED | {Outcome.SUPERSEDED}
+    assert set(SCHEMAS["Space"]["properties"]["kind"]["enum"]) == set(Kind)
     parameters = SPECIFICATION["components"]["parameters"]
     assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
     assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)
-    assert f"Of {PAGE} zones" in parameters["Page"]["description"]
-    assert SCHEMAS["Zones"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MOST_REFUSALS
+    assert f"Of {PAGE_SIZE} spaces" in parameters["Page"]["description"]
+    assert SCHEMAS["Spaces"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MOST_REFUSALS
     assert SPECIFICATION["components"]["securitySchemes"]["apiKey"]["name"] == Settings().webhook_api_key_header
     assert SPECIFICATION["info"]["version"] == __version__
 
@@ -70,17 +72,17 @@ def test_every_field_of_the_answer_is_described() -> None:
     client = create_app(clock=Clock()).test_client()
     client.post("/webhook", data=body(delivery()))
     client.post("/webhook", data=b"{}")
-    told = client.get("/api/v1/zones").get_json()
-    whole = client.get("/api/v1/zones/zone_a").get_json()
-    described = SCHEMAS["Zones"]["properties"]
+    told = client.get("/api/v1/spaces").get_json()
+    whole = client.get("/api/v1/spaces/zone/zone_a").get_json()
+    described = SCHEMAS["Spaces"]["properties"]
     assert set(told) == set(described)
     assert set(told["events"]) == set(described["events"]["properties"])
     assert set(told["events"]["refused"][0]) == set(described["events"]["properties"]["refused"]["items"]["properties"])
-    described = SCHEMAS["Zone"]["properties"]
-    (zone,) = told["zones"]
+    described = SCHEMAS["Space"]["properties"]
+    (zone,) = told["spaces"]
     assert set(zone) == set(described)
     assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
-    assert set(whole) - set(zone) == set(SCHEMAS["WholeZone"]["allOf"][1]["properties"])
+    assert set(whole) - set(zone) == set(SCHEMAS["WholeSpace"]["allOf"][1]["properties"])
     assert set(whole["readings"]["ZONE_OCCUPANCY"][0]) == set(SCHEMAS["Reading"]["properties"])
 
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.app import create_app
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from tests.support.deliveries import MINUTE, NOW, Clock, G, body, delivery
 from tests.support.responses import samples

@@ -139,7 +139,7 @@ class TestMetrics:
         assert response.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
         assert response.get_data().endswith(b"# EOF\n")
 
-    @pytest.mark.parametrize("path", ["/metrics", "/api/v1/zones", "/"])
+    @pytest.mark.parametrize("path", ["/metrics", "/api/v1/spaces", "/"])
     @pytest.mark.parametrize("encoding", ["gzip", "identity"])
     def test_a_head_without_a_length(self, client: FlaskClient, path: str, encoding: str) -> None:
         """It would be that of an answer to GET, which is not made."""

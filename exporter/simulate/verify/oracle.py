@@ -11,7 +11,8 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.events.model import Measure, Metadata, OccupancyEvent, UnsupportedEvent
+from exporter.events.measures import Measure
+from exporter.events.model import Metadata, OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 
 SeriesKey = tuple[str, Measure]

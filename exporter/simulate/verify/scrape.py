@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.simulate.client import NoAnswer, Target, fetch
 
 SCRAPE_TIMEOUT_SECONDS = 60.0

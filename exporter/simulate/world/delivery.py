@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 from exporter.events.ids import ksuid
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.simulate.world.building import Zone, zones
 from exporter.simulate.world.people import OPENING_MINUTE, People
 from exporter.simulate.world.sensing import COMPUTATIONS, Sensor

@@ -1,7 +1,7 @@
-"""The pages for people, the same as JSON, and the style and script they come with.
+"""The pages for people, their JSON twins, and the style and script of the pages.
 
-A page is whole without its script. With it, it asks every few seconds whether anything has changed, and takes
-what is new.
+A page is complete without its script. The script asks the API every few seconds whether anything has changed, and
+takes over the new parts of the page.
 """
 
 import json
@@ -11,14 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
+from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import generate_etag
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
 
 from exporter import __version__
-from exporter.events.model import Measure
-from exporter.metrics.families import OCCUPANCY, SETTLED
+from exporter.events.measures import Kind, Measure
+from exporter.metrics.families import CAPACITY, OCCUPANCY, SETTLED, TIMESTAMP
 from exporter.web.pages import display
 from exporter.web.pages.status import Query, Sort, State, Status
 from exporter.web.problems import unlogged
@@ -26,84 +26,102 @@ from exporter.web.problems import unlogged
 MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
 
 ASSETS = {path.name: path.read_bytes() for path in (Path(__file__).parent / "assets").iterdir()}
-"""Name to content of what pages come with."""
+"""Name to content of the style and the script."""
 
 VERSIONS = {name: generate_etag(content)[:12] for name, content in ASSETS.items()}
-"""What stands behind the address of each, so that a browser keeps it for ever."""
+"""Name to a digest that ends the address of each, so that a browser may keep it for ever."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""Nothing but the page's own, were a name ever to get through unescaped."""
+"""Allows nothing but the page's own style and script, in case a name ever got through unescaped."""
 
-NO_ZONE = "no zone has this id; zones that were silent for long are forgotten"
+NOT_KNOWN = "no {kind} has this id; a {kind} that was silent for long is forgotten"
 
 
-class Id(BaseConverter):
+class IdConverter(BaseConverter):
     """Any id in a path, also with slashes and line ends."""
 
     regex = "(?s:.+)"
     part_isolating = False
 
 
+class KindConverter(BaseConverter):
+    """A kind of space in a path."""
+
+    def to_python(self, value: str) -> Kind:
+        """Return the kind. Raises ValidationError, which makes the address unknown."""
+        try:
+            return Kind(value)
+        except ValueError:
+            raise ValidationError from None
+
+
 class WebhookAddress(NamedTuple):
-    """Where events are to be sent, as far as the address of a page does not tell."""
+    """The address for events, as far as the address of a page does not show it."""
 
     port: int | None = None
     """None is the port of the page."""
     host: str = ""
     """Empty is the host of the page."""
     tls: bool = False
-    """Of that port."""
+    """Whether that port speaks TLS."""
     credentials: str = ""
-    """What curl needs for them, with a word in place of each secret; empty if nothing."""
+    """The credentials as options of curl, with a word in place of each secret; empty without any."""
 
 
-def add(blueprint: Blueprint, status: Status, door: WebhookAddress) -> None:
-    """Add the pages, the API and what they come with to the blueprint of what reads."""
+def add_converters(app: Flask) -> None:
+    """Let an app know the converters that the addresses of the pages need."""
+    app.url_map.converters |= {"id": IdConverter, "kind": KindConverter}
+
+
+def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
+    """Add the pages, the API, the style and the script to the blueprint of the readers."""
 
     @blueprint.get("/")
     def page() -> Response:
-        query = asked(page=1)
-        told = status.zones(query)
-        by_floor = groupby(told["zones"], key=floor if query.sort is Sort.PLACE else lambda _: ())
+        query = query_of(page=1)
+        content = status.spaces(query)
+        by_floor = groupby(content["spaces"], key=floor if query.sort is Sort.PLACE else lambda _: ())
         return _page(
-            "zones.html",
+            "spaces.html",
             query=query,
-            floors=[(place, list(zones)) for place, zones in by_floor],
+            floors=[(place, list(spaces)) for place, spaces in by_floor],
             line=status.line,
-            other=lambda **changed: url_for("reading.page", **given(query._replace(**changed))),
+            other=lambda **changed: url_for("reading.page", **parameters(query._replace(**changed))),
             choices={"state": State, "sort": Sort},
-            webhook=_webhook(door),
-            credentials=door.credentials,
-            api=url_for("reading.zones", **given(query)),
-            **told,
+            webhook=_webhook_url(webhook),
+            credentials=webhook.credentials,
+            api=url_for("reading.spaces", **parameters(query)),
+            **content,
         )
 
-    @blueprint.get("/zones/<id:zone_id>")
-    def zone_page(zone_id: str) -> Response:
-        zone = status.zone(zone_id)
-        if zone is None:
-            return unlogged(404, NO_ZONE)
+    @blueprint.get("/spaces/<kind:kind>/<id:space_id>")
+    def space_page(kind: Kind, space_id: str) -> Response:
+        space = status.space(kind, space_id)
+        if space is None:
+            return unlogged(404, NOT_KNOWN.format(kind=kind))
         return _page(
-            "zone.html",
-            name=display.name(zone["metadata"]["zone_name"], zone_id),
+            "space.html",
+            name=display.name(space["metadata"][f"{kind}_name"], space_id),
             line=status.line,
-            queries={measure: promql(Measure(measure), zone_id) for measure in zone["measures"]},
-            api=url_for("reading.zone", zone_id=zone_id),
-            **zone,
+            queries={measure: promql(measure, space_id) for measure in space["measures"]},
+            api=url_for("reading.space", kind=kind, space_id=space_id),
+            **space,
         )
 
-    @blueprint.get("/api/v1/zones")
-    def zones() -> Response:
-        query = asked(page=None)
-        return _unless_known(status.tag(query), lambda: status.zones(query))
+    @blueprint.get("/api/v1/spaces")
+    def spaces() -> Response:
+        query = query_of(page=None)
+        return _unless_known(status.etag(query), lambda: status.spaces(query))
 
-    @blueprint.get("/api/v1/zones/<id:zone_id>")
-    def zone(zone_id: str) -> Response:
-        found = status.zone(zone_id)
-        return unlogged(404, NO_ZONE) if found is None else _unless_known(status.zone_tag(found), lambda: found)
+    @blueprint.get("/api/v1/spaces/<kind:kind>/<id:space_id>")
+    def space(kind: Kind, space_id: str) -> Response:
+        found = status.space(kind, space_id)
+        if found is None:
+            return unlogged(404, NOT_KNOWN.format(kind=kind))
+        return _unless_known(status.space_etag(found), lambda: found)
 
     @blueprint.get("/assets/<name>")
     def asset(name: str) -> Response:
@@ -114,8 +132,8 @@ def add(blueprint: Blueprint, status: Status, door: WebhookAddress) -> None:
         return response
 
 
-def asked(page: int | None) -> Query:
-    """Return what the request's parameters ask for; `page` is the one if none is asked for. Raises BadRequest."""
+def query_of(page: int | None) -> Query:
+    """Return the query in the request's parameters; `page` is the default. Raises BadRequest."""
     arguments = request.args
     return Query(
         words=arguments.get("q", "").strip(),
@@ -139,31 +157,31 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def given(query: Query) -> Mapping[str, Any]:
-    """Return a query as the parameters of an address, without those that need not be there."""
-    parameters = {
+def parameters(query: Query) -> Mapping[str, Any]:
+    """Return a query as the parameters of an address, without those that have their default."""
+    every = {
         "q": query.words,
         "state": query.state,
         "sort": None if query.sort is Sort.PLACE else query.sort,
         "page": None if query.page == 1 else query.page,
     }
-    return {name: value for name, value in parameters.items() if value}
+    return {name: value for name, value in every.items() if value}
 
 
-def floor(zone: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what zones of one floor have in common."""
-    return tuple(zone["metadata"][field] for field in ("site_name", "building_name", "floor_name"))
+def floor(space: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names that the spaces of one floor have in common."""
+    return tuple(space["metadata"][field] for field in ("site_name", "building_name", "floor_name"))
 
 
-def promql(measure: Measure, zone_id: str) -> Sequence[tuple[str, str]]:
-    """Return queries on one zone, each with what it answers."""
+def promql(measure: Measure, space_id: str) -> Sequence[tuple[str, str]]:
+    """Return queries on one space, each behind the words for its answer."""
     family = OCCUPANCY[measure]
-    chosen = f"{{zone_id={json.dumps(zone_id, ensure_ascii=False)}}}"
+    chosen = f"{{{measure.kind.id_field}={json.dumps(space_id, ensure_ascii=False)}}}"
     return [
         ("People now", f"{family}{chosen}"),
-        ("How full it is", f"{family}{chosen} / butlr_zone_capacity{chosen}"),
+        ("How full it is", f"{family}{chosen} / {CAPACITY[measure.kind]}{chosen}"),
         ("The most people in a day", f"max_over_time({family}{chosen}[1d])"),
-        ("Seconds since it was sensed", f"time() - {family}_timestamp_seconds{chosen}"),
+        ("Seconds since it was sensed", f"time() - {TIMESTAMP[measure]}{chosen}"),
         ("The newest final count", f"last_over_time({SETTLED[measure]}{chosen}[15m])"),
     ]
 
@@ -176,22 +194,22 @@ def _page(template: str, **values: Any) -> Response:
     return response
 
 
-def _unless_known(tag: str, told: Callable[[], Any]) -> Response:
-    """Answer with JSON, or with 304 to who has it; a weak tag, for ages and the time are always others."""
-    if request.if_none_match.contains_weak(tag):
+def _unless_known(etag: str, content: Callable[[], Any]) -> Response:
+    """Answer with JSON, or with 304 if the client has it; the ETag is weak, since ages and the time always differ."""
+    if request.if_none_match.contains_weak(etag):
         response = Response(status=304)
     elif request.method == "HEAD":
         response = Response(mimetype="application/json")
     else:
-        response = jsonify(told())
-    response.set_etag(tag, weak=True)
+        response = jsonify(content())
+    response.set_etag(etag, weak=True)
     return response
 
 
-def _webhook(door: WebhookAddress) -> str:
-    """Return the address that events are sent to, as whoever looks at the page may know it."""
+def _webhook_url(webhook: WebhookAddress) -> str:
+    """Return the address for events as the reader of the page can reach it."""
     host = request.host if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", request.host) else "localhost"
-    if door.port is None:
+    if webhook.port is None:
         return f"{request.scheme}://{host}/webhook"
-    name = door.host or re.sub(r":[0-9]+$", "", host)
-    return f"{'https' if door.tls else 'http'}://{name}:{door.port}/webhook"
+    name = webhook.host or re.sub(r":[0-9]+$", "", host)
+    return f"{'https' if webhook.tls else 'http'}://{name}:{webhook.port}/webhook"

@@ -8,7 +8,7 @@ import pytest
 import uvloop
 
 from exporter.app import create_app
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from exporter.simulate.client import Target
 from exporter.simulate.verify.compare import Difference, answer_differences, exposition_differences
@@ -130,7 +130,7 @@ class TestScrape:
         """The metrics of a real exporter are read."""
         with Threaded(create_app().wsgi_app) as (port, _):
             scraped = uvloop.run(scrape(Target(f"http://127.0.0.1:{port}/metrics", {}, "GET")))
-        assert scraped["butlr_exporter_zones"]
+        assert scraped["butlr_exporter_spaces"]
         assert 0 < time.time() - process_start_ms(scraped) / 1000 < 3600
 
     @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery
 from tests.support.stores import LIMITS, told

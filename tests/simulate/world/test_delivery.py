@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from exporter.events.ids import generation, ksuid
-from exporter.events.model import Measure, OccupancyEvent
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
 from exporter.events.parse import parse_body, parse_event
 from exporter.simulate.world.building import zones
 from exporter.simulate.world.delivery import Delivery, Plan, deliveries

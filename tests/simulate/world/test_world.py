@@ -39,7 +39,7 @@ class TestVerify:
     @pytest.mark.parametrize(
         ("line", "broken", "found"),
         [
-            ("if t <= self.closed or", "if False and", r"answer to \S+ +late +duplicate"),
+            ("if t <= self.cutoff or", "if False and", r"answer to \S+ +late +duplicate"),
             ("if event.generation < generation:", "if False:", r"answer to \S+ +superseded +(repeated|corrected)"),
             (
                 "elif has(reading, delivery):",

@@ -1,4 +1,4 @@
-"""`GET /api/v1/zones` and `/api/v1/zones/<zone_id>`: which zones, and what is told of them."""
+"""`GET /api/v1/spaces` and `/api/v1/spaces/zone/<zone_id>`: which zones, and what is told of them."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from exporter.app import create_app
-from exporter.events.model import Measure, OccupancyEvent
-from exporter.web.pages.status import PAGE
+from exporter.events.measures import Measure
+from exporter.events.model import OccupancyEvent
+from exporter.web.pages.status import PAGE_SIZE
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
 from tests.support.placed import post, three_zones, with_capacity
 from tests.support.responses import problem
@@ -29,19 +30,19 @@ def client(clock: Clock) -> FlaskClient:
 
 def names(client: FlaskClient, query: str = "") -> list[str]:
     """Return the names of the zones that are answered, in order."""
-    return [zone["metadata"]["zone_name"] for zone in client.get(f"/api/v1/zones{query}").get_json()["zones"]]
+    return [zone["metadata"]["zone_name"] for zone in client.get(f"/api/v1/spaces{query}").get_json()["spaces"]]
 
 
 class TestJson:
-    """`GET /api/v1/zones`."""
+    """`GET /api/v1/spaces`."""
 
     def test_every_zone(self, client: FlaskClient) -> None:
         """In the order of its place; a stale count is no number."""
-        told = client.get("/api/v1/zones").get_json()
+        told = client.get("/api/v1/spaces").get_json()
         assert told["time"] == "2027-01-15T08:00:00Z"
-        assert told["totals"] == {"zones": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7}
+        assert told["totals"] == {"spaces": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7}
         assert (told["matched"], told["page"], told["pages"]) == (3, None, 1)
-        desk = next(zone for zone in told["zones"] if zone["zone_id"] == "zone_Desk 01")
+        desk = next(zone for zone in told["spaces"] if zone["id"] == "zone_Desk 01")
         assert (desk["state"], desk["crowded"], desk["measure"]) == ("fresh", False, "ZONE_OCCUPANCY")
         assert desk["measures"] == {
             "ZONE_OCCUPANCY": {
@@ -51,14 +52,14 @@ class TestJson:
                 "stale": False,
             }
         }
-        cellar = next(zone for zone in told["zones"] if zone["zone_id"] == "zone_Cellar")
+        cellar = next(zone for zone in told["spaces"] if zone["id"] == "zone_Cellar")
         assert (cellar["state"], cellar["measures"]["ZONE_OCCUPANCY"]["occupancy"]) == ("stale", None)
 
     def test_what_happened(self, client: FlaskClient, clock: Clock) -> None:
         """In the last minute, and what was refused lately."""
         client.post("/webhook", data=body(delivery(zone="zone_Hall", name="Hall", v=-1)))
         client.post("/webhook", data=b"{")
-        events = client.get("/api/v1/zones").get_json()["events"]
+        events = client.get("/api/v1/spaces").get_json()["events"]
         assert events["last_minute"] == {"new": 3, "invalid": 1}
         assert events["last_received"] == "2027-01-15T08:00:00Z"
         assert [(r["what"], r["field"], r["id"]) for r in events["refused"]] == [
@@ -67,7 +68,7 @@ class TestJson:
         ]
         assert "JSON" in events["refused"][0]["message"]
         clock.now += MINUTE
-        later = client.get("/api/v1/zones").get_json()["events"]
+        later = client.get("/api/v1/spaces").get_json()["events"]
         assert (later["last_minute"], later["age_seconds"]) == ({}, 60)
         assert len(later["refused"]) == 2
 
@@ -109,7 +110,7 @@ class TestJson:
     )
     def test_what_cannot_be_asked(self, client: FlaskClient, query: str, detail: str) -> None:
         """It is told, for the page as well."""
-        for path in ("/", "/api/v1/zones"):
+        for path in ("/", "/api/v1/spaces"):
             assert problem(client.get(path + query), 400)["detail"] == detail
 
     def test_fullest_first(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -123,15 +124,15 @@ class TestJson:
             post(client, value, name, age=age)
         assert names(client, "?sort=full") == ["Hall", "Desk 01", "Cellar", "Yard"]
         assert names(client, "?state=crowded") == ["Hall"]
-        assert client.get("/api/v1/zones").get_json()["totals"]["crowded"] == 1
+        assert client.get("/api/v1/spaces").get_json()["totals"]["crowded"] == 1
 
     def test_pages(self, client: FlaskClient) -> None:
         """Of a hundred zones each; the last has the rest."""
-        for n in range(2 * PAGE):
+        for n in range(2 * PAGE_SIZE):
             post(client, n, f"Z{n:03}")
-        assert len(names(client)) == 2 * PAGE + 3
+        assert len(names(client)) == 2 * PAGE_SIZE + 3
         parts = [names(client, f"?page={page}&sort=name") for page in (1, 2, 3)]
-        assert [len(part) for part in parts] == [PAGE, PAGE, 3]
+        assert [len(part) for part in parts] == [PAGE_SIZE, PAGE_SIZE, 3]
         assert [name for part in parts for name in part] == names(client, "?sort=name")
         page = client.get("/?page=2&q=hq").text
         assert "Page 2 of 3" in page
@@ -141,7 +142,7 @@ class TestJson:
     def test_conditional(self, client: FlaskClient, clock: Clock) -> None:
         """304 as long as nothing but ages changes; another tag for another query, a new reading, a silence."""
         clock.now += MINUTE + 1  # the last minute is empty then, and stays so
-        path = "/api/v1/zones"
+        path = "/api/v1/spaces"
 
         def tag(query: str = "") -> str:
             return client.get(path + query).headers["ETag"]
@@ -174,7 +175,7 @@ class TestJson:
         def tag_after(*events: OccupancyEvent) -> str:
             client.post("/webhook", data=body(*events) if events else b"[]")
             clock.now += MINUTE
-            return client.get("/api/v1/zones").headers["ETag"]
+            return client.get("/api/v1/spaces").headers["ETag"]
 
         tags = [
             tag_after(delivery(NOW - MINUTE, 1, id="a"), delivery(NOW, 1, id="b")),
@@ -193,30 +194,30 @@ class TestJson:
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - 9 * MINUTE), delivery(measure=SMOOTHED)))
         clock.now += MINUTE
-        before = client.get("/api/v1/zones").headers["ETag"]
+        before = client.get("/api/v1/spaces").headers["ETag"]
         clock.now += SECOND
-        assert client.get("/api/v1/zones", headers={"If-None-Match": before}).status_code == 200
+        assert client.get("/api/v1/spaces", headers={"If-None-Match": before}).status_code == 200
 
     def test_the_measure_that_is_fresh_stands_for_a_zone(self, clock: Clock) -> None:
         """The plain one if both are."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - HOUR, 1), delivery(NOW, 2, measure=SMOOTHED)))
-        told = client.get("/api/v1/zones").get_json()
-        assert (told["zones"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY_1MIN", 2)
+        told = client.get("/api/v1/spaces").get_json()
+        assert (told["spaces"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY_1MIN", 2)
         client.post("/webhook", data=body(delivery(NOW, 1)))
-        told = client.get("/api/v1/zones").get_json()
-        assert (told["zones"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY", 1)
+        told = client.get("/api/v1/spaces").get_json()
+        assert (told["spaces"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY", 1)
 
     def test_what_was_not_even_http(self, clock: Clock) -> None:
         """It is among what was refused."""
         app = create_app(clock=clock)
         app.extensions["butlr_exporter"].count_malformed()
-        (refused,) = app.test_client().get("/api/v1/zones").get_json()["events"]["refused"]
+        (refused,) = app.test_client().get("/api/v1/spaces").get_json()["events"]["refused"]
         assert refused["what"] == "malformed"
 
 
 class TestZone:
-    """`GET /api/v1/zones/<zone_id>` and its page."""
+    """`GET /api/v1/spaces/zone/<zone_id>` and its page."""
 
     @pytest.fixture
     def zone(self, clock: Clock) -> FlaskClient:
@@ -231,7 +232,7 @@ class TestZone:
 
     def test_readings(self, zone: FlaskClient) -> None:
         """Each with what is known of it; the id is that of the delivery that stands."""
-        told = zone.get("/api/v1/zones/zone_a").get_json()
+        told = zone.get("/api/v1/spaces/zone/zone_a").get_json()
         first, second = told["readings"]["ZONE_OCCUPANCY"]
         assert first == {
             "timestamp": "2027-01-15T07:59:00Z",
@@ -256,23 +257,25 @@ class TestZone:
         client = with_capacity(clock, str(file))
         for name in ("Desk 01", "Hall", "Yard"):
             post(client, 1, name)
-        rules = {name: client.get(f"/api/v1/zones/zone_{name}").get_json()["rule"] for name in ("Desk 01", "Hall")}
+        rules = {
+            name: client.get(f"/api/v1/spaces/zone/zone_{name}").get_json()["rule"] for name in ("Desk 01", "Hall")
+        }
         assert rules == {
             "Desk 01": {"line": 2, "fields": {"zone_name": "Desk *"}, "max": 6},
             "Hall": {"line": 3, "fields": {"zone_name": "Hall"}, "max": None},
         }
-        page = client.get("/zones/zone_Desk 01").text
+        page = client.get("/spaces/zone/zone_Desk 01").text
         assert "6, by line 2 of the capacity file: <code>zone_name</code> is <code>Desk *</code>." in page
-        assert "any zone" in client.get("/zones/zone_Yard").text
+        assert "any zone" in client.get("/spaces/zone/zone_Yard").text
 
     def test_there_is_none(self, client: FlaskClient) -> None:
         """A problem, for people as well."""
-        for path in ("/zones/none", "/api/v1/zones/none", "/zones/", "/api/v1/zones/"):
+        for path in ("/spaces/zone/none", "/api/v1/spaces/zone/none", "/spaces/zone/", "/api/v1/spaces/zone/"):
             problem(client.get(path), 404)
 
     def test_conditional(self, zone: FlaskClient, clock: Clock) -> None:
         """304 as long as nothing but ages changes; a repetition changes the outcome that is shown."""
-        path = "/api/v1/zones/zone_a"
+        path = "/api/v1/spaces/zone/zone_a"
         tag = zone.get(path).headers["ETag"]
         clock.now += SECOND
         assert zone.get(path, headers={"If-None-Match": tag}).status_code == 304

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from exporter.app import create_app
-from exporter.events.model import Measure
+from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from exporter.settings.load import load
 from exporter.settings.types import Address
@@ -117,9 +117,9 @@ class TestPage:
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(v=1e308), delivery(v=1e308, zone="b"), delivery(v=5e-324, zone="c")))
         assert "1e+308" in client.get("/").text
-        assert "Infinity" not in client.get("/api/v1/zones").text
+        assert "Infinity" not in client.get("/api/v1/spaces").text
         for zone in ("zone_a", "c"):
-            assert client.get(f"/zones/{zone}").status_code == 200
+            assert client.get(f"/spaces/zone/{zone}").status_code == 200
 
     @pytest.mark.parametrize("name", ["", "   ", "\u200b\u2060"])
     def test_a_name_that_cannot_be_seen(self, clock: Clock, name: str) -> None:
@@ -151,13 +151,13 @@ class TestPage:
 
 
 class TestZone:
-    """`GET /zones/<zone_id>`."""
+    """`GET /spaces/zone/<zone_id>`."""
 
     def test_page(self, client: FlaskClient) -> None:
         """Both measures with their readings, the names, and queries to copy."""
         events = [delivery(NOW, 2, generation=G), delivery(NOW, 2.5, measure=SMOOTHED)]
         client.post("/webhook", data=body(*events))
-        page = client.get("/zones/zone_a").text
+        page = client.get("/spaces/zone/zone_a").text
         assert "<h1><bdi>Desk 01</bdi> " in page
         assert page.count("<polyline") == 2
         assert delivery(generation=G).id in page
@@ -173,7 +173,7 @@ class TestZone:
     def test_any_id(self, client: FlaskClient, zone_id: str) -> None:
         """Its link leads to it, and its queries are PromQL."""
         client.post("/webhook", data=body(delivery(zone=zone_id, name="odd")))
-        (link,) = re.findall(r'<a href="(/zones/[^"]*)"><bdi>odd</bdi></a>', client.get("/?q=odd").text)
+        (link,) = re.findall(r'<a href="(/spaces/zone/[^"]*)"><bdi>odd</bdi></a>', client.get("/?q=odd").text)
         page = client.get(link.replace("&#39;", "'").replace("&amp;", "&")).text
         assert "<h1><bdi>odd</bdi> " in page
         text = zone_id.replace("\\", "\\\\").replace('"', r"\"").replace("\n", r"\n")
@@ -185,7 +185,7 @@ class TestAssets:
 
     def test_named_by_their_content(self, client: FlaskClient) -> None:
         """So a browser may keep them; every page asks for those that are there."""
-        for path in ("/", "/zones/zone_Hall"):
+        for path in ("/", "/spaces/zone/zone_Hall"):
             found = re.findall(r'(?:href|src)="(/assets/([^"?]+)\?v=([^"]+))"', client.get(path).text)
             assert {name for _, name, _ in found} == set(ASSETS)
             for address, name, version in found:

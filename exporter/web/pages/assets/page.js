@@ -112,7 +112,7 @@ if (choose) {
   const changed = () => {
     const asked = new URLSearchParams([...new FormData(choose)].filter(([name, value]) => value && !(name === "sort" && value === "place")));
     history.replaceState(null, "", asked.size ? `/?${asked}` : "/");
-    document.body.dataset.api = `/api/v1/zones?${asked}`;
+    document.body.dataset.api = `/api/v1/spaces?${asked}`;
     tag = null;
     const before = asking;
     asking = null;

@@ -10,10 +10,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 
 from bench.reference import Reference
 from exporter import capacity
-from exporter.events.model import Measure, Metadata
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.metrics.families import HELP
-from exporter.metrics.zones import ZoneFamilies
+from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
 from exporter.server import memory as heap
@@ -37,8 +38,13 @@ NOW_COUNT = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
 def scrapes(draw: st.DrawFn) -> list[list[Space]]:
     """Draw what several scrapes see: zones come and go, and are renamed, moved, and counted anew."""
     pool = draw(st.lists(METADATA, min_size=1, max_size=3))  # a zone keeps its names, the same object, or takes others
-    space = st.builds(Space, st.sampled_from("abc"), st.sampled_from(pool), COUNTS)
+    space = st.builds(Space, st.just(Kind.ZONE), st.sampled_from("abc"), st.sampled_from(pool), COUNTS)
     return draw(st.lists(st.lists(space, unique_by=lambda s: s.id, max_size=3), min_size=1, max_size=5))
+
+
+def seen_now(zones: list[Space], stale_after: int = 0, now: int = NOW) -> Snapshot:
+    """Return a snapshot of some zones."""
+    return Snapshot(now, stale_after, {Kind.ZONE: zones})
 
 
 RULES = capacity.parse("capacity: [{zone_name: '?', max: 1}, {zone_name: '??', max: 2.5}]")
@@ -56,9 +62,9 @@ class TestAgainstTheLibrary:
     )
     def test_byte_for_byte(self, seen: list[list[Space]], stale_after: int, labels: list[str]) -> None:
         """In both formats, at every one of several scrapes between which zones change, come and go."""
-        families = ZoneFamilies(labels, lambda: RULES)
+        families = SpaceFamilies(labels, lambda: RULES)
         for spaces in seen:
-            snapshot = Snapshot(NOW, stale_after, spaces)
+            snapshot = seen_now(spaces, stale_after)
             reference = Reference(lambda: snapshot, labels, RULES.of).registry  # noqa: B023 - used at once
             rendered = b"".join(families.render(snapshot))
             assert rendered == generate_latest(reference)
@@ -67,38 +73,38 @@ class TestAgainstTheLibrary:
     def test_what_is_the_same_is_not_rendered_again(self) -> None:
         """As long as a zone is the same object; other capacities and other names are seen."""
         rules = NONE
-        families = ZoneFamilies(["zone_name"], lambda: rules)
-        space = Space("z", Metadata(zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
+        families = SpaceFamilies(["zone_name"], lambda: rules)
+        space = Space(Kind.ZONE, "z", Metadata(zone_id="z", zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
 
         def kept() -> object:
-            return families._labels.owns[0]
+            return families._kinds[0]._labels.owns[0]
 
-        b"".join(families.render(Snapshot(NOW, 0, [space])))
+        b"".join(families.render(seen_now([space])))
         first = kept()
-        b"".join(families.render(Snapshot(NOW + HOUR, 0, [space])))
+        b"".join(families.render(seen_now([space], now=NOW + HOUR)))
         assert kept() is first
         rules = capacity.parse("capacity: [{zone_name: a, max: 5}]")
-        assert b'butlr_zone_capacity{zone_name="a"} 5.0' in b"".join(families.render(Snapshot(NOW, 0, [space])))
-        renamed = replace(space, metadata=Metadata(zone_name="b"))
-        assert b'butlr_zone_occupancy{zone_name="b"} 1.0' in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
-        assert b'"a"' not in b"".join(families.render(Snapshot(NOW, 0, [renamed])))
-        b"".join(families.render(Snapshot(NOW, 0, [])))
-        assert families._labels.owns == []
+        assert b'butlr_zone_capacity{zone_id="z",zone_name="a"} 5.0' in b"".join(families.render(seen_now([space])))
+        renamed = replace(space, metadata=Metadata(zone_id="z", zone_name="b"))
+        assert b'butlr_zone_occupancy{zone_id="z",zone_name="b"} 1.0' in b"".join(families.render(seen_now([renamed])))
+        assert b'"a"' not in b"".join(families.render(seen_now([renamed])))
+        b"".join(families.render(seen_now([])))
+        assert families._kinds[0]._labels.owns == []
 
     def test_names_that_are_gone(self) -> None:
         """Do not stay in memory, however often a zone is renamed; what zones share is there once."""
-        families = ZoneFamilies(["room_name", "zone_id"], lambda: NONE)
+        families = SpaceFamilies(["room_name", "zone_id"], lambda: NONE)
         for n in range(100):
             names = [Metadata(zone_id=zone, room_name=f"{n}", floor_name=f"{n}") for zone in "ab"]
-            b"".join(families.render(Snapshot(NOW, 0, [Space(m.zone_id, m, (NOW_COUNT,)) for m in names])))
+            b"".join(families.render(seen_now([Space(Kind.ZONE, m.zone_id, m, (NOW_COUNT,)) for m in names])))
             if n == 0:
-                assert families._labels.rooms[0] is families._labels.rooms[1]
-        assert len(families._shared) < 16
+                assert families._kinds[0]._labels.rooms[0] is families._kinds[0]._labels.rooms[1]
+        assert len(families._kinds[0]._shared) < 16
 
     def test_only_some(self) -> None:
         """Those that are named and have samples; with names that are none of these, nothing."""
-        families = ZoneFamilies(["zone_id"], lambda: NONE)
-        snapshot = Snapshot(NOW, 0, [Space("z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
+        families = SpaceFamilies(["zone_id"], lambda: NONE)
+        snapshot = seen_now([Space(Kind.ZONE, "z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
         text = b"".join(families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"}))
         assert text.count(b"# TYPE") == 1
         assert b"".join(families.render(snapshot, {"python_info"})) == b""
@@ -109,16 +115,16 @@ class TestAgainstTheLibrary:
         for length in (1, 30, 200):
             name = "x" * length
             zones = [Metadata(site_name=name, room_name=name, zone_id=f"z{n}", zone_name=name) for n in range(1000)]
-            snapshot = Snapshot(NOW, 0, [Space(zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
-            pieces = list(ZoneFamilies(["zone_id", "zone_name"], lambda: NONE).render(snapshot))
+            snapshot = seen_now([Space(Kind.ZONE, zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
+            pieces = list(SpaceFamilies(["zone_id", "zone_name"], lambda: NONE).render(snapshot))
             assert max(map(len, pieces)) < heap.LARGE
             assert len(pieces) < sum(map(len, pieces)) / heap.LARGE * 2 + len(HELP)
 
     def test_scrapes_at_once(self) -> None:
         """Each is whole."""
-        families = ZoneFamilies(["zone_id"], lambda: NONE)
+        families = SpaceFamilies(["zone_id"], lambda: NONE)
         several = [
-            Snapshot(NOW, 0, [Space(f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
+            seen_now([Space(Kind.ZONE, f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
             for zones in (300, 200, 100)
         ]
         wrong: list[int] = []
@@ -126,7 +132,7 @@ class TestAgainstTheLibrary:
         def scrape(snapshot: Snapshot) -> None:
             for _ in range(50):
                 lines = b"".join(families.render(snapshot)).count(b"\nbutlr_zone_info{")
-                if lines != len(snapshot.spaces):
+                if lines != len(list(snapshot.spaces)):
                     wrong.append(lines)
 
         threads = [threading.Thread(target=scrape, args=(snapshot,)) for snapshot in several]

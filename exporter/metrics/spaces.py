@@ -1,0 +1,199 @@
+"""The families of spaces as text: the lines of a space are kept until the space changes, and joined at a scrape.
+
+They read as prometheus_client would write them, in the text format and in OpenMetrics alike, since both write gauges
+the same way. A scrape is made of the spaces that are known then, so no series outlives its space or its name. It
+reads, in part:
+
+    # HELP butlr_zone_occupancy People in the zone now, deduplicated and corrected.
+    # TYPE butlr_zone_occupancy gauge
+    butlr_zone_occupancy{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import compress
+from operator import is_not
+from threading import Lock
+
+from exporter.capacity import Capacity
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import Metadata
+from exporter.metrics.columns import (
+    NEVER,
+    SMALL_COUNTS,
+    LabelColumns,
+    MeasureColumns,
+    interleaved,
+    reordered,
+    seconds_suffix,
+    value_suffix,
+)
+from exporter.metrics.families import INFO, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
+from exporter.metrics.text import head, number
+from exporter.rule.space import Count, Space
+from exporter.rule.store import Snapshot
+
+_MAX_SHARED = 4
+"""Shared parts of labels kept for each space; with more, most belong to spaces that are gone."""
+
+
+class SpaceFamilies:
+    """The families of all kinds of spaces. Thread-safe."""
+
+    def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
+        """Take the metadata fields that label a space, and a function that returns the capacity rules in force."""
+        self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
+        self._lock = Lock()
+
+    def render(self, snapshot: Snapshot, names: Container[str] | None = None) -> Iterator[bytes]:
+        """Write the families in pieces of some ten KiB; with `names`, only those of them that have samples."""
+        oldest_ms = max(0.0, float(snapshot.now - snapshot.stale_after)) if snapshot.stale_after > 0 else 0.0
+        with self._lock:  # one scrape at a time
+            for kind in self._kinds:
+                kind.write(snapshot.by_kind.get(kind.kind, []))
+                for family in kind.families:
+                    yield from _family(family.name, family.help, kind.lines(family, oldest_ms), names)
+            states = [line for kind in self._kinds for line in kind.states(oldest_ms)]
+            yield from _family(SPACES, SPACES_HELP, interleaved(states), names)
+
+
+def _family(name: str, help_text: str, pieces: Iterator[bytes], names: Container[str] | None) -> Iterator[bytes]:
+    if names is not None and name not in names:
+        return
+    first = next(pieces, b"")
+    if names is None or first:
+        yield head(name, help_text).encode() + first
+        yield from pieces
+
+
+class _KindFamilies:
+    """The families of one kind of space. For one thread at a time."""
+
+    def __init__(self, kind: Kind, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
+        self.kind = kind
+        self.families = families_of(kind)
+        self._names = labels_of(kind, labels)
+        self._absent = Space(kind, "", Metadata(), ())
+        self._capacity = capacity
+        self._rules = capacity()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Begin with no line."""
+        self._spaces: list[Space] = []
+        """The spaces of the last scrape; the same object needs no new line."""
+        self._measures: dict[Measure, MeasureColumns] = {}
+        cuts = ("room", self.kind.id_field)
+        self._labels = LabelColumns("", self._names, cuts)
+        self._info = LabelColumns(INFO[self.kind], Metadata._fields, cuts)
+        self._capacities: list[bytes] = []
+        """The suffix of each space's capacity; empty without one."""
+        self._shared: dict[bytes, bytes] = {}
+        """The parts of labels that spaces share."""
+        self._named: list[Metadata] = []
+        """The metadata that each space's labels were written from."""
+
+    def lines(self, family: Family, oldest_ms: float) -> Iterator[bytes]:
+        """Return the lines of a family in pieces; a value sensed before `oldest_ms` is left out."""
+        if family.role is Role.INFO:
+            info = self._info
+            return interleaved(info.floors, info.rooms, info.owns, [b" 1.0\n"] * len(info.owns))
+        if family.role is Role.CAPACITY:
+            return self._series(family.name, self._capacities, self._capacities)
+        columns = (self._measures.get(family.measure) if family.measure else None) or MeasureColumns()
+        is_time = family.role is Role.TIMESTAMP
+        suffixes, least = (columns.times, 0.0) if is_time else (columns.values, oldest_ms)
+        all_shown = columns.oldest_ms >= least
+        return self._series(family.name, suffixes, None if all_shown else [ms >= least for ms in columns.sensed_ms])
+
+    def states(self, oldest_ms: float) -> list[bytes]:
+        """Return the lines that count the spaces of this kind by state."""
+        fresh = self._fresh(oldest_ms)
+        numbers = (("fresh", fresh), ("stale", len(self._spaces) - fresh))
+        return [
+            f'{SPACES}{{kind="{self.kind}",state="{state}"}} {number(spaces)}\n'.encode() for state, spaces in numbers
+        ]
+
+    def _fresh(self, oldest_ms: float) -> int:
+        """Return the number of spaces with any reading sensed at `oldest_ms` or later."""
+        columns = self._measures.values()
+        if any(column.oldest_ms >= oldest_ms for column in columns):
+            return len(self._spaces)
+        sensed = zip(*[column.sensed_ms for column in columns], strict=True)
+        return sum([max(times) >= oldest_ms for times in sensed])
+
+    def _series(self, family: str, suffixes: list[bytes], shown: Sequence[object] | None) -> Iterator[bytes]:
+        """Write the lines with these suffixes; with `shown`, only where its entry is true."""
+        if not any(suffixes):
+            return
+        labels = self._labels
+        columns = [[family.encode()] * len(suffixes), labels.floors, labels.rooms, labels.owns, suffixes]
+        if shown is not None:
+            columns = [list(compress(column, shown)) for column in columns]
+        yield from interleaved(*columns)
+
+    def write(self, spaces: list[Space]) -> None:
+        """Write the lines of the spaces that have changed since the last scrape."""
+        if self._capacity() is not self._rules:
+            self._rules = self._capacity()
+            self._clear()
+        if len(spaces) != len(self._spaces):
+            self._reorder(spaces)
+        named, measures = self._named, self._measures
+        times: dict[int, bytes] = {}
+        """Suffixes of the timestamps that many spaces have in common."""
+        for at in list(compress(range(len(spaces)), map(is_not, spaces, self._spaces))):
+            space = spaces[at]
+            counts = space.counts
+            if space.metadata is not named[at]:
+                self._name(at, space.metadata)
+            if len(counts) < len(measures):
+                self._clear_others(at, counts)
+            for count in counts:
+                columns = measures.get(count.measure)
+                if columns is None:
+                    columns = self._add(count.measure)
+                    self._clear_others(at, counts)
+                timestamp = count.timestamp
+                columns.values[at] = SMALL_COUNTS.get(count.value) or value_suffix(count.value)
+                columns.times[at] = times.get(timestamp) or times.setdefault(timestamp, seconds_suffix(timestamp))
+                columns.sensed_ms[at] = timestamp
+        for columns in measures.values():
+            columns.oldest_ms = min(columns.sensed_ms, default=NEVER)
+        self._spaces = spaces
+
+    def _reorder(self, spaces: list[Space]) -> None:
+        """Move all columns to the positions of these spaces, as some were forgotten or are new."""
+        known = {space.id: at for at, space in enumerate(self._spaces)}
+        order = [known.get(space.id, -1) for space in spaces]
+        for columns in self._measures.values():
+            columns.reorder(order)
+        self._labels.reorder(order)
+        self._info.reorder(order)
+        self._capacities = reordered(self._capacities, order, b"")
+        self._named = reordered(self._named, order, self._absent.metadata)
+        self._spaces = reordered(self._spaces, order, self._absent)
+
+    def _name(self, at: int, metadata: Metadata) -> None:
+        """Write the labels and the capacity of a space, which stay the same as long as its metadata does."""
+        if len(self._shared) > _MAX_SHARED * len(self._spaces):
+            self._shared.clear()
+        self._labels.write(at, metadata, self._shared.setdefault)
+        self._info.write(at, metadata, self._shared.setdefault)
+        if self._labels.owns[at] == self._info.owns[at]:
+            self._labels.owns[at] = self._info.owns[at]
+        people = self._rules.of(metadata)
+        self._capacities[at] = b"" if people is None else value_suffix(people)
+        self._named[at] = metadata
+
+    def _clear_others(self, at: int, counts: Iterable[Count]) -> None:
+        """Clear the lines of a space for every measure that is not among its counts."""
+        present = {count.measure for count in counts}
+        for measure, columns in self._measures.items():
+            if measure not in present:
+                columns.values[at] = columns.times[at] = b""
+                columns.sensed_ms[at] = NEVER
+
+    def _add(self, measure: Measure) -> MeasureColumns:
+        columns = self._measures[measure] = MeasureColumns()
+        columns.reorder([-1] * len(self._spaces))
+        return columns
