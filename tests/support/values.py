@@ -18,7 +18,7 @@ VALID = {
     "future_tolerance": ("1500ms", timedelta(seconds=1.5)),
     "max_spaces": ("5", 5),
     "max_body": ("512KiB", 512 * 1024),
-    "labels": (" zone_name , floor_id,", ("zone_name", "floor_id", "zone_id")),
+    "labels": (" zone_name , floor_id,", ("zone_name", "floor_id")),
     "webhook_api_key_header": ("Authorization", "Authorization"),
     "webhook_api_keys": ("old key,, new-key ,", (SecretStr("old key"), SecretStr("new-key"))),
     "webhook_username": ("butlr", "butlr"),
