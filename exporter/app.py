@@ -1,15 +1,17 @@
-"""Builds the exporter: the one place that knows everyone."""
+"""Builds the exporter: the one place that knows every part."""
 
+import contextlib
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
-from exporter.capacity import CapacityFile
+from exporter.capacity import CapacityError, CapacityFile
 from exporter.events.times import milliseconds
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Ingest
@@ -20,80 +22,110 @@ from exporter.metrics.registry import Metrics, Rejection
 from exporter.metrics.settled import openmetrics
 from exporter.rule.limits import Limits
 from exporter.rule.store import Snapshot, Store
+from exporter.server.service import Service
+from exporter.settings.certificate import Certificate
 from exporter.settings.declared import Settings
-from exporter.web import probes, problems, scrape
-from exporter.web import webhook as webhook_views
+from exporter.settings.types import Address
+from exporter.web import probes, problems, scrape, webhook
 from exporter.web.auth import Guard
 from exporter.web.fast import FastWebhook
 from exporter.web.pages import views as pages
 from exporter.web.pages.status import Status
 from exporter.web.pages.views import WebhookAddress
 
-EXTENSION = "butlr_exporter"
-"""Where an app keeps its `Exporter`: `app.extensions[EXTENSION]`."""
+
+class Port(NamedTuple):
+    """A port to open, and its service."""
+
+    address: Address
+    service: Service
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """The parts behind one app."""
+    """One exporter: its parts, its apps, and the ports that serve them."""
 
     store: Store
     metrics: Metrics
+    activity: Activity
     transitions: Transitions
     capacity: CapacityFile
-    activity: Activity
     recorder: Recorder | None
-    """Who keeps the journal, if there is one."""
-    reading_app: Flask | None
-    """The app of `metrics_listen`, if it is set."""
-    fast: FastWebhook
-    """The short way to the webhook, for a server that knows of it."""
-    wants_body: Callable[[Mapping[str, Any]], bool]
-    """Tells by the WSGI environment of a POST whether its body matters."""
+    """Writes the journal, if there is one."""
+    certificate: Certificate | None
+    """The certificate of `listen`, if it serves TLS."""
+    app: Flask
+    """The app of `listen`."""
+    reading_app: Flask
+    """The app for Prometheus and people: that of `metrics_listen` if it is set, else `app`."""
+    ports: tuple[Port, ...]
 
-    def count_malformed(self) -> None:
-        """Count one request that was not HTTP."""
-        self.metrics.count_rejection(Rejection.MALFORMED)
-        self.activity.refuse(Rejection.MALFORMED, [("", "that was not HTTP, or too much of it; the log says more")])
+    @property
+    def periodic_tasks(self) -> tuple[Callable[[], None], ...]:
+        """Return the tasks to run every few seconds, each in a thread of its own, so that none delays another."""
+        return (self.maintain, self.certificate.reload_if_changed) if self.certificate else (self.maintain,)
 
     def maintain(self) -> None:
-        """Do what is to be done every few seconds."""
+        """Log the zones that changed state, and maintain the journal."""
         self.transitions.log()
         if self.recorder is not None:
             self.recorder.maintain()
 
+    def reload(self) -> None:
+        """Read the capacity file again; if it is bad, that is logged and the previous one stays in use."""
+        with contextlib.suppress(CapacityError):
+            self.capacity.reload()
+
     def close(self) -> None:
-        """Let go of what outlives the process."""
+        """Close the journal."""
         if self.recorder is not None:
             self.recorder.close()
 
 
 def create_app(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Flask:
-    """Return the plain WSGI app of `listen`, with state of its own; `clock` tells Unix seconds.
+    """Return the plain WSGI app of `listen`, with a state of its own, for a WSGI server that does TLS itself.
 
-    With `metrics_listen`, what reads is an app of its own on the same state: `extensions[EXTENSION].reading_app`.
-    With a journal, the state is what was kept in it. Raises JournalError, and CapacityError for a bad capacity file.
+    `clock` returns Unix seconds. Raises CapacityError and JournalError as `build` does.
+    """
+    return _build(settings or Settings(), clock, None).app
+
+
+def build(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Exporter:
+    """Build an exporter, with the state that its journal holds; `clock` returns Unix seconds.
+
+    Raises TlsError for a bad certificate, CapacityError for a bad capacity file, JournalError for a bad journal.
     """
     settings = settings or Settings()
-    limits = Limits(
-        window=milliseconds(settings.window),
-        stale_after=milliseconds(settings.stale_after),
-        forget_after=milliseconds(settings.forget_after),
-        settle_after=milliseconds(settings.settle_after),
-        future_tolerance=milliseconds(settings.future_tolerance),
-        max_spaces=settings.max_spaces,
-    )
+    certificate = None
+    if settings.tls_cert and settings.tls_key:
+        certificate = Certificate(settings.tls_cert, settings.tls_key)
+    return _build(settings, clock, certificate)
+
+
+def _build(settings: Settings, clock: Callable[[], float], certificate: Certificate | None) -> Exporter:
+    limits = _limits(settings)
     store = Store(limits)
 
-    def now() -> int:
+    def now_ms() -> int:
         return int(clock() * 1000)
 
     def snapshot() -> Snapshot:
-        return store.snapshot(now())
+        return store.snapshot(now_ms())
 
     def settled() -> str:
-        readings = store.settled(now(), settings.settled_points)
-        return "".join(openmetrics(readings, settings.labels))
+        return "".join(openmetrics(store.settled(now_ms(), settings.settled_points), settings.labels))
+
+    def refuse(reason: Rejection, detail: str) -> None:
+        metrics.count_rejection(reason)
+        activity.refuse(reason, [("", detail)])
+
+    def refuse_reader(reason: Rejection, _: str) -> None:
+        # The page does not report readers: a browser asks once before it knows that it needs a password.
+        metrics.count_rejection(reason)
+
+    def count_malformed() -> None:
+        refuse(Rejection.MALFORMED, "the request was not HTTP, or its head was too large; the log says more")
 
     capacity = CapacityFile(settings.capacity_file, clock)
     metrics = Metrics(snapshot, settings.labels, capacity)
@@ -101,45 +133,90 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal), metrics.count_journal_failure)
         recorder.restore()
-    senders = Guard(
+    activity = Activity(clock)
+    ingest = Ingest(store, metrics, limits, clock, activity, recorder)
+
+    senders, readers = _senders(settings), _readers(settings)
+    receiving = webhook.views(ingest, refuse, senders, settings.max_body)
+    reading = scrape.views(metrics, capacity, settled, refuse_reader, readers)
+    pages.add(reading, Status(store, activity, metrics, capacity, now_ms), _webhook_address(settings))
+    app = _app(receiving, probes.views(), *([] if settings.metrics_listen else [reading]))
+    fast_path = FastWebhook(webhook.PATH, min(webhook.QUICK_BODY, settings.max_body), ingest, senders)
+    service = _receiving(app, settings.max_body, senders, fast_path, count_malformed)
+    reading_app = app
+    ports = [Port(settings.listen, service, certificate.context if certificate else None)]
+    if settings.metrics_listen:
+        reading_app = _app(reading, probes.views())
+        ports.append(Port(settings.metrics_listen, _reading(reading_app, count_malformed)))
+    return Exporter(
+        store=store,
+        metrics=metrics,
+        activity=activity,
+        transitions=Transitions(snapshot),
+        capacity=capacity,
+        recorder=recorder,
+        certificate=certificate,
+        app=app,
+        reading_app=reading_app,
+        ports=tuple(ports),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        window=milliseconds(settings.window),
+        stale_after=milliseconds(settings.stale_after),
+        forget_after=milliseconds(settings.forget_after),
+        settle_after=milliseconds(settings.settle_after),
+        future_tolerance=milliseconds(settings.future_tolerance),
+        max_spaces=settings.max_spaces,
+    )
+
+
+def _senders(settings: Settings) -> Guard:
+    return Guard(
         "Butlr webhook",
         _basic(settings.webhook_username, settings.webhook_password),
         [key.get_secret_value() for key in settings.webhook_api_keys or ()],
         settings.webhook_api_key_header,
     )
-    readers = Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
-    recent = Activity(clock)
 
-    def refuse(reason: Rejection, told: str) -> None:
-        metrics.count_rejection(reason)
-        recent.refuse(reason, [("", told)])
 
-    ingest = Ingest(store, metrics, limits, clock, recent, recorder)
-    webhook = webhook_views.webhook(ingest, refuse, senders, settings.max_body)
-    # Whoever only looks is no trouble to tell of on the page: a browser asks before it knows that it needs a password.
-    reading = scrape.reading(metrics, capacity, settled, lambda reason, _: metrics.count_rejection(reason), readers)
-    pages.add(reading, Status(store, recent, metrics, capacity, now), _door(settings))
-    if settings.metrics_listen is None:
-        app, reading_app = _app(webhook, reading, probes.health()), None
-    else:
-        app, reading_app = _app(webhook, probes.health()), _app(reading, probes.health())
-    app.extensions[EXTENSION] = Exporter(
-        store,
-        metrics,
-        Transitions(snapshot),
-        capacity,
-        recent,
-        recorder,
-        reading_app,
-        FastWebhook(webhook_views.WEBHOOK, min(webhook_views.QUICK_BODY, settings.max_body), ingest, senders),
-        webhook_views.wants_body(senders),
+def _readers(settings: Settings) -> Guard:
+    return Guard("Butlr metrics", _basic(settings.metrics_username, settings.metrics_password))
+
+
+def _receiving(
+    app: Flask, max_body: int, senders: Guard, fast_path: FastWebhook, count_malformed: Callable[[], None]
+) -> Service:
+    """Return the service of `listen`, which accepts events."""
+    return Service(
+        app.wsgi_app,
+        max_body,
+        "listen",
+        wants_body=webhook.wants_body(senders),
+        is_quick=webhook.is_quick,
+        quick_paths=probes.PATHS,
+        fast_path=fast_path,
+        count_malformed=count_malformed,
     )
-    return app
+
+
+def _reading(app: Flask, count_malformed: Callable[[], None]) -> Service:
+    """Return the service of `metrics_listen`, where no request has a body that matters."""
+    return Service(
+        app.wsgi_app,
+        0,
+        "metrics_listen",
+        wants_body=lambda _: False,
+        quick_paths=probes.PATHS,
+        count_malformed=count_malformed,
+    )
 
 
 def _app(*blueprints: Blueprint) -> Flask:
     app = Flask("exporter", static_folder=None, template_folder="web/pages/templates")
-    # A doubled slash would otherwise be answered with a redirect, which is an HTML page.
+    # Werkzeug would answer a doubled slash with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
     pages.add_converters(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -149,7 +226,7 @@ def _app(*blueprints: Blueprint) -> Flask:
 
     @app.before_request
     def one_path() -> None:
-        # Werkzeug takes any number of slashes at the beginning for one; a proxy's rule for a path does not.
+        # To Werkzeug, several slashes at the beginning are one; to a proxy's rule for a path they are not.
         if request.environ["PATH_INFO"].startswith("//"):
             abort(404)
 
@@ -161,8 +238,8 @@ def _app(*blueprints: Blueprint) -> Flask:
     return app
 
 
-def _door(settings: Settings) -> WebhookAddress:
-    """Return what a page needs to know to tell people how to send an event."""
+def _webhook_address(settings: Settings) -> WebhookAddress:
+    """Return how to send an event, for the pages."""
     credentials = ""
     if settings.webhook_api_keys:
         credentials = f"-H '{settings.webhook_api_key_header}: THE-KEY'"

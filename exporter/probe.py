@@ -1,6 +1,6 @@
 """`python -m exporter.probe`: asks the exporter of this container whether it serves, for Docker's HEALTHCHECK.
 
-It takes the address from the same environment variables as `serve`, and knows nothing of flags.
+The address comes from the same environment variables as for `serve`; flags are unknown here.
 """
 
 import http.client
@@ -12,19 +12,19 @@ from exporter.settings.declared import SettingsError
 from exporter.settings.load import load
 
 TIMEOUT = 2.0
-"""Seconds."""
+"""Seconds until the exporter must have answered."""
 
 _HERE = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to listen on
 
 
 def main() -> int:
-    """Return 0 if it serves, 1 if not, with the reason on standard error."""
+    """Return 0 if the exporter serves; else return 1, and print the reason of an error on standard error."""
     try:
         settings = load({}, os.environ)
         address = settings.metrics_listen or settings.listen
         host = _HERE.get(address.host, address.host)
         if settings.tls_cert and not settings.metrics_listen:
-            # The certificate is for the name by which others come.
+            # The certificate is for the name that clients use, which is not that of this container.
             unverified = ssl._create_unverified_context()  # noqa: S323
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 host, address.port, timeout=TIMEOUT, context=unverified

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exporter import capacity as capacity_module
-from exporter.app import EXTENSION, create_app
+from exporter.app import build, create_app
 from exporter.capacity import CapacityError, CapacityFile, parse, read
 from exporter.cli.main import main
 from exporter.events.model import Metadata
@@ -243,8 +243,8 @@ class TestReload:
         file.write_text("capacity:\n  - {max: 0}\n")
         detail = problem(client.post("/-/reload"), 422)["detail"]
         assert detail == (
-            "the capacity file was not taken, the old one stays: line 2: max must be a number of people above 0, "
-            "or null for none"
+            "the capacity file was rejected, the previous one stays in use: "
+            "line 2: max must be a number of people above 0, or null for none"
         )
         assert told() == ("4.0", "0.0", "1.8e+09")
         file.write_text("capacity: [{max: 7}]")
@@ -261,9 +261,9 @@ class TestReload:
 
     def test_without_a_file(self) -> None:
         """Without a file there is nothing to read, and the request succeeds."""
-        app = create_app(clock=Clock())
-        assert app.test_client().post("/-/reload").status_code == 200
-        assert app.extensions[EXTENSION].capacity.last_read_succeeded
+        exporter = build(clock=Clock())
+        assert exporter.app.test_client().post("/-/reload").status_code == 200
+        assert exporter.capacity.last_read_succeeded
 
     def test_it_is_for_readers(self) -> None:
         """`/-/reload` needs the credentials of readers and is on their port."""

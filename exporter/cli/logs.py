@@ -1,7 +1,6 @@
-"""Log lines: logfmt or JSON, one line each whatever the values hold, and a limit on repeated warnings.
+"""Log lines in logfmt or JSON, and a limit on repeated warnings. No value can break a line in two.
 
-Anything is logged as `log.info("zone appeared", {"zone_id": ...})`: a fixed message and a mapping of
-fields. A leaf: it knows nothing of what is logged.
+Every module logs as in `log.info("zone appeared", {"zone_id": ...})`: a fixed message and a mapping of fields.
 """
 
 import json
@@ -16,7 +15,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 MAX_VALUE = 2000
-"""Characters of one value, so that nobody fills a disk with a few requests; more than any name has."""
+"""Characters of one value, so that a few requests cannot fill a disk; every name is shorter."""
 
 _BARE = re.compile(r"[^\s\"=\\]+")
 
@@ -25,14 +24,14 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields: dict[str, Any] = {"ts": when, "level": record.levelname.lower(), "msg": record.getMessage().rstrip()}
     if isinstance(record.args, Mapping):
-        fields |= {name: _short(value) for name, value in record.args.items()}
+        fields |= {name: _shortened(value) for name, value in record.args.items()}
     if record.exc_info and record.exc_info[1]:
         fields["error"] = repr(record.exc_info[1])
         fields["trace"] = logging.Formatter().formatException(record.exc_info)
     return fields
 
 
-def _short(value: object) -> object:
+def _shortened(value: object) -> object:
     return f"{value[:MAX_VALUE]}…" if isinstance(value, str) and len(value) > MAX_VALUE else value
 
 
@@ -56,14 +55,14 @@ def _logfmt(value: object) -> str:
     text = str(value)
     if text.isprintable():
         return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-    # What is not printable could forge lines or drive a terminal.
+    # Unprintable characters could forge lines or control a terminal.
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(text, ensure_ascii=False))
 
 
 class Throttle(logging.Filter):
-    """Lets `limit` warnings of a kind pass in each `period` (seconds); the next one says how many were left out.
+    """Passes `limit` warnings of a kind in each `period` (s); the next warning reports the number suppressed.
 
-    A kind is a message with its `status` or `outcome`: refusals of one sort must not hide those of another.
+    A kind is a message with its `status` or `outcome`: refusals of one kind must not hide those of another.
     """
 
     def __init__(self, limit: int, period: float, clock: Callable[[], float]) -> None:
@@ -73,7 +72,7 @@ class Throttle(logging.Filter):
         self._lock = Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record passes; what is less or more than a warning always does."""
+        """Return whether a record passes; only warnings are limited."""
         if record.levelno != logging.WARNING:
             return True
         fields = record.args if isinstance(record.args, Mapping) else {}
@@ -97,7 +96,7 @@ class Throttle(logging.Filter):
 
 @dataclass(slots=True)
 class _Budget:
-    """What has passed of one kind since the period began."""
+    """The warnings of one kind since its period began."""
 
     began: float
     passed: int = 0
@@ -108,7 +107,7 @@ FORMATTERS: dict[str, type[logging.Formatter]] = {"logfmt": LogfmtFormatter, "js
 
 
 def configure(level: str, log_format: str, throttled: Iterable[str] = (), stream: TextIO | None = None) -> None:
-    """Send every log line of the process to `stream` (standard error by default) in one format.
+    """Write every log line of the process to `stream`, by default standard error, in one format.
 
     The loggers named in `throttled` pass 10 warnings of a kind a minute.
     """
@@ -117,6 +116,6 @@ def configure(level: str, log_format: str, throttled: Iterable[str] = (), stream
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in throttled:
         logging.getLogger(name).addFilter(Throttle(limit=10, period=60.0, clock=time.monotonic))
-    # The server's progress is told by the exporter, and so is what it warns of: requests that are not HTTP.
+    # The exporter logs the server's start and stop itself, and requests that are not HTTP.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,20 +1,16 @@
-"""`butlr-exporter serve` and `butlr-exporter check`: the commands that take the settings."""
+"""`butlr-exporter serve` and `butlr-exporter check`: the commands that accept every setting."""
 
 import argparse
-import contextlib
 import logging
 import os
 import socket
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Flask
-
 from exporter import __version__
-from exporter.app import EXTENSION, Exporter, create_app
+from exporter.app import Port, build
 from exporter.capacity import Capacity, CapacityError, read
 from exporter.cli import against, logs
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
@@ -22,26 +18,24 @@ from exporter.ingest import intake
 from exporter.journal.interface import JournalError
 from exporter.server import connection, connections, memory, process, tls
 from exporter.settings.advice import opened, warnings
-from exporter.settings.certificate import Certificate, TlsError
+from exporter.settings.certificate import TlsError
 from exporter.settings.declared import INPUTS, Settings
-from exporter.settings.types import Address
 from exporter.web import problems
-from exporter.web.webhook import is_quick
 
 log = logging.getLogger(__name__)
 
 THROTTLED = (intake, problems, connection, connections, tls)
-"""Modules whose warnings a stranger can cause, and which are therefore limited in number."""
+"""Modules with warnings that a stranger can cause, which are therefore limited in number."""
 
 _EPILOG = """\
 Every setting is a flag and an environment variable, and the flag wins: --stale-after 15m is
 BUTLR_EXPORTER_STALE_AFTER=15m. Durations are written 90s, 10m, 24h; sizes 512KiB, 1MiB.
-A secret is best kept in a file: flags are seen in the list of processes.
+Keep a secret in a file: everybody on this machine can read flags in the list of processes.
 """
 
 
 def add_commands(commands: Any) -> None:
-    """Add them to the parser of the command line."""
+    """Add `serve` and `check` to the parser of the command line."""
     for run, summary in (
         (_serve, "receive webhooks and serve metrics"),
         (_check, "validate the settings and print them"),
@@ -59,7 +53,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--against",
         metavar="FILE",
-        help="events, one on a line: also print which capacity rule each of their zones takes",
+        help="a file of events, one on a line: also print which capacity rule applies to each of their zones",
     )
 
 
@@ -81,40 +75,19 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    logs.configure(
-        settings.log_level,
-        settings.log_format,
-        throttled=[each.log.name for each in THROTTLED],
-    )
+    logs.configure(settings.log_level, settings.log_format, throttled=[module.log.name for module in THROTTLED])
     memory.tune_malloc()
     for warning in warnings(settings, os.environ):
         log.warning("doubtful setting", {"reason": warning})
     try:
-        certificate = (
-            Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
-        )
-        app = create_app(settings, clock=time.time)
-    except (TlsError, CapacityError, JournalError) as error:  # files may have changed since they were checked
+        exporter = build(settings)
+    except (TlsError, CapacityError, JournalError) as error:  # a file may have changed since it was checked
         log.error("cannot start", {"reason": str(error)})
         return 1
-    exporter: Exporter = app.extensions[EXTENSION]
-    shown = settings.show()
     try:
-        listeners = _listeners(settings, app, exporter, certificate)
-        for listener, name in zip(listeners, ("listen", "metrics_listen"), strict=False):
-            address: Address = getattr(settings, name)
-            shown[name] = str(address._replace(port=listener.socket.getsockname()[1]))
-        log.info("started", {"version": __version__, **shown})
-        if anyone := opened(settings):
-            log.warning("no credentials", {"reason": anyone})
-        if settings.journal is None:
-            log.info("no journal", {"hint": "counts are forgotten when this process ends; --journal FILE keeps them"})
-        process.serve(
-            listeners,
-            partial(_reload, exporter),
-            exporter.maintain,
-            *([certificate.reload_if_changed] if certificate else []),
-        )
+        listeners = [process.Listener(_bind(port), port.service, port.tls) for port in exporter.ports]
+        _log_start(settings, exporter.ports, listeners)
+        process.serve(listeners, exporter.reload, *exporter.periodic_tasks)
     except CannotListen as error:
         log.error("cannot listen", error.fields)
         return 1
@@ -124,53 +97,31 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
-def _reload(exporter: Exporter) -> None:
-    with contextlib.suppress(CapacityError):  # it is logged where it happens
-        exporter.capacity.reload()
+def _log_start(settings: Settings, ports: tuple[Port, ...], listeners: list[process.Listener]) -> None:
+    addresses = {
+        port.service.name: str(port.address._replace(port=listener.socket.getsockname()[1]))
+        for port, listener in zip(ports, listeners, strict=True)
+    }
+    log.info("started", {"version": __version__, **settings.show(), **addresses})
+    if anyone := opened(settings):
+        log.warning("no credentials", {"reason": anyone})
+    if settings.journal is None:
+        log.info("no journal", {"hint": "counts are lost when this process ends; --journal FILE keeps them"})
 
 
-def _listeners(
-    settings: Settings, app: Flask, exporter: Exporter, certificate: Certificate | None
-) -> list[process.Listener]:
-    """Return the open ports, each with what it serves. Raises CannotListen."""
-    listeners = [
-        process.Listener(
-            _bound("listen", settings.listen),
-            app.wsgi_app,
-            settings.max_body,
-            wants_body=exporter.wants_body,
-            is_quick=is_quick,
-            malformed=exporter.count_malformed,
-            fast_path=exporter.fast,
-            tls=certificate.context if certificate else None,
-        )
-    ]
-    if settings.metrics_listen and exporter.reading_app:
-        listeners.append(
-            process.Listener(
-                _bound("metrics_listen", settings.metrics_listen),
-                exporter.reading_app.wsgi_app,
-                max_body=0,
-                wants_body=lambda _: False,
-                malformed=exporter.count_malformed,
-            )
-        )
-    return listeners
+class CannotListen(Exception):  # noqa: N818 - the name is the log message
+    """A port cannot be opened; `fields` are for the log."""
+
+    def __init__(self, port: Port, reason: str | None) -> None:
+        self.fields = {port.service.name: str(port.address), "reason": reason}
 
 
-class CannotListen(Exception):  # noqa: N818 - the name reads as what happened
-    """A port that cannot be had; `fields` are for the log."""
-
-    def __init__(self, name: str, address: Address, reason: str | None) -> None:
-        self.fields = {name: str(address), "reason": reason}
-
-
-def _bound(name: str, address: Address) -> socket.socket:
+def _bind(port: Port) -> socket.socket:
     try:
-        return process.bind(*address)
+        return process.bind(*port.address)
     except UnicodeError:
-        raise CannotListen(name, address, "that is no host name") from None
+        raise CannotListen(port, "not a valid host name") from None
     except OSError as error:
-        # The error's own text of a number holds Python's words as well.
+        # The text of a Python error has the number in it; the system's own text has not.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise CannotListen(name, address, reason) from None
+        raise CannotListen(port, reason) from None

@@ -1,7 +1,7 @@
-"""Tells the log when a zone appears, goes stale, returns, or is forgotten.
+"""Logs when a zone appears, goes stale, returns, or is forgotten.
 
-It compares snapshots, so an event costs nothing, and a thousand zones that fall silent together are a few
-lines and a number.
+It compares snapshots, so that an event costs nothing, and a thousand zones that fall silent together are a few lines
+and a number.
 """
 
 import logging
@@ -13,21 +13,21 @@ from exporter.rule.store import Snapshot
 
 log = logging.getLogger(__name__)
 
-MOST_LINES = 20
-"""Zones named for each kind of change in one look; the rest are a number."""
+MAX_LINES = 20
+"""Zones that one call of `Transitions.log` names for each kind of change; of the rest it logs the number."""
 
 
 class Transitions:
-    """What was last seen of every zone. For one thread."""
+    """The zones of the last snapshot, fresh or stale. For one thread."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Take what gives the zones as they are at the time of a look; those that are known already are no news."""
+        """Compare the snapshots that `snapshot` returns, beginning with the present one."""
         self._snapshot = snapshot
         now = snapshot()
         self._fresh = {space.id: now.is_fresh(space) for space in now.spaces}
 
     def log(self) -> None:
-        """Log what has changed since the last look."""
+        """Log the changes since the last call."""
         snapshot = self._snapshot()
         before, self._fresh = self._fresh, {}
         appeared, stale, returned = [], [], []
@@ -40,17 +40,17 @@ class Transitions:
                 returned.append(space)
             if not fresh and was_fresh is not False:
                 stale.append(space)
-        _tell(logging.INFO, "zone appeared", [_names(space) for space in appeared])
-        _tell(logging.WARNING, "zone went stale", [_names(space) | _last(space) for space in stale])
-        _tell(logging.INFO, "zone returned", [_names(space) for space in returned])
-        _tell(logging.INFO, "zone forgotten", [{"zone_id": space_id} for space_id in before])
+        _log_zones(logging.INFO, "zone appeared", [_names(space) for space in appeared])
+        _log_zones(logging.WARNING, "zone went stale", [_names(space) | _last(space) for space in stale])
+        _log_zones(logging.INFO, "zone returned", [_names(space) for space in returned])
+        _log_zones(logging.INFO, "zone forgotten", [{"zone_id": space_id} for space_id in before])
 
 
-def _tell(level: int, message: str, zones: list[dict[str, str]]) -> None:
-    for zone in zones[:MOST_LINES]:
+def _log_zones(level: int, message: str, zones: list[dict[str, str]]) -> None:
+    for zone in zones[:MAX_LINES]:
         log.log(level, message, zone)
-    if len(zones) > MOST_LINES:
-        log.log(level, message, {"more_zones": len(zones) - MOST_LINES})
+    if len(zones) > MAX_LINES:
+        log.log(level, message, {"more_zones": len(zones) - MAX_LINES})
 
 
 def _names(space: Space) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Serves WSGI apps safely to the open internet; knows no exporter.
 
-- `process`: ports, signals and periodic work around one event loop.
+- `process`: ports, signals and periodic tasks around one event loop.
+- `service`: everything that one port serves, as one value.
 - `connection`: uvicorn's connection with limits; `connections` limits their number.
 - `fast`: a connection that answers known requests without parsing them; `batch` answers those of one event-loop
   iteration together.

@@ -1,55 +1,42 @@
-"""The short way of a port: requests that need nothing of what a server does for one, answered together.
+"""Requests of one event-loop iteration that the fast path answers together.
 
-Those that come in one turn of the event loop are answered at its end, so that what is the same for all is done once,
-and a client with several connections is woken once. And a head that is known is not parsed again: the same bytes at
-the beginning of a request mean the same each time.
+Work that is the same for all of them is done once, and a client with several connections is woken once. A head is
+parsed only the first time: the same bytes at the beginning of a request mean the same each time.
 
-It knows HTTP by two things only: where a head ends, and that nothing else could end it.
+Of HTTP, this module knows only where a head ends, and that nothing else could end it.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
+from exporter.server.service import FastPath
+
 MAX_HEADS = 1000
-"""Heads that are known at a time; who sends ever new ones makes all be forgotten."""
+"""Heads remembered at a time. A client that varies its head empties the memory instead of growing it."""
 
 MAX_HEAD = 1 << 10
-"""Bytes of the longest of these."""
+"""Bytes of the longest head that is remembered."""
 
 _END = b"\r\n\r\n"
 _OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class FastPath(Protocol):
-    """Answers some requests without the app."""
-
-    path: bytes
-    max_body: int
-    """Bytes of the longest body that it looks at."""
-
-    def accepts(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Tell by the headers of a POST to the path, names in lower case, whether it looks at the body."""
-
-    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
-        """Return a whole 200 answer but for its first line to each; None, and nothing was done, if the app must."""
-
-
 class Waiting(Protocol):
-    """A connection that waits for the end of a turn."""
+    """A connection whose request waits for the end of the event-loop iteration."""
 
-    def resolve(self, answer: bytes | None) -> None:
-        """Take the answer, or None if it is for the app."""
+    def resolve(self, response: bytes | None) -> None:
+        """Send the response, or leave the request to the app if it is None."""
 
     def abort(self) -> None:
-        """End it at once."""
+        """End the connection at once."""
 
 
 class Batch:
-    """The short way of one port."""
+    """The requests of one port that wait for the end of the event-loop iteration, and the heads seen before."""
 
     def __init__(self, fast_path: FastPath) -> None:
-        """Take what answers."""
+        """Let `fast_path` answer."""
         self.fast_path = fast_path
         self._begins = b"POST %b HTTP/1.1\r\n" % fast_path.path
         self._heads: dict[bytes, int] = {}
@@ -59,45 +46,48 @@ class Batch:
         self._begin = _OK
 
     def body_of(self, data: bytes) -> bytes | None:
-        """Return the body of a request, if these bytes are a whole one with a head that is known."""
+        """Return the body of a request if `data` is exactly one request with a remembered head, else None."""
         end = data.find(_END) + len(_END)
         length = self._heads.get(data[:end])
         return data[end:] if length == len(data) - end else None
 
     def remember_head(self, data: bytes, length: int) -> None:
-        """Know from now on that the head with which these bytes begin has this content length, and is taken."""
+        """Remember the head with which `data` begins: the fast path accepts it, and its body has `length` bytes."""
         head = data[: data.find(_END) + len(_END)]
-        # An empty line of bare line feeds might have ended it before.
+        # A bare line feed could have ended the head earlier.
         if head.startswith(self._begins) and len(head) <= MAX_HEAD and head.count(b"\n") == head.count(b"\r\n"):
             if len(self._heads) >= MAX_HEADS:
                 self._heads.clear()
             self._heads[head] = length
 
-    def add(self, each: Waiting, body: bytes) -> None:
-        """Let a request wait for the end of the turn."""
+    def add(self, connection: Waiting, body: bytes) -> None:
+        """Let a request wait for the end of the event-loop iteration."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._waiting.append(each)
+        self._waiting.append(connection)
         self._bodies.append(body)
 
     def flush(self) -> None:
-        """Answer all that wait."""
+        """Answer every request that waits."""
         waiting, self._waiting = self._waiting, []
         bodies, self._bodies = self._bodies, []
         if not waiting:
             return
         try:
-            answers = self.fast_path.respond(bodies)
+            responses = self.fast_path.respond(bodies)
         except Exception:
-            for each in waiting:
-                each.abort()
+            for connection in waiting:
+                connection.abort()
             raise
-        for each, answer in zip(waiting, answers, strict=True):
-            each.resolve(answer)
+        for connection, response in zip(waiting, responses, strict=True):
+            connection.resolve(response)
 
-    def response(self, answer: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Return an answer with its first line and the headers of all, which are one object as long as they are so."""
+    def response(self, rest: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return a whole response: the status line, the headers of all responses, and the rest.
+
+        `headers` are compared by identity, as uvicorn makes a new list each time it changes them.
+        """
         if headers is not self._headers:
             self._headers = headers
             self._begin = _OK + b"".join([b"%b: %b\r\n" % header for header in headers])
-        return self._begin + answer
+        return self._begin + rest

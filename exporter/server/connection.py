@@ -1,28 +1,32 @@
 """uvicorn's HTTP connection, made safe for the open internet.
 
-What stands still is cut off, what is not HTTP is answered as a problem, and nothing a client offers makes a
-body a request. It knows uvicorn's httptools connection from the inside, so pyproject.toml holds its version.
+A connection that makes no progress is aborted, a request that is not HTTP is answered with a problem, and nothing in
+the head of a request can turn its body into another request. This module relies on the inside of uvicorn's httptools
+connection, so pyproject.toml pins the version of uvicorn.
 """
 
 import asyncio
 import json
 import logging
 import re
+from functools import partial
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from exporter.server.connections import ConnectionLimit
+from exporter.server.service import Service
 
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT = 20.0
-"""Seconds from a request's first byte to its last, and from a connection to its first request."""
+"""Seconds from the first byte of a request to its last, and from the start of a connection to its first request."""
 
 WRITE_TIMEOUT = 30.0
-"""Seconds in which a client must take the next piece of an answer."""
+"""Seconds in which a client must read the next piece of a response."""
 
 GRACE = 3.0
-"""Seconds that requests under way are given when the process is to stop."""
+"""Seconds in which requests under way may finish when the process stops."""
 
 MAX_HEAD = 1 << 14
 """Bytes of a request line with its headers, or of trailers."""
@@ -31,20 +35,27 @@ MAX_HEADERS = 100
 """Headers of one request."""
 
 MAX_PIPELINE = 8
-"""Requests that a client may send before it has taken the answers to earlier ones."""
+"""Requests that a client may send before it has received the responses to earlier ones."""
 
 _NAME = b"upgrade"
 _UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
 _UPGRADE_FIRST = re.compile(rb"(?:(?<=\n)|\A)u(?=pgrade[ \t]*:)", re.IGNORECASE)
-"""The header that offers another protocol. A server may ignore it (RFC 9110, 7.8); the parser does not, and loses
-the body, so it is given another name on the way in."""
+"""The header that offers another protocol. A server may ignore the offer (RFC 9110, 7.8), but the parser stops there
+and loses the body, so the header gets another name before the parser reads it."""
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, cut off when a request or the reading of an answer stands still."""
+    """uvicorn's connection, aborted when a request or the reading of a response makes no progress."""
+
+    def __init__(self, service: Service, config: uvicorn.Config, limit: ConnectionLimit) -> None:
+        """Serve `service`; the app of `config` is called with this connection before the arguments of ASGI."""
+        super().__init__(config, limit, {})
+        self.app = partial(self.app, self)  # ASGI has no way to ask for the client, or to abort
+        self.service = service
+        self._limit = limit
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start waiting for the first request; count every byte that a reader has not taken as unread."""
+        """Wait for the first request; count every byte that the client has not read as unread."""
         super().connection_made(transport)
         self._in_request = self._in_head = self._head_refused = False
         self._unframed = self._head = 0
@@ -52,29 +63,28 @@ class Connection(HttpToolsProtocol):
         self._cycles: list[RequestResponseCycle] = []
         self._lost = False
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
-        self._answer = _Deadline(self, WRITE_TIMEOUT, "answer not read")
+        self._answer = _Deadline(self, WRITE_TIMEOUT, "response not read")
         self._stop = _Deadline(self, GRACE, "stopping")
-        # A TLS transport pauses at the limit, a plain one beyond it; at 0 the former would never write.
+        # A TLS transport pauses at the limit, a plain one above it; at 0 a TLS transport would never write.
         transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
         self._request.start()
         self._limit.touch(self)
 
     @property
     def peer(self) -> str:
-        """The address of the other side, for the log."""
+        """The address of the client, for the log."""
         return self.client[0] if self.client else ""
 
+    def is_gone(self) -> bool:
+        """Return whether the client has left."""
+        return self._lost
+
     def abort(self) -> None:
-        """End it at once, not as close() would, which waits for a reader that does not read."""
+        """End the connection at once; close() would wait for a client that does not read."""
         self.transport.abort()
 
-    @property
-    def _limit(self) -> ConnectionLimit:
-        limit: ConnectionLimit = self.server_state  # type: ignore[assignment]
-        return limit
-
     def data_received(self, data: bytes) -> None:
-        """Take bytes; limit the time of a request that they do not complete, and the size of what is not body."""
+        """Receive bytes; limit the time of a request that they leave incomplete, and the size of all but bodies."""
         data, self._held = self._held + data, b""
         if b"upgrade" in data.lower():
             data = (_UPGRADE_FIRST if self._line_begins else _UPGRADE).sub(b"X", data)
@@ -92,10 +102,11 @@ class Connection(HttpToolsProtocol):
             self._request.start()
 
     def _is_answering(self) -> bool:
+        """Return whether the app is answering a request."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _is_answered(self) -> bool:
-        """Tell whether what came last is being answered, or was."""
+        """Return whether the request received last is being answered, or was answered."""
         return self._is_answering()
 
     def _feed(self, data: bytes) -> None:
@@ -110,7 +121,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, but not a trailer: nobody asks for those, and they would pass for headers."""
+        """Add a header; ignore a trailer, which would pass for a header and which nothing here needs."""
         if not self._in_head:
             return
         self._head += len(name) + len(value)
@@ -120,7 +131,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Note that the head is whole, and keep the requests that wait for their answer."""
+        """Begin to answer the request, whose head is whole now."""
         self._in_head = False
         self._unframed = 0
         if len(self.pipeline) >= MAX_PIPELINE:
@@ -128,18 +139,17 @@ class Connection(HttpToolsProtocol):
         self._begin()
 
     def _begin(self) -> None:
-        """Begin to answer a request."""
+        """Have the app answer the request."""
         super().on_headers_complete()
-        self.scope["state"] |= {"gone": self._is_lost, "abort": self.transport.abort}
         self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Receive a piece of the body."""
         self._unframed = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the request has come whole."""
+        """Note that the request is whole."""
         self._in_request = False
         self._unframed = 0
         self._request.cancel()
@@ -147,20 +157,21 @@ class Connection(HttpToolsProtocol):
         self._complete()
 
     def _complete(self) -> None:
+        """Pass the end of the body on."""
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Limit the time in which the reader must take what is waiting."""
+        """Limit the time in which the client must read the bytes written so far."""
         super().pause_writing()
         self._answer.start()
 
     def resume_writing(self) -> None:
-        """Note that it was taken."""
+        """Note that the client has read them."""
         super().resume_writing()
         self._answer.cancel()
 
     def shutdown(self) -> None:
-        """Finish the request under way, but not for ever."""
+        """Finish the request under way, in a limited time."""
         super().shutdown()
         self._stop.start()
 
@@ -170,16 +181,13 @@ class Connection(HttpToolsProtocol):
             deadline.cancel()
         self._lost = True
         self._limit.remove(self)
-        # uvicorn tells the last request only; the one being answered would write to nobody.
+        # uvicorn marks the last request only; an earlier one that is being answered would write to nobody.
         for cycle in self._cycles:
             cycle.disconnected = True
         super().connection_lost(exc)
 
-    def _is_lost(self) -> bool:
-        return self._lost
-
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP as a problem, like any other error."""
+        """Answer a request that is not HTTP with a problem, like any other error."""
         del msg
         if self._head_refused:
             self._refuse_head()
@@ -187,16 +195,17 @@ class Connection(HttpToolsProtocol):
             self._refuse(400, "Bad Request", "the request is not valid HTTP")
 
     def _unsupported_upgrade_warning(self) -> None:
-        # The parser has stopped where another protocol was to begin; what follows cannot be told from a body.
+        # The parser has stopped where another protocol was to begin, so a body would pass for a request.
         self.transport.abort()
 
     def _refuse_head(self) -> None:
-        limits = f"at most {MAX_HEADERS} headers, and {MAX_HEAD} bytes with the request line, are taken"
+        limits = f"at most {MAX_HEADERS} headers, and {MAX_HEAD} bytes with the request line, are accepted"
         self._refuse(431, "Request Header Fields Too Large", limits)
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
-        log.warning("request refused", {"status": status, "reason": detail, "client": self.peer})
-        self.app.malformed()
+        fields = {"status": status, "reason": detail, "client": self.peer, "listener": self.service.name}
+        log.warning("request refused", fields)
+        self.service.count_malformed()
         body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
         head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
         self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
@@ -204,7 +213,7 @@ class Connection(HttpToolsProtocol):
 
 
 class _Deadline:
-    """Aborts a connection some seconds after its start unless cancelled; may be started again."""
+    """Aborts a connection some seconds after `start`, unless it is cancelled before; may be started again."""
 
     __slots__ = ("_connection", "_reason", "_seconds", "_timer")
 
@@ -222,5 +231,6 @@ class _Deadline:
             self._timer = None
 
     def _abort(self) -> None:
-        log.debug("connection cut off", {"reason": self._reason, "client": self._connection.peer})
+        fields = {"client": self._connection.peer, "listener": self._connection.service.name}
+        log.debug("connection aborted", {"reason": self._reason, **fields})
         self._connection.abort()

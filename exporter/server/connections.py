@@ -1,4 +1,4 @@
-"""The connections of one port."""
+"""The connections of one port, limited in number."""
 
 import logging
 from typing import Protocol
@@ -8,36 +8,39 @@ from uvicorn.server import ServerState
 log = logging.getLogger(__name__)
 
 
-class _Member(Protocol):
-    """What can be in a crowd."""
+class Member(Protocol):
+    """A connection, or a TLS handshake that may become one."""
 
     @property
     def peer(self) -> str:
-        """The address of the other side, for the log."""
+        """The address of the client, for the log."""
 
     def abort(self) -> None:
-        """End it at once."""
+        """End the connection at once."""
 
 
 class ConnectionLimit(ServerState):
-    """The connections of one port. When there are too many, the one served least recently makes room."""
+    """The connections of one port. Beyond the limit, the connection that was served least recently is aborted."""
 
-    def __init__(self, most: int) -> None:
-        """Take how many there may be."""
+    def __init__(self, limit: int, listener: str = "") -> None:
+        """Allow `limit` connections; `listener` names the port in the log."""
         super().__init__()
-        self._most = most
-        self._order: dict[_Member, None] = {}
+        self._limit = limit
+        self._listener = listener
+        self._by_service: dict[Member, None] = {}
 
-    def touch(self, connection: "_Member") -> None:
-        """Let one in, or go to the end of the queue because it was served."""
-        self._order.pop(connection, None)
-        self._order[connection] = None
-        if len(self._order) > self._most:
-            oldest = next(iter(self._order))
+    def touch(self, connection: Member) -> None:
+        """Add a connection, or note that it was served just now."""
+        self._by_service.pop(connection, None)
+        self._by_service[connection] = None
+        if len(self._by_service) > self._limit:
+            oldest = next(iter(self._by_service))
             self.remove(oldest)
             oldest.abort()
-            log.warning("too many connections", {"limit": self._most, "cut_off": oldest.peer})
+            log.warning(
+                "too many connections", {"limit": self._limit, "aborted": oldest.peer, "listener": self._listener}
+            )
 
-    def remove(self, connection: "_Member") -> None:
-        """Forget one."""
-        self._order.pop(connection, None)
+    def remove(self, connection: Member) -> None:
+        """Forget a connection."""
+        self._by_service.pop(connection, None)

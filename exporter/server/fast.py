@@ -1,7 +1,8 @@
-"""A connection that goes the short way where it can: some requests are answered with nothing made for them.
+"""A connection with a fast path: some requests are answered without any object of their own.
 
-One that comes whole, with a head that is known, is not even parsed; of another the head is, and then the body may be
-for the lane. All that is odd in any way goes the long way, from the beginning, as if there were no other.
+A request that comes whole, with a head that the batch remembers, is not even parsed. Of any other request the head is
+parsed, and then the fast path may answer the body. A request that is unusual in any way falls back to the app, as if
+there were no fast path.
 """
 
 import uvicorn
@@ -9,62 +10,63 @@ import uvicorn
 from exporter.server.batch import Batch
 from exporter.server.connection import Connection
 from exporter.server.connections import ConnectionLimit
+from exporter.server.service import Service
 
 
 class FastConnection(Connection):
-    """A connection with a short way."""
+    """A connection with a fast path."""
 
-    def __init__(self, batch: Batch, config: uvicorn.Config, limit: ConnectionLimit) -> None:
-        """Take the short way of the port, what uvicorn is to do, and the others of the port."""
-        super().__init__(config, limit, {})
+    def __init__(self, batch: Batch, service: Service, config: uvicorn.Config, limit: ConnectionLimit) -> None:
+        """Serve `service`; `batch` answers requests of all connections of the port."""
+        super().__init__(service, config, limit)
         self._batch = batch
         self._waiting = b""
-        """A request that waits for the end of the turn."""
+        """The request that waits for the end of the event-loop iteration."""
         self._whole = b""
-        """The bytes that came last, if a request began with them and its head is still to come."""
+        """The bytes received last, if a request begins with them and its head is not yet parsed."""
         self._body: list[bytes] | None = None
-        """What has come of a body that may be for the lane."""
+        """The pieces received of a body that the fast path may answer."""
         self._size = 0
-        """Of that, in bytes."""
+        """Bytes in `_body`."""
         self._answered = False
-        """Whether a request was answered at once, of the bytes that came last."""
+        """Whether the fast path answered a request in the bytes received last."""
         self._served = 0.0
-        """When the last one that waited was answered, in the loop's time."""
+        """The time (s, of the event loop) of the last response from the batch."""
         self._tried = False
-        """Whether the lane has left the request to the long way already."""
+        """Whether the fast path has left the request to the app already."""
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes: a whole request with a head that is known waits for the end of the turn."""
+        """Receive bytes; a whole request with a remembered head waits for the end of the event-loop iteration."""
         self._flush()
         self._answered = False
-        rests = not (self._in_request or self._held or self._is_answering() or self.flow.write_paused)
-        body = self._batch.body_of(data) if rests else None
+        at_rest = not (self._in_request or self._held or self._is_answering() or self.flow.write_paused)
+        body = self._batch.body_of(data) if at_rest else None
         if body is not None:
             self._waiting = data
             self._batch.add(self, body)
             return
-        self._whole = data if rests else b""
+        self._whole = data if at_rest else b""
         super().data_received(data)
 
-    def resolve(self, answer: bytes | None) -> None:
-        """Send the answer to a request that waited; None is for the long way."""
+    def resolve(self, response: bytes | None) -> None:
+        """Send the response to the request that waits, or leave the request to the app if it is None."""
         data, self._waiting = self._waiting, b""
         if self.transport.is_closing():
             return
-        if answer is None:
+        if response is None:
             self._tried = True
             super().data_received(data)
             self._tried = False
             return
-        self._send(answer)
+        self._send(response)
         self._limit.touch(self)
         self._served = self.loop.time()
-        if self.timeout_keep_alive_task is None:  # it was the first
+        if self.timeout_keep_alive_task is None:  # it was the first request
             self._request.cancel()
             self.on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection that has rested; answers at the end of a turn set no timer, as that costs."""
+        """Close an idle connection; as responses from the batch set no timer, for speed, count from the last one."""
         rest = self._served + self.timeout_keep_alive - self.loop.time()
         if rest > 0:
             self.timeout_keep_alive_task = self.loop.call_later(rest, self.timeout_keep_alive_handler)
@@ -72,7 +74,7 @@ class FastConnection(Connection):
             super().timeout_keep_alive_handler()
 
     def eof_received(self) -> None:
-        """Answer what came whole before the other side ended."""
+        """Answer the request that waits before the connection closes."""
         self._flush()
         super().eof_received()
 
@@ -86,8 +88,8 @@ class FastConnection(Connection):
         if self._waiting:
             self._batch.flush()
 
-    def _send(self, answer: bytes) -> None:
-        self.transport.write(self._batch.response(answer, self.server_state.default_headers))
+    def _send(self, response: bytes) -> None:
+        self.transport.write(self._batch.response(response, self.server_state.default_headers))
 
     def _is_answered(self) -> bool:
         return self._answered or super()._is_answered()
@@ -103,21 +105,21 @@ class FastConnection(Connection):
             self._batch.remember_head(whole, int(length))
 
     def _may_be_fast(self) -> bool:
-        path = self._batch.fast_path
+        fast_path = self._batch.fast_path
         return (
             not self._tried
-            and self.url == path.path
+            and self.url == fast_path.path
             and self.parser.get_method() == b"POST"
             and not self._is_answering()
             and not self.expect_100_continue
             and self.parser.should_keep_alive()
             and not self.flow.write_paused
             and self.parser.get_http_version() == "1.1"
-            and path.accepts(self.headers)
+            and fast_path.accepts(self.headers)
         )
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Receive a piece of the body."""
         if self._body is None:
             super().on_body(body)
             return
@@ -129,19 +131,19 @@ class FastConnection(Connection):
 
     def _complete(self) -> None:
         if self._body is not None:
-            (answer,) = self._batch.fast_path.respond([b"".join(self._body)])
-            if answer is not None:
+            (response,) = self._batch.fast_path.respond([b"".join(self._body)])
+            if response is not None:
                 self._body, self._answered = None, True
-                self._send(answer)
+                self._send(response)
                 self.on_response_complete()
                 return
             self._fall_back()
         super()._complete()
 
     def _fall_back(self) -> None:
-        """Begin the request under way as without a lane, with what has come of its body."""
+        """Leave the request under way to the app, with the pieces of its body received so far."""
         if self._body is not None:
-            come, self._body = self._body, None
+            pieces, self._body = self._body, None
             super()._begin()
-            for piece in come:
+            for piece in pieces:
                 super().on_body(piece)

@@ -1,7 +1,7 @@
-"""Memory that goes back to the system when a scrape is done with it.
+"""Tunes malloc, so that the memory of a scrape goes back to the system.
 
-glibc gives each thread a heap of its own and, the larger the pieces that were freed, keeps the more of them. Here
-threads take turns, and each scrape needs megabytes for a moment only.
+glibc gives each thread a malloc arena of its own, and after large pieces were freed it keeps even more for later. In
+this process threads take turns, and a scrape needs megabytes for a moment only.
 
 Source: mallopt(3).
 """
@@ -13,12 +13,12 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 LARGE = 64 << 10
-"""Bytes. Of the end of the heap, so many are kept when they are free; what is as large is mapped by itself, and never
-kept."""
+"""Bytes of free memory that an arena may keep at its end. A piece of this size or more is mapped by itself, and
+unmapped when it is freed."""
 
 
 def tune_malloc() -> bool:
-    """Let one heap be for all threads that start from now on, and shrink. False where there is no glibc."""
+    """Let all threads that start from now on share one arena, which shrinks. Return False without glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     options = ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, LARGE), (_M_MMAP_THRESHOLD, LARGE))
     return mallopt is not None and all(mallopt(*option) for option in options)

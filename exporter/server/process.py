@@ -1,6 +1,6 @@
-"""The process that serves WSGI apps, each on its port: one event loop, its signals, and a look now and then.
+"""The process that serves WSGI apps, each on its port: one event loop, its signals and its periodic tasks.
 
-Why this server: docs/server.md. It knows WSGI and nothing of the exporter.
+docs/server.md has the reasons for this server. This module knows WSGI, and nothing of the exporter.
 """
 
 import asyncio
@@ -10,72 +10,60 @@ import resource
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
-from wsgiref.types import WSGIApplication
+from typing import NamedTuple
 
 import uvicorn
 import uvloop
 
-from exporter.server.batch import Batch, FastPath
+from exporter.server.batch import Batch
 from exporter.server.connection import Connection
 from exporter.server.connections import ConnectionLimit
 from exporter.server.fast import FastConnection
+from exporter.server.service import Service
 from exporter.server.tls import TlsAcceptor
 from exporter.server.wsgi import WsgiAdapter
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE = 75
-"""Seconds that an idle connection is kept for the next request."""
+"""Seconds that an idle connection stays open for the next request."""
 
 PERIOD = 5.0
 """Seconds between two runs of a periodic task."""
 
 MAX_FILES = 1 << 12
-"""Open files, and so connections, that are asked of the system."""
+"""Open files, and so connections, that the process asks of the system."""
 
 MAX_CONNECTIONS = 1000
-"""Connections of one port; less if the system gives fewer files."""
+"""Connections of one port; fewer if the system allows fewer files."""
 
 RESERVED_FILES = 32
-"""Files that are not for connections."""
-
-QUICK = frozenset({"/-/healthy", "/-/ready"})
-"""Paths that are answered in the event loop, however many scrapes wait."""
+"""Open files that are not for connections."""
 
 IGNORED_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
-"""Signals whose default is to end the process, and with it the state."""
+"""Signals that end a process by default, and with it the state."""
 
 
 BACKLOG = 2048
-"""Connections that may wait to be let in: more come at once after an outage than a loop lets in between two looks."""
+"""Connections that may wait to be accepted: after an outage, more arrive at once than one event-loop iteration
+accepts."""
 
 
 class Listener(NamedTuple):
-    """A port, and what it serves."""
+    """An open port and its service."""
 
     socket: socket.socket
-    wsgi: WSGIApplication
-    max_body: int
-    """Bytes of the largest body that the app takes."""
-    wants_body: Callable[[Mapping[str, Any]], bool] = lambda _: True
-    """Tells by the WSGI environment of a POST whether the app reads its body."""
-    is_quick: Callable[[bytes], bool] = lambda _: True
-    """Tells whether the app answers a body in no time."""
+    service: Service
     tls: ssl.SSLContext | None = None
-    malformed: Callable[[], None] = lambda: None
-    """Called for each request that is not HTTP, and so is not seen by the app."""
-    fast_path: FastPath | None = None
-    """Answers what it can without the app."""
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, most_connections: int, fast_path: FastPath | None) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, max_connections: int) -> None:
         super().__init__(config)
-        self.server_state: ConnectionLimit = ConnectionLimit(most_connections)
-        self._batch = None if fast_path is None else Batch(fast_path)
+        self.server_state: ConnectionLimit = ConnectionLimit(max_connections, service.name)
+        self._service = service
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -83,13 +71,14 @@ class _Uvicorn(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen as uvicorn does, but do TLS handshakes ourselves."""
-        connect: Callable[[], Connection] = partial(Connection, self.config, self.server_state, {})
-        if self._batch is not None:
-            connect = partial(FastConnection, self._batch, self.config, self.server_state)
+        """Listen as uvicorn does, but with connections and TLS handshakes of our own."""
+        service, limit = self._service, self.server_state
+        connect: Callable[[], Connection] = partial(Connection, service, self.config, limit)
+        if service.fast_path is not None:
+            connect = partial(FastConnection, Batch(service.fast_path), service, self.config, limit)
         context = self.config.ssl
         if context:
-            acceptors = [TlsAcceptor(each, context, connect, self.server_state) for each in sockets or []]
+            acceptors = [TlsAcceptor(each, context, connect, limit, service.name) for each in sockets or []]
             self.servers = acceptors  # type: ignore[assignment]
         else:
             loop = asyncio.get_running_loop()
@@ -98,7 +87,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket, of both families if the host is empty and the system has both. Raises OSError."""
+    """Return a listening socket, for IPv6 and IPv4 if the host is empty and the system has both. Raises OSError."""
     if not host and socket.has_dualstack_ipv6():
         return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
     family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
@@ -106,14 +95,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serve(listeners: Sequence[Listener], reload: Callable[[], None], *periodic: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, calling each of `periodic` every `PERIOD` seconds in a thread of its own.
+    """Serve until SIGTERM or SIGINT; requests under way may then finish within `connection.GRACE` seconds.
 
-    SIGHUP calls `reload`, in a thread as well.
-
-    Requests under way are finished, within connection.GRACE seconds.
+    A thread runs each of the `periodic` tasks every PERIOD seconds, and SIGHUP runs `reload` in a thread. The periodic
+    tasks run once more at the end.
     """
-    most = min(MAX_CONNECTIONS, max(1, (_raise_file_limit() - RESERVED_FILES) // len(listeners)))
-    servers = [configure(listener, most) for listener in listeners]
+    max_connections = min(MAX_CONNECTIONS, max(1, (_raise_file_limit() - RESERVED_FILES) // len(listeners)))
+    servers = [configure(listener, max_connections) for listener in listeners]
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -122,31 +110,25 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *periodic: 
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
         loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, reload)
-        watching = [asyncio.create_task(every(PERIOD, run_once)) for run_once in periodic]
+        repeating = [asyncio.create_task(every(PERIOD, task)) for task in periodic]
         try:
             serving = [server.serve([listener.socket]) for server, listener in zip(servers, listeners, strict=True)]
             await asyncio.gather(*serving)
         finally:
-            for task in watching:
-                task.cancel()
-            for run_once in periodic:
-                run_once()  # what came since the last time
+            for repeated in repeating:
+                repeated.cancel()
+            for task in periodic:
+                task()  # for the events since the last run
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
 
 
-def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
+def configure(listener: Listener, max_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
     """Return the server of one listener, not yet started."""
     config = uvicorn.Config(
-        WsgiAdapter(
-            listener.wsgi,
-            listener.max_body,
-            QUICK,
-            listener.wants_body,
-            listener.is_quick,
-            listener.malformed,
-        ),
+        WsgiAdapter(listener.service),
+        interface="asgi3",
         http=Connection,
         ws="none",
         lifespan="off",
@@ -158,7 +140,7 @@ def configure(listener: Listener, most_connections: int = MAX_CONNECTIONS) -> uv
     )
     config.load()
     config.ssl = listener.tls
-    return _Uvicorn(config, most_connections, listener.fast_path)
+    return _Uvicorn(config, listener.service, max_connections)
 
 
 def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
@@ -168,7 +150,7 @@ def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
 
 
 async def every(seconds: float, task: Callable[[], None]) -> None:
-    """Call `task` in a thread every so many seconds; an error of it is logged and ends nothing."""
+    """Run `task` in a thread every `seconds`; log its errors and go on."""
     while True:
         await asyncio.sleep(seconds)
         try:
@@ -178,7 +160,7 @@ async def every(seconds: float, task: Callable[[], None]) -> None:
 
 
 def _raise_file_limit() -> int:
-    """Take more connections than the soft limit, which is meant for select(); return how many files there may be."""
+    """Raise the soft limit of open files, which is meant for select(), and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

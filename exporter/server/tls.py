@@ -1,7 +1,7 @@
-"""TLS handshakes that are counted among the connections, limited in time, and logged when they fail.
+"""TLS handshakes, counted among the connections, limited in time, and logged when they fail.
 
-The event loop could accept and do them by itself, but then nobody would know of those under way: strangers could
-take every file with connections that never begin.
+The event loop could accept connections and do handshakes by itself, but then nothing could count the handshakes under
+way: strangers could use up every file descriptor with connections that never begin.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from exporter.server.connections import ConnectionLimit
 log = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT = 20.0
-"""Seconds in which a client must have finished its TLS handshake."""
+"""Seconds in which a client must finish its TLS handshake."""
 
 CLOSE_TIMEOUT = 5.0
 """Seconds in which a client must agree to the end of a TLS connection."""
 
 PAUSE = 0.1
-"""Seconds until connections are accepted again after that failed."""
+"""Seconds until connections are accepted again after accepting one failed."""
 
 
 class TlsAcceptor:
-    """Accepts connections, and lets those in that finish their handshake. Has the two methods of a server's end."""
+    """Accepts connections, and serves those that finish their handshake; uvicorn ends it like an `asyncio.Server`."""
 
     def __init__(
         self,
@@ -34,13 +34,15 @@ class TlsAcceptor:
         context: ssl.SSLContext,
         connect: Callable[[], Connection],
         limit: ConnectionLimit,
+        name: str = "",
     ) -> None:
-        """Begin to accept; `connect` makes what takes a connection over."""
+        """Begin to accept; `connect` makes the connection that follows a handshake, `name` is the port's in the log."""
         listener.setblocking(False)
         self._listener = listener
         self._context = context
         self._connect = connect
         self._limit = limit
+        self._name = name
         self._accepting = asyncio.ensure_future(self._accept())
 
     def close(self) -> None:
@@ -48,7 +50,7 @@ class TlsAcceptor:
         self._accepting.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until nothing is accepted any more."""
+        """Wait until no connection is accepted any more."""
         await asyncio.wait([self._accepting])
 
     async def _accept(self) -> None:
@@ -56,27 +58,28 @@ class TlsAcceptor:
         while True:
             try:
                 accepted, address = await loop.sock_accept(self._listener)
-            except OSError as error:  # the client is gone again, or there is no file left
-                log.warning("cannot accept", {"reason": error.strerror})
+            except OSError as error:  # the client has left already, or no file descriptor is free
+                log.warning("cannot accept", {"reason": error.strerror, "listener": self._name})
                 await asyncio.sleep(PAUSE)
                 continue
-            _Handshake(accepted, address[0], self._limit).start(self._context, self._connect)
+            _Handshake(accepted, address[0], self._limit, self._name).start(self._context, self._connect)
 
 
 class _Handshake:
-    """One that is under way."""
+    """A handshake that is under way."""
 
-    def __init__(self, accepted: socket.socket, peer: str, limit: ConnectionLimit) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, limit: ConnectionLimit, listener: str) -> None:
         self._accepted = accepted
         self.peer = peer
         self._limit = limit
+        self._listener = listener
 
     def start(self, context: ssl.SSLContext, connect: Callable[[], Connection]) -> None:
         self._task = asyncio.ensure_future(self._do(context, connect))
         self._limit.touch(self)
 
     def abort(self) -> None:
-        """End it."""
+        """End the handshake at once."""
         self._task.cancel()
 
     async def _do(self, context: ssl.SSLContext, connect: Callable[[], Connection]) -> None:
@@ -90,6 +93,7 @@ class _Handshake:
             )
         except OSError as error:
             reason = getattr(error, "reason", None) or error.strerror or str(error) or "timed out"
-            log.warning("TLS handshake failed", {"reason": reason, "client": self.peer})
+            fields = {"reason": reason, "client": self.peer, "listener": self._listener}
+            log.warning("TLS handshake failed", fields)
         finally:
             self._limit.remove(self)

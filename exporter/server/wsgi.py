@@ -1,35 +1,36 @@
 """A WSGI app behind an ASGI server, called with whole bodies.
 
-A body is awaited in the event loop before the app is called, so a sender that stops in the middle holds up
-nobody; one that the app refuses by its head is not awaited. A quick POST is then answered in the loop itself,
-everything else in a thread, so that a long scrape does not hold up events. Answers are sent by the loop, so a
-reader that stops holds up nobody either.
+A body is awaited in the event loop before the app is called, so a client that stops in the middle of one holds up
+nobody; a body that the app does not want is not awaited. The event loop itself calls the app for a quick request; a
+thread does so for any other, so that a long scrape does not hold up events. The event loop sends the responses, so a
+client that stops reading holds up nobody either.
 
-It knows WSGI and ASGI and nothing of the exporter.
+This module knows WSGI and ASGI, and nothing of the exporter.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
-from wsgiref.types import WSGIApplication
+from typing import Any, NamedTuple, Protocol
+
+from exporter.server.service import Service
 
 log = logging.getLogger(__name__)
 
 PIECE = 1 << 18
-"""Bytes of an answer given to a connection at a time."""
+"""Bytes of a response given to a connection at a time."""
 
 SMALL = 1 << 12
-"""Bytes of an answer that is not counted among those that wait for their readers."""
+"""Bytes of the largest response that is not counted among those that wait for their clients."""
 
 MAX_WAITING = 1 << 28
-"""Bytes of bodies that wait for their rest and of answers that wait for their readers."""
+"""Bytes of incomplete bodies, and of responses that wait for their clients, on one port."""
 
 THREADS = 2
-"""Requests answered at a time outside the event loop."""
+"""Threads that call the app for one port."""
 
 
 Scope = MutableMapping[str, Any]
@@ -37,92 +38,92 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+class Client(Protocol):
+    """The connection of a request, as far as the app needs it and ASGI does not tell."""
+
+    def is_gone(self) -> bool:
+        """Return whether the client has left."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
+
+
+class _Response(NamedTuple):
+    """The response of a WSGI app."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: list[bytes]
+
+
 class WsgiAdapter:
-    """An ASGI app that calls a WSGI app with whole bodies.
+    """Calls the WSGI app of a service with whole bodies: an ASGI app that takes the request's connection as well."""
 
-    The server tells by `scope["state"]["gone"]`, a function, whether the client has left; `["abort"]` cuts it off.
-    """
-
-    def __init__(
-        self,
-        wsgi: WSGIApplication,
-        max_body: int,
-        quick: Container[str] = (),
-        wants_body: Callable[[Mapping[str, Any]], bool] = lambda _: True,
-        is_quick: Callable[[bytes], bool] = lambda _: True,
-        malformed: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Take the app, the size in bytes beyond which it refuses a body, and the paths it answers in no time.
-
-        `wants_body` tells by a POST's head whether the app reads the body; if not, it is called without one.
-        `is_quick` tells whether it answers a body in no time. The connection calls `malformed` for each request
-        that it refuses because it is not HTTP.
-        """
-        self._is_quick = is_quick
-        self.malformed = malformed
-        self._wsgi = wsgi
-        self._max_body = max_body
-        self._quick_paths = quick
-        self._wants_body = wants_body
+    def __init__(self, service: Service) -> None:
+        """Call the app of `service`."""
+        self._service = service
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._slots = asyncio.Semaphore(THREADS)
-        self._waiting = _Waiting()
+        self._buffers = _Buffers()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        service = self._service
         environ = _environ(scope)
-        quick = scope["path"] in self._quick_paths
+        quick = scope["path"] in service.quick_paths
         if scope["method"] == "POST":
             quick = True
-            if int(environ["CONTENT_LENGTH"] or 0) <= self._max_body and self._wants_body(environ):
-                body = await self._read(receive, scope["state"]["abort"])
+            if int(environ["CONTENT_LENGTH"] or 0) <= service.max_body and service.wants_body(environ):
+                body = await self._read(client, receive)
                 if body is None:
                     return
                 environ["wsgi.input"] = BytesIO(body)
                 environ["CONTENT_LENGTH"] = str(len(body))
-                quick = self._is_quick(body)
+                quick = service.is_quick(body)
         if quick:
-            status, headers, answer = self._call(environ)
+            response = self._call(environ)
         else:
             async with self._slots:
-                # Who left while waiting must not keep those who are still there.
-                if scope["state"]["gone"]():
+                # A client that left while it waited must not hold up those that are still there.
+                if client.is_gone():
                     return
-                loop = asyncio.get_running_loop()
-                status, headers, answer = await loop.run_in_executor(self._threads, self._call, environ)
-        start_message = {"type": "http.response.start", "status": status, "headers": headers}
-        size = sum(map(len, answer))
+                response = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, environ)
+        await self._send(client, response, send)
+
+    async def _send(self, client: Client, response: _Response, send: Send) -> None:
+        start_message = {"type": "http.response.start", "status": response.status, "headers": response.headers}
+        size = sum(map(len, response.body))
         if size <= SMALL:
             await send(start_message)
-            await send({"type": "http.response.body", "body": b"".join(answer)})
+            await send({"type": "http.response.body", "body": b"".join(response.body)})
             return
-        with self._waiting.held(scope["state"]["abort"]) as held:
-            held.add(size)
+        with self._buffers.open(client) as buffer:
+            buffer.add(size)
             await send(start_message)
-            for part in answer:
+            for part in response.body:
                 for start in range(0, len(part), PIECE):
                     await send({"type": "http.response.body", "body": part[start : start + PIECE], "more_body": True})
-            # Each piece is sent when the one before was taken, so this one tells that all were.
+            # A piece is sent once the client has read the one before, so after this one it has read them all.
             await send({"type": "http.response.body", "body": b""})
 
-    async def _read(self, receive: Receive, abort: Callable[[], None]) -> bytes | None:
-        """Return the body, at most a piece longer than the app takes; None if the sender is gone."""
+    async def _read(self, client: Client, receive: Receive) -> bytes | None:
+        """Return the body, at most a piece longer than the app accepts; None if the client has left."""
         message = await receive()
         if message["type"] != "http.disconnect" and not message["more_body"]:
             body: bytes = message["body"]
             return body
         pieces, size = [], 0
-        with self._waiting.held(abort) as held:
+        with self._buffers.open(client) as buffer:
             while message["type"] != "http.disconnect":
                 pieces.append(message["body"])
                 size += len(message["body"])
-                if size > self._max_body or not message["more_body"]:
+                if size > self._service.max_body or not message["more_body"]:
                     return b"".join(pieces)
-                held.add(len(message["body"]))
+                buffer.add(len(message["body"]))
                 message = await receive()
         return None
 
-    def _call(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], list[bytes]]:
+    def _call(self, environ: dict[str, Any]) -> _Response:
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., object]:
@@ -130,57 +131,57 @@ class WsgiAdapter:
             started.append((status, headers))
             return lambda _: None
 
-        answer = self._wsgi(environ, start_response)
+        parts = self._service.wsgi(environ, start_response)
         try:
-            body = list(answer)
+            body = list(parts)
         finally:
-            if close := getattr(answer, "close", None):
+            if close := getattr(parts, "close", None):
                 close()
         status, headers = started[-1]
-        return int(status[:3]), [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers], body
+        return _Response(int(status[:3]), [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers], body)
 
 
-class _Waiting:
-    """What clients keep waiting. Beyond MAX_WAITING bytes the one that has waited longest makes room."""
+class _Buffers:
+    """All bytes that wait for clients. Beyond MAX_WAITING, the client that has waited longest is aborted."""
 
     def __init__(self) -> None:
-        self._held: dict[_Held, None] = {}
+        self._open: dict[_Buffer, None] = {}
         self.size = 0
 
     @contextlib.contextmanager
-    def held(self, abort: Callable[[], None]) -> Iterator["_Held"]:
-        """Hold what is added until the end of the block; `abort` ends its connection."""
-        held = _Held(self, abort)
-        self._held[held] = None
+    def open(self, client: Client) -> Iterator["_Buffer"]:
+        """Count the bytes added to the buffer until the end of the block."""
+        buffer = _Buffer(self, client)
+        self._open[buffer] = None
         try:
-            yield held
+            yield buffer
         finally:
-            self.drop(held)
+            self._close(buffer)
 
-    def drop(self, held: "_Held") -> None:
-        self._held.pop(held, None)
-        self.size -= held.size
-        held.size = 0
+    def _close(self, buffer: "_Buffer") -> None:
+        self._open.pop(buffer, None)
+        self.size -= buffer.size
+        buffer.size = 0
 
     def make_room(self) -> None:
-        while self.size > MAX_WAITING and len(self._held) > 1:
-            oldest = next(iter(self._held))
-            self.drop(oldest)
-            oldest.abort()
+        while self.size > MAX_WAITING and len(self._open) > 1:
+            oldest = next(iter(self._open))
+            self._close(oldest)
+            oldest.client.abort()
 
 
-class _Held:
-    """The bytes that one connection keeps waiting."""
+class _Buffer:
+    """The bytes that wait for one client."""
 
-    def __init__(self, waiting: _Waiting, abort: Callable[[], None]) -> None:
-        self._waiting = waiting
-        self.abort = abort
+    def __init__(self, buffers: _Buffers, client: Client) -> None:
+        self._buffers = buffers
+        self.client = client
         self.size = 0
 
     def add(self, size: int) -> None:
         self.size += size
-        self._waiting.size += size
-        self._waiting.make_room()
+        self._buffers.size += size
+        self._buffers.make_room()
 
 
 def _environ(scope: Scope) -> dict[str, Any]:
@@ -210,14 +211,14 @@ def _environ(scope: Scope) -> dict[str, Any]:
         name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1").strip(" \t")
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             environ[name] = value
-        elif name != "TRANSFER_ENCODING":  # the body is whole when the app sees it
+        elif name != "TRANSFER_ENCODING":  # the app gets a whole body
             name = f"HTTP_{name}"
             environ[name] = f"{environ[name]},{value}" if name in environ else value
     return environ
 
 
 class _Errors:
-    """`wsgi.errors`: what an app writes there is logged."""
+    """`wsgi.errors`: logs every text that an app writes there."""
 
     def write(self, text: str) -> None:
         log.error("wsgi error", {"text": text.rstrip()})

@@ -1,7 +1,4 @@
-"""The certificate and key of a listener: checked before it opens, and taken anew when they are renewed.
-
-A leaf: it knows nothing of what listens.
-"""
+"""The certificate and key of a port: checked before the port opens, and loaded again when they are renewed."""
 
 import logging
 import os
@@ -14,14 +11,14 @@ log = logging.getLogger(__name__)
 
 
 class TlsError(ValueError):
-    """A certificate or key that cannot be taken; the text says which and why."""
+    """A certificate or key cannot be used; the text names the file and the reason."""
 
 
 class Certificate:
-    """A pair of PEM files and the context that serves them, TLS 1.2 and later."""
+    """A certificate with its key, two PEM files, and the TLS context (1.2 and later) that uses them."""
 
     def __init__(self, cert: str, key: str) -> None:
-        """Read them. Raises TlsError."""
+        """Load the files. Raises TlsError."""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._cert, self._key = cert, key
@@ -30,11 +27,11 @@ class Certificate:
         self._load()
 
     def reload_if_changed(self) -> None:
-        """Read the files again if they have changed; what cannot be taken is logged, and the old pair goes on."""
+        """Load the files again if they have changed; log a mistake in them, and go on with the previous pair."""
         try:
             if self._versions() == self._seen:
                 return
-            # Into a context of its own first: one that fails half-way would be left with half of each pair.
+            # A new context loads them first: a context that failed half-way would hold half of each pair.
             self._seen = Certificate(self._cert, self._key)._seen
             self._load()
         except TlsError as error:
@@ -50,23 +47,23 @@ class Certificate:
 
     def _load(self) -> None:
         try:
-            # Without a password of ours, OpenSSL would ask for one on the terminal.
+            # Without a password here, OpenSSL would ask for one on the terminal.
             self.context.load_cert_chain(self._cert, self._key, password="")
         except ssl.SSLError as error:
             raise TlsError(self._why(error)) from None
-        except OSError as error:  # gone since they were looked at, or no descriptor left
+        except OSError as error:  # deleted since the check, or no file descriptor is free
             raise TlsError(f"tls_cert or tls_key cannot be read: {error.strerror}") from None
 
     def _why(self, error: ssl.SSLError) -> str:
-        """Return what is wrong with which file: OpenSSL's words name neither."""
+        """Return the mistake and its file; the text of OpenSSL names neither."""
         with open(self._cert, "rb") as cert, open(self._key, "rb") as key:
             cert_text, key_text = cert.read(), key.read()
         if b"-----BEGIN CERTIFICATE-----" not in cert_text:
-            return f"tls_cert holds no PEM certificate, {shown_path(self._cert)}"
+            return f"tls_cert has no PEM certificate, {shown_path(self._cert)}"
         if b"PRIVATE KEY-----" not in key_text:
-            return f"tls_key holds no PEM private key, {shown_path(self._key)}"
+            return f"tls_key has no PEM private key, {shown_path(self._key)}"
         if b"ENCRYPTED" in key_text:
-            return f"tls_key has a password; give one without, {shown_path(self._key)}"
+            return f"tls_key has a password; remove it from the key, {shown_path(self._key)}"
         if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             return f"tls_key is not the key of tls_cert, {shown_path(self._key)} and {shown_path(self._cert)}"
         both = f"{shown_path(self._cert)} and {shown_path(self._key)}"
@@ -74,7 +71,7 @@ class Certificate:
 
 
 def _version(name: str, path: str) -> tuple[int, int]:
-    """Return what changes when a file does. Raises TlsError if it cannot be read, without waiting for it."""
+    """Return inode and time (ns) of the last change of a file, without waiting. Raises TlsError if it is unreadable."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
@@ -84,5 +81,5 @@ def _version(name: str, path: str) -> tuple[int, int]:
     except (OSError, ValueError) as error:
         raise TlsError(f"{name} cannot be read: {reason(error)}, {shown_path(path)}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise TlsError(f"{name} is no file, {shown_path(path)}")
+        raise TlsError(f"{name} is not a file, {shown_path(path)}")
     return status.st_ino, status.st_mtime_ns

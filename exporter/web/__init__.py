@@ -1,6 +1,4 @@
-"""HTTP: what each request means.
-
-It knows how requests are answered, and leaves what they ask for to the packages below.
+"""HTTP: answers requests; the packages below do the work that the requests ask for.
 
 - `webhook`: the view that accepts events; `fast` answers the common case without Flask.
 - `scrape`: the views for Prometheus, and the reload.

@@ -1,4 +1,4 @@
-"""Access to a group of views."""
+"""Access to a group of views: credentials are checked before any of them is called."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,18 @@ from exporter.web.auth import Guard
 from exporter.web.problems import problem
 
 Refuse = Callable[[Rejection, str], None]
-"""Takes note of a request that was refused before any event was read, and of what it was told."""
+"""Counts a request that is refused before any event is read; the text is the detail of the answer."""
 
 
-def _guarded(name: str, guard: Guard, refuse: Refuse) -> Blueprint:
+def guarded(name: str, guard: Guard, refuse: Refuse) -> Blueprint:
+    """Return a blueprint that answers 401 to every request that `guard` does not admit."""
     blueprint = Blueprint(name, __name__)
 
     @blueprint.before_request
     def admit() -> Response | None:
         if guard.admits(request.environ):
             return None
-        detail = f"this takes {guard.wanted}; what came with the request is missing or wrong"
+        detail = f"this needs {guard.wanted}; the request has none, or a wrong one"
         refuse(Rejection.UNAUTHORIZED, detail)
         response = problem(401, detail)
         for challenge in guard.challenges:

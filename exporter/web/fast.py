@@ -1,7 +1,7 @@
-"""The short way for the common case: one valid event, from who may send it, answered without the web framework.
+"""The fast path of the webhook: one valid event, sent with the right credentials, is answered without Flask.
 
-It answers as the view of `web` would, to the byte, and leaves everything else to it: what is wrong in any way, arrays,
-and what is refused. So it can be taken away, and nothing but the speed changes.
+It answers as the view in `webhook` would, to the byte, and leaves every other request to that view: arrays, requests
+with any mistake, and events to be refused. Without it, only the speed changes.
 """
 
 from collections.abc import Sequence
@@ -12,49 +12,52 @@ from exporter.rule.outcome import Outcome
 from exporter.web.auth import Guard
 
 
-def _answer(outcome: Outcome) -> bytes:
+def _response(outcome: Outcome) -> bytes:
     body = b'{"received":1,"outcomes":{"%b":1}}\n' % outcome.value.encode()
     return b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-ANSWERS = {outcome: _answer(outcome) for outcome in Outcome}
-"""What answers an event of each outcome, but for the first line: headers and body as the view's."""
+RESPONSES = {outcome: _response(outcome) for outcome in Outcome}
+"""The response to an event of each outcome, without the status line: headers and body as the view sends them."""
 
 Headers = Sequence[tuple[bytes, bytes]]
-"""Names in lower case, and values, as they came."""
+"""Names in lower case, and values, as received."""
 
 
 class FastWebhook:
-    """The short way to one webhook."""
+    """The fast path of one webhook."""
 
     def __init__(self, path: str, max_body: int, ingest: Ingest, guard: Guard) -> None:
-        """Take the path, the bytes of the max_body body, what takes events, and who knows the senders."""
+        """Give bodies of at most `max_body` bytes that are posted to `path` to `ingest`, if `guard` admits them."""
         self.path = path.encode()
         self.max_body = max_body
         self._ingest = ingest
         self._guard = guard
 
     def accepts(self, headers: Headers) -> bool:
-        """Tell by the headers of a POST whether the body may be looked at here."""
-        given = dict(headers)
-        # Two of one name are for who joins them, and what may pass for another for who drops it.
-        if len(given) < len(headers) or b"content-encoding" in given or any(b"_" in name for name in given):
-            return False
-        if int(given.get(b"content-length", 0)) > self.max_body:
+        """Return whether the body of a POST with these headers may be handled here."""
+        by_name = dict(headers)
+        # Only the view knows how to join two headers of one name, and to drop one that passes for another (CGI).
+        if (
+            len(by_name) < len(headers)
+            or b"content-encoding" in by_name
+            or any(b"_" in name for name in by_name)
+            or int(by_name.get(b"content-length", 0)) > self.max_body
+        ):
             return False
         if not self._guard.challenges:
             return True
         return self._guard.admits(
             {
                 "HTTP_" + name.decode("latin-1").upper().replace("-", "_"): value.decode("latin-1").strip(" \t")
-                for name, value in given.items()
+                for name, value in by_name.items()
             }
         )
 
     def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
-        """Take an event each, and return what answers it; None, and nothing was done, if it is for the long way."""
+        """Apply one event for each body and return the responses; None, with nothing changed, is for the view."""
         try:
             outcomes = self._ingest.receive_each(bodies)
-        except JournalError:  # the long way fails as well, and says so
+        except JournalError:  # the view fails as well, and answers so
             return [None] * len(bodies)
-        return [None if outcome is None else ANSWERS[outcome] for outcome in outcomes]
+        return [None if outcome is None else RESPONSES[outcome] for outcome in outcomes]

@@ -2,8 +2,10 @@
 
 from flask import Blueprint, Response
 
+PATHS = frozenset({"/-/healthy", "/-/ready"})
 
-def health() -> Blueprint:
+
+def views() -> Blueprint:
     """Return the views for probes, which need no credentials."""
     blueprint = Blueprint("health", __name__)
 

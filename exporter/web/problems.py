@@ -1,7 +1,4 @@
-"""Errors as RFC 9457 `application/problem+json`, whatever raised them.
-
-It knows Flask and nothing of the exporter.
-"""
+"""Errors as RFC 9457 `application/problem+json`. This module knows Flask, and nothing of the exporter."""
 
 import logging
 from typing import Any
@@ -14,21 +11,21 @@ log = logging.getLogger(__name__)
 
 
 def unlogged(status: int, detail: str, **members: Any) -> Response:
-    """Return one problem; `members` are what it has beyond `type`, `title`, `status` and `detail`."""
-    title = HTTP_STATUS_CODES[status]  # the standard library's words change with its version
+    """Return a problem without logging it; `members` come after `type`, `title`, `status` and `detail`."""
+    title = HTTP_STATUS_CODES[status]  # the standard library's titles differ between versions
     response = jsonify(type="about:blank", title=title, status=status, detail=detail, **members)
     response.status_code = status
     response.content_type = "application/problem+json"
     return response
 
 
-MOST_SHOWN = 100
-"""Characters of a path that are shown: a long one must not make an answer or a log line as long."""
+MAX_SHOWN = 100
+"""Characters of a path that are shown: a long path must not make an answer or a log line as long."""
 
 
 def problem(status: int, detail: str) -> Response:
-    """Return one problem, and log it."""
-    # Whoever looks around with a browser is no trouble; a webhook sent to the wrong place is.
+    """Return a problem and log it."""
+    # A browser that asks for /favicon.ico is no trouble; a webhook sent to the wrong path is.
     level = logging.DEBUG if status == 404 and request.method == "GET" else logging.WARNING
     fields = {"method": request.method, "path": _path(), "client": request.remote_addr}
     log.log(level, "request refused", {"status": status, "reason": detail, **fields})
@@ -36,27 +33,27 @@ def problem(status: int, detail: str) -> Response:
 
 
 def _path() -> str:
-    return request.path if len(request.path) <= MOST_SHOWN else f"{request.path[:MOST_SHOWN]}…"
+    return request.path if len(request.path) <= MAX_SHOWN else f"{request.path[:MAX_SHOWN]}…"
 
 
 def register(app: Flask) -> None:
-    """Answer every error of an app as a problem: what Werkzeug refuses, and what nobody foresaw."""
+    """Answer every error of an app as a problem: refusals by Werkzeug and unexpected exceptions."""
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
         return problem(error.code or 500, error.description or "")
 
     @app.errorhandler(NotFound)
-    def nothing_there(_: NotFound) -> Response:
+    def not_found(_: NotFound) -> Response:
         return problem(404, f"there is nothing at {_path()}")
 
     @app.errorhandler(MethodNotAllowed)
-    def wrong_method(error: MethodNotAllowed) -> Response:
-        response = problem(405, f"{_path()} does not take {request.method}")
+    def method_not_allowed(error: MethodNotAllowed) -> Response:
+        response = problem(405, f"{_path()} does not accept {request.method}")
         response.allow.update(error.valid_methods or ())
         return response
 
     @app.errorhandler(Exception)
-    def unforeseen(error: Exception) -> Response:
+    def unexpected(error: Exception) -> Response:
         log.error("internal error", exc_info=error)
-        return problem(500, "an error of the exporter itself; its log says more")
+        return problem(500, "the exporter failed; its log says more")

@@ -159,5 +159,5 @@ class TestServe:
         warning, error = ended.stderr.splitlines()
         assert "did you mean BUTLR_EXPORTER_WINDOW?" in warning
         assert f'msg="cannot listen" listen={host}:' in error
-        reasons = ("Address already in use", "Name or service not known", "that is no host name")
+        reasons = ("Address already in use", "Name or service not known", "not a valid host name")
         assert error.endswith(tuple(f'reason="{reason}"' for reason in reasons))

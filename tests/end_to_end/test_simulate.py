@@ -147,7 +147,7 @@ class TestEnds:
         ("url", "reason"),
         [
             ("http://127.0.0.1:{port}/webhok", "404 Not Found: there is nothing at /webhok"),
-            ("http://127.0.0.1:{port}/metrics", "405 Method Not Allowed: /metrics does not take POST"),
+            ("http://127.0.0.1:{port}/metrics", "405 Method Not Allowed: /metrics does not accept POST"),
             ("http://127.0.0.1:{free}/webhook", "Connection refused"),
         ],
     )

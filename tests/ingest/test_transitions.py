@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from exporter.ingest.transitions import MOST_LINES, Transitions
+from exporter.ingest.transitions import MAX_LINES, Transitions
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, delivery
 from tests.support.stores import LIMITS
@@ -50,8 +50,8 @@ class TestWatch:
 
     def test_many_at_once_are_a_few_lines_and_a_number(self) -> None:
         """A whole building does not flood the log."""
-        for n in range(MOST_LINES + 30):
+        for n in range(MAX_LINES + 30):
             self.store.apply(delivery(zone=f"zone_{n}"), NOW)
         lines = self.lines()
-        assert len(lines) == MOST_LINES + 1
+        assert len(lines) == MAX_LINES + 1
         assert lines[-1] == ("INFO", "zone appeared", {"more_zones": 30})

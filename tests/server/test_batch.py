@@ -1,4 +1,4 @@
-"""The short way of a port: what is known of heads, and who is answered when."""
+"""The batch of a port: the heads that it remembers, and the order in which it answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,10 +10,11 @@ import uvicorn
 from exporter.server.batch import MAX_HEAD, MAX_HEADS, Batch
 from exporter.server.connections import ConnectionLimit
 from exporter.server.fast import FastConnection
+from exporter.server.service import Service
 
 
 class Echo:
-    """A lane for POST /w that answers with the body, but leaves what begins with - to the app."""
+    """A fast path for POST /w that responds with the body, but leaves a body that begins with - to the app."""
 
     path, max_body = b"/w", 100
 
@@ -21,11 +22,11 @@ class Echo:
         self.calls: list[list[bytes]] = []
 
     def accepts(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Take it."""
+        """Accept every request with a header."""
         return bool(headers)
 
     def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
-        """Answer."""
+        """Respond with the bodies."""
         self.calls.append([*bodies])
         if b"bug" in bodies:
             raise ValueError("a bug")
@@ -36,10 +37,10 @@ HEAD = b"POST /w HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
 
 
 class TestHeads:
-    """What is known of them."""
+    """The heads that a batch remembers."""
 
-    def test_the_same_bytes(self) -> None:
-        """And only these, with a body of that length."""
+    def test_only_the_same_bytes_are_known(self) -> None:
+        """A request is known by exactly the bytes of a remembered head, with a body of its length."""
         batch = Batch(Echo())
         assert batch.body_of(HEAD + b"abc") is None
         batch.remember_head(HEAD + b"abc", 3)
@@ -62,15 +63,15 @@ class TestHeads:
             b"",
         ],
     )
-    def test_what_is_not_learnt(self, data: bytes) -> None:
-        """What might not be the head, or is too long."""
+    def test_a_doubtful_head_is_not_remembered(self, data: bytes) -> None:
+        """Bytes that may not be the whole head, or are too long for one, are not remembered."""
         batch = Batch(Echo())
         batch.remember_head(data, 3)
         end = data.find(b"\r\n\r\n") + 4
         assert batch.body_of(data[:end] + b"abc") is None
 
-    def test_there_is_an_end(self) -> None:
-        """Who sends ever new ones makes all be forgotten."""
+    def test_the_memory_is_limited(self) -> None:
+        """A client that varies its head empties the memory instead of growing it."""
         batch = Batch(Echo())
         heads = [HEAD.replace(b"x", b"%d" % n) for n in range(MAX_HEADS + 1)]
         for n, head in enumerate(heads):
@@ -79,8 +80,8 @@ class TestHeads:
             assert (batch.body_of(heads[0] + b"abc") is None) is (n == MAX_HEADS)
 
 
-def test_headers_of_every_answer() -> None:
-    """They change, with the time."""
+def test_headers_of_every_response() -> None:
+    """A response has the headers of the moment, such as the date."""
     batch = Batch(Echo())
     for date in (b"Mon", b"Tue"):
         headers = [(b"date", date), (b"a", b"b")]
@@ -89,7 +90,7 @@ def test_headers_of_every_answer() -> None:
 
 
 class Wire(asyncio.Transport):
-    """The other side of a connection: what is written to it."""
+    """A transport that keeps the bytes written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,85 +98,92 @@ class Wire(asyncio.Transport):
         self.closing = False
 
     def write(self, data: Any) -> None:
-        """Keep it, but for the headers."""
+        """Keep the body of a response."""
         assert not self.closing
         self.written.append(bytes(data).rpartition(b"\r\n")[2])
 
     def is_closing(self) -> bool:
-        """Tell whether nothing more may be written."""
+        """Return whether the transport is closed."""
         return self.closing
 
     def close(self) -> None:
-        """Write nothing more."""
+        """Allow no more writing."""
         self.closing = True
 
     abort = close
 
     def pause_reading(self) -> None:
-        """Let the other side wait."""
+        """Do nothing."""
 
     resume_reading = pause_reading
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Have none."""
+        """Do nothing."""
 
 
 class App:
-    """Answers ok when it may, and keeps what it was sent."""
+    """An app that keeps the bodies that it receives, and answers ok when it may."""
 
-    def __init__(self, saw: list[bytes], may: asyncio.Event) -> None:
-        self._saw = saw
-        self._may = may
+    def __init__(self, bodies: list[bytes], may_answer: asyncio.Event) -> None:
+        self._bodies = bodies
+        self._may_answer = may_answer
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer."""
+    async def __call__(self, _: object, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
         assert scope["path"] == "/w"
-        self._saw.append((await receive())["body"])
-        await self._may.wait()
+        self._bodies.append((await receive())["body"])
+        await self._may_answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    def malformed(self) -> None:
-        """Count nothing."""
+
+def no_wsgi(*_: object) -> Any:
+    """Fail, as `App` answers in place of a WSGI app."""
+    raise AssertionError("called")
 
 
 class Port:
-    """Connections of one port, in a loop, to an app that is not there."""
+    """The connections of one port, without a network."""
 
     def __init__(self) -> None:
         self.fast_path = Echo()
         self._batch = Batch(self.fast_path)
         self._batch.remember_head(HEAD, 3)
-        self.app_saw: list[bytes] = []
-        self.app_may = asyncio.Event()
+        self.app_bodies: list[bytes] = []
+        self.app_may_answer = asyncio.Event()
         self._config = uvicorn.Config(
-            App(self.app_saw, self.app_may), lifespan="off", interface="asgi3", log_config=None, proxy_headers=False
+            App(self.app_bodies, self.app_may_answer),
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            proxy_headers=False,
         )
         self._config.load()
 
     def connection(self) -> tuple[FastConnection, Wire]:
-        """Return one that was just made."""
-        made, wire = FastConnection(self._batch, self._config, ConnectionLimit(10)), Wire()
-        made.connection_made(wire)
-        return made, wire
+        """Return a new connection and its transport."""
+        service = Service(no_wsgi, 1000, fast_path=self.fast_path)
+        connection, wire = FastConnection(self._batch, service, self._config, ConnectionLimit(10)), Wire()
+        connection.connection_made(wire)
+        return connection, wire
 
 
-class TestTurn:
-    """Requests that come in one turn of the loop."""
+class TestIteration:
+    """Requests that come in one iteration of the event loop."""
 
-    def in_a_loop(self, test: Callable[[Port], Awaitable[None]], bugs: Sequence[object] = ()) -> None:
-        """Run a test with a port."""
-        failed: list[object] = []
+    def in_a_loop(self, test: Callable[[Port], Awaitable[None]], errors: Sequence[object] = ()) -> None:
+        """Run a test with a port, in an event loop that must see exactly these errors."""
+        seen: list[object] = []
 
         async def run() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context["exception"]))
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
             await test(Port())
 
         asyncio.run(run())
-        assert list(map(str, failed)) == [*bugs]
+        assert list(map(str, seen)) == [*errors]
 
     def test_they_are_answered_together(self) -> None:
-        """At its end, in their order."""
+        """The requests of an iteration are answered at its end, in their order, by one call."""
 
         async def test(port: Port) -> None:
             ends = [port.connection() for _ in range(3)]
@@ -188,20 +196,20 @@ class TestTurn:
 
         self.in_a_loop(test)
 
-    @pytest.mark.parametrize("what", ["eof_received", "shutdown"])
-    def test_the_connection_ends(self, what: str) -> None:
-        """It is answered before."""
+    @pytest.mark.parametrize("end_by", ["eof_received", "shutdown"])
+    def test_the_connection_ends(self, end_by: str) -> None:
+        """A request that waits is answered before its connection ends."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
             end.data_received(HEAD + b"abc")
-            getattr(end, what)()
+            getattr(end, end_by)()
             assert wire.written == [b"abc"]
 
         self.in_a_loop(test)
 
     def test_the_connection_is_lost(self) -> None:
-        """What came counts, and nothing is written."""
+        """A request whose connection was lost still counts, but nothing is written."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
@@ -213,8 +221,8 @@ class TestTurn:
 
         self.in_a_loop(test)
 
-    def test_another_on_the_same_connection(self) -> None:
-        """The first is answered first."""
+    def test_a_second_request_on_the_same_connection(self) -> None:
+        """The first request is answered as soon as the second one comes."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
@@ -226,22 +234,22 @@ class TestTurn:
 
         self.in_a_loop(test)
 
-    def test_what_is_left_to_the_app(self) -> None:
-        """Comes to it whole, and the lane is not asked again."""
+    def test_a_request_for_the_app(self) -> None:
+        """The app gets the whole request, and the fast path is called only once for it."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
-            port.app_may.set()
+            port.app_may_answer.set()
             end.data_received(HEAD + b"-bc")
             await asyncio.sleep(0.01)
-            assert port.app_saw == [b"-bc"]
+            assert port.app_bodies == [b"-bc"]
             assert port.fast_path.calls == [[b"-bc"]]
             assert b"ok" in b"".join(wire.written)
 
         self.in_a_loop(test)
 
-    def test_behind_what_the_app_has(self) -> None:
-        """Nothing is answered before that is."""
+    def test_a_request_behind_one_for_the_app(self) -> None:
+        """A request is not answered before the one ahead of it, which the app has."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
@@ -250,47 +258,47 @@ class TestTurn:
             end.data_received(HEAD + b"abc")
             await asyncio.sleep(0.01)
             assert wire.written == []
-            port.app_may.set()
+            port.app_may_answer.set()
             await asyncio.sleep(0.01)
-            assert port.app_saw == [b"-bc", b"abc"]
+            assert port.app_bodies == [b"-bc", b"abc"]
             assert b"".join(wire.written).count(b"ok") == 2
 
         self.in_a_loop(test)
 
-    def test_nobody_reads_the_answers(self) -> None:
-        """No more of them are written."""
+    def test_a_client_that_does_not_read(self) -> None:
+        """The fast path answers nothing while the client does not read the responses."""
 
         async def test(port: Port) -> None:
             end, _ = port.connection()
-            port.app_may.set()
+            port.app_may_answer.set()
             end.pause_writing()
             end.data_received(HEAD + b"abc")
             await asyncio.sleep(0.01)
             assert port.fast_path.calls == []
             end.resume_writing()
             await asyncio.sleep(0.01)
-            assert port.app_saw == [b"abc"]
+            assert port.app_bodies == [b"abc"]
 
         self.in_a_loop(test)
 
-    def test_stopped_in_the_middle_of_a_body(self) -> None:
-        """What comes then is answered still."""
+    def test_a_stop_in_the_middle_of_a_body(self) -> None:
+        """A request whose body is complete only after the stop is answered still."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
-            port.app_may.set()
+            port.app_may_answer.set()
             end.data_received(HEAD + b"a")
             end.shutdown()
             assert not wire.closing
             end.data_received(b"bc")
             await asyncio.sleep(0.01)
-            assert port.app_saw == [b"abc"]
+            assert port.app_bodies == [b"abc"]
             assert b"ok" in b"".join(wire.written)
 
         self.in_a_loop(test)
 
     def test_a_body_that_reads_as_a_request(self) -> None:
-        """Is a body."""
+        """A body that is a known request, byte for byte, is a body."""
 
         async def test(port: Port) -> None:
             end, _ = port.connection()
@@ -302,8 +310,8 @@ class TestTurn:
         self.in_a_loop(test)
 
     @pytest.mark.parametrize("begun", [b"P", b"U", HEAD[:20], HEAD[:-1]])
-    def test_behind_half_a_head(self, begun: bytes) -> None:
-        """Nothing is a request."""
+    def test_a_request_behind_half_a_head(self, begun: bytes) -> None:
+        """A known request that follows half a head is a part of that head."""
 
         async def test(port: Port) -> None:
             end, _ = port.connection()
@@ -315,7 +323,7 @@ class TestTurn:
         self.in_a_loop(test)
 
     def test_a_bug(self) -> None:
-        """Nobody waits for an answer that does not come."""
+        """No client waits for a response that a bug prevents: its connection is aborted."""
 
         async def test(port: Port) -> None:
             ends = [port.connection() for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The serving process: stalled senders and readers, signals, and its log."""
+"""The serving process: stalled clients, signals, periodic tasks, and the log."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.server import process as server
+from exporter.server import process
 from exporter.server.process import bind
 from tests.support.running import running, wait_for
 from tests.support.sockets import fresh, many_zones, silent_reader
@@ -20,8 +20,8 @@ from tests.support.sockets import fresh, many_zones, silent_reader
 class TestRush:
     """Many connections at the same moment."""
 
-    def test_they_wait_to_be_let_in(self, tmp_path: Path) -> None:
-        """None is turned away, nor has to try again a second later, while the exporter is busy."""
+    def test_connections_wait_to_be_accepted(self, tmp_path: Path) -> None:
+        """While the exporter is busy, connections wait: none is refused, and none has to try again a second later."""
         with running(tmp_path / "log") as exporter, contextlib.ExitStack() as stack:
             exporter.process.send_signal(signal.SIGSTOP)
             try:
@@ -34,14 +34,14 @@ class TestRush:
 
 @pytest.mark.alone
 class TestStalled:
-    """Who stands still holds up nobody."""
+    """Clients that stop in the middle."""
 
     def test_200_senders_and_20_readers(self, tmp_path: Path) -> None:
-        """Good events within a second, scrapes within two, while 220 connections stand still."""
+        """Events are answered within a second and scrapes within two while 220 connections make no progress."""
         with running(tmp_path / "log") as exporter:
             for start in range(0, 500, 100):
                 exporter.post(b"[" + b",".join(many_zones(start, start + 100)) + b"]")
-            # More than the kernel takes from a writer whose reader does not read (3 MB were seen).
+            # More than the kernel buffers for a reader that does not read (3 MB were seen).
             assert len(exporter.get("/metrics")) > 6_000_000
             stalled = []
             for n in range(200):
@@ -58,7 +58,7 @@ class TestStalled:
                 began = time.monotonic()
                 assert b'zone_id="good_19"' in exporter.get("/metrics")
                 assert time.monotonic() - began < 2.0
-            # Nobody was cut off to make that possible: each still waits for the other side.
+            # No sender was aborted to make that possible: each still waits for the exporter.
             for connection in stalled[:200]:
                 connection.setblocking(False)
                 with pytest.raises(BlockingIOError):
@@ -69,11 +69,11 @@ class TestStalled:
 
 
 class TestSignals:
-    """Only a stop ends the process, and then in good order."""
+    """Only a stop ends the process, and then in order."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_stop(self, tmp_path: Path, number: signal.Signals) -> None:
-        """The request under way is answered, an idle connection does not delay it, the status is 0."""
+        """The request under way is answered, an idle connection does not delay the end, and the status is 0."""
         with running(tmp_path / "log") as exporter:
             event = fresh()
             idle, slow = exporter.connect(), exporter.connect()
@@ -91,16 +91,16 @@ class TestSignals:
             slow.close()
 
     def test_other_signals_keep_the_state(self, tmp_path: Path) -> None:
-        """They would by default end a process, and with it every count."""
+        """A signal that ends a process by default is ignored, so that no count is lost."""
         with running(tmp_path / "log") as exporter:
             exporter.post(fresh(v=7))
-            for number in server.IGNORED_SIGNALS:
+            for number in process.IGNORED_SIGNALS:
                 exporter.process.send_signal(number)
             wait_for(lambda: exporter.log().count("signal ignored") == 2, "the signals")
             assert b"} 7.0" in exporter.get("/metrics?name[]=butlr_zone_occupancy")
 
     def test_log_of_a_quiet_run(self, tmp_path: Path) -> None:
-        """A start with the settings, what it lacks, a zone, a refusal, a stop; nothing else."""
+        """The log has the start with its settings, missing protections, a zone, a refusal and the stop."""
         with running(tmp_path / "log") as exporter:
             for _ in range(50):
                 exporter.post(fresh())
@@ -122,10 +122,10 @@ class TestSignals:
 
 
 class TestParts:
-    """What a running process does not show."""
+    """Parts that a running process does not show."""
 
-    def test_bind_takes_ipv6_and_every_interface(self) -> None:
-        """An empty host is both families."""
+    def test_bind_listens_on_ipv6_and_every_interface(self) -> None:
+        """An empty host is every interface, for IPv6 and IPv4."""
         for host, family in [("127.0.0.1", socket.AF_INET), ("", socket.AF_INET6), ("::1", socket.AF_INET6)]:
             try:
                 with bind(host, 0) as listener:
@@ -133,20 +133,20 @@ class TestParts:
             except OSError:
                 assert family == socket.AF_INET6, "IPv4 must work"
 
-    def test_a_watch_that_fails_is_logged_and_goes_on(self, caplog: pytest.LogCaptureFixture) -> None:
-        """It does not end the process."""
-        looks = []
+    def test_a_periodic_task_that_fails_is_logged_and_runs_again(self, caplog: pytest.LogCaptureFixture) -> None:
+        """An error of a periodic task ends neither the task nor the process."""
+        runs = []
 
-        def look() -> None:
-            looks.append(1)
-            if len(looks) == 1:
+        def task() -> None:
+            runs.append(1)
+            if len(runs) == 1:
                 raise RuntimeError("once")
 
         async def some() -> None:
-            task = asyncio.create_task(server.every(0.01, look))
-            while len(looks) < 2:
+            repeated = asyncio.create_task(process.every(0.01, task))
+            while len(runs) < 2:
                 await asyncio.sleep(0.01)
-            task.cancel()
+            repeated.cancel()
 
         asyncio.run(some())
         assert [record.getMessage() for record in caplog.records] == ["periodic task failed"]

@@ -1,4 +1,4 @@
-"""TLS on the public port, and plain HTTP on the inner one."""
+"""TLS on the port of `listen`, and plain HTTP on that of `metrics_listen`."""
 
 import contextlib
 import json
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.server import tls as handshake
+from exporter.server import tls
+from exporter.server.service import Service
 from exporter.settings.certificate import Certificate
 from exporter.settings.declared import SettingsError
 from exporter.settings.load import load
@@ -23,10 +24,10 @@ from tests.support.sockets import answers, drained, fresh, silent_reader
 
 
 class TestSettings:
-    """Files that do not do are told before the port opens."""
+    """Certificates and keys in settings, checked before the port opens."""
 
-    def test_a_pair(self, pairs: tuple[Pair, Pair]) -> None:
-        """By flag or variable."""
+    def test_a_certificate_with_its_key(self, pairs: tuple[Pair, Pair]) -> None:
+        """Flags and environment variables name the files."""
         flags = {"tls_cert": pairs[0].cert, "tls_key": pairs[0].key}
         environ = {f"BUTLR_EXPORTER_{name.upper()}": text for name, text in flags.items()}
         for settings in (load(flags, {}), load({}, environ)):
@@ -34,7 +35,7 @@ class TestSettings:
             assert settings.show()["tls_cert"] == pairs[0].cert
 
     def test_mistakes(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
-        """Which file, and what is wrong with it; an encrypted key asks nobody for its password."""
+        """A mistake names the file and the reason; no password is asked for."""
         encrypted = tmp_path / "encrypted.key"
         encrypted.write_bytes(
             subprocess.run(
@@ -46,16 +47,16 @@ class TestSettings:
         (tmp_path / "damaged").write_bytes(Path(pairs[0].key).read_bytes().replace(b"\nM", b"\n!"))
         for cert, key, mistake in [
             ("/nowhere", pairs[0].key, "tls_cert cannot be read: No such file or directory, '/nowhere'"),
-            (pairs[0].cert, str(tmp_path), f"tls_key is no file, {str(tmp_path)!r}"),
+            (pairs[0].cert, str(tmp_path), f"tls_key is not a file, {str(tmp_path)!r}"),
             ("a\0b", pairs[0].key, "tls_cert cannot be read: not a valid path, <path not shown>"),
             (
                 pairs[0].cert,
                 pairs[1].key,
                 f"tls_key is not the key of tls_cert, '{pairs[1].key}' and '{pairs[0].cert}'",
             ),
-            (pairs[0].key, pairs[0].key, f"tls_cert holds no PEM certificate, '{pairs[0].key}'"),
-            (pairs[0].cert, pairs[0].cert, f"tls_key holds no PEM private key, '{pairs[0].cert}'"),
-            (pairs[0].cert, str(encrypted), f"tls_key has a password; give one without, '{encrypted}'"),
+            (pairs[0].key, pairs[0].key, f"tls_cert has no PEM certificate, '{pairs[0].key}'"),
+            (pairs[0].cert, pairs[0].cert, f"tls_key has no PEM private key, '{pairs[0].cert}'"),
+            (pairs[0].cert, str(encrypted), f"tls_key has a password; remove it from the key, '{encrypted}'"),
             (pairs[0].cert, str(tmp_path / "damaged"), "tls_cert or tls_key is damaged, "),
         ]:
             with pytest.raises(SettingsError) as caught:
@@ -65,10 +66,10 @@ class TestSettings:
 
 
 class TestServing:
-    """What a client sees."""
+    """A running exporter with a certificate."""
 
     def test_two_ports(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
-        """The public one over TLS, the inner one not; each with its credentials; both stop together."""
+        """`listen` serves TLS, `metrics_listen` does not; each has its credentials; both stop together."""
         inner = free_port()
         (tmp_path / "key").write_text("a-key-from-a-file\n")
         with running(
@@ -94,7 +95,7 @@ class TestServing:
                 exporter.post(fresh())
             with pytest.raises(OSError, match="404"):
                 exporter.get("/metrics")
-            # Who speaks HTTP to the port of TLS gets no answer, harms nobody, and is logged.
+            # A client that sends plain HTTP to the TLS port gets no answer, harms nobody, and is logged.
             with exporter.connect() as plain:
                 plain.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
                 drained(plain)
@@ -106,12 +107,12 @@ class TestServing:
             assert "hush" not in log
             assert "a-key-from-a-file" not in log
             assert "level=error" not in log
-            assert log.count('msg="TLS handshake failed" reason=HTTP_REQUEST client=127.0.0.1') == 1
-            assert log.count("level=warning") == 3  # beside it, the refused event and urllib's first try
+            assert log.count('msg="TLS handshake failed" reason=HTTP_REQUEST client=127.0.0.1 listener=listen') == 1
+            assert log.count("level=warning") == 3  # this, the refused event, and urllib's first try without a password
 
-    def test_what_stands_still(self, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Half a handshake, or none, ends in time; so does an answer that is not read."""
-        monkeypatch.setattr(handshake, "HANDSHAKE_TIMEOUT", 0.5)
+    def test_no_progress(self, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Half a handshake, none at all, or a response that is not read ends the connection in time."""
+        monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT", 0.5)
         monkeypatch.setattr("exporter.server.connection.REQUEST_TIMEOUT", 0.5)
         monkeypatch.setattr("exporter.server.connection.WRITE_TIMEOUT", 0.5)
 
@@ -120,33 +121,33 @@ class TestServing:
             start_response("200 OK", [("Content-Length", str(8 << 20))])
             return [b"x" * (8 << 20)]
 
-        tls = Certificate(pairs[0].cert, pairs[0].key).context
-        with Threaded(large, tls) as (port, running_server):
+        context = Certificate(pairs[0].cert, pairs[0].key).context
+        with Threaded(Service(large, 1000), context) as (port, running_server):
             hello = ssl.MemoryBIO()
             outgoing = pairs[0].client.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="127.0.0.1")
             with contextlib.suppress(ssl.SSLWantReadError):
                 outgoing.do_handshake()
-            said = hello.read()
-            for start in (b"", said[:5], said[:-1], b"\x16\x03\x01\xff\xff"):
+            sent = hello.read()
+            for start in (b"", sent[:5], sent[:-1], b"\x16\x03\x01\xff\xff"):
                 with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
                     began = time.monotonic()
                     client.sendall(start)
                     assert drained(client)[20:] == b""  # at most an alert
                     assert time.monotonic() - began < 3
-            # A handshake and no request; a request and a reader that stops.
+            # A handshake without a request, then a request whose response is not read.
             plain = socket.create_connection(("127.0.0.1", port), timeout=5)
             with pairs[0].client.wrap_socket(plain, server_hostname="127.0.0.1") as client:
                 assert client.recv(1) == b""
             with silent_reader(port, "/", pairs[0].client):
                 wait_for(lambda: running_server.server_state.connections, "the reader to connect", 5)
-                wait_for(lambda: not running_server.server_state.connections, "the reader to be cut off", 10)
+                wait_for(lambda: not running_server.server_state.connections, "the reader to be aborted", 10)
 
 
-class TestCrowd:
-    """Handshakes are connections too."""
+class TestLimit:
+    """More handshakes than the limit allows."""
 
     def test_stalled_handshakes_make_room(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
-        """With files for few, who finishes the handshake is served at once, and stays."""
+        """With files for few connections, a client that finishes its handshake is served at once, and stays."""
         limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
         with running(tmp_path / "log", *pairs[0].flags(), tls=pairs[0].client, prefix=limited) as exporter:
             one = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -157,18 +158,18 @@ class TestCrowd:
                 for _ in range(12):
                     assert answers(good, one)[0][0] == 200
                     stalled += [stack.enter_context(exporter.connect()) for _ in range(20)]
-                    assert exporter.get("/-/healthy")  # so the others were accepted before it
+                    assert exporter.get("/-/healthy")  # so the server has accepted the others
                 assert answers(good, one)[0][0] == 200
                 assert [drained(first) for first in stalled[:100]] == [b""] * 100
-            assert 'msg="too many connections" limit=32 cut_off=127.0.0.1' in exporter.log()
+            assert 'msg="too many connections" limit=32 aborted=127.0.0.1 listener=listen' in exporter.log()
             assert exporter.stop() == 0
 
 
 class TestRenewal:
-    """Certificates live for weeks; the process lives longer."""
+    """Renewed certificates, as the process lives longer than they do."""
 
     def test_a_new_pair(self, pairs: tuple[Pair, Pair], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        """It is taken once it is whole; until then, and if it never is, the old one goes on."""
+        """A renewed certificate is used once its key has come too; until then the previous one is."""
         caplog.set_level("INFO", "exporter.settings.certificate")
         cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
         cert.write_bytes(Path(pairs[0].cert).read_bytes())
@@ -180,10 +181,10 @@ class TestRenewal:
             start_response("200 OK", [("Content-Length", "0")])
             return []
 
-        def told() -> list[str]:
+        def logged() -> list[str]:
             return [record.getMessage() for record in caplog.records if record.name == "exporter.settings.certificate"]
 
-        with Threaded(ok, certificate.context) as (port, _):
+        with Threaded(Service(ok, 1000), certificate.context) as (port, _):
 
             def shown() -> str:
                 raw = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -193,14 +194,14 @@ class TestRenewal:
 
             certificate.reload_if_changed()
             assert shown() == "one"
-            assert told() == []
+            assert logged() == []
             cert.write_bytes(Path(pairs[1].cert).read_bytes())
             for _ in range(3):
                 certificate.reload_if_changed()
                 assert shown() == "one"
-            assert told() == ["certificate not renewed"]
+            assert logged() == ["certificate not renewed"]
             key.unlink()
-            os.mkfifo(key)  # nobody writes to it
+            os.mkfifo(key)  # no process writes to it
             certificate.reload_if_changed()
             key.unlink()
             for _ in range(3):
@@ -208,4 +209,4 @@ class TestRenewal:
             key.write_bytes(Path(pairs[1].key).read_bytes())
             certificate.reload_if_changed()
             assert shown() == "two"
-            assert told() == ["certificate not renewed"] * 3 + ["certificate renewed"]
+            assert logged() == ["certificate not renewed"] * 3 + ["certificate renewed"]

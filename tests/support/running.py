@@ -21,8 +21,8 @@ import pytest
 import uvicorn
 import uvloop
 
-from exporter.server.batch import FastPath
 from exporter.server.process import Listener, bind, configure
+from exporter.server.service import Service
 
 CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
 
@@ -159,19 +159,16 @@ def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
 class Threaded:
     """A server in a thread, without the process around it."""
 
-    def __init__(self, wsgi: Any, tls: ssl.SSLContext | None = None, fast_path: FastPath | None = None) -> None:
-        """Take the app to serve."""
-        self._fast_path = fast_path
-        self._wsgi = wsgi
+    def __init__(self, service: Service, tls: ssl.SSLContext | None = None) -> None:
+        """Serve `service`, over TLS with a context."""
+        self._service = service
         self._tls = tls
 
     def __enter__(self) -> tuple[int, uvicorn.Server]:
-        """Start; return the port and the server."""
+        """Start the server; return its port and the server."""
         self._listener = bind("127.0.0.1", 0)
         port: int = self._listener.getsockname()[1]
-        self._server = configure(
-            Listener(self._listener, self._wsgi, max_body=1000, tls=self._tls, fast_path=self._fast_path)
-        )
+        self._server = configure(Listener(self._listener, self._service, self._tls))
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
         wait_for(lambda: self._server.started, "the server to start")
@@ -182,7 +179,7 @@ class Threaded:
             runner.run(self._server.serve(sockets=[self._listener]))
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop the server."""
         self._server.should_exit = True
         self._thread.join(10)
         assert not self._thread.is_alive()

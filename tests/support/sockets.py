@@ -1,4 +1,4 @@
-"""Talking HTTP by hand, well and badly."""
+"""HTTP over plain sockets, spoken well and badly."""
 
 import contextlib
 import json
@@ -13,12 +13,12 @@ from tests.support.deliveries import body, delivery, payload
 
 
 def fresh(zone: str = "zone_a", v: float = 1.0) -> bytes:
-    """Return an event of now."""
+    """Return the body of an event that was sensed now."""
     return body(delivery(int(time.time() * 1000), v, zone=zone, id=f"event_{time.time_ns()}"))
 
 
 def many_zones(first: int, last: int) -> Iterator[bytes]:
-    """Return an event for each of many zones with long names."""
+    """Return the body of one event for each zone from `first` to `last`, all with long names."""
     names = dict.fromkeys(("site_name", "building_name", "floor_name", "room_name", "zone_name"), "n" * 1000)
     for n in range(first, last):
         event = payload(delivery(int(time.time() * 1000), n))
@@ -26,28 +26,28 @@ def many_zones(first: int, last: int) -> Iterator[bytes]:
 
 
 def answers(connection: socket.socket, text: bytes, number: int = 1) -> list[tuple[int, str | None, bytes]]:
-    """Send bytes; return status, content type and body of that many answers."""
+    """Send bytes; return status, content type and body of the next `number` responses."""
     connection.sendall(text)
-    told = []
+    responses = []
     with connection.makefile("rb") as reader:
         for _ in range(number):
             status = int(reader.readline().split()[1])
             headers = parse_headers(reader)
-            told.append((status, headers["Content-Type"], reader.read(int(headers["Content-Length"]))))
-    return told
+            responses.append((status, headers["Content-Type"], reader.read(int(headers["Content-Length"]))))
+    return responses
 
 
 def drained(connection: socket.socket) -> bytes:
-    """Return everything that comes until the other side ends the connection, one way or the other."""
-    answer = bytearray()
+    """Return all bytes that come until the server closes or resets the connection."""
+    received = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(1 << 16):
-            answer += piece
-    return bytes(answer)
+            received += piece
+    return bytes(received)
 
 
 def silent_reader(port: int, path: str, tls: ssl.SSLContext | None = None) -> socket.socket:
-    """Ask for something and do not read the answer."""
+    """Return a connection that sent a GET and does not read the response."""
     reader = socket.socket()
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     reader.connect(("127.0.0.1", port))
@@ -58,15 +58,15 @@ def silent_reader(port: int, path: str, tls: ssl.SSLContext | None = None) -> so
 
 
 class Cable:
-    """Carries connections to a port, until they are cut."""
+    """Forwards connections to a port, until they are cut."""
 
     def __init__(self, port: int) -> None:
-        """Listen on a port of its own."""
+        """Listen on a port of its own, and forward to `port`."""
         self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
-        """How many there have been."""
+        """Connections forwarded so far."""
         self._pairs: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -87,7 +87,7 @@ class Cable:
                 sink.sendall(piece)
 
     def cut(self) -> int:
-        """Cut every connection there is; return how many."""
+        """Cut every open connection; return their number."""
         cut, self._pairs = self._pairs, []
         for end in cut:
             with contextlib.suppress(OSError):
@@ -96,6 +96,6 @@ class Cable:
         return len(cut) // 2
 
     def close(self) -> None:
-        """Carry nothing any more."""
+        """Forward no more."""
         self._listener.close()
         self.cut()

@@ -8,12 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.app import EXTENSION, Exporter, create_app
+from exporter.app import build, create_app
 from exporter.ingest.intake import MAX_EVENTS
 from exporter.settings.load import load
 from exporter.settings.types import Address
@@ -60,10 +59,9 @@ def post(client: FlaskClient, environ: dict[str, str], data: bytes = b"[]") -> A
 def apps(request: pytest.FixtureRequest) -> tuple[FlaskClient, FlaskClient]:
     """Return clients of what receives and of what reads: the same app, or one each."""
     two = request.param == "two ports"
-    app = create_app(replace(CREDENTIALS, metrics_listen=Address("127.0.0.1", 9729) if two else None), Clock())
-    exporter: Exporter = app.extensions[EXTENSION]
-    assert (exporter.reading_app is not None) is two
-    return app.test_client(), (exporter.reading_app or app).test_client()
+    exporter = build(replace(CREDENTIALS, metrics_listen=Address("127.0.0.1", 9729) if two else None), Clock())
+    assert (exporter.reading_app is not exporter.app) is two
+    return exporter.app.test_client(), exporter.reading_app.test_client()
 
 
 class TestCredentials:
@@ -134,9 +132,8 @@ class TestTwoPorts:
 
     def test_each_its_own(self) -> None:
         """The public one the webhook, the other what reads; both the same zones."""
-        app = create_app(load({"metrics_listen": ":9729"}, {}), Clock())
-        inner: Flask = app.extensions[EXTENSION].reading_app
-        public, inside = app.test_client(), inner.test_client()
+        exporter = build(load({"metrics_listen": ":9729"}, {}), Clock())
+        public, inside = exporter.app.test_client(), exporter.reading_app.test_client()
         assert public.post("/webhook", data=body(delivery(v=3))).status_code == 200
         assert samples(inside, "butlr_zone_occupancy")[0].endswith("} 3.0")
         problem(inside.post("/webhook", data=body(delivery())), 404)
@@ -146,9 +143,9 @@ class TestTwoPorts:
 
     def test_every_path_is_on_one_of_them(self) -> None:
         """And none but health on both."""
-        app = create_app(load({"metrics_listen": ":9729"}, {}), Clock())
+        exporter = build(load({"metrics_listen": ":9729"}, {}), Clock())
         public, inside = [
-            {rule.rule for rule in each.url_map.iter_rules()} for each in (app, app.extensions[EXTENSION].reading_app)
+            {rule.rule for rule in each.url_map.iter_rules()} for each in (exporter.app, exporter.reading_app)
         ]
         assert public == {"/webhook", *HEALTH}
         assert public & inside == set(HEALTH)
@@ -194,18 +191,19 @@ class TestBodies:
     )
     def test_the_body_is_awaited_only_if_it_matters(self, path: str, encoding: str, environ: dict[str, str]) -> None:
         """What the head tells is what the app does: it reads the body, or it refuses without."""
-        app = create_app(CREDENTIALS, Clock())
+        exporter = build(CREDENTIALS, Clock())
+        client, (port,) = exporter.app.test_client(), exporter.ports
 
         class Unread(io.BytesIO):
             def read(self, _: int | None = -1) -> bytes:
                 raise AssertionError("the body was read")
 
         head = {"PATH_INFO": path, "HTTP_CONTENT_ENCODING": encoding, **environ}
-        if app.extensions[EXTENSION].wants_body(head):
-            assert app.test_client().post(path, data=b"[]", environ_overrides=head).status_code == 200
+        if port.service.wants_body(head):
+            assert client.post(path, data=b"[]", environ_overrides=head).status_code == 200
         else:
             unread = {"wsgi.input": Unread(), "CONTENT_LENGTH": "2"}
-            status = app.test_client().post(path, environ_overrides=head | unread).status_code
+            status = client.post(path, environ_overrides=head | unread).status_code
             assert status in (401, 404, 405, 415)
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.app import EXTENSION, Exporter, create_app
+from exporter.app import Exporter, build
 from exporter.journal.interface import JournalError
 from exporter.journal.sqlite import SqliteJournal
 from exporter.rule.outcome import Outcome
 from exporter.settings.load import load
-from exporter.web.fast import ANSWERS, FastWebhook
+from exporter.web.fast import RESPONSES, FastWebhook
 from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
@@ -28,10 +28,12 @@ EVENTS = {
 """One after the other, what becomes of each."""
 
 
-def lane(settings: dict[str, str] | None = None) -> tuple[FastWebhook, Exporter]:
-    """Return the short way of an app, and what is behind it."""
-    exporter: Exporter = create_app(load(settings or {}, {}), Clock()).extensions[EXTENSION]
-    return exporter.fast, exporter
+def built(settings: dict[str, str] | None = None) -> tuple[FastWebhook, Exporter]:
+    """Return the fast path of a new exporter, and the exporter."""
+    exporter = build(load(settings or {}, {}), Clock())
+    fast = exporter.ports[0].service.fast_path
+    assert isinstance(fast, FastWebhook)
+    return fast, exporter
 
 
 def counted(exporter: Exporter) -> dict[str, float]:
@@ -45,18 +47,18 @@ class TestAnswers:
 
     def test_as_the_view_does(self) -> None:
         """To the byte, and counted the same, whatever becomes of an event."""
-        short, exporter = lane()
-        app = create_app(clock=Clock())
-        client = app.test_client()
+        short, exporter = built()
+        another = build(clock=Clock())
+        client = another.app.test_client()
         for outcome, event in EVENTS.items():
             response = client.post("/webhook", data=body(event))
             assert response.get_json()["outcomes"] == {outcome: 1}
             head, _, text = (short.respond([body(event)])[0] or b"").partition(b"\r\n\r\n")
             assert text == response.data
             assert dict(line.split(": ") for line in head.decode().split("\r\n")) == dict(response.headers)
-        assert counted(exporter) == counted(app.extensions[EXTENSION])
-        assert exporter.metrics.last_event == app.extensions[EXTENSION].metrics.last_event
-        assert exporter.activity.last_minute() == app.extensions[EXTENSION].activity.last_minute()
+        assert counted(exporter) == counted(another)
+        assert exporter.metrics.last_event == another.metrics.last_event
+        assert exporter.activity.last_minute() == another.activity.last_minute()
 
     @pytest.mark.parametrize(
         "text",
@@ -78,24 +80,22 @@ class TestAnswers:
     )
     def test_what_is_for_the_long_way(self, text: bytes) -> None:
         """Nothing is done, and nothing counted."""
-        short, exporter = lane()
+        short, exporter = built()
         assert short.respond([text]) == [None]
         assert counted(exporter) == {}
         assert exporter.store.snapshot(NOW).spaces == []
 
     def test_one_zone_too_many(self) -> None:
         """Is refused by the long way."""
-        short, exporter = lane({"max_spaces": "1"})
-        assert short.respond([body(delivery())]) == [ANSWERS[Outcome.NEW]]
+        short, exporter = built({"max_spaces": "1"})
+        assert short.respond([body(delivery())]) == [RESPONSES[Outcome.NEW]]
         assert short.respond([body(delivery(zone="zone_b"))]) == [None]
         assert counted(exporter) == {"new": 1}
 
     def test_a_journal_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The event is for the long way, which says so."""
-        app = create_app(load({"journal": str(tmp_path / "journal.db")}, {}), Clock())
-        exporter: Exporter = app.extensions[EXTENSION]
-        short = exporter.fast
-        assert short.respond([body(delivery(NOW, 1))]) == [ANSWERS[Outcome.NEW]]
+        short, exporter = built({"journal": str(tmp_path / "journal.db")})
+        assert short.respond([body(delivery(NOW, 1))]) == [RESPONSES[Outcome.NEW]]
 
         def full(*_: object) -> None:
             raise JournalError("the disk is full")
@@ -105,7 +105,7 @@ class TestAnswers:
         assert counted(exporter) == {"new": 1}
         another = body(delivery(NOW + 2, 1))
         assert short.respond([another]) == [None]
-        assert app.test_client().post("/webhook", data=another).status_code == 503
+        assert exporter.app.test_client().post("/webhook", data=another).status_code == 503
         assert counted(exporter) == {"new": 2}
 
 
@@ -125,7 +125,7 @@ class TestTakes:
     )
     def test_headers(self, headers: list[tuple[bytes, bytes]], takes: bool) -> None:
         """What is odd is for the long way."""
-        assert lane()[0].accepts(headers) is takes
+        assert built()[0].accepts(headers) is takes
 
     def test_credentials(self) -> None:
         """As everywhere."""
@@ -135,7 +135,7 @@ class TestTakes:
             "webhook_username": "butlr",
             "webhook_password": "pä:ss",
         }
-        short, _ = lane(settings)
+        short, _ = built(settings)
         for keys, right in ((RIGHT_KEYS, True), (WRONG_KEYS, False)):
             for key in (key for key in keys if len(key) == len(key.strip())):  # as nothing else comes from a parser
                 assert short.accepts([(b"x-butlr-key", wire(key).encode("latin-1", "replace"))]) is right, key

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from exporter.app import EXTENSION, create_app
+from exporter.app import build, create_app
 from exporter.settings.declared import Settings
 from exporter.web.scrape import wants_openmetrics
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery
@@ -219,7 +219,7 @@ class TestLog:
         who = {"client": "127.0.0.1"}
         assert told == [
             {"status": 404, "reason": "there is nothing at /webhok", "method": "POST", "path": "/webhok", **who},
-            {"status": 405, "reason": "/webhook does not take GET", "method": "GET", "path": "/webhook", **who},
+            {"status": 405, "reason": "/webhook does not accept GET", "method": "GET", "path": "/webhook", **who},
             {
                 "status": 400,
                 "reason": "the body is not JSON: EOF while parsing an object at line 1 column 1",
@@ -280,8 +280,8 @@ class TestJournal:
 
     def test_what_cannot_be_written_is_not_acknowledged(self, tmp_path: Path) -> None:
         """503, when to come again, and a count; what changes nothing is answered as ever, and then it heals."""
-        app = create_app(Settings(journal=str(tmp_path / "journal.db")), clock=Clock())
-        exporter, client = app.extensions[EXTENSION], app.test_client()
+        exporter = build(Settings(journal=str(tmp_path / "journal.db")), Clock())
+        client = exporter.app.test_client()
         assert client.post("/webhook", data=body(delivery())).status_code == 200
         (tmp_path / "journal.db").unlink()
         time.sleep(0.06)  # it is looked for every 0.05 s
@@ -293,6 +293,6 @@ class TestJournal:
         exporter.maintain()
         assert client.post("/webhook", data=body(delivery(v=2, id="b"))).get_json()["outcomes"] == {"duplicate": 1}
         exporter.close()
-        again = create_app(Settings(journal=str(tmp_path / "journal.db")), clock=Clock())
-        assert "butlr_zone_occupancy{" in again.test_client().get("/metrics").text
-        again.extensions[EXTENSION].close()
+        again = build(Settings(journal=str(tmp_path / "journal.db")), Clock())
+        assert "butlr_zone_occupancy{" in again.app.test_client().get("/metrics").text
+        again.close()

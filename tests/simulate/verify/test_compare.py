@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from exporter.app import create_app
+from exporter.app import build, create_app
 from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from exporter.simulate.client import Target
@@ -128,7 +128,7 @@ class TestScrape:
 
     def test_a_real_exporter(self) -> None:
         """The metrics of a real exporter are read."""
-        with Threaded(create_app().wsgi_app) as (port, _):
+        with Threaded(build().ports[0].service) as (port, _):
             scraped = uvloop.run(scrape(Target(f"http://127.0.0.1:{port}/metrics", {}, "GET")))
         assert scraped["butlr_exporter_spaces"]
         assert 0 < time.time() - process_start_ms(scraped) / 1000 < 3600
@@ -139,7 +139,7 @@ class TestScrape:
     )
     def test_what_is_no_exposition(self, path: str, reason: str) -> None:
         """An answer that is no exposition is reported with its URL and a reason."""
-        with Threaded(create_app().wsgi_app) as (port, _), pytest.raises(ScrapeFailed) as not_scraped:
+        with Threaded(build().ports[0].service) as (port, _), pytest.raises(ScrapeFailed) as not_scraped:
             uvloop.run(scrape(Target(f"http://127.0.0.1:{port}{path}", {}, "GET")))
         assert str(not_scraped.value).startswith(f"http://127.0.0.1:{port}{path}: {reason}")
 

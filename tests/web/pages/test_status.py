@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from exporter.app import create_app
+from exporter.app import build, create_app
 from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
 from exporter.web.pages.status import PAGE_SIZE
@@ -210,9 +210,9 @@ class TestJson:
 
     def test_what_was_not_even_http(self, clock: Clock) -> None:
         """It is among what was refused."""
-        app = create_app(clock=clock)
-        app.extensions["butlr_exporter"].count_malformed()
-        (refused,) = app.test_client().get("/api/v1/spaces").get_json()["events"]["refused"]
+        exporter = build(clock=clock)
+        exporter.ports[0].service.count_malformed()
+        (refused,) = exporter.app.test_client().get("/api/v1/spaces").get_json()["events"]["refused"]
         assert refused["what"] == "malformed"
 
 

@@ -7,13 +7,14 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from exporter.app import create_app
+from exporter.app import build, create_app
 from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from exporter.settings.load import load
 from exporter.settings.types import Address
 from exporter.web.pages import display
 from exporter.web.pages.views import ASSETS, VERSIONS
+from tests.support.certificates import Pair
 from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, G, body, delivery
 from tests.support.placed import post, three_zones
 from tests.support.responses import problem
@@ -97,8 +98,7 @@ class TestPage:
     )
     def test_nothing_yet(self, clock: Clock, settings: dict[str, str], host: str, command: str) -> None:
         """How to send the first event to this very exporter, without a secret; there is nothing to search in."""
-        app = create_app(load(settings, {}), clock)
-        app = app.extensions["butlr_exporter"].reading_app or app
+        app = build(load(settings, {}), clock).reading_app
         page = app.test_client().get("/", headers={"Host": host}).text.replace("&#39;", "'").replace("&#34;", '"')
         assert command in page
         assert "secret" not in page
@@ -143,10 +143,10 @@ class TestPage:
         assert client.post("/webhook", json=event).get_json() == {"received": 1, "outcomes": {"new": 1}}
         assert "No event has arrived" not in client.get("/").text
 
-    def test_tls(self, clock: Clock) -> None:
+    def test_tls(self, clock: Clock, pairs: tuple[Pair, Pair]) -> None:
         """The address of the webhook is that of its own port."""
-        settings = Settings(metrics_listen=Address("", 9729), tls_cert="there", tls_key="there")
-        app = create_app(settings, clock).extensions["butlr_exporter"].reading_app
+        settings = Settings(metrics_listen=Address("", 9729), tls_cert=pairs[0].cert, tls_key=pairs[0].key)
+        app = build(settings, clock).reading_app
         assert "curl https://localhost:9728/webhook" in app.test_client().get("/").text
 
 

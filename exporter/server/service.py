@@ -1,0 +1,48 @@
+"""A service: everything that one port serves, as one value. It knows WSGI, but no connection."""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from wsgiref.types import WSGIApplication
+
+
+class FastPath(Protocol):
+    """Answers some POSTs to one path without the app."""
+
+    path: bytes
+    max_body: int
+    """Bytes of the largest body that the fast path accepts."""
+
+    def accepts(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Return whether a POST to the path with these headers, names in lower case, may do without the app."""
+
+    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+        """Return a 200 response to each body, without its status line; None, with nothing changed, is for the app."""
+
+
+def _always(_: object) -> bool:
+    return True
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that one port serves."""
+
+    wsgi: WSGIApplication
+    max_body: int
+    """Bytes of the largest body that the app accepts; it is called without a body that announces more."""
+    name: str = ""
+    """The port's name in log lines."""
+    wants_body: Callable[[Mapping[str, Any]], bool] = _always
+    """Returns, for the WSGI environment of a POST, whether the app reads the body; if not, nobody waits for it."""
+    is_quick: Callable[[bytes], bool] = _always
+    """Returns whether the app answers a POST with this body in microseconds, so that the event loop may call it."""
+    quick_paths: Container[str] = ()
+    """Paths that the app answers in microseconds."""
+    fast_path: FastPath | None = None
+    count_malformed: Callable[[], None] = _nothing
+    """Called for each request that is not valid HTTP, and so never reaches the app."""
