@@ -1,1 +1,1 @@
-"""What the exporter costs, measured beside what a user would pick instead: `python -m bench`."""
+"""The costs of the exporter, measured beside those of programs that could replace it: `python -m bench`."""

@@ -1,6 +1,6 @@
-"""Measures the exporter beside what a user would pick instead, in one run: `make bench`, or `python -m bench --help`.
+"""Measures the exporter beside programs that could replace it, in one run: `make bench`, or `python -m bench --help`.
 
-Each figure is the median of some rounds, and its ratio to the other is taken within each round, so that it means
+Each figure is the median of some rounds. Its ratio to the other figure is taken within each round, so that it means
 something on another machine.
 """
 
@@ -19,24 +19,24 @@ from bench.table import Row, text
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure everything, from the smallest to the largest."""
-    say("events, one for each request ...")
+    announce("events, one for each request ...")
     yield from ingest.rows(options.zones, options.minutes, options.rounds)
     yield ingest.latency(options.scraped[-1], options.zones, options.minutes)
-    say("scrapes ...")
+    announce("scrapes ...")
     yield from scrapes.rendering(options.scraped, options.rounds)
     yield from scrapes.over_http(options.scraped, options.rounds)
-    say("memory and start ...")
+    announce("memory and start ...")
     yield store.memory(options.kept, options.readings)
     yield store.reading_back(options.scraped[-1])
 
 
-def say(text: str) -> None:
-    """Tell who waits what is measured now."""
+def announce(text: str) -> None:
+    """Print on standard error what is measured now."""
     print(f"measuring {text}", file=sys.stderr, flush=True)
 
 
 def positive(text: str) -> int:
-    """Return a number of at least 1. Raises ValueError."""
+    """Parse a whole number of at least 1. Raises ValueError."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -44,23 +44,25 @@ def positive(text: str) -> int:
 
 
 def main() -> None:
-    """Measure, and print the table; a row as soon as it is known, for it takes minutes."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started ends
+    """Measure, and print each row at once, as measuring takes minutes, and the table at the end."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that started programs are ended
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=positive, default=3, help="of which the median counts (default: %(default)s)")
-    parser.add_argument("--zones", type=positive, default=1000, help="that send events (default: %(default)s)")
-    parser.add_argument("--minutes", type=positive, default=10, help="of their events (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=positive, default=3, help="rounds, of which the median counts (default: %(default)s)"
+    )
+    parser.add_argument("--zones", type=positive, default=1000, help="zones that send events (default: %(default)s)")
+    parser.add_argument("--minutes", type=positive, default=10, help="minutes of their events (default: %(default)s)")
     parser.add_argument(
         "--scraped",
         type=positive,
         nargs="+",
         default=[1000, 10_000, 100_000],
-        help="zones that are scraped, each ten times the number before (default: 1000 10000 100000)",
+        help="numbers of zones to scrape, each ten times the one before (default: 1000 10000 100000)",
     )
     parser.add_argument(
-        "--kept", type=positive, default=10_000, help="zones whose memory counts (default: %(default)s)"
+        "--kept", type=positive, default=10_000, help="zones whose memory is measured (default: %(default)s)"
     )
-    parser.add_argument("--readings", type=positive, default=6, help="of each of these (default: %(default)s)")
+    parser.add_argument("--readings", type=positive, default=6, help="readings of each (default: %(default)s)")
     parser.add_argument("--plot", type=Path, help="an SVG file to draw")
     options = parser.parse_args()
     if any(more != 10 * fewer for fewer, more in pairwise(options.scraped)):
@@ -75,7 +77,7 @@ def main() -> None:
     print(f"\n{text(rows)}\n")
     print(f"Python {platform.python_version()}, medians of {options.rounds} rounds, {time.monotonic() - began:.0f} s")
     if options.plot:
-        from bench.plot import draw  # only where it is drawn must matplotlib be there
+        from bench.plot import draw  # matplotlib is needed only here
 
         draw(rows, options.plot)
 

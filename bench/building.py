@@ -15,72 +15,85 @@ from exporter.rule.limits import Limits
 from exporter.rule.store import Snapshot, Store
 from exporter.simulate.world.building import zones
 
-SHARE = 4
-"""One of so many zones changes between two scrapes: each does every minute, and is scraped every 15 seconds."""
+ZONES_PER_CHANGE = 4
+"""One in so many zones changes between two scrapes: each changes every minute and is scraped every 15 seconds."""
 
-_ARRAY = 1000
-"""Events of one request that fills an exporter."""
+_EVENTS_PER_REQUEST = 1000
+"""Events in a request that only fills an exporter."""
 
 
 class Building:
-    """Zones in a store, of which a part changes again and again."""
+    """Zones in a store, some of which change at each call of `change`."""
 
     def __init__(self, number: int) -> None:
-        """Let there be some zones, with names as the simulator has them."""
-        self.now = int(time.time() * 1000)
-        forever = 1 << 40
-        self._store = Store(Limits(forever, 600_000, 0, 360_000, 300_000, number))
+        """Make this number of zones, with names as in the simulator."""
+        self.now_ms = int(time.time() * 1000)
+        self._store = Store(
+            Limits(
+                window=1 << 40,  # so long that no reading is ever removed
+                stale_after=600_000,
+                forget_after=0,
+                settle_after=360_000,
+                future_tolerance=300_000,
+                max_spaces=number,
+            )
+        )
         names = [json.loads(zone.metadata[0]) for zone in zones(number, Random(1))]
         self._zones = [Metadata(**{name: value or "" for name, value in each.items()}) for each in names]
-        self._chance = Random(2)
+        self._random = Random(2)
         self.change(1)
 
-    def change(self, share: int = SHARE) -> None:
-        """Let one of so many zones have a new reading."""
-        self.now += 1000
-        for zone in self._chance.sample(self._zones, len(self._zones) // share):
-            self._store.apply(self._event(zone), self.now)
+    def change(self, one_in: int = ZONES_PER_CHANGE) -> None:
+        """Give one in so many zones a new reading."""
+        self.now_ms += 1000
+        for zone in self._random.sample(self._zones, len(self._zones) // one_in):
+            self._store.apply(self._event(zone), self.now_ms)
 
     def _event(self, zone: Metadata) -> OccupancyEvent:
-        value = float(self._chance.randrange(20))
+        value = float(self._random.randrange(20))
         second = int(time.time())
-        sensed = self.now - self._chance.randrange(900)
-        event_id = f"event_{ksuid(second, self._chance.getrandbits(128))}"
-        return OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, zone.zone_id, sensed, value, second, zone)
+        sensed_ms = self.now_ms - self._random.randrange(900)
+        event_id = f"event_{ksuid(second, self._random.getrandbits(128))}"
+        return OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, zone.zone_id, sensed_ms, value, second, zone)
 
-    def events(self, share: int, deliveries: int = 1, at: int = 0) -> Iterator[dict[str, object]]:
-        """Return new readings of one of so many zones as Butlr sends them, sensed now or `at`."""
-        at = at or int(time.time() * 1000)
-        for zone in self._chance.sample(self._zones, len(self._zones) // share):
+    def events(self, one_in: int, deliveries: int = 1, at_ms: int = 0) -> Iterator[dict[str, object]]:
+        """Return new readings of one in so many zones as Butlr sends them, sensed now or at `at_ms`."""
+        at_ms = at_ms or int(time.time() * 1000)
+        for zone in self._random.sample(self._zones, len(self._zones) // one_in):
             for _ in range(deliveries):
                 event = self._event(zone)
-                told = {"id": event.id, "type": event.measure, "timestamp": at, "data": event.value}
-                yield {**told, "metadata": event.metadata._asdict()}
+                yield {
+                    "id": event.id,
+                    "type": event.measure,
+                    "timestamp": at_ms,
+                    "data": event.value,
+                    "metadata": event.metadata._asdict(),
+                }
 
     def snapshot(self) -> Snapshot:
-        """Return the zones as they are."""
-        return self._store.snapshot(self.now)
+        """Return the present state of the zones."""
+        return self._store.snapshot(self.now_ms)
 
 
 def fill(port: int, number: int) -> None:
-    """Let an exporter know some zones."""
+    """Send one event of each of this number of zones to an exporter."""
     post(port, Building(number).events(1))
 
 
-def post(port: int, events: Iterator[dict[str, object]], together: int = _ARRAY) -> None:
-    """Post events as arrays of so many. Raises RuntimeError if one is refused."""
+def post(port: int, events: Iterator[dict[str, object]], per_request: int = _EVENTS_PER_REQUEST) -> None:
+    """Post events in arrays. Raises RuntimeError if one is refused."""
     client = http.client.HTTPConnection(HOST, port, timeout=60)
-    while some := list(islice(events, together)):
-        client.request("POST", "/webhook", json.dumps(some))
+    while array := list(islice(events, per_request)):
+        client.request("POST", "/webhook", json.dumps(array))
         response = client.getresponse()
-        told = response.read()
+        answer = response.read()
         if response.status != 200:
-            raise RuntimeError(f"an event was refused: {told[:500]!r}")
+            raise RuntimeError(f"an event was refused: {answer[:500]!r}")
     client.close()
 
 
 def scrape(port: int, encoding: str = "") -> None:
-    """Scrape a port, and drop what comes. Raises RuntimeError if it is not a scrape in this encoding."""
+    """Scrape a port and discard the samples. Raises RuntimeError for an error or another encoding."""
     client = http.client.HTTPConnection(HOST, port, timeout=300)
     client.request("GET", "/metrics", headers={"Accept-Encoding": encoding} if encoding else {})
     response = client.getresponse()

@@ -1,4 +1,4 @@
-"""One event for each POST: how many a second, and what processor time each, beside what a user would pick instead."""
+"""One event for each POST: rate and processor time, beside those of programs that could replace the exporter."""
 
 import importlib.util
 import shutil
@@ -25,23 +25,25 @@ PROGRAMS = {
     EMPTY: "-m granian --interface wsgi --workers 1 --blocking-threads 1 --no-log --host 127.0.0.1 --port {port} "
     "--factory bench.ingest:empty_app",
 }
-"""The command of each; ours comes next, so the one that takes long is the first."""
+"""Commands of the other programs. The exporter is measured after them, so the slowest one comes first."""
 
-FEW = 3000
-"""Requests at most for one that is slow."""
+MAX_SLOW_REQUESTS = 3000
+"""Requests to the one program that is slow."""
+
+ALL_REQUESTS = 1 << 40
 
 
 class Cost(NamedTuple):
-    """What one program took."""
+    """The cost of one event."""
 
-    second: float
-    """Seconds an event."""
-    processor: float
-    """Seconds of processor time an event."""
+    seconds: float
+    """Time from event to event."""
+    processor_seconds: float
+    """Processor time."""
 
 
 def empty_app() -> Flask:
-    """Return the least that Flask can do: it takes nothing in and answers the same to everyone."""
+    """Return a Flask app that does as little as possible: it reads no body and always answers the same."""
     app = Flask("empty", static_folder=None)
 
     @app.post("/webhook")
@@ -51,15 +53,15 @@ def empty_app() -> Flask:
     return app
 
 
-def measure(running: Program, kind: str, zones: int, minutes: int, most: int = 1 << 40) -> Cost:
-    """Send a load to a program."""
+def measure(running: Program, kind: str, zones: int, minutes: int, maximum: int = ALL_REQUESTS) -> Cost:
+    """Send a load to a program; return its mean cost of an event."""
     before = running.processor_seconds()
-    answered = send(running.port, kind, zones, minutes, most)
+    answered = send(running.port, kind, zones, minutes, maximum)
     return Cost(1 / answered.rate, (running.processor_seconds() - before) / answered.requests)
 
 
 def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
-    """Measure all in turn, some rounds of it."""
+    """Measure all programs in turn, in several rounds; return the rows."""
     absent = {}
     if importlib.util.find_spec("granian") is None:
         absent[EMPTY] = "granian is not installed"
@@ -72,9 +74,9 @@ def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
                 if name not in absent:
                     kind = "webhooks" if name == EMPTY else "pushes"
                     with program(command) as running:
-                        most = FEW if name == CHECKED else 1 << 40
-                        costs.setdefault(name, []).append(measure(running, kind, zones, minutes, most))
-            # There and back, so that a machine that becomes slower or faster meanwhile makes no difference.
+                        maximum = MAX_SLOW_REQUESTS if name == CHECKED else ALL_REQUESTS
+                        costs.setdefault(name, []).append(measure(running, kind, zones, minutes, maximum))
+            # In this order, so that a machine that becomes slower or faster meanwhile makes no difference.
             ours: dict[str, list[Cost]] = {PLAIN: [], KEPT: []}
             for name in (PLAIN, KEPT, KEPT, PLAIN):
                 flags = [f"--journal {folder}/{n}-{len(ours[KEPT])}.db"] if name == KEPT else []
@@ -84,36 +86,40 @@ def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
                 ours[VARIED] = [measure(running, "varied", zones, minutes)]
             for name, measured in ours.items():
                 costs.setdefault(name, []).append(Cost(*map(mean, zip(*measured, strict=True))))
-    for name, rate, processor in ((EMPTY, ">= 3", ">= 3"), (PUSHED, ">= 1", ">= 1"), (CHECKED, ">= 20", ">= 20")):
+    for name, rate_goal, processor_goal in (
+        (EMPTY, ">= 3", ">= 3"),
+        (PUSHED, ">= 1", ">= 1"),
+        (CHECKED, ">= 20", ">= 20"),
+    ):
         if name in absent:
-            yield missing("events", absent[name], rate)
-            yield missing("an event, processor time", absent[name], processor)
+            yield missing("events", absent[name], rate_goal)
+            yield missing("an event, processor time", absent[name], processor_goal)
         else:
-            yield _rate("events", costs[PLAIN], costs[name], name, rate)
-            yield _processor("an event, processor time", costs[PLAIN], costs[name], name, processor)
+            yield _rate("events", costs[PLAIN], costs[name], name, rate_goal)
+            yield _processor("an event, processor time", costs[PLAIN], costs[name], name, processor_goal)
     plain, kept = _processors(costs[PLAIN]), _processors(costs[KEPT])
-    than = f"{_shown(plain)} the same without a journal"
-    yield Row("with a journal, processor time", _shown(kept), than, ratio_of(plain, kept), "<= 1.25")
-    what = "an event under a head of its own"
+    other = f"{_shown(plain)} the same without a journal"
+    yield Row("with a journal, processor time", _shown(kept), other, ratio_of(plain, kept), "<= 1.25")
+    subject = "an event with a header of its own"
     if EMPTY in absent:
-        yield missing(what, absent[EMPTY])
+        yield missing(subject, absent[EMPTY])
     else:
-        yield _processor(what, costs[VARIED], costs[EMPTY], EMPTY)
+        yield _processor(subject, costs[VARIED], costs[EMPTY], EMPTY)
 
 
-def _rate(what: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
-    own, other = ([cost.second for cost in costs] for costs in (ours, others))
+def _rate(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
+    own, other = ([cost.seconds for cost in costs] for costs in (ours, others))
     rates = [f"{1 / median(seconds):,.0f}/s" for seconds in (own, other)]
-    return Row(what, rates[0], f"{rates[1]} {name}", ratio_of(own, other), goal)
+    return Row(subject, rates[0], f"{rates[1]} {name}", ratio_of(own, other), goal)
 
 
-def _processor(what: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
+def _processor(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
     own, other = _processors(ours), _processors(others)
-    return Row(what, _shown(own), f"{_shown(other)} {name}", ratio_of(own, other), goal)
+    return Row(subject, _shown(own), f"{_shown(other)} {name}", ratio_of(own, other), goal)
 
 
 def _processors(costs: Sequence[Cost]) -> list[float]:
-    return [cost.processor for cost in costs]
+    return [cost.processor_seconds for cost in costs]
 
 
 def _shown(seconds: Sequence[float]) -> str:
@@ -121,26 +127,26 @@ def _shown(seconds: Sequence[float]) -> str:
 
 
 def latency(known: int, zones: int, minutes: int) -> Row:
-    """Measure how long 99 of 100 events wait while a scrape of many zones follows the other, flat out."""
+    """Measure the time within which 99 % of events are answered during scrapes of many zones, one after the other."""
     with exporter() as running:
         fill(running.port, known)
-        scrape(running.port, "gzip")  # the first one writes every name
+        scrape(running.port, "gzip")  # the first scrape renders every label
         ended = threading.Event()
         scrapes = 0
 
-        def follow() -> None:
+        def scrape_until_ended() -> None:
             nonlocal scrapes
             while not ended.is_set():
                 scrape(running.port, "gzip")
                 scrapes += 1
 
-        thread = threading.Thread(target=follow)
+        thread = threading.Thread(target=scrape_until_ended)
         thread.start()
         try:
             answered = send(running.port, "webhooks", zones, minutes)
         finally:
             ended.set()
             thread.join()
-    what = f"p99 of {answered.requests:,} POSTs at {answered.rate:,.0f}/s"
-    than = f"50 ms, beside {scrapes} scrapes of {known:,} zones"
-    return Row(what, f"{answered.p99 * 1e3:.1f} ms", than, 0.05 / answered.p99, ">= 1")
+    subject = f"p99 of {answered.requests:,} POSTs at {answered.rate:,.0f}/s"
+    other = f"50 ms, beside {scrapes} scrapes of {known:,} zones"
+    return Row(subject, f"{answered.p99_seconds * 1e3:.1f} ms", other, 0.05 / answered.p99_seconds, ">= 1")

@@ -1,7 +1,7 @@
-"""A client that costs less than what it measures: requests made before, over some connections, as fast as answered.
+"""A client that costs less than the measured program: it sends prepared requests as fast as they are answered.
 
-It is a process of its own: `python -m bench.load PORT KIND` sends a simulated building to a webhook, or as pushes of
-the same zones to a Pushgateway, and prints what became of it as JSON.
+It is a process of its own: `python -m bench.load` sends the deliveries of a simulated building to a webhook, or pushes
+of the same zones to a Pushgateway, and prints its results as JSON.
 """
 
 import argparse
@@ -21,42 +21,44 @@ from exporter.metrics.text import labelled
 from exporter.simulate.world.delivery import Plan, deliveries
 
 CONNECTIONS = 8
-PATIENCE = 60.0  # seconds without an answer
+PATIENCE_SECONDS = 60.0
+"""Time without an answer after which a load is given up."""
 
 LABELS = ("site_name", "building_name", "floor_name", "room_name", "zone_name")
 
 
-class Answered(NamedTuple):
-    """What became of a load."""
+class LoadResult(NamedTuple):
+    """The results of a load."""
 
     requests: int
+    """Answered requests."""
     seconds: float
     refused: int
     """Answers other than 2xx."""
-    p99: float
-    """Seconds within which 99 of 100 were answered."""
+    p99_seconds: float
+    """Time within which 99 % were answered."""
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Answered requests a second."""
         return self.requests / self.seconds
 
 
 def webhooks(zones: int, minutes: int) -> Iterator[bytes]:
-    """Return requests with the deliveries of a building in its last minutes, as rough as Butlr's."""
+    """Return requests with the deliveries of a building in the last minutes, as rough as Butlr's."""
     plan = Plan(zones=zones, intervals=minutes)
     for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length_ms or 0)):
         yield _request("POST /webhook", delivery.body)
 
 
 def varied(zones: int, minutes: int) -> Iterator[bytes]:
-    """Return the same, each with a header that no other has, as a proxy may add one."""
+    """Return the requests of `webhooks`, each with a header of its own, as a proxy may add one."""
     for number, request in enumerate(webhooks(zones, minutes)):
         yield request.replace(b"\r\n", b"\r\nX-Request-Id: %032x\r\n" % number, 1)
 
 
 def pushes(zones: int, minutes: int) -> Iterator[bytes]:
-    """Return requests that push the same to a Pushgateway: a group for each zone, its count and the time of that."""
+    """Return the same readings as pushes to a Pushgateway: a group for each zone, with its count and the time of it."""
     plan = Plan(zones=zones, intervals=minutes)
     for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length_ms or 0)):
         event = parse_fast(delivery.body)
@@ -80,19 +82,19 @@ def _request(line: str, body: bytes) -> bytes:
 KINDS = {"webhooks": webhooks, "varied": varied, "pushes": pushes}
 
 
-class _Line(asyncio.Protocol):
-    """One connection: a request at a time."""
+class _Connection(asyncio.Protocol):
+    """One connection, with a request at a time."""
 
     def __init__(self, load: "_Load") -> None:
         self._load = load
-        self._come = b""
+        self._unread = b""
         self._began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self._next()
+        self._send_next()
 
-    def _next(self) -> None:
+    def _send_next(self) -> None:
         request = next(self._load.requests, None)
         if request is None:
             self._transport.close()
@@ -101,72 +103,75 @@ class _Line(asyncio.Protocol):
             self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        come = self._come + data
-        end = come.find(b"\r\n\r\n")
-        at = come.lower().find(b"content-length:")
-        if end < 0 or at < 0 or len(come) < end + 4 + int(come[at + 15 : come.index(b"\r", at)]):
-            self._come = come
+        unread = self._unread + data
+        end = unread.find(b"\r\n\r\n")
+        at = unread.lower().find(b"content-length:")
+        if end < 0 or at < 0 or len(unread) < end + 4 + int(unread[at + 15 : unread.index(b"\r", at)]):
+            self._unread = unread
             return
-        self._come = b""
-        self._load.times.append(time.perf_counter() - self._began)
-        self._load.refused += come[9:10] != b"2"
-        self._next()
+        self._unread = b""
+        self._load.latencies_seconds.append(time.perf_counter() - self._began)
+        self._load.refused += unread[9:10] != b"2"
+        self._send_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self._load.open -= 1
-        if self._load.open == 0:
+        self._load.open_connections -= 1
+        if self._load.open_connections == 0:
             self._load.done.set_result(None)
 
 
 class _Load:
+    """The requests that all connections share, and the results so far."""
+
     def __init__(self, requests: Iterator[bytes], connections: int) -> None:
         self.requests = requests
-        self.times: list[float] = []
+        self.latencies_seconds: list[float] = []
         self.refused = 0
-        self.open = connections
+        self.open_connections = connections
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-async def _send(port: int, requests: Iterator[bytes], connections: int) -> Answered:
+async def _send(port: int, requests: Iterator[bytes], connections: int) -> LoadResult:
     load = _Load(requests, connections)
     began = time.perf_counter()
     for _ in range(connections):
-        await asyncio.get_running_loop().create_connection(lambda: _Line(load), HOST, port)
+        await asyncio.get_running_loop().create_connection(lambda: _Connection(load), HOST, port)
     answered = -1
-    while not load.done.done() and answered < len(load.times):
-        answered = len(load.times)
-        await asyncio.wait([load.done], timeout=PATIENCE)
-    times = sorted(load.times)
-    return Answered(len(times), time.perf_counter() - began, load.refused, times[len(times) * 99 // 100])
+    while not load.done.done() and answered < len(load.latencies_seconds):
+        answered = len(load.latencies_seconds)
+        await asyncio.wait([load.done], timeout=PATIENCE_SECONDS)
+    latencies = sorted(load.latencies_seconds)
+    p99_seconds = latencies[len(latencies) * 99 // 100]
+    return LoadResult(len(latencies), time.perf_counter() - began, load.refused, p99_seconds)
 
 
-def send(port: int, kind: str, zones: int, minutes: int, most: int = 1 << 40) -> Answered:
-    """Send a load from a process of its own. Raises RuntimeError if not all of it was answered with 2xx."""
-    command = [sys.executable, "-m", "bench.load", str(port), kind, str(zones), str(minutes), str(most)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if told.returncode:
-        raise RuntimeError(f"the load ended with: {told.stderr.strip().splitlines()[-1]}")
-    answered = Answered(*json.loads(told.stdout))
-    if answered.refused:
-        raise RuntimeError(f"{answered.refused} of {answered.requests} requests were refused")
-    return answered
+def send(port: int, kind: str, zones: int, minutes: int, maximum: int = 1 << 40) -> LoadResult:
+    """Send a load from a process of its own. Raises RuntimeError unless all of it is answered with 2xx."""
+    command = [sys.executable, "-m", "bench.load", str(port), kind, str(zones), str(minutes), str(maximum)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if ended.returncode:
+        raise RuntimeError(f"the load ended with: {ended.stderr.strip().splitlines()[-1]}")
+    result = LoadResult(*json.loads(ended.stdout))
+    if result.refused:
+        raise RuntimeError(f"{result.refused} of {result.requests} requests were refused")
+    return result
 
 
 def main() -> None:
-    """Send, and print what became of it."""
+    """Send the load that the arguments describe, and print its results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("zones", type=int)
     parser.add_argument("minutes", type=int)
-    parser.add_argument("most", type=int)
+    parser.add_argument("maximum", type=int)
     options = parser.parse_args()
-    requests = list(KINDS[options.kind](options.zones, options.minutes))[: options.most]
-    answered = uvloop.run(_send(options.port, iter(requests), CONNECTIONS))
-    if answered.requests < len(requests):
-        sys.exit(f"{answered.requests} of {len(requests)} requests were answered")
-    print(json.dumps(answered))
+    requests = list(KINDS[options.kind](options.zones, options.minutes))[: options.maximum]
+    result = uvloop.run(_send(options.port, iter(requests), CONNECTIONS))
+    if result.requests < len(requests):
+        sys.exit(f"{result.requests} of {len(requests)} requests were answered")
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

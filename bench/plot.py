@@ -1,4 +1,4 @@
-"""The ratios of a table as a picture: how many times better than each that a user would pick instead."""
+"""The ratios of a table as a picture: how many times better the exporter is than other programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,10 @@ from bench.table import Row
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Write it as SVG; 1 is as good as the other, further to the right is better, the marks are the goals."""
+    """Write the picture as SVG: 1 is as good as the other, further to the right is better, the marks are goals."""
     mpl.rcParams["svg.hashsalt"] = "butlr-exporter"
     shown = [row for row in reversed(rows) if row.ratio is not None and row.goal.startswith(">=")]
-    names = [f"{row.what}\n{row.than}" for row in shown]
+    names = [f"{row.subject}\n{row.other}" for row in shown]
     figure, axes = pyplot.subplots(figsize=(10, 0.55 * len(shown) + 1), layout="constrained")
     bars = axes.barh(names, [row.ratio or 0 for row in shown], color="#3b7dd8", height=0.6)
     axes.bar_label(bars, [f"{row.ratio:.1f}" for row in shown], padding=4)

@@ -1,4 +1,4 @@
-"""Programs that are measured: started, found ready, their processor time and memory read, and ended."""
+"""Programs that are measured: starts and ends them, and reads their processor time and memory."""
 
 import contextlib
 import os
@@ -12,23 +12,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
-STARTING, STOPPING = 60, 10  # seconds given to a program
+START_SECONDS = 60
+"""Time within which a program must answer."""
+
+STOP_SECONDS = 10
+"""Time within which a program must end."""
 
 _ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 class Program:
-    """A running program, in a session of its own, by which its children are found."""
+    """A running program, in a session of its own by which its children are found."""
 
     def __init__(self, command: Sequence[str], port: int, path: str) -> None:
-        """Start it, and wait until a GET of a path is answered, with whatever status. Raises RuntimeError."""
+        """Start the program, and wait until a GET of `path` has an answer of any status. Raises RuntimeError."""
         self.port = port
         environ = os.environ | {"PYTHONPATH": str(_ROOT)}
         quiet = subprocess.DEVNULL
@@ -36,14 +40,13 @@ class Program:
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environ, start_new_session=True)  # noqa: S603
         try:
             while not self._answers(path):
-                if self._process.poll() is not None or time.monotonic() > began + STARTING:
+                if self._process.poll() is not None or time.monotonic() > began + START_SECONDS:
                     raise RuntimeError(f"{command[0]} did not start")
                 time.sleep(0.01)
         except BaseException:
             self.end()
             raise
-        self.starting = time.monotonic() - began
-        """Seconds until it was ready."""
+        self.starting_seconds = time.monotonic() - began
 
     def _answers(self, path: str) -> bool:
         try:
@@ -55,26 +58,26 @@ class Program:
         return True
 
     def processor_seconds(self) -> float:
-        """Return the processor time, user and system, that its threads have taken."""
+        """Return the processor time, user and system, of all its threads."""
         nanoseconds = 0
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                # Counted from behind the name, which may hold anything: proc(5), field 6.
+                # Field 6 in proc(5), counted from behind the name, which may contain spaces.
                 if int(path.read_text().rpartition(")")[2].split()[3]) == self._process.pid:
                     for thread in path.parent.glob("task/*/schedstat"):
                         nanoseconds += int(thread.read_text().split()[0])
         return nanoseconds / 1e9
 
     def memory(self) -> int:
-        """Return the bytes of memory that it has in use now (resident)."""
+        """Return its resident memory in bytes."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def end(self) -> None:
-        """End it and its children."""
+        """End the program and its children."""
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOPPING)
+            self._process.wait(STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -82,7 +85,7 @@ class Program:
 
 @contextlib.contextmanager
 def program(command: str, path: str = "/") -> Iterator[Program]:
-    """Run a command, in which {port} is filled in and a module is for this Python, until the end of the block."""
+    """Run a command until the end of the block; `{port}` becomes a free port, and `-m` runs this Python."""
     port = free_port()
     words = [word.format(port=port) for word in command.split()]
     if words[0] == "-m":
@@ -95,6 +98,6 @@ def program(command: str, path: str = "/") -> Iterator[Program]:
 
 
 def exporter(*flags: str) -> contextlib.AbstractContextManager[Program]:
-    """Run an exporter."""
+    """Run an exporter with these flags until the end of the block."""
     command = ["-m exporter serve --log-level error --listen 127.0.0.1:{port} --max-spaces 1000000", *flags]
     return program(" ".join(command), "/-/ready")

@@ -1,6 +1,6 @@
-"""The families of zones by prometheus_client, as its documentation has it: what ours are measured and held against.
+"""The families of zones by prometheus_client, as its documentation says: the reference for speed and text of ours.
 
-`python -m bench.reference PORT ZONES` serves them as its documentation has it as well.
+`python -m bench.reference PORT ZONES` serves them over HTTP, also as its documentation says.
 """
 
 import sys
@@ -20,12 +20,12 @@ from exporter.settings.declared import Settings
 
 
 class Reference:
-    """A collector of the families of zones as they are in a snapshot."""
+    """A collector of the families of the zones in a snapshot."""
 
     def __init__(
         self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: Callable[[Metadata], float | None]
     ) -> None:
-        """Take what gives the zones, the metadata fields that label them, and their capacity."""
+        """Collect `snapshot()`, with these metadata fields as labels and the capacities of `capacity(metadata)`."""
         self._snapshot = snapshot
         self._labels = labels_of(Kind.ZONE, labels)
         self._capacity = capacity
@@ -33,7 +33,7 @@ class Reference:
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
-        """Return them."""
+        """Return the families; called by prometheus_client."""
         names = {INFO[Kind.ZONE]: Metadata._fields, SPACES: ("kind", "state")}
         families = {name: GaugeMetricFamily(name, HELP[name], labels=names.get(name, self._labels)) for name in HELP}
         values_of = label_values(self._labels)
@@ -55,7 +55,7 @@ class Reference:
 
 
 def main() -> None:
-    """Serve the families of some zones."""
+    """Serve the families on the port and for the number of zones in the arguments."""
     building = Building(int(sys.argv[2]))
     labels = Settings().labels
     start_http_server(int(sys.argv[1]), HOST, Reference(building.snapshot, labels, lambda _: None).registry)

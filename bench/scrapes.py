@@ -1,6 +1,6 @@
-"""What a scrape costs, beside prometheus_client's own rendering of the same families: as a function, and over HTTP.
+"""The cost of a scrape beside prometheus_client's own rendering of the same families, as a function and over HTTP.
 
-All sizes are measured in each round, so that what disturbs one disturbs the other that it is compared with.
+All sizes are measured in each round, so that a disturbance of the machine meets both sides of a comparison.
 """
 
 import time
@@ -12,7 +12,7 @@ from statistics import median
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bench.building import SHARE, Building, post, scrape
+from bench.building import ZONES_PER_CHANGE, Building, post, scrape
 from bench.processes import exporter, program
 from bench.reference import Reference
 from bench.table import Row, ratio_of
@@ -22,17 +22,17 @@ from exporter.settings.declared import Settings
 
 _NO_CAPACITY = Capacity([])
 
-_LARGE = 10_000
-"""Zones from which on a goal holds."""
+_GOAL_FROM = 10_000
+"""Least number of zones for which there is a goal."""
 
-Times = dict[int, list[float]]
+RoundSeconds = dict[int, list[float]]
 """Seconds of each round, by the number of zones."""
 
 
 def rendering(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
-    """Measure function against function."""
-    zones = {number: _Zones(number) for number in numbers}
-    ours, others = _no_times(numbers), _no_times(numbers)
+    """Measure the rendering function beside `generate_latest`."""
+    zones = {number: _RenderedZones(number) for number in numbers}
+    ours, others = _no_rounds(numbers), _no_rounds(numbers)
     for _ in range(rounds):
         for each in zones.values():
             each.building.change()
@@ -42,16 +42,16 @@ def rendering(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
             others[number].append(_seconds(lambda: generate_latest(each.reference)))  # noqa: B023 - called at once
     for each in zones.values():
         each.check()
-    what = {number: f"rendering {number:,} zones" for number in numbers}
-    yield from _rows(what, ours, others, "generate_latest", ">= 25")
-    yield from _tenfold(what, ours)
+    subjects = {number: f"rendering {number:,} zones" for number in numbers}
+    yield from _rows(subjects, ours, others, "generate_latest", ">= 25")
+    yield from _tenfold(subjects, ours)
 
 
 def over_http(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
-    """Measure with HTTP around it, plain and with the gzip that Prometheus asks for."""
+    """Measure whole scrapes over HTTP, plain and with gzip, which Prometheus asks for."""
     buildings = {number: Building(number) for number in numbers}
-    ours = {encoding: _no_times(numbers) for encoding in ("", "gzip")}
-    others = {encoding: _no_times(numbers) for encoding in ours}
+    ours = {encoding: _no_rounds(numbers) for encoding in ("", "gzip")}
+    others = {encoding: _no_rounds(numbers) for encoding in ours}
     with ExitStack() as stack:
         ports, references = {}, {}
         for number, building in buildings.items():
@@ -59,45 +59,45 @@ def over_http(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
             ports[number] = stack.enter_context(exporter()).port
             references[number] = stack.enter_context(program(command, "/metrics?name[]=none")).port
             post(ports[number], building.events(1))
-            scrape(ports[number])  # the first one writes every name
+            scrape(ports[number])  # the first scrape renders every label
         for _ in range(rounds):
             for encoding in ours:
                 for number, building in buildings.items():
-                    post(ports[number], building.events(SHARE))
-                    ours[encoding][number].append(_scraping(ports[number], encoding))
-                    others[encoding][number].append(_scraping(references[number], encoding))
+                    post(ports[number], building.events(ZONES_PER_CHANGE))
+                    ours[encoding][number].append(_scrape_seconds(ports[number], encoding))
+                    others[encoding][number].append(_scrape_seconds(references[number], encoding))
     name = "prometheus_client's server"
-    what = {number: f"{number:,} zones over HTTP" for number in numbers}
-    yield from _rows(what, ours[""], others[""], name, ">= 12")
-    yield from _tenfold(what, ours[""])
-    yield from _rows({n: f"{text}, gzip" for n, text in what.items()}, ours["gzip"], others["gzip"], name, ">= 5")
+    subjects = {number: f"{number:,} zones over HTTP" for number in numbers}
+    yield from _rows(subjects, ours[""], others[""], name, ">= 12")
+    yield from _tenfold(subjects, ours[""])
+    yield from _rows({n: f"{text}, gzip" for n, text in subjects.items()}, ours["gzip"], others["gzip"], name, ">= 5")
 
 
-class _Zones:
-    """Some zones, and what renders them."""
+class _RenderedZones:
+    """Some zones with both renderings of their families."""
 
     def __init__(self, number: int) -> None:
         self.building = Building(number)
         labels = Settings().labels
         self._families = SpaceFamilies(labels, lambda: _NO_CAPACITY)
         self.reference: CollectorRegistry = Reference(self.building.snapshot, labels, lambda _: None).registry
-        self.render()  # the first time writes every name
+        self.render()  # the first rendering renders every label
 
     def render(self) -> float:
-        """Return the seconds it takes, with the pieces taken one after the other, as what compresses them does."""
+        """Render piece by piece, as for compression; return the seconds."""
         snapshot = self.building.snapshot()
         return _seconds(lambda: deque(self._families.render(snapshot), maxlen=0))
 
     def check(self) -> None:
-        """See that both are the same text."""
+        """Check that both renderings are the same text."""
         assert b"".join(self._families.render(self.building.snapshot())) == generate_latest(self.reference)  # noqa: S101
 
 
-def _no_times(numbers: Sequence[int]) -> Times:
+def _no_rounds(numbers: Sequence[int]) -> RoundSeconds:
     return {number: [] for number in numbers}
 
 
-def _scraping(port: int, encoding: str) -> float:
+def _scrape_seconds(port: int, encoding: str) -> float:
     return _seconds(lambda: scrape(port, encoding))
 
 
@@ -107,17 +107,17 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _rows(what: Mapping[int, str], ours: Times, others: Times, name: str, goal: str) -> Iterator[Row]:
-    for number, text in what.items():
-        than = f"{median(others[number]) * 1e3:,.0f} ms {name}"
+def _rows(subjects: Mapping[int, str], ours: RoundSeconds, others: RoundSeconds, name: str, goal: str) -> Iterator[Row]:
+    for number, subject in subjects.items():
+        other = f"{median(others[number]) * 1e3:,.0f} ms {name}"
         ratio = ratio_of(ours[number], others[number])
-        yield Row(text, _shown(ours[number]), than, ratio, goal if number >= _LARGE else "")
+        yield Row(subject, _shown(ours[number]), other, ratio, goal if number >= _GOAL_FROM else "")
 
 
-def _tenfold(what: Mapping[int, str], ours: Times) -> Iterator[Row]:
+def _tenfold(subjects: Mapping[int, str], ours: RoundSeconds) -> Iterator[Row]:
     for fewer, more in pairwise(ours):
-        yield Row(what[more], _shown(ours[more]), "a tenth of them", ratio_of(ours[fewer], ours[more]), "<= 12")
+        yield Row(subjects[more], _shown(ours[more]), "a tenth of them", ratio_of(ours[fewer], ours[more]), "<= 12")
 
 
-def _shown(times: Sequence[float]) -> str:
-    return f"{median(times) * 1e3:.1f} ms"
+def _shown(seconds: Sequence[float]) -> str:
+    return f"{median(seconds) * 1e3:.1f} ms"

@@ -1,4 +1,4 @@
-"""What a zone takes of memory, and the time to read a journal back."""
+"""The memory of a zone, and the time to read a journal back."""
 
 import os
 import tempfile
@@ -16,30 +16,30 @@ from exporter.rule.limits import Limits
 from exporter.rule.store import Store
 
 DELIVERIES = 5
-"""Of each reading."""
+"""Deliveries of each reading."""
 
-MINUTE = 60_000
+MINUTE_MS = 60_000
 
 
 def memory(number: int, readings: int) -> Row:
-    """Measure the process with zones that have some readings, against an empty one; both are scraped."""
-    used = []
+    """Measure the memory of an exporter with some readings of each zone, less that of an empty one, after a scrape."""
+    used_bytes = []
     for zones in (0, number):
         with exporter() as running:
             building = Building(max(zones, 1))
-            now = int(time.time() * 1000)
+            now_ms = int(time.time() * 1000)
             for minute in reversed(range(readings)):
                 if zones:
-                    post(running.port, building.events(1, DELIVERIES, now - minute * MINUTE), 10)
+                    post(running.port, building.events(1, DELIVERIES, now_ms - minute * MINUTE_MS), 10)
                 scrape(running.port, "gzip")
-            used.append(running.memory())
-    each = (used[1] - used[0]) / number
-    than = f"3 KiB; {readings} readings, {DELIVERIES} deliveries each"
-    return Row(f"memory a zone of {number:,}", f"{each / 1024:.2f} KiB", than, 3072 / each, ">= 1")
+            used_bytes.append(running.memory())
+    per_zone = (used_bytes[1] - used_bytes[0]) / number
+    other = f"3 KiB; {readings} readings, {DELIVERIES} deliveries each"
+    return Row(f"memory a zone of {number:,}", f"{per_zone / 1024:.2f} KiB", other, 3072 / per_zone, ">= 1")
 
 
-def full_window(zone: int, now: int) -> Iterator[OccupancyEvent]:
-    """Return what gives a zone 15 readings of five deliveries each."""
+def full_window(zone: int, now_ms: int) -> Iterator[OccupancyEvent]:
+    """Return the events that give a zone 15 readings of five deliveries each."""
     place = Metadata(
         site_name="Berlin",
         building_name="Main Building",
@@ -49,27 +49,36 @@ def full_window(zone: int, now: int) -> Iterator[OccupancyEvent]:
     )
     for minute in reversed(range(15)):
         for n in range(5):
-            event_id = f"event_{ksuid(now // 1000, zone * 100 + minute * 5 + n)}"
-            t = now - MINUTE * minute
-            yield OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, place.zone_id, t, 3.0, now // 1000, place)
+            event_id = f"event_{ksuid(now_ms // 1000, zone * 100 + minute * 5 + n)}"
+            t = now_ms - MINUTE_MS * minute
+            yield OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, place.zone_id, t, 3.0, now_ms // 1000, place)
 
 
 def reading_back(number: int) -> Row:
-    """Measure the start with a journal of some zones with full windows, against one without."""
+    """Measure the start with a journal of this number of zones with full windows, less that without a journal."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/large.db"
         journal = open_journal(path)
-        now = int(time.time() * 1000)
+        now_ms = int(time.time() * 1000)
         for zone in range(number):
-            store = Store(Limits(15 * MINUTE, 0, 0, 0, 0, 1))
-            for event in full_window(zone, now):
-                store.apply(event, now)
+            store = Store(
+                Limits(
+                    window=15 * MINUTE_MS,
+                    stale_after=0,
+                    forget_after=0,
+                    settle_after=0,
+                    future_tolerance=0,
+                    max_spaces=1,
+                )
+            )
+            for event in full_window(zone, now_ms):
+                store.apply(event, now_ms)
             journal.save(store.states(store.ids()))
         journal.close()
-        size = os.path.getsize(path)
+        size_bytes = os.path.getsize(path)
         with exporter() as running:
-            without = running.starting
+            without_seconds = running.starting_seconds
         with exporter(f"--journal {path}") as running:
-            started = running.starting
-    shown = f"{max(0.0, started - without):.1f} s"
-    return Row(f"reading back {number:,} zones", shown, f"{size / 1e6:.0f} MB, full windows", None, "")
+            with_seconds = running.starting_seconds
+    shown = f"{max(0.0, with_seconds - without_seconds):.1f} s"
+    return Row(f"reading back {number:,} zones", shown, f"{size_bytes / 1e6:.0f} MB, full windows", None, "")

@@ -1,4 +1,4 @@
-"""What was measured, as rows: each a figure of ours beside that of something else in the same run."""
+"""The table of measurements: in each row a figure of the exporter beside another one of the same run."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -8,18 +8,23 @@ from typing import NamedTuple
 class Row(NamedTuple):
     """One line of the table."""
 
-    what: str
+    subject: str
+    """Such as `events`."""
     ours: str
-    than: str
-    """What it is compared with, and the figure of that."""
+    """The exporter's figure with its unit."""
+    other: str
+    """The other figure with its unit and source."""
     ratio: float | None
-    """How many times better ours is; for costs that are ours alone, how many times as much; None if not measured."""
+    """How many times better the exporter is; None if not measured.
+
+    With a goal of `<=`, the exporter's cost as a multiple of the other.
+    """
     goal: str
     """Such as `>= 3`, or empty."""
 
     @property
     def reached(self) -> bool | None:
-        """Whether the goal is reached; None if there is none, or nothing was measured."""
+        """Whether the goal is reached; None without a goal or a measurement."""
         if self.ratio is None or not self.goal:
             return None
         comparison, number = self.goal.split()
@@ -27,21 +32,22 @@ class Row(NamedTuple):
 
 
 def ratio_of(ours: Sequence[float], others: Sequence[float]) -> float:
-    """Return the median over the rounds of what others took by what ours did."""
+    """Return the median over the rounds of the other's cost divided by the exporter's."""
     return median(other / own for own, other in zip(ours, others, strict=True))
 
 
-def missing(what: str, why: str, goal: str = "") -> Row:
-    """Return the row of what could not be measured."""
-    return Row(what, "-", f"not measured: {why}", None, goal)
+def missing(subject: str, reason: str, goal: str = "") -> Row:
+    """Return the row of a measurement that was not possible."""
+    return Row(subject, "-", f"not measured: {reason}", None, goal)
 
 
 def text(rows: Iterable[Row]) -> str:
-    """Return the table."""
+    """Return rows as the lines of a table."""
     lines = [("", "butlr-exporter", "compared with", "ratio", "goal", "")]
     for row in rows:
-        said = {None: "", True: "ok", False: "not reached"}[row.reached]
-        lines.append((row.what, row.ours, row.than, "" if row.ratio is None else f"{row.ratio:.2f}", row.goal, said))
+        verdict = {None: "", True: "ok", False: "not reached"}[row.reached]
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        lines.append((row.subject, row.ours, row.other, ratio, row.goal, verdict))
     widths = [max(len(line[column]) for line in lines) for column in range(6)]
     return "\n".join(
         "  ".join(

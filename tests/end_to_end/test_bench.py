@@ -28,7 +28,7 @@ def test_it_runs(tmp_path: Path) -> None:
     table = told[told.index("\n\n") :]
     for what in (
         "events  ",
-        "an event under a head of its own",
+        "an event with a header of its own",
         "with a journal",
         "p99 of",
         "rendering 100 zones",
