@@ -1,1 +1,1 @@
-"""Grafana's dashboards and provisioning, and the Python they are built from."""
+"""Grafana's dashboards and provisioning, and the Python that builds them."""

@@ -1,10 +1,10 @@
-"""The core alerts as rules that Grafana evaluates itself, for those without Alertmanager.
+"""The core alerts as rules that Grafana evaluates itself, for installations without Alertmanager.
 
-They need the recording rules of alerts.yml in Prometheus. Grafana's templates cannot ask Prometheus for a zone's
-names as Prometheus' own can, so here the names are labels: a zone renamed while it is crowded is a new alert.
+The rules need the recording rules of alerts.yml in Prometheus. Grafana's templates, unlike those of Prometheus, cannot
+query a zone's names, so the names are labels here: a zone that is renamed while it is crowded raises a new alert.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -14,7 +14,7 @@ DATASOURCE = "butlr-prometheus"
 """The uid in provisioning/datasources."""
 
 EXPRESSION = "__expr__"
-"""Grafana's data source of what it computes itself."""
+"""The uid of Grafana's data source for its own expressions."""
 
 _ZONE = (
     '{{ or $labels.zone_name $labels.zone_id }} ({{ or $labels.room_name "no room" }}, '
@@ -22,15 +22,28 @@ _ZONE = (
 )
 _LAST = '{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds"}'
 
+
+class AlertRule(NamedTuple):
+    """One alert."""
+
+    name: str
+    expr: str
+    """PromQL that has a series while the alert holds."""
+    duration: str
+    """Time for which it must hold."""
+    severity: str
+    summary: str
+
+
 RULES = [
-    (
+    AlertRule(
         "ButlrZoneOvercrowded",
         f"max by ({NAMES}) (last_over_time(zone:butlr_zone_occupancy:utilisation[90s])) > 1",
         "5m",
         "warning",
         f"{_ZONE} is at {{{{ humanizePercentage $values.A.Value }}}} of its capacity",
     ),
-    (
+    AlertRule(
         "ButlrZoneFarOverCapacity",
         f"max by ({NAMES}) (last_over_time(zone:butlr_zone_occupancy:utilisation[90s])) > 1.5 "
         "and on (zone_id) last_over_time(zone:butlr_zone_occupancy:excess[90s]) >= 2",
@@ -38,7 +51,7 @@ RULES = [
         "critical",
         f"{_ZONE} is at {{{{ humanizePercentage $values.A.Value }}}} of its capacity",
     ),
-    (
+    AlertRule(
         "ButlrZoneSilent",
         f"time() - max by ({NAMES}) ({_LAST}) > 900 and on (site_name, building_name) "
         "time() - max by (site_name, building_name) (zone:butlr_zone_last_reading_timestamp_seconds:max) < 600",
@@ -46,14 +59,14 @@ RULES = [
         "warning",
         f"{_ZONE} is silent",
     ),
-    (
+    AlertRule(
         "ButlrBuildingSilent",
         "time() - max by (site_name, building_name) (zone:butlr_zone_last_reading_timestamp_seconds:max) > 900",
         "1m",
         "critical",
         "Building {{ $labels.building_name }} is silent",
     ),
-    (
+    AlertRule(
         "ButlrNoEvents",
         "sum(increase(butlr_exporter_events_total[15m])) == 0 "
         'and time() - min(process_start_time_seconds{job="butlr"}) > 900',
@@ -61,7 +74,7 @@ RULES = [
         "critical",
         "No exporter gets events from Butlr",
     ),
-    (
+    AlertRule(
         "ButlrExporterDown",
         'up{job=~"butlr|butlr-settled"} == 0 or absent(up{job="butlr"})',
         "2m",
@@ -69,18 +82,18 @@ RULES = [
         "The Butlr exporter {{ $labels.instance }} cannot be scraped by job {{ $labels.job }}",
     ),
 ]
-"""Name, expression, how long it must hold, severity, summary."""
 
 
-def _rule(name: str, expr: str, duration: str, severity: str, summary: str) -> dict[str, Any]:
-    asked = {
+def _provisioned(rule: AlertRule) -> dict[str, Any]:
+    """Return a rule as Grafana's provisioning file has it."""
+    query = {
         "refId": "A",
         "relativeTimeRange": {"from": 600, "to": 0},
         "datasourceUid": DATASOURCE,
-        "model": {"refId": "A", "expr": expr, "instant": True, "range": False},
+        "model": {"refId": "A", "expr": rule.expr, "instant": True, "range": False},
     }
-    # The expression gives a series where it holds and none where it does not; whatever it gives is true.
-    given = {
+    # The query has series only where the alert holds, so the threshold lets every value pass.
+    threshold = {
         "refId": "B",
         "relativeTimeRange": {"from": 0, "to": 0},
         "datasourceUid": EXPRESSION,
@@ -92,15 +105,15 @@ def _rule(name: str, expr: str, duration: str, severity: str, summary: str) -> d
         },
     }
     return {
-        "uid": name.lower(),
-        "title": name,
+        "uid": rule.name.lower(),
+        "title": rule.name,
         "condition": "B",
-        "data": [asked, given],
+        "data": [query, threshold],
         "noDataState": "OK",
         "execErrState": "Error",
-        "for": duration,
-        "labels": {"severity": severity},
-        "annotations": {"summary": summary, "runbook_url": f"docs/runbook.md#{name.lower()}"},
+        "for": rule.duration,
+        "labels": {"severity": rule.severity},
+        "annotations": {"summary": rule.summary, "runbook_url": f"docs/runbook.md#{rule.name.lower()}"},
     }
 
 
@@ -111,7 +124,7 @@ def rendered() -> str:
         "name": "butlr",
         "folder": "Butlr",
         "interval": "1m",
-        "rules": [_rule(*rule) for rule in RULES],
+        "rules": [_provisioned(rule) for rule in RULES],
     }
     head = (
         "# Written by grafana/alerting.py: make dashboards. Instead of Alertmanager, not beside it: docs/alerting.md.\n"

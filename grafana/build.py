@@ -1,4 +1,4 @@
-"""Writes the dashboards and alert rules: `python -m grafana.build`. With --check it fails if a file differs."""
+"""Writes the dashboards and alert rules: `python -m grafana.build`. With --check it only reports differences."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ DASHBOARDS = {"zones-now": zones_now, "zone-history": zone_history, "exporter-he
 
 
 def rendered() -> dict[Path, str]:
-    """Return the text of every file."""
+    """Return the text of every generated file."""
     boards = {name: module.build().build() for name, module in DASHBOARDS.items()}
     encoder = JSONEncoder(sort_keys=True, indent=2)
     texts = {FOLDER / f"{name}.json": _annotated(encoder.encode(board)) for name, board in boards.items()}
@@ -26,7 +26,7 @@ def rendered() -> dict[Path, str]:
 
 
 def _annotated(text: str) -> str:
-    """Return a dashboard whose annotations say which alert they are, for which the SDK has no words."""
+    """Return a dashboard's JSON with titles and texts of its annotations, which the SDK has no fields for."""
     board = json.loads(text)
     for annotation in board["annotations"]["list"]:
         annotation |= {
@@ -38,14 +38,14 @@ def _annotated(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write them, or tell which differ."""
+    """Write the files, or with --check report those that differ; return the exit status."""
     files = rendered()
-    differ = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+    differing = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     if arguments == ["--check"]:
-        for path in differ:
+        for path in differing:
             print(f"{path.name} is not what grafana/ builds; run make dashboards", file=sys.stderr)
-        return 1 if differ else 0
-    for path in differ:
+        return 1 if differing else 0
+    for path in differing:
         path.write_text(files[path])
         print(f"wrote {path.name}")
     return 0

@@ -1,4 +1,4 @@
-"""Do events arrive, on time and right? For who runs the exporter."""
+"""The dashboard for operators of the exporter: whether events arrive, in time and right."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import stat, timeseries
 from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models.common import BigValueGraphMode, StackingMode
 
-from grafana.kit import PLAIN, Query, Shown, board, last, lay_out, legend, panel
+from grafana.kit import PLAIN, PlacedPanel, Query, board, last, lay_out, legend, panel
 from grafana.zones_now import RED_ABOVE_0
 
 EVENTS = "sum by (outcome) (rate(butlr_exporter_events_total[$__rate_interval]))"
@@ -14,12 +14,12 @@ DELAY = "sum by (event_type, le) (rate(butlr_exporter_event_delay_seconds_bucket
 REFUSED = 'butlr_exporter_events_total{outcome=~"invalid|future|overflow"}'
 
 
-def _number(title: str, description: str, expr: str, **options: Any) -> Shown:
+def _number(title: str, description: str, expr: str, **options: Any) -> PlacedPanel:
     built = stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
     return panel(built, title, description, Query(expr, instant=True), width=6, height=5, **options)
 
 
-def _lines(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> Shown:
+def _lines(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> PlacedPanel:
     return panel(timeseries.Panel().legend(legend()), title, description, *queries, width=width, height=9, unit=unit)
 
 

@@ -1,6 +1,6 @@
-"""What the dashboards are made of: variables, panels in Butlr's manner, and a grid that leaves no gap.
+"""The parts of all dashboards: variables, panels of one style, and a grid without gaps.
 
-A leaf: it knows nothing of a single dashboard.
+This module knows no dashboard.
 """
 
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacem
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 COLUMNS = 24
-"""Of Grafana's grid."""
+"""Columns of Grafana's grid."""
 
 DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 PLACES = ("site", "building", "floor", "room", "zone")
-"""The variables, from the outside in."""
+"""The dashboard variables, from the largest place to the smallest."""
 
 ZONES = ",".join(f'{place}_name=~"${place}"' for place in PLACES)
-"""What selects the chosen zones."""
+"""Label matchers that select the zones chosen in the variables."""
 
 WHERE = "{{zone_name}} · {{room_name}} · {{floor_name}} · {{building_name}}"
-"""A zone in a legend: names alone are often the same in the next room."""
+"""The text of a zone in a legend, with its room and floor, as zones of several rooms often share a name."""
 
 NAMES = ", ".join([*(f"{place}_name" for place in PLACES), "zone_id"])
-"""The labels of a zone."""
+"""The labels of a zone, as a list for `by (...)`."""
 
 TAG = "butlr"
 
 PLAIN: list[tuple[float | None, str]] = [(None, "blue")]
-"""No thresholds: without any, Grafana has one of its own, red from 80 on."""
+"""One colour for all values: without steps, Grafana turns red from 80 on."""
 
 
 class Query(NamedTuple):
@@ -43,8 +43,8 @@ class Query(NamedTuple):
     table: bool = False
 
 
-class Shown(NamedTuple):
-    """A panel and its place: its builder, its width and height in grid units."""
+class PlacedPanel(NamedTuple):
+    """A panel's builder, with its width and height in grid units."""
 
     panel: Any
     width: int
@@ -60,8 +60,8 @@ def panel(
     height: int = 8,
     unit: str = "",
     steps: Sequence[tuple[float | None, str]] = (),
-) -> Shown:
-    """Return a panel that answers a question: `description` says which, `steps` are its thresholds."""
+) -> PlacedPanel:
+    """Return a panel; `steps` are thresholds with their colours, of which None is the lowest."""
     builder.title(title).description(description).datasource(DATASOURCE)
     for number, query in enumerate(queries):
         target = prometheus.Dataquery().ref_id(_letters(number)).expr(query.expr).datasource(DATASOURCE)
@@ -79,27 +79,28 @@ def panel(
         builder.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         thresholds = [models.Threshold(value=value, color=color) for value, color in steps]
         builder.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(thresholds))
-    return Shown(builder, width, height)
+    return PlacedPanel(builder, width, height)
 
 
 def _letters(number: int) -> str:
+    """Return the id of a query by its position: A to Z, then AA and so on."""
     return chr(ord("A") + number) if number < 26 else f"A{_letters(number - 26)}"
 
 
 def last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:
-    """Return how one number is made of a series."""
+    """Return the option that reduces a series to one number."""
     return common.ReduceDataOptions().calcs([calculation])
 
 
 def legend(*calculations: str) -> common.VizLegendOptions:
-    """Return a legend as a table below, with these numbers of each series."""
+    """Return a legend below the panel; with calculations, a table with these numbers of each series."""
     mode = LegendDisplayMode.TABLE if calculations else LegendDisplayMode.LIST
     built = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).display_mode(mode)
     return built.calcs(list(calculations))
 
 
 def gauge_cell() -> list[models.DynamicConfigValue]:
-    """Return what makes a table's column of ratios a coloured bar."""
+    """Return the field options that show a table's column of ratios as coloured bars."""
     return [
         models.DynamicConfigValue("unit", "percentunit"),
         models.DynamicConfigValue("min", 0),
@@ -121,7 +122,7 @@ def gauge_cell() -> list[models.DynamicConfigValue]:
 
 
 def board(uid: str, title: str, description: str, *, since: str, zones: bool = True) -> Any:
-    """Return a dashboard without panels: its variables, its links to the others, and alerts as annotations."""
+    """Return a dashboard without panels: variables, links to the other dashboards, and alerts as annotations."""
     built = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -170,8 +171,8 @@ def board(uid: str, title: str, description: str, *, since: str, zones: bool = T
     return built
 
 
-def lay_out(built: Any, rows: Sequence[tuple[str, Sequence[Shown]]]) -> Any:
-    """Place panels in rows under headings, each as high as its highest; a row is 24 columns wide or less."""
+def lay_out(built: Any, rows: Sequence[tuple[str, Sequence[PlacedPanel]]]) -> Any:
+    """Place panels under headings, in lines of at most 24 columns, each as high as its highest panel."""
     y = 0
     number = 1
     for heading, shown in rows:

@@ -1,4 +1,4 @@
-"""docs/dashboards.md: what each panel answers, and with which query."""
+"""The page docs/dashboards.md: each panel with its description and query."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ overlap.
 
 
 def rendered(boards: Mapping[str, Any]) -> str:
-    """Return the page about some dashboards, given as models by name."""
+    """Return the page about the dashboards, which are the SDK's models by name."""
     parts = [HEAD]
     for name, board in boards.items():
         parts.append(
@@ -43,7 +43,7 @@ def rendered(boards: Mapping[str, Any]) -> str:
                 parts.append(f"\n### {panel.title}\n\n")
                 continue
             queries = dict.fromkeys(target.expr for target in panel.targets)
-            # Those that differ by a number only are one to a reader.
+            # Many queries of one panel differ by a number only: one is enough for a reader.
             shown = list(queries)[:1] if len(queries) > 4 else list(queries)
             parts.append(f"- **{panel.title}**: {panel.description}\n")
             parts += [f"  `{query.replace(ZONES, '...').replace(FLOORS, '...')}`\n" for query in shown]

@@ -1,4 +1,4 @@
-"""When was it full, and for how long? For planning."""
+"""The dashboard for planning: when zones were full, and for how long."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ HOURS = [
     )
     for hour in range(24)
 ]
-"""The most people in each hour of the day, a series an hour and a point a day: that of the day before it."""
+"""The most people in each hour of the day: one query for each hour, with a point a day for the day before it."""
 
 SETTLED = (
     f"max by ({NAMES}) (butlr_zone_occupancy_settled{{{ZONES}}}) "
     f"or on (zone_id) max by ({NAMES}) (butlr_zone_occupancy_1min_settled{{{ZONES}}})"
 )
-"""People in each zone, finally: the plain count, or the smoothed one where only that is subscribed."""
+"""The final count of each zone: the plain one, or the smoothed one if only that is delivered."""
 
 
 def build() -> Any:

@@ -1,4 +1,4 @@
-"""Where are people now, and where are too many? For the facilities team, on a wall or a phone."""
+"""The dashboard for the facilities team, on a wall or a phone: where people are, and where too many are."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import bargauge, stat, table
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGraphMode, VizOrientation
 
-from grafana.kit import NAMES, PLAIN, WHERE, ZONES, Query, Shown, board, gauge_cell, last, lay_out, panel
+from grafana.kit import NAMES, PLAIN, WHERE, ZONES, PlacedPanel, Query, board, gauge_cell, last, lay_out, panel
 
 RED_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
 ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")]
@@ -21,7 +21,7 @@ def _number() -> Any:
     return stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
 
 
-def _table() -> Shown:
+def _table() -> PlacedPanel:
     built = table.Panel()
     hidden = dict.fromkeys(("Time", "zone_id"), True)
     titles = {

@@ -159,11 +159,11 @@ class TestQueries:
             values = scraped.get(f"label/{match[1]}/values", **{"match[]": here(match[0])})
             assert values, variable["name"]
 
-    @pytest.mark.parametrize("rule", alerting.RULES, ids=lambda rule: rule[0])
-    def test_grafanas_own_alerts(self, scraped: Prometheus, rule: tuple[str, str, str, str, str]) -> None:
+    @pytest.mark.parametrize("rule", alerting.RULES, ids=lambda rule: rule.name)
+    def test_grafanas_own_alerts(self, scraped: Prometheus, rule: alerting.AlertRule) -> None:
         """Their expressions are valid, and what they look at is there: without the comparison they give something."""
-        assert isinstance(scraped.query(rule[1]), list)
-        assert scraped.query(re.split(r" (?:[<>]|==) ", rule[1].replace(") == 0 or absent", ") or absent"))[0])
+        assert isinstance(scraped.query(rule.expr), list)
+        assert scraped.query(re.split(r" (?:[<>]|==) ", rule.expr.replace(") == 0 or absent", ") or absent"))[0])
 
     @pytest.mark.parametrize("name", BOARDS)
     def test_annotations(self, scraped: Prometheus, name: str) -> None:
