@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from exporter.capacity import CapacityError, CapacityFile
 from exporter.events.times import milliseconds
 from exporter.ingest.activity import Activity
-from exporter.ingest.intake import Ingest
+from exporter.ingest.intake import Intake
+from exporter.ingest.observer import Observer
 from exporter.ingest.transitions import Transitions
 from exporter.journal.recorder import Recorder
 from exporter.journal.repair import open_journal
@@ -116,32 +117,26 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     def settled() -> str:
         return "".join(openmetrics(store.settled(now_ms(), settings.settled_points), settings.labels))
 
-    def refuse(reason: Rejection, detail: str) -> None:
-        metrics.count_rejection(reason)
-        activity.refuse(reason, [("", detail)])
-
-    def refuse_reader(reason: Rejection, _: str) -> None:
-        # The page does not report readers: a browser asks once before it knows that it needs a password.
-        metrics.count_rejection(reason)
-
     def count_malformed() -> None:
-        refuse(Rejection.MALFORMED, "the request was not HTTP, or its head was too large; the log says more")
+        detail = "the request was not HTTP, or its head was too large; the log says more"
+        observer.request_rejected(Rejection.MALFORMED, detail)
 
     capacity = CapacityFile(settings.capacity_file, clock)
-    metrics = Metrics(snapshot, settings.labels, capacity)
+    metrics = Metrics(snapshot, settings.labels, capacity, settings.settle_after.total_seconds())
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal), metrics.count_journal_failure)
         recorder.restore()
     activity = Activity(clock)
-    ingest = Ingest(store, metrics, limits, clock, activity, recorder)
+    observer = Observer(metrics, activity)
+    intake = Intake(store, observer, limits, clock, recorder)
 
     senders, readers = _senders(settings), _readers(settings)
-    receiving = webhook.views(ingest, refuse, senders, settings.max_body)
-    reading = scrape.views(metrics, capacity, settled, refuse_reader, readers)
+    receiving = webhook.views(intake, observer.request_rejected, senders, settings.max_body)
+    reading = scrape.views(metrics, capacity, settled, observer.reader_rejected, readers)
     pages.add(reading, Status(store, activity, metrics, capacity, now_ms), _webhook_address(settings))
     app = _app(receiving, probes.views(), *([] if settings.metrics_listen else [reading]))
-    fast_path = FastWebhook(webhook.PATH, min(webhook.QUICK_BODY, settings.max_body), ingest, senders)
+    fast_path = FastWebhook(webhook.PATH, min(webhook.QUICK_BODY, settings.max_body), intake, senders)
     service = _receiving(app, settings.max_body, senders, fast_path, count_malformed)
     reading_app = app
     ports = [Port(settings.listen, service, certificate.context if certificate else None)]

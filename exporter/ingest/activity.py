@@ -1,7 +1,7 @@
-"""What happened in the last minute, and what was refused lately: for people who look whether events arrive.
+"""The last minute and the last refusals, for people who look whether events arrive.
 
-Of the last 60 seconds it knows how many events had which outcome and how late the new readings came; of refusals the
-last 20, with a reason for each but nothing of what was sent beyond an id. It knows nothing of HTTP or of metrics.
+Of the last 60 seconds it knows the number of events by outcome and the delays of new readings. Of the last 20 refusals
+it knows the reason and the event id, and nothing else of the content. It knows nothing of HTTP.
 """
 
 import math
@@ -10,43 +10,44 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
+from exporter.ingest.receipt import Reason
 from exporter.metrics.counters import Result
 from exporter.rule.outcome import Outcome
 
 SPAN = 60
-"""Seconds that are looked back."""
+"""Seconds of which the outcomes are known."""
 
-MOST_REFUSALS = 20
+MAX_REFUSALS = 20
 
-MOST_TEXT = 300
-"""Characters of the longest reason that is kept, and of an id."""
+MAX_TEXT = 300
+"""Characters of a reason, and of an event id, that stay."""
 
 _STEPS = 20
 """Delays are counted in this many steps for each factor of e: to 5 %."""
 
 
 class Refusal(NamedTuple):
-    """One event, or one request as a whole, that was refused."""
+    """One event that was refused, or one request that was rejected as a whole."""
 
     time: int
     """Milliseconds since the epoch."""
     what: str
-    """The outcome, or why the request was refused."""
+    """The outcome of the event, or the reason for which the request was rejected."""
     field: str
     """A dotted path; empty for the whole."""
     message: str
     id: str
-    """The event's; empty if there is none."""
+    """The id of the event; empty if there is none."""
     times: int = 1
-    """How often the same was refused for the same reason; `time` is that of the last."""
+    """The number of equal refusals; `time` is that of the last."""
 
 
 class LastMinute(NamedTuple):
-    """What happened in it."""
+    """The events of the last minute."""
 
     outcomes: dict[Outcome, int]
     median: float | None
-    """Of the delays of new readings, seconds; None if there was none."""
+    """The median delay of new readings in seconds; None if there was none."""
     p95: float | None
 
 
@@ -59,17 +60,17 @@ class _Second:
 
 
 class Activity:
-    """What happened recently. Thread-safe."""
+    """The recent activity. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Take a clock that tells Unix seconds."""
+        """Take a clock in Unix seconds."""
         self._clock = clock
         self._seconds: dict[int, _Second] = {}
         self._refusals: dict[tuple[str, str, str, str], Refusal] = {}
         self._lock = Lock()
 
-    def count(self, taken: Iterable[Result], arrival: float) -> None:
-        """Count events that arrived together at a time, Unix seconds."""
+    def count(self, results: Iterable[Result], arrival: float) -> None:
+        """Count events that arrived together at `arrival`, Unix seconds."""
         number = int(arrival)
         with self._lock:
             second = self._seconds.get(number)
@@ -78,29 +79,29 @@ class Activity:
                 if len(self._seconds) > 2 * SPAN:
                     self._seconds = {n: kept for n, kept in self._seconds.items() if number - SPAN < n <= number}
             outcomes, delays = second.outcomes, second.delays
-            for _, outcome, delay in taken:
+            for _, outcome, delay in results:
                 outcomes[outcome] += 1
                 if outcome is Outcome.NEW:
                     delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1
 
-    def refuse(self, what: str, reasons: Sequence[tuple[str, str]], event_id: str = "") -> None:
-        """Keep why something was refused: field and message of each mistake, of which the first is kept."""
+    def refuse(self, what: str, reasons: Sequence[Reason], event_id: str = "") -> None:
+        """Remember a refusal with the first of its reasons."""
         now = int(self._clock() * 1000)
         field, message = reasons[0]
-        key = (what, field[:MOST_TEXT], message[:MOST_TEXT], event_id[:MOST_TEXT])
+        key = (what, field[:MAX_TEXT], message[:MAX_TEXT], event_id[:MAX_TEXT])
         with self._lock:
             before = self._refusals.pop(key, None)
             self._refusals[key] = Refusal(now, *key, before.times + 1 if before else 1)
-            if len(self._refusals) > MOST_REFUSALS:
+            if len(self._refusals) > MAX_REFUSALS:
                 del self._refusals[next(iter(self._refusals))]
 
     def refusals(self) -> list[Refusal]:
-        """Return the last ones, the newest first."""
+        """Return the last refusals, newest first."""
         with self._lock:
             return list(reversed(self._refusals.values()))
 
     def last_minute(self) -> LastMinute:
-        """Return what happened in it."""
+        """Return the outcomes and delays of the last minute."""
         now = self._clock()
         outcomes: Counter[Outcome] = Counter()
         delays: Counter[int] = Counter()

@@ -1,63 +1,75 @@
-"""A request body turned into outcomes: parse, apply, count, and say what was wrong.
+"""The one way in for deliveries: request bodies parsed, events applied and journalled, results reported.
 
-The one way in for events, whatever brought them. It knows nothing of Flask; what it returns is what the
-sender is told.
+It knows nothing of HTTP; it returns what the sender is to be answered.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.events.fast import parse_fast
 from exporter.events.model import OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
-from exporter.ingest.activity import Activity
-from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
+from exporter.ingest.observer import Observer
+from exporter.ingest.receipt import MAX_ERRORS, EventError, Reason, Receipt
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten, Recorder
 from exporter.metrics.counters import Result
-from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED, Outcome
 from exporter.rule.store import Store
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 100
-"""Events of an array that are taken before others have their turn."""
+CHUNK = 100
+"""Events of an array that are applied together; other deliveries pass in between."""
 
 MAX_EVENTS = 10_000
-"""Most events of one array: a million mistakes of two bytes each must not keep others waiting."""
+"""Events of one array at most: a million mistakes of two bytes each must not keep others waiting."""
+
+_new: Any = tuple.__new__
+"""Makes a named tuple in half of the time that its own constructor takes."""
 
 
 class TooManyEvents(ValueError):  # noqa: N818 - the name reads as the answer it becomes
-    """An array of more events than are taken at once; none of them was."""
+    """An array of more than MAX_EVENTS events; none of them was applied."""
 
 
-class Ingest:
-    """Takes deliveries into the store. Thread-safe."""
+class Intake:
+    """Applies deliveries to the store. Thread-safe."""
 
     def __init__(
         self,
         store: Store,
-        metrics: Metrics,
+        observer: Observer,
         limits: Limits,
         clock: Callable[[], float],
-        recent: Activity,
         recorder: Recorder | None = None,
     ) -> None:
-        """Take the store and its limits, what counts, a clock that tells Unix seconds, and who keeps a journal."""
-        self._recent = recent
+        """Take the store and its limits, the observer of all results, a clock in Unix seconds, and any journal."""
         self._recorder = recorder
-        self._apply = recorder.apply if recorder is not None else _applier(store)
-        self._metrics = metrics
+        self._decide = recorder.apply if recorder is not None else store.apply_all
+        self._observer = observer
         self._limits = limits
         self._clock = clock
 
+    def apply(self, events: Sequence[OccupancyEvent], now_ms: int) -> list[Outcome]:
+        """Apply events that come with no request and arrive at `now_ms`; return their outcomes.
+
+        Raises NotWritten where the journal cannot be written; the events are applied then, and written later.
+        """
+        try:
+            outcomes = self._decide(events, now_ms)
+        except NotWritten as error:
+            self._observer.events(_results(events, error.outcomes, now_ms), now_ms / 1000)
+            raise
+        self._observer.events(_results(events, outcomes, now_ms), now_ms / 1000)
+        return outcomes
+
     def receive(self, body: bytes) -> Receipt:
-        """Take a request body event by event; a bad one does not hold up the others.
+        """Apply the events of a request body; a bad one does not hold up the others.
 
         Raises NotJson, TooManyEvents, JournalError.
         """
@@ -68,111 +80,98 @@ class Ingest:
         now = int(arrival * 1000)
         outcomes: Counter[Outcome] = Counter()
         errors: list[EventError] = []
-        refusal: JournalError | None = None
-        for first in range(0, len(items), TOGETHER):
-            parsed = list(map(_parsed, items[first : first + TOGETHER]))
-            events = [event for event in parsed if isinstance(event, OccupancyEvent)]
+        failure: JournalError | None = None
+        for first in range(0, len(items), CHUNK):
+            chunk = items[first : first + CHUNK]
+            parsed = list(map(_parse, chunk))
             try:
-                applied = iter(self._apply(events, now))
+                decided = self._decide([event for event in parsed if isinstance(event, OccupancyEvent)], now)
             except NotWritten as error:
-                refusal, applied = error, iter(error.outcomes)
-            taken: list[Result] = []
-            for index, event in enumerate(parsed, first):
-                reasons = self._judged(items[index], event, applied, now, taken)
-                errors.extend(EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)])
-            self._count(taken, arrival)
-            outcomes.update(outcome for _, outcome, _ in taken)
-        if refusal is not None:
-            raise refusal
+                failure, decided = error, error.outcomes
+            results = list(_all_results(parsed, iter(decided), now))
+            self._observer.events(results, arrival)
+            outcomes.update(result.outcome for result in results)
+            for index, (item, event, result) in enumerate(zip(chunk, parsed, results, strict=True), first):
+                if result.outcome in REFUSED:
+                    reasons = self._reasons(event, result.outcome, now)
+                    self._observer.event_refused(result.outcome, reasons, _id_of(item))
+                    errors += [EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)]]
+        if failure is not None:
+            raise failure
         return Receipt(len(items), dict(outcomes), errors)
 
     def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | None]:
-        """Take request bodies that are one valid event each; return what became of them.
+        """Apply request bodies that are one valid event each; return their outcomes.
 
-        None, and nothing was done, for one that is anything else, or is to be refused: `receive` then says why. Raises
-        JournalError.
+        None for any other body, and for an event that is refused; such an event has no effect, and `receive` gives the
+        reason. Raises JournalError.
         """
         if self._recorder is not None and self._recorder.refuses:
             return [None] * len(bodies)
-        events = list(map(parse_fast, bodies))
+        parsed = list(map(parse_fast, bodies))
         arrival = self._clock()
         now = int(arrival * 1000)
-        applied = iter(self._apply([event for event in events if event is not None], now))
-        outcomes = [None if event is None else next(applied) for event in events]
-        taken: list[Result] = []
-        for at, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
-            if event is None or outcome is None:
-                continue
-            if outcome in REFUSED:  # which has no effect
-                outcomes[at] = None
-            else:
-                taken.append(self._taken(event, outcome, now))
-        self._count(taken, arrival)
-        return outcomes
+        events = [event for event in parsed if event is not None]
+        decided = self._decide(events, now)
+        results = _results(events, decided, now)
+        if not REFUSED.isdisjoint(decided):
+            results = [result for result in results if result.outcome not in REFUSED]
+        self._observer.events(results, arrival)
+        if len(results) == len(bodies):  # nearly always
+            return list(decided)
+        outcomes = iter(decided)
+        return [None if event is None or (outcome := next(outcomes)) in REFUSED else outcome for event in parsed]
 
-    def _judged(
-        self,
-        item: Any,
-        event: OccupancyEvent | UnsupportedEvent | InvalidEvent,
-        applied: Iterator[Outcome],
-        now: int,
-        taken: list[Result],
-    ) -> list[tuple[str, str]]:
-        """Note what became of one item of a body; return why it was refused."""
+    def _reasons(
+        self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now: int
+    ) -> list[Reason]:
+        """Return the reasons for which an event is refused, at least one."""
         if isinstance(event, InvalidEvent):
-            taken.append((event.measure, Outcome.INVALID, 0.0))
-            return self._refused(Outcome.INVALID, [(field, message) for field, message in event.errors], item)
-        if isinstance(event, UnsupportedEvent):
-            taken.append((None, Outcome.UNSUPPORTED, 0.0))
-            return []
-        outcome = next(applied)
-        taken.append(self._taken(event, outcome, now))
-        if outcome in REFUSED:
-            return self._refused(outcome, [self._refusal(event, outcome, now)], item)
-        return []
-
-    def _taken(self, event: OccupancyEvent, outcome: Outcome, now: int) -> Result:
-        """Return what is counted of an event; tell the log what became of it."""
-        if outcome is Outcome.CORRECTED and self._limits.is_settled(event.timestamp, now):
-            self._metrics.count_settled_correction(event.measure)
-        if log.isEnabledFor(logging.DEBUG) and outcome not in REFUSED:
-            log.debug("event", {"outcome": outcome, "id": event.id, "zone_id": event.space_id, "value": event.value})
-        return event.measure, outcome, (now - event.timestamp) / 1000
-
-    def _count(self, taken: Sequence[Result], arrival: float) -> None:
-        self._metrics.count(taken, arrival)
-        self._recent.count(taken, arrival)
-
-    def _refused(self, outcome: Outcome, reasons: list[tuple[str, str]], item: Any) -> list[tuple[str, str]]:
-        """Tell the log and the page why an event was refused; return the reasons."""
-        event_id = item.get("id") if isinstance(item, dict) else None
-        shown = event_id[:100] if isinstance(event_id, str) else ""
-        reason = "; ".join(f"{field}: {message}" if field else message for field, message in reasons)
-        log.warning("event refused", {"outcome": outcome, "reason": reason[:500], "id": shown})
-        self._recent.refuse(outcome, reasons, shown)
-        return reasons
-
-    def _refusal(self, event: OccupancyEvent, outcome: Outcome, now: int) -> tuple[str, str]:
-        if outcome is Outcome.FUTURE:
+            return [Reason(field, message) for field, message in event.errors]
+        if outcome is Outcome.FUTURE and isinstance(event, OccupancyEvent):
             limit = self._limits.future_tolerance // 1000
             message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}"
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
-            return "timestamp", message + hint
-        return f"metadata.{event.measure.kind.id_field}", f"one space too many: max_spaces is {self._limits.max_spaces}"
+            return [Reason("timestamp", message + hint)]
+        assert isinstance(event, OccupancyEvent)  # noqa: S101 - the rule refuses no other
+        field = f"metadata.{event.measure.kind.id_field}"
+        return [Reason(field, f"one space too many: max_spaces is {self._limits.max_spaces}")]
 
 
-def _applier(store: Store) -> Callable[[Sequence[OccupancyEvent], int], list[Outcome]]:
-    """Return what applies events to a store without a journal, as `Recorder.apply` does with one."""
-
-    def apply(events: Sequence[OccupancyEvent], now_ms: int) -> list[Outcome]:
-        return [store.apply(event, now_ms) for event in events]
-
-    return apply
-
-
-def _parsed(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:
-    """Return the event of one item of a body, or the error that it is none."""
+def _parse(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:
+    """Return the event of one item of a body, or the error that the item is."""
     try:
         return parse_event(item)
     except InvalidEvent as invalid:
         return invalid
+
+
+def _id_of(item: Any) -> str:
+    """Return the id of an item that may be anything; empty if it has none."""
+    event_id = item.get("id") if isinstance(item, dict) else None
+    return event_id if isinstance(event_id, str) else ""
+
+
+def _results(events: Sequence[OccupancyEvent], outcomes: Iterable[Outcome], now: int) -> list[Result]:
+    """Return the result of each event, and log it if the log wants to know."""
+    if log.isEnabledFor(logging.DEBUG):
+        for event, outcome in zip(events, outcomes, strict=True):
+            space = {event.measure.kind.id_field: event.space_id}
+            log.debug("event", {"outcome": outcome, "id": event.id, **space, "value": event.value})
+    return [
+        _new(Result, (event.measure, outcome, (now - event.timestamp) / 1000))
+        for event, outcome in zip(events, outcomes, strict=True)
+    ]
+
+
+def _all_results(
+    parsed: Sequence[OccupancyEvent | UnsupportedEvent | InvalidEvent], decided: Iterator[Outcome], now: int
+) -> Iterator[Result]:
+    """Return the result of each item of a body; `decided` has the outcomes of its valid, supported events."""
+    for event in parsed:
+        if isinstance(event, InvalidEvent):
+            yield Result(event.measure, Outcome.INVALID, 0.0)
+        elif isinstance(event, UnsupportedEvent):
+            yield Result(None, Outcome.UNSUPPORTED, 0.0)
+        else:
+            yield from _results([event], [next(decided)], now)

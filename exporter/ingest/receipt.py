@@ -1,4 +1,4 @@
-"""The receipt for one request."""
+"""The receipt for one request: the outcomes of its events, and the reasons for those that were refused."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,12 +6,19 @@ from typing import NamedTuple
 from exporter.rule.outcome import REFUSED, Outcome
 
 MAX_ERRORS = 100
-"""Most errors told for one request: an array of mistakes must not make an answer far larger than itself."""
+"""Errors reported for one request at most: an array of mistakes must not make an answer far larger than itself."""
+
+
+class Reason(NamedTuple):
+    """A reason for a refusal; `field` is a dotted path, `""` for the whole event or request."""
+
+    field: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class EventError:
-    """Why one event of a request was refused; `field` is a dotted path, `""` for the whole event."""
+    """The reason for which the event at `index` of a request was refused."""
 
     index: int
     field: str
@@ -19,7 +26,7 @@ class EventError:
 
 
 class Receipt(NamedTuple):
-    """What became of the events of one request."""
+    """The outcomes of the events of one request."""
 
     received: int
     outcomes: dict[Outcome, int]
@@ -28,5 +35,5 @@ class Receipt(NamedTuple):
 
     @property
     def refused(self) -> int:
-        """How many events were refused."""
+        """The number of refused events."""
         return sum(n for outcome, n in self.outcomes.items() if outcome in REFUSED)

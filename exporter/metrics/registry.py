@@ -16,8 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
 from exporter.capacity import CapacityFile
-from exporter.events.measures import Measure
-from exporter.metrics.counters import EVENT_TYPES, EventCounters, Result
+from exporter.metrics.counters import EventCounters, Result
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Snapshot
@@ -43,15 +42,24 @@ class Rejection(StrEnum):
 class Metrics:
     """All families of one app. Thread-safe."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: CapacityFile) -> None:
-        """Take a function that returns the spaces at a scrape, their labels (metadata fields), and their capacity."""
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        labels: Sequence[str],
+        capacity: CapacityFile,
+        settle_after: float,
+    ) -> None:
+        """Take a function that returns the spaces at a scrape, their labels (metadata fields), and their capacity.
+
+        A correction with a delay of `settle_after` seconds or more is counted as too late.
+        """
         self._capacity = capacity
         self._spaces = SpaceFamilies(labels, lambda: capacity.current)
         self.registry = client.CollectorRegistry(auto_describe=True)
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
-        self._counters = EventCounters()
+        self._counters = EventCounters(settle_after)
         self.registry.register(self)
         self._own_families()
         client.ProcessCollector(registry=self.registry)
@@ -63,12 +71,6 @@ class Metrics:
             "butlr_exporter_rejected_requests_total",
             "Requests refused before any event was read.",
             ["reason"],
-            registry=self.registry,
-        )
-        corrections = client.Counter(
-            "butlr_exporter_settled_corrections_total",
-            "Corrections that came after the reading had settled.",
-            ["event_type"],
             registry=self.registry,
         )
         self._journal_failures = client.Counter(
@@ -83,17 +85,12 @@ class Metrics:
         build.labels(__version__, platform.python_version()).set(1)
         # Children made here start at 0.
         self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
-        self._corrections = {measure: corrections.labels(EVENT_TYPES[measure]) for measure in Measure}
 
     def count(self, results: Sequence[Result], arrival: float) -> None:
         """Count events that arrived together at `arrival`, Unix seconds."""
         self._counters.count(results)
         if any(outcome is not Outcome.INVALID for _, outcome, _ in results):
             self.last_event = arrival
-
-    def count_settled_correction(self, measure: Measure) -> None:
-        """Count one correction that came after its reading had settled."""
-        self._corrections[measure].inc()
 
     def count_rejection(self, reason: Rejection) -> None:
         """Count one request that was rejected as a whole."""

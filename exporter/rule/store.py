@@ -77,6 +77,10 @@ class Store:
                 space = self._add(kind, space_id)
             return space.apply(event, now, self._limits)
 
+    def apply_all(self, events: Iterable[OccupancyEvent], now: int) -> list[Outcome]:
+        """Apply deliveries that arrive together at `now`, milliseconds since the epoch."""
+        return [self.apply(event, now) for event in events]
+
     def snapshot(self, now: int) -> Snapshot:
         """Return every space that is known at `now`."""
         with self._lock:

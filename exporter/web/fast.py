@@ -6,7 +6,7 @@ with any mistake, and events to be refused. Without it, only the speed changes.
 
 from collections.abc import Sequence
 
-from exporter.ingest.intake import Ingest
+from exporter.ingest.intake import Intake
 from exporter.journal.interface import JournalError
 from exporter.rule.outcome import Outcome
 from exporter.web.auth import Guard
@@ -27,11 +27,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 class FastWebhook:
     """The fast path of one webhook."""
 
-    def __init__(self, path: str, max_body: int, ingest: Ingest, guard: Guard) -> None:
-        """Give bodies of at most `max_body` bytes that are posted to `path` to `ingest`, if `guard` admits them."""
+    def __init__(self, path: str, max_body: int, intake: Intake, guard: Guard) -> None:
+        """Give bodies of at most `max_body` bytes that are posted to `path` to `intake`, if `guard` admits them."""
         self.path = path.encode()
         self.max_body = max_body
-        self._ingest = ingest
+        self._intake = intake
         self._guard = guard
 
     def accepts(self, headers: Headers) -> bool:
@@ -57,7 +57,7 @@ class FastWebhook:
     def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
         """Apply one event for each body and return the responses; None, with nothing changed, is for the view."""
         try:
-            outcomes = self._ingest.receive_each(bodies)
+            outcomes = self._intake.receive_each(bodies)
         except JournalError:  # the view fails as well, and answers so
             return [None] * len(bodies)
         return [None if outcome is None else RESPONSES[outcome] for outcome in outcomes]

@@ -1,4 +1,4 @@
-"""The view that accepts events: it turns a request into one call of `Ingest`, and its receipt into a response."""
+"""The view that accepts events: it turns a request into one call of `Intake`, and its receipt into a response."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from exporter.events.parse import NotJson
-from exporter.ingest.intake import Ingest, TooManyEvents
+from exporter.ingest.intake import Intake, TooManyEvents
 from exporter.ingest.receipt import MAX_ERRORS
 from exporter.journal.interface import JournalError
 from exporter.metrics.registry import Rejection
@@ -25,7 +25,7 @@ RETRY_AFTER = 5
 """Seconds after which a client may try again when the journal cannot be written."""
 
 
-def views(ingest: Ingest, refuse: Refuse, guard: Guard, max_body: int) -> Blueprint:
+def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Blueprint:
     """Return the view that accepts events; it refuses a body of more than `max_body` bytes."""
     blueprint = guarded("webhook", guard, refuse)
 
@@ -40,7 +40,7 @@ def views(ingest: Ingest, refuse: Refuse, guard: Guard, max_body: int) -> Bluepr
             response.headers["Accept-Encoding"] = "identity"
             return response
         try:
-            receipt = ingest.receive(read_body(max_body))
+            receipt = intake.receive(read_body(max_body))
         except RequestEntityTooLarge:
             return refused(Rejection.TOO_LARGE, 413, f"the body is larger than max_body, {max_body} bytes")
         except TooManyEvents as error:

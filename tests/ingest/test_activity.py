@@ -1,6 +1,8 @@
 """What happened in the last minute, and what was refused lately."""
 
-from exporter.ingest.activity import MOST_REFUSALS, MOST_TEXT, SPAN, Activity
+from exporter.ingest.activity import MAX_REFUSALS, MAX_TEXT, SPAN, Activity
+from exporter.ingest.receipt import Reason
+from exporter.metrics.counters import Result
 from exporter.rule.outcome import Outcome
 from tests.support.deliveries import NOW, SECOND, Clock
 
@@ -12,10 +14,10 @@ class TestLastMinute:
         """The most frequent first; what is older is gone."""
         clock = Clock()
         recent = Activity(clock)
-        recent.count([(None, Outcome.NEW, 0.0)], clock())
+        recent.count([Result(None, Outcome.NEW, 0.0)], clock())
         clock.now += 59 * SECOND
-        recent.count([(None, Outcome.REPEATED, 0.0)], clock())
-        recent.count([(None, Outcome.REPEATED, 0.0)], clock())
+        recent.count([Result(None, Outcome.REPEATED, 0.0)], clock())
+        recent.count([Result(None, Outcome.REPEATED, 0.0)], clock())
         assert list(recent.last_minute().outcomes.items()) == [(Outcome.REPEATED, 2), (Outcome.NEW, 1)]
         clock.now += SECOND
         assert recent.last_minute().outcomes == {Outcome.REPEATED: 2}
@@ -28,8 +30,8 @@ class TestLastMinute:
         recent = Activity(clock)
         assert recent.last_minute() == ({}, None, None)
         for delay in range(1, 101):
-            recent.count([(None, Outcome.NEW, delay)], clock())
-            recent.count([(None, Outcome.REPEATED, 1000)], clock())
+            recent.count([Result(None, Outcome.NEW, delay)], clock())
+            recent.count([Result(None, Outcome.REPEATED, 1000)], clock())
         _, median, p95 = recent.last_minute()
         assert median is not None
         assert p95 is not None
@@ -41,26 +43,26 @@ class TestLastMinute:
         clock = Clock()
         recent = Activity(clock)
         for second in range(59):
-            recent.count([(None, Outcome.NEW, 0.0)], clock() - second)
+            recent.count([Result(None, Outcome.NEW, 0.0)], clock() - second)
         for _ in range(200):
-            recent.count([(None, Outcome.REPEATED, 0.0)], clock() - 1)
-            recent.count([(None, Outcome.REPEATED, 0.0)], clock())
+            recent.count([Result(None, Outcome.REPEATED, 0.0)], clock() - 1)
+            recent.count([Result(None, Outcome.REPEATED, 0.0)], clock())
         assert recent.last_minute().outcomes == {Outcome.REPEATED: 400, Outcome.NEW: 59}
 
     def test_no_more_is_kept_than_is_told(self) -> None:
         """Over hours."""
         recent = Activity(Clock())
         for second in range(7200):
-            recent.count([(None, Outcome.NEW, 0.0)], second)
+            recent.count([Result(None, Outcome.NEW, 0.0)], second)
         assert len(recent._seconds) <= 2 * SPAN
 
     def test_a_clock_that_is_set_back(self) -> None:
         """What was counted in the future is no part of the last minute."""
         clock = Clock()
         recent = Activity(clock)
-        recent.count([(None, Outcome.NEW, 0.0)], clock())
+        recent.count([Result(None, Outcome.NEW, 0.0)], clock())
         clock.now -= 3600 * SECOND
-        recent.count([(None, Outcome.LATE, 0.0)], clock())
+        recent.count([Result(None, Outcome.LATE, 0.0)], clock())
         assert recent.last_minute().outcomes == {Outcome.LATE: 1}
 
 
@@ -71,18 +73,18 @@ class TestRefusals:
         """Is one, so that a stranger without a key does not push out what is worth knowing."""
         clock = Clock()
         recent = Activity(clock)
-        recent.refuse("invalid", [("data", "bad")], "event_1")
+        recent.refuse("invalid", [Reason("data", "bad")], "event_1")
         for _ in range(1000):
             clock.now += SECOND
-            recent.refuse("unauthorized", [("", "wrong key")])
+            recent.refuse("unauthorized", [Reason("", "wrong key")])
         strangers, event = recent.refusals()
         assert (strangers.times, strangers.time, event.id) == (1000, NOW + 1000 * SECOND, "event_1")
 
     def test_the_last_ones(self) -> None:
         """The newest first, each cut to what can be shown."""
         recent = Activity(Clock())
-        for n in range(MOST_REFUSALS + 5):
-            recent.refuse("invalid", [(f"field_{n}", "m" * 999), ("other", "not kept")], "i" * 999)
+        for n in range(MAX_REFUSALS + 5):
+            recent.refuse("invalid", [Reason(f"field_{n}", "m" * 999), Reason("other", "not kept")], "i" * 999)
         found = recent.refusals()
-        assert [refusal.field for refusal in found] == [f"field_{n}" for n in range(MOST_REFUSALS + 4, 4, -1)]
-        assert {(r.time, r.what, len(r.message), len(r.id)) for r in found} == {(NOW, "invalid", MOST_TEXT, MOST_TEXT)}
+        assert [refusal.field for refusal in found] == [f"field_{n}" for n in range(MAX_REFUSALS + 4, 4, -1)]
+        assert {(r.time, r.what, len(r.message), len(r.id)) for r in found} == {(NOW, "invalid", MAX_TEXT, MAX_TEXT)}

@@ -12,7 +12,8 @@ from exporter.capacity import CapacityFile
 from exporter.events.measures import Measure
 from exporter.events.parse import NotJson
 from exporter.ingest.activity import Activity
-from exporter.ingest.intake import Ingest
+from exporter.ingest.intake import Intake
+from exporter.ingest.observer import Observer
 from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
@@ -23,7 +24,7 @@ from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, p
 from tests.support.stores import LIMITS, value
 
 
-class WebhookAddress:
+class Setup:
     """A store behind its way in."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
@@ -31,14 +32,15 @@ class WebhookAddress:
         self.clock = Clock()
         self.store = Store(limits)
         self.capacity = CapacityFile(None, self.clock)
-        self.metrics = Metrics(lambda: self.store.snapshot(self.clock.now), ("zone_id",), self.capacity)
-        self.recent = Activity(self.clock)
-        self.ingest = Ingest(self.store, self.metrics, limits, self.clock, self.recent)
+        settle_after = limits.settle_after / 1000
+        self.metrics = Metrics(lambda: self.store.snapshot(self.clock.now), (), self.capacity, settle_after)
+        self.activity = Activity(self.clock)
+        self.intake = Intake(self.store, Observer(self.metrics, self.activity), limits, self.clock)
 
     def status(self) -> Status:
         """Return what people are shown."""
         now = lambda: self.clock.now  # noqa: E731
-        return Status(self.store, self.recent, self.metrics, self.capacity, now)
+        return Status(self.store, self.activity, self.metrics, self.capacity, now)
 
     def counted(self, event_type: str, outcome: Outcome) -> float | None:
         """Return how many events of a type had an outcome."""
@@ -46,28 +48,49 @@ class WebhookAddress:
         return self.metrics.registry.get_sample_value("butlr_exporter_events_total", labels)
 
 
+class TestApply:
+    """Events that come with no request."""
+
+    def test_events_are_applied_and_counted(self) -> None:
+        """Their outcomes are returned, and they are counted as if they had been received."""
+        setup = Setup()
+        now = NOW + MINUTE
+        assert setup.intake.apply([delivery(NOW, 3), delivery(NOW, 3), delivery(NOW + HOUR)], now) == [
+            Outcome.NEW,
+            Outcome.DUPLICATE,
+            Outcome.FUTURE,
+        ]
+        assert value(setup.store) == 3
+        assert setup.counted("ZONE_OCCUPANCY", Outcome.DUPLICATE) == 1
+        assert setup.counted("ZONE_OCCUPANCY", Outcome.FUTURE) == 1
+        assert setup.metrics.last_event == now / 1000
+        assert setup.activity.last_minute().outcomes == {}
+        setup.clock.now = now
+        assert setup.activity.last_minute().outcomes == {Outcome.NEW: 1, Outcome.DUPLICATE: 1, Outcome.FUTURE: 1}
+
+
 class TestReceive:
     """One body, one receipt."""
 
     def test_one_event(self) -> None:
         """It is applied and counted, and its delay observed."""
-        door = WebhookAddress()
-        assert door.ingest.receive(body(delivery(NOW - 1500, 3))) == Receipt(1, {Outcome.NEW: 1}, [])
-        assert value(door.store) == 3
-        assert door.counted("ZONE_OCCUPANCY", Outcome.NEW) == 1
+        setup = Setup()
+        assert setup.intake.receive(body(delivery(NOW - 1500, 3))) == Receipt(1, {Outcome.NEW: 1}, [])
+        assert value(setup.store) == 3
+        assert setup.counted("ZONE_OCCUPANCY", Outcome.NEW) == 1
         label = {"event_type": "ZONE_OCCUPANCY"}
-        assert door.metrics.registry.get_sample_value("butlr_exporter_event_delay_seconds_sum", label) == 1.5
-        assert door.metrics.last_event == NOW / 1000
+        assert setup.metrics.registry.get_sample_value("butlr_exporter_event_delay_seconds_sum", label) == 1.5
+        assert setup.metrics.last_event == NOW / 1000
 
     def test_an_array_is_taken_event_by_event(self) -> None:
         """The good ones count although others are refused; each is counted once."""
-        door = WebhookAddress()
+        setup = Setup()
         text = (
             b"["
             + b",".join([body(delivery()), b"{}", body(delivery(NOW + HOUR)), body(delivery()), b'{"id":"e"}'])
             + b"]"
         )
-        receipt = door.ingest.receive(text)
+        receipt = setup.intake.receive(text)
         assert (receipt.received, receipt.refused) == (5, 3)
         assert receipt.outcomes == {Outcome.NEW: 1, Outcome.INVALID: 2, Outcome.FUTURE: 1, Outcome.DUPLICATE: 1}
         assert (
@@ -79,52 +102,52 @@ class TestReceive:
             in receipt.errors
         )
         assert [error.index for error in receipt.errors] == [1, 1, 1, 2, 4, 4]
-        assert door.counted("other", Outcome.INVALID) == 2
-        assert door.counted("ZONE_OCCUPANCY", Outcome.FUTURE) == 1
+        assert setup.counted("other", Outcome.INVALID) == 2
+        assert setup.counted("ZONE_OCCUPANCY", Outcome.FUTURE) == 1
 
     def test_a_wrong_unit(self) -> None:
         """Microseconds are a date that nobody meant, so the answer says what is wanted."""
-        receipt = WebhookAddress().ingest.receive(body(delivery(NOW * 1000)))
+        receipt = Setup().intake.receive(body(delivery(NOW * 1000)))
         assert receipt.outcomes == {Outcome.FUTURE: 1}
         assert receipt.errors[0].message.endswith("; send milliseconds since the epoch")
 
     def test_an_empty_array(self) -> None:
         """It is nothing, and no error."""
-        assert WebhookAddress().ingest.receive(b"[]") == Receipt(0, {}, [])
+        assert Setup().intake.receive(b"[]") == Receipt(0, {}, [])
 
     def test_one_zone_too_many(self) -> None:
         """The error names the setting."""
-        door = WebhookAddress(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
-        receipt = door.ingest.receive(body(delivery(), delivery(zone="zone_b")))
+        setup = Setup(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
+        receipt = setup.intake.receive(body(delivery(), delivery(zone="zone_b")))
         assert receipt.errors == [EventError(1, "metadata.zone_id", "one space too many: max_spaces is 1")]
 
     def test_a_type_that_is_not_exported(self) -> None:
         """It is understood, so it is no error."""
-        door = WebhookAddress()
-        receipt = door.ingest.receive(b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1800000000000,"data":3}')
+        setup = Setup()
+        receipt = setup.intake.receive(b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1800000000000,"data":3}')
         assert receipt == Receipt(1, {Outcome.UNSUPPORTED: 1}, [])
-        assert door.counted("other", Outcome.UNSUPPORTED) == 1
-        assert door.store.snapshot(NOW).spaces == []
+        assert setup.counted("other", Outcome.UNSUPPORTED) == 1
+        assert setup.store.snapshot(NOW).spaces == []
 
     def test_a_smoothed_event_is_counted_under_its_wire_name(self) -> None:
         """However it was spelt."""
-        door = WebhookAddress()
+        setup = Setup()
         event = body(delivery(measure=Measure.ZONE_OCCUPANCY_1MIN)).replace(b"_1MIN", b"_1m")
-        assert door.ingest.receive(event).outcomes == {Outcome.NEW: 1}
-        assert door.counted("ZONE_OCCUPANCY_1MIN", Outcome.NEW) == 1
+        assert setup.intake.receive(event).outcomes == {Outcome.NEW: 1}
+        assert setup.counted("ZONE_OCCUPANCY_1MIN", Outcome.NEW) == 1
 
     def test_an_answer_lists_no_more_errors_than_it_can_bear(self) -> None:
         """But counts them all."""
-        receipt = WebhookAddress().ingest.receive(b"[" + b",".join([b"0"] * 5000) + b"]")
+        receipt = Setup().intake.receive(b"[" + b",".join([b"0"] * 5000) + b"]")
         assert receipt.outcomes == {Outcome.INVALID: 5000}
         assert len(receipt.errors) == MAX_ERRORS
 
     def test_what_is_not_json_is_no_event(self) -> None:
         """Nothing is counted here."""
-        door = WebhookAddress()
+        setup = Setup()
         with pytest.raises(NotJson):
-            door.ingest.receive(b"{")
-        assert door.metrics.last_event is None
+            setup.intake.receive(b"{")
+        assert setup.metrics.last_event is None
 
 
 class TestFuzz:
@@ -137,13 +160,13 @@ class TestFuzz:
     )
     def test_any_numbers(self, t: float, v: float, now: int) -> None:
         """Of any size and sign, at any time of the clock."""
-        door = WebhookAddress()
-        door.clock.now = now
+        setup = Setup()
+        setup.clock.now = now
         item = payload(delivery()) | {"timestamp": t, "data": v}
-        receipt = door.ingest.receive(json.dumps([item, item]).encode())
+        receipt = setup.intake.receive(json.dumps([item, item]).encode())
         assert receipt.received == sum(receipt.outcomes.values()) == 2
-        assert b"butlr_exporter_spaces" in b"".join(door.metrics.exposition())
-        assert door.status().spaces(Query())["totals"]["spaces"] in (0, 1)
+        assert b"butlr_exporter_spaces" in b"".join(setup.metrics.exposition())
+        assert setup.status().spaces(Query())["totals"]["spaces"] in (0, 1)
 
 
 class TestLog:
@@ -151,9 +174,9 @@ class TestLog:
 
     def test_a_refused_event(self, caplog: pytest.LogCaptureFixture) -> None:
         """A warning with the reason, cut to a bearable length, and the id if there is one."""
-        door = WebhookAddress()
-        door.ingest.receive(body(delivery(NOW + HOUR, id="i" * 900)))
-        door.ingest.receive(b'{"id":5}')
+        setup = Setup()
+        setup.intake.receive(body(delivery(NOW + HOUR, id="i" * 900)))
+        setup.intake.receive(b'{"id":5}')
         first, second = caplog.records
         assert isinstance(first.args, dict)
         assert isinstance(second.args, dict)
@@ -166,12 +189,12 @@ class TestLog:
 
     def test_a_good_event_is_logged_at_debug_only(self, caplog: pytest.LogCaptureFixture) -> None:
         """A normal minute is quiet."""
-        door = WebhookAddress()
+        setup = Setup()
         caplog.set_level(logging.INFO)
-        door.ingest.receive(body(delivery()))
+        setup.intake.receive(body(delivery()))
         assert caplog.records == []
         caplog.set_level(logging.DEBUG)
-        door.ingest.receive(body(delivery()))
+        setup.intake.receive(body(delivery()))
         assert [record.args for record in caplog.records] == [
             {"outcome": "duplicate", "id": "event_xxx", "zone_id": "zone_a", "value": 1.0}
         ]
@@ -182,11 +205,11 @@ class TestThreads:
 
     def test_every_event_is_counted_once(self) -> None:
         """Eight threads post the same events; what is counted is what was answered."""
-        door = WebhookAddress()
+        setup = Setup()
         bodies = [body(delivery(NOW - n * 1000, n, id=f"e_{n}")) for n in range(100)]
         receipts: list[Receipt] = []
         threads = [
-            threading.Thread(target=lambda: receipts.extend([door.ingest.receive(text) for text in bodies]))
+            threading.Thread(target=lambda: receipts.extend([setup.intake.receive(text) for text in bodies]))
             for _ in range(8)
         ]
         for thread in threads:
@@ -197,5 +220,5 @@ class TestThreads:
         assert sum(answered.values()) == 800
         assert answered[Outcome.DUPLICATE] == 700
         for outcome in (Outcome.NEW, Outcome.BACKFILLED, Outcome.DUPLICATE):
-            assert door.counted("ZONE_OCCUPANCY", outcome) == answered[outcome]
-        assert value(door.store) == 0
+            assert setup.counted("ZONE_OCCUPANCY", outcome) == answered[outcome]
+        assert value(setup.store) == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.events.measures import Measure
 from exporter.metrics.counters import DELAY_BUCKETS, EVENT_TYPES, OUTCOMES, EventCounters, Result
-from exporter.rule.outcome import APPLIED
+from exporter.rule.outcome import APPLIED, Outcome
 
 EACH = [(measure, outcome) for measure, outcomes in OUTCOMES.items() for outcome in outcomes]
 DELAYS = st.sampled_from([-1.0, 0.0, *map(float, DELAY_BUCKETS), 1e9]) | st.integers(-1000, 4_000_000).map(
@@ -17,7 +17,7 @@ DELAYS = st.sampled_from([-1.0, 0.0, *map(float, DELAY_BUCKETS), 1e9]) | st.inte
 
 
 def rendered(collector: EventCounters) -> str:
-    """Return the exposition of a tally alone."""
+    """Return the exposition of a counters alone."""
     registry = client.CollectorRegistry()
     registry.register(collector)
     return client.generate_latest(registry).decode()
@@ -25,12 +25,11 @@ def rendered(collector: EventCounters) -> str:
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from(EACH), DELAYS))))
 def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, object], float]]]) -> None:
-    """To the byte, whatever came together."""
+    """The exposition is that of prometheus_client's counters, byte for byte."""
+    client.disable_created_metrics()
     registry = client.CollectorRegistry()
     labels = ["event_type", "outcome"]
-    events = client.Counter(
-        "butlr_exporter_events", "Events received, by what became of them.", labels, registry=registry
-    )
+    events = client.Counter("butlr_exporter_events", "Events received, by outcome.", labels, registry=registry)
     delays = client.Histogram(
         "butlr_exporter_event_delay_seconds",
         "Arrival minus sensing time of the events that were applied.",
@@ -40,32 +39,41 @@ def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, o
     )
     for measure, outcome in EACH:
         events.labels(EVENT_TYPES[measure], outcome)
+    corrections = client.Counter(
+        "butlr_exporter_settled_corrections",
+        "Corrections that came after the reading had settled.",
+        labels[:1],
+        registry=registry,
+    )
     for measure in Measure:
         delays.labels(EVENT_TYPES[measure])
-    tally = EventCounters()
+        corrections.labels(EVENT_TYPES[measure])
+    counters = EventCounters(360.0)
     for request in requests:
-        taken: list[Result] = [(measure, outcome, delay) for (measure, outcome), delay in request]  # type: ignore[misc]
-        tally.count(taken)
-        for measure, outcome, delay in taken:
+        results = [Result(measure, outcome, delay) for (measure, outcome), delay in request]  # type: ignore[arg-type]
+        counters.count(results)
+        for measure, outcome, delay in results:
             events.labels(EVENT_TYPES[measure], outcome).inc()
+            if outcome is Outcome.CORRECTED and delay >= 360:
+                corrections.labels(EVENT_TYPES[measure]).inc()
             if outcome in APPLIED:
                 delays.labels(EVENT_TYPES[measure]).observe(max(delay, 0.0))
-    assert rendered(tally) == client.generate_latest(registry).decode()
+    assert rendered(counters) == client.generate_latest(registry).decode()
 
 
 def test_threads() -> None:
     """Nothing is lost between them."""
-    tally = EventCounters()
-    taken: list[Result] = [(measure, outcome, 1.0) for measure, outcome in EACH]
+    counters = EventCounters(360.0)
+    results = [Result(measure, outcome, 1.0) for measure, outcome in EACH]
 
     def count() -> None:
         for _ in range(2000):
-            tally.count(taken)
+            counters.count(results)
 
     threads = [Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    (events, _) = tally.collect()
+    events, *_ = counters.collect()
     assert {sample.value for sample in events.samples} == {8000}

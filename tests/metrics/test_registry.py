@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.events.measures import Measure
 from exporter.events.model import Metadata, OccupancyEvent
-from exporter.metrics.counters import OUTCOMES
+from exporter.metrics.counters import OUTCOMES, Result
 from exporter.metrics.families import OCCUPANCY
 from exporter.metrics.registry import Rejection
 from exporter.rule.outcome import Outcome
@@ -153,10 +153,10 @@ class TestOwnFamilies:
     def test_events_are_counted_by_outcome(self) -> None:
         """Each once; all but an invalid one are a last event."""
         scraped = Scraped()
-        scraped.metrics.count([(None, Outcome.INVALID, 0.0)], 5.0)
+        scraped.metrics.count([Result(None, Outcome.INVALID, 0.0)], 5.0)
         assert "butlr_exporter_last_event_received_timestamp_seconds" not in scraped.samples()
         for n, (measure, outcome) in enumerate((m, o) for m, outcomes in OUTCOMES.items() for o in outcomes):
-            scraped.metrics.count([(measure, outcome, 0.0)], float(n))
+            scraped.metrics.count([Result(measure, outcome, 0.0)], float(n))
         samples = scraped.samples()
         assert sum(v for _, v in samples["butlr_exporter_events_total"]) == n + 2
         assert samples["butlr_exporter_last_event_received_timestamp_seconds"] == [({}, n)]
@@ -171,7 +171,7 @@ class TestOwnFamilies:
         """In seconds; never below 0, or the sum would fall; nothing of what had no effect."""
         scraped = Scraped()
         delays = [(Outcome.NEW, 2.0), (Outcome.CORRECTED, -3.0), (Outcome.LATE, 999.0)]
-        scraped.metrics.count([(Measure.ZONE_OCCUPANCY, outcome, delay) for outcome, delay in delays], 5.0)
+        scraped.metrics.count([Result(Measure.ZONE_OCCUPANCY, outcome, delay) for outcome, delay in delays], 5.0)
         samples = scraped.samples()
         label = {"event_type": "ZONE_OCCUPANCY"}
         assert (label, 2) in samples["butlr_exporter_event_delay_seconds_count"]

@@ -46,7 +46,9 @@ class Scraped:
         self.clock = Clock(now)
         capacity = capacity or CapacityFile(None, self.clock)
         self.store = Store(limits)
-        self.metrics = Metrics(lambda: self.store.snapshot(self.clock.now), labels, capacity)
+        self.metrics = Metrics(
+            lambda: self.store.snapshot(self.clock.now), labels, capacity, limits.settle_after / 1000
+        )
         for event in events:
             self.store.apply(event, now)
 

@@ -14,7 +14,7 @@ from exporter.app import create_app
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import MAX_STRING, Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
-from exporter.ingest.activity import MOST_REFUSALS
+from exporter.ingest.activity import MAX_REFUSALS
 from exporter.ingest.intake import MAX_EVENTS
 from exporter.ingest.receipt import MAX_ERRORS
 from exporter.rule.outcome import APPLIED, Outcome
@@ -55,7 +55,7 @@ def test_numbers_and_names() -> None:
     assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
     assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)
     assert f"Of {PAGE_SIZE} spaces" in parameters["Page"]["description"]
-    assert SCHEMAS["Spaces"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MOST_REFUSALS
+    assert SCHEMAS["Spaces"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MAX_REFUSALS
     assert SPECIFICATION["components"]["securitySchemes"]["apiKey"]["name"] == Settings().webhook_api_key_header
     assert SPECIFICATION["info"]["version"] == __version__
 

@@ -1,0 +1,50 @@
+"""What became of events and requests, reported once to all that want to know: counters, activity, log.
+
+It decides nothing. Sources of the counters: `exporter.metrics.registry`; of the page's activity: `activity`.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from exporter.ingest.activity import Activity
+from exporter.ingest.receipt import Reason
+from exporter.metrics.counters import Result
+from exporter.metrics.registry import Metrics, Rejection
+from exporter.rule.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+_MAX_ID = 100
+"""Characters of an event id that are logged."""
+
+_MAX_REASON = 500
+"""Characters of a reason that are logged."""
+
+
+class Observer:
+    """Counts, logs and remembers. Thread-safe."""
+
+    def __init__(self, metrics: Metrics, activity: Activity) -> None:
+        """Take the counters and the recent activity."""
+        self._metrics = metrics
+        self._activity = activity
+
+    def events(self, results: Sequence[Result], arrival: float) -> None:
+        """Report events that arrived together at `arrival`, Unix seconds."""
+        self._metrics.count(results, arrival)
+        self._activity.count(results, arrival)
+
+    def event_refused(self, outcome: Outcome, reasons: Sequence[Reason], event_id: str) -> None:
+        """Report one event that is answered as an error; at least one reason, and the id if the event has one."""
+        reason = "; ".join(f"{field}: {message}" if field else message for field, message in reasons)
+        log.warning("event refused", {"outcome": outcome, "reason": reason[:_MAX_REASON], "id": event_id[:_MAX_ID]})
+        self._activity.refuse(outcome, reasons, event_id[:_MAX_ID])
+
+    def request_rejected(self, rejection: Rejection, detail: str) -> None:
+        """Report one request that was rejected before any event was read; `detail` is what the sender was answered."""
+        self._metrics.count_rejection(rejection)
+        self._activity.refuse(rejection, [Reason("", detail)])
+
+    def reader_rejected(self, rejection: Rejection, _: str) -> None:
+        """Report one request of a reader that was rejected: a browser asks first and sends its password then."""
+        self._metrics.count_rejection(rejection)
