@@ -1,7 +1,7 @@
-"""Draws docs/history.svg: what Prometheus stores of a simulated zone from /metrics and from /metrics/settled.
+"""Draws docs/history.svg: a zone's counts as Prometheus stores them from /metrics and from /metrics/settled.
 
-python docs/plot_history.py writes it, and prints how many minutes differ in the whole building. No server runs: the
-simulator's deliveries go through the rule, which is looked at every 15 seconds as a scrape would.
+`python docs/plot_history.py` writes it, and prints the number of wrong minutes in the whole building. No server runs:
+the simulator's deliveries go through the rule, and its store is read every 15 seconds, as by a scrape.
 """
 
 import sys
@@ -24,64 +24,64 @@ from exporter.simulate.world.people import OPENING_MINUTE, People
 
 PICTURE = Path(__file__).with_name("history.svg")
 
-START = 1_795_593_600_000
-"""25 November 2026 at eight, milliseconds since the epoch."""
+START_MS = 1_795_593_600_000
+"""25 November 2026, 08:00 UTC, milliseconds since the epoch."""
 
 PLAN = Plan(zones=40, intervals=130, seed=2)
-SHOWN = 1
-"""The number of the zone that is drawn: the tables of a cafeteria."""
+SHOWN_ZONE = 1
+"""Number of the drawn zone: the tables of a cafeteria."""
 
-FROM, TO = 60, 120
-"""The minutes that are drawn."""
+FROM_MINUTE, TO_MINUTE = 60, 120
+"""The drawn part of the run."""
 
-SCRAPE = 15_000
-SETTLE_AFTER = 6 * MINUTE_MS
+SCRAPE_INTERVAL_MS = 15_000
+SETTLE_AFTER_MS = 6 * MINUTE_MS
 
 Stored = dict[str, dict[int, float]]
-"""Zone id to time, milliseconds, to value."""
+"""Values by zone id and time (ms)."""
 
 
 class Histories(NamedTuple):
-    """What Prometheus has of every zone, and what was so."""
+    """The counts of all zones that Prometheus stores, and the true ones."""
 
     live: Stored
     """By the time of the scrape."""
     settled: Stored
-    """By the minute that was counted."""
+    """By the minute in which people were counted."""
     truth: Stored
 
 
-def histories() -> Histories:
-    """Let the building live, and scrape it."""
+def scrape_building() -> Histories:
+    """Simulate the building and scrape it."""
     store = Store(
         Limits(
             window=15 * MINUTE_MS,
             stale_after=10 * MINUTE_MS,
             forget_after=0,
-            settle_after=SETTLE_AFTER,
+            settle_after=SETTLE_AFTER_MS,
             future_tolerance=5 * MINUTE_MS,
             max_spaces=PLAN.zones,
         )
     )
     live: Stored = defaultdict(dict)
     settled: Stored = defaultdict(dict)
-    now = START
-    end = START + (PLAN.length_ms or 0) + SETTLE_AFTER
-    for due, event in [*_events(), (end, None)]:
-        while now < due:
-            for space in store.snapshot(now).spaces:
-                live[space.id][now] = space.counts[0].value
-            for metadata, _, points in store.settled(now, 1):
+    now_ms = START_MS
+    end_ms = START_MS + (PLAN.length_ms or 0) + SETTLE_AFTER_MS
+    for due_ms, event in [*_events(), (end_ms, None)]:
+        while now_ms < due_ms:
+            for space in store.snapshot(now_ms).spaces:
+                live[space.id][now_ms] = space.counts[0].value
+            for metadata, _, points in store.settled(now_ms, 1):
                 for t, value in points:
-                    settled[metadata.zone_id].setdefault(t, value)  # what is stored at a time stays
-            now += SCRAPE
+                    settled[metadata.zone_id].setdefault(t, value)  # Prometheus keeps the first value of each time
+            now_ms += SCRAPE_INTERVAL_MS
         if event is not None:
-            store.apply(event, due)
+            store.apply(event, due_ms)
     return Histories(live, settled, _truth())
 
 
 def _events() -> Iterator[tuple[int, OccupancyEvent]]:
-    for delivery in deliveries(PLAN, START):
+    for delivery in deliveries(PLAN, START_MS):
         for item in parse_body(delivery.body):
             event = parse_event(item)
             if isinstance(event, OccupancyEvent):
@@ -89,51 +89,69 @@ def _events() -> Iterator[tuple[int, OccupancyEvent]]:
 
 
 def _truth() -> Stored:
-    """Return how many people there were, minute by minute: the same chance as the simulator's."""
+    """Return the true number of people in each minute, from the same random numbers as the simulator's."""
     building = list(zones(PLAN.zones, Random(f"building {PLAN.seed}")))
     people = [People(zone.use, zone.crowded_hour) for zone in building]
-    chance = Random(f"people {PLAN.seed}")
+    random = Random(f"people {PLAN.seed}")
     truth: Stored = defaultdict(dict)
     for n in range((PLAN.intervals or 0) - 4):
         for zone, inside in zip(building, people, strict=True):
-            truth[zone.id][START + n * MINUTE_MS] = inside.step(OPENING_MINUTE + n, chance)
+            truth[zone.id][START_MS + n * MINUTE_MS] = inside.step(OPENING_MINUTE + n, random)
     return truth
 
 
-def wrong(told: Histories) -> tuple[int, int, int]:
-    """Return of how many minutes the live count, and the settled one, is not the truth, and of how many in all.
+class WrongMinutes(NamedTuple):
+    """The number of minutes whose stored count is not the truth."""
 
-    The live count of a minute is that of the last scrape before the next minute.
-    """
-    minutes = [(zone, t) for zone, readings in told.truth.items() for t in readings]
-    live = sum(told.live[zone].get(t + MINUTE_MS - SCRAPE) != told.truth[zone][t] for zone, t in minutes)
-    return live, sum(told.settled[zone].get(t) != told.truth[zone][t] for zone, t in minutes), len(minutes)
+    live: int
+    """The live count of a minute is the one that the last scrape in it has stored."""
+    settled: int
+    all: int
+    """All minutes of all zones."""
 
 
-def draw(told: Histories, path: Path) -> None:
-    """Draw one zone for an hour."""
+def wrong_minutes(histories: Histories) -> WrongMinutes:
+    """Compare the stored counts with the truth."""
+    live, settled, truth = histories
+    minutes = [(zone, t) for zone, readings in truth.items() for t in readings]
+    return WrongMinutes(
+        live=sum(live[zone].get(t + MINUTE_MS - SCRAPE_INTERVAL_MS) != truth[zone][t] for zone, t in minutes),
+        settled=sum(settled[zone].get(t) != truth[zone][t] for zone, t in minutes),
+        all=len(minutes),
+    )
+
+
+def draw(histories: Histories, path: Path) -> None:
+    """Draw an hour of one zone."""
     mpl.rcParams |= {"svg.hashsalt": "butlr-exporter", "svg.fonttype": "none", "font.family": "sans-serif"}
     figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
-    zone = list(told.truth)[SHOWN]
+    zone = list(histories.truth)[SHOWN_ZONE]
 
     def minutes(readings: dict[int, float]) -> tuple[list[float], list[float]]:
-        chosen = {(t - START) / MINUTE_MS: value for t, value in sorted(readings.items())}
-        kept = {minute: value for minute, value in chosen.items() if FROM <= minute <= TO}
+        chosen = {(t - START_MS) / MINUTE_MS: value for t, value in sorted(readings.items())}
+        kept = {minute: value for minute, value in chosen.items() if FROM_MINUTE <= minute <= TO_MINUTE}
         return list(kept), list(kept.values())
 
-    axes.step(*minutes(told.truth[zone]), where="post", color="#b8bec9", linewidth=5, label="people in the zone")
+    axes.step(*minutes(histories.truth[zone]), where="post", color="#b8bec9", linewidth=5, label="people in the zone")
     axes.step(
-        *minutes(told.live[zone]),
+        *minutes(histories.live[zone]),
         where="post",
         color="#d9480f",
         linewidth=1.3,
         label="butlr_zone_occupancy, as known at the time",
     )
     axes.plot(
-        *minutes(told.settled[zone]), "o", color="#1c5fb8", markersize=4, label="butlr_zone_occupancy_settled, final"
+        *minutes(histories.settled[zone]),
+        "o",
+        color="#1c5fb8",
+        markersize=4,
+        label="butlr_zone_occupancy_settled, final",
     )
-    axes.set_xticks(range(FROM, TO + 1, 10), [f"{8 + m // 60}:{m % 60:02}" for m in range(FROM, TO + 1, 10)])
-    axes.set_xlim(FROM, TO)
+    axes.set_xticks(
+        range(FROM_MINUTE, TO_MINUTE + 1, 10),
+        [f"{8 + m // 60}:{m % 60:02}" for m in range(FROM_MINUTE, TO_MINUTE + 1, 10)],
+    )
+    axes.set_xlim(FROM_MINUTE, TO_MINUTE)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("people")
     axes.grid(axis="y", color="#e6e8ec")
@@ -145,10 +163,10 @@ def draw(told: Histories, path: Path) -> None:
 
 
 def main(path: Path = PICTURE) -> str:
-    """Draw, and return what was found, in a sentence."""
-    told = histories()
-    draw(told, path)
-    live, settled, minutes = wrong(told)
+    """Draw the picture, and return a sentence with the numbers of wrong minutes."""
+    found = scrape_building()
+    draw(found, path)
+    live, settled, minutes = wrong_minutes(found)
     return (
         f"Of {minutes:,} minutes of {PLAN.zones} zones, the live count is not the truth in {live:,} "
         f"({live / minutes:.0%}), the settled one in {settled:,}."
