@@ -11,7 +11,7 @@ from bench.table import Row
 from exporter.events.ids import ksuid
 from exporter.events.measures import Measure
 from exporter.events.model import Metadata, OccupancyEvent
-from exporter.journal.repair import open_journal
+from exporter.journal.repair import open_file
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store
 
@@ -58,7 +58,7 @@ def reading_back(number: int) -> Row:
     """Measure the start with a journal of this number of zones with full windows, less that without a journal."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/large.db"
-        journal = open_journal(path)
+        journal = open_file(path)
         now_ms = int(time.time() * 1000)
         for zone in range(number):
             store = Store(

@@ -17,8 +17,8 @@ from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
 from exporter.ingest.observer import Observer
 from exporter.ingest.transitions import Transitions
+from exporter.journal.file import open_journal
 from exporter.journal.recorder import Recorder
-from exporter.journal.repair import open_journal
 from exporter.metrics.registry import Metrics, Rejection
 from exporter.metrics.settled import openmetrics
 from exporter.rule.limits import Limits
@@ -125,7 +125,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     metrics = Metrics(snapshot, settings.labels, capacity, settings.settle_after.total_seconds())
     recorder = None
     if settings.journal is not None:
-        recorder = Recorder(store, partial(open_journal, settings.journal), metrics.count_journal_failure)
+        recorder = Recorder(store, partial(open_journal, settings.journal, metrics.count_journal_failure))
         recorder.restore()
     activity = Activity(clock)
     observer = Observer(metrics, activity)

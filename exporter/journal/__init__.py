@@ -1,10 +1,12 @@
-"""The journal: what survives the process.
+"""The journal: it holds what the process must not lose, and gives it back at the next start.
 
-It knows neither how a delivery is decided nor who sends one.
+State is a fold of deliveries, so a journal is a log of deliveries, and each space as it was saved at some entry of the
+log. It knows neither how an event is decided nor how one arrives.
 
-- `interface`: what every journal does, and its errors.
-- `recorder`: keeps a journal in step with the store.
-- `sqlite`: a journal in a SQLite file with a log beside it; `database` is the file, `log` the log.
-- `codec`: spaces and deliveries as bytes; `records` frames and checks those.
-- `repair`: opens a journal, and makes a truncated one whole.
+- `interface`: what the recorder may ask of a journal, and its error.
+- `recorder`: applies events to the store and appends them to the journal.
+- `file`: a journal in a file: compaction, outages, a file that is gone.
+- `repair`: opens the file, and first replaces a truncated one by its undamaged rows.
+- `sqlite`: the SQLite file and the logs beside it; `database` is the file, `log` the logs.
+- `codec`: entries and saved spaces as bytes; `records` frames and checks those.
 """

@@ -1,66 +1,183 @@
-"""What is in the rows and records of a journal: spaces as they were, and deliveries that came together.
+"""Entries and saved spaces as bytes: MessagePack, for nobody but the exporter.
 
-It is MessagePack, for nobody but the exporter.
+A record is an array that begins with FORMAT. The classes here declare its fields and their order; values are copied by
+name, and a measure is its declared number. So a file depends on the order of no tuple and of no enum in the rule.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import NamedTuple
 
-from msgspec import msgpack
+from msgspec import Struct, msgpack
 
 from exporter.events.measures import Measure
 from exporter.events.model import Metadata, OccupancyEvent
-from exporter.journal.records import opened, sealed
+from exporter.journal.records import frame, unframe
+from exporter.rule.series import SeriesState
 from exporter.rule.space import SpaceState
 
-_MEASURES = {Measure.ZONE_OCCUPANCY: 0, Measure.ZONE_OCCUPANCY_1MIN: 1}
-_BY_NUMBER = {number: measure for measure, number in _MEASURES.items()}
+FORMAT = 1
+"""The version of all that is declared here, and of a reading as bytes (`rule.reading`)."""
 
-Told = tuple[str, int, str, int, float, int | None, Metadata | None]
-"""A delivery with the number of its measure, and with names where they are others than those of the space's before."""
+_NUMBERS = {measure: measure.declared.number for measure in Measure}
+_MEASURES = {number: measure for measure, number in _NUMBERS.items()}
+
+
+class MetadataRecord(Struct, array_like=True, gc=False):
+    """`Metadata`. A field is added at the end, with a default."""
+
+    org_id: str
+    org_name: str
+    site_id: str
+    site_name: str
+    building_id: str
+    building_name: str
+    floor_id: str
+    floor_name: str
+    floor_custom_id: str
+    room_id: str
+    room_name: str
+    room_custom_id: str
+    zone_id: str
+    zone_name: str
+    zone_custom_id: str
+
+
+class DeliveryRecord(Struct, array_like=True, gc=False):
+    """`OccupancyEvent`."""
+
+    id: str
+    measure: int
+    space_id: str
+    timestamp: int
+    value: float
+    generation: int | None
+    metadata: MetadataRecord | None
+    """None where the last record of the space has the same."""
+
+
+class EntryRecord(Struct, array_like=True, tag=FORMAT, gc=False):
+    """The deliveries that arrived together."""
+
+    number: int
+    """One more than that of the entry before."""
+    arrival_ms: int
+    deliveries: list[DeliveryRecord]
+
+
+class SeriesRecord(Struct, array_like=True, gc=False):
+    """`SeriesState`."""
+
+    measure: int
+    floor: int
+    readings: list[bytes]
+
+
+class SpaceRecord(Struct, array_like=True, tag=FORMAT, gc=False):
+    """`SpaceState`."""
+
+    number: int
+    """The number of the last entry before the space was saved."""
+    space_id: str
+    metadata: MetadataRecord
+    named_at: int
+    named_generation: int | None
+    arrival: int
+    series: list[SeriesRecord]
+
+
+class SavedSpace(NamedTuple):
+    """A space, and the number of the last entry before it was saved."""
+
+    number: int
+    state: SpaceState
+
 
 _encode = msgpack.Encoder().encode
-entry_in = msgpack.Decoder(tuple[int, int, list[Told]]).decode
-"""Return what `sealed_entry` made a record of. Raises ValueError."""
+_decode_space = msgpack.Decoder(SpaceRecord).decode
+_written_order = attrgetter(*MetadataRecord.__struct_fields__)
+_read_order = attrgetter(*Metadata._fields)
 
-_space = msgpack.Decoder(tuple[int, SpaceState]).decode
-
-
-def told(event: OccupancyEvent, with_names: bool) -> Told:
-    """Return a delivery as it is written."""
-    event_id, measure, space_id, timestamp, value, computed, metadata = event
-    return event_id, _MEASURES[measure], space_id, timestamp, value, computed, metadata if with_names else None
+decode_entry = msgpack.Decoder(EntryRecord).decode
+"""Return an entry from the content of its record. Raises ValueError."""
 
 
-def delivered(delivery: Told, metadata: Metadata) -> OccupancyEvent:
-    """Return what was delivered, under these names."""
-    event_id, measure, space_id, timestamp, value, computed, _ = delivery
-    return OccupancyEvent(event_id, _BY_NUMBER[measure], space_id, timestamp, value, computed, metadata)
+def encode_delivery(event: OccupancyEvent, with_metadata: bool) -> DeliveryRecord:
+    """Return an event as part of an entry."""
+    return DeliveryRecord(
+        event.id,
+        _NUMBERS[event.measure],
+        event.space_id,
+        event.timestamp,
+        event.value,
+        event.generation,
+        _encode_metadata(event.metadata) if with_metadata else None,
+    )
 
 
-def sealed_entry(number: int, arrival: int, deliveries: list[Told]) -> bytes:
-    """Return the record of what came together: the number that it has, its arrival, and the deliveries."""
-    return sealed(_encode((number, arrival, deliveries)))
+def decode_delivery(record: DeliveryRecord, metadata: Metadata) -> OccupancyEvent:
+    """Return the event of a delivery, with this metadata. Raises KeyError for an unknown measure."""
+    return OccupancyEvent(
+        id=record.id,
+        measure=_MEASURES[record.measure],
+        space_id=record.space_id,
+        timestamp=record.timestamp,
+        value=record.value,
+        generation=record.generation,
+        metadata=metadata,
+    )
 
 
-def sealed_space(number: int, memory: SpaceState) -> bytes:
-    """Return the record of a space as it was after the entry of a number."""
-    return sealed(_encode((number, memory)))
+def _encode_metadata(metadata: Metadata) -> MetadataRecord:
+    return MetadataRecord(*_written_order(metadata))
 
 
-def opened_space(space_id: str, record: bytes) -> tuple[int, SpaceState]:
-    """Return what was in such a record. Raises ValueError if it is not what was written."""
-    (content,) = opened(record)
-    number, memory = _space(content)
-    if memory.space_id != space_id:
-        raise ValueError("a space is not what was written")
-    return number, memory
+def decode_metadata(record: MetadataRecord) -> Metadata:
+    """Return the metadata of a record."""
+    return Metadata(*_read_order(record))
+
+
+def encode_entry(number: int, arrival_ms: int, deliveries: list[DeliveryRecord]) -> bytes:
+    """Return the framed record of an entry."""
+    return frame(_encode(EntryRecord(number, arrival_ms, deliveries)))
+
+
+def encode_space(number: int, state: SpaceState) -> bytes:
+    """Return the framed record of a space after the entry of this number."""
+    series = [SeriesRecord(_NUMBERS[each.measure], each.floor, each.readings) for each in state.series]
+    metadata = _encode_metadata(state.metadata)
+    return frame(
+        _encode(
+            SpaceRecord(number, state.space_id, metadata, state.named_at, state.named_generation, state.arrival, series)
+        )
+    )
+
+
+def decode_space(space_id: str, blob: bytes) -> SavedSpace:
+    """Return the space of a framed record. Raises ValueError where it is damaged or another space's, and KeyError."""
+    (content,) = unframe(blob)
+    record = _decode_space(content)
+    if record.space_id != space_id:
+        raise ValueError("the record of a space is damaged")
+    state = SpaceState(
+        space_id=space_id,
+        metadata=decode_metadata(record.metadata),
+        named_at=record.named_at,
+        named_generation=record.named_generation,
+        arrival=record.arrival,
+        series=[
+            SeriesState(measure=_MEASURES[each.measure], floor=each.floor, readings=each.readings)
+            for each in record.series
+        ],
+    )
+    return SavedSpace(record.number, state)
 
 
 def pieces(contents: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Return contents as records, as many together as fit into some bytes, or one that does not."""
+    """Return contents as framed records, joined to pieces of at most `size` bytes; a larger record is a piece alone."""
     piece = b""
     for content in contents:
-        record = sealed(content)
+        record = frame(content)
         if piece and len(piece) + len(record) > size:
             yield piece
             piece = b""

@@ -1,4 +1,4 @@
-"""The SQLite file of a journal: made, known for what it is, and opened for one process; and what went wrong with it."""
+"""The SQLite file of a journal: recognised, created, opened for one process; and its errors in words for people."""
 
 import os
 import sqlite3
@@ -10,21 +10,21 @@ from exporter.journal.interface import JournalError
 from exporter.journal.log import log_numbers, log_path, sync_folder
 
 APPLICATION_ID = 0x42544C52
-"""What tells a journal from other SQLite files: "BTLR"."""
+"""Distinguishes a journal from other SQLite files: "BTLR"."""
 
-VERSION = 3
-"""Of the tables and what is in them; a file of another one is refused."""
+VERSION = 4
+"""The version of the tables; a file with another one is refused."""
 
 _MAGIC = b"SQLite format 3\0"
 
 _LOCK_TIMEOUT = 2.0
-"""Seconds that another process is given to let go of the file."""
+"""Seconds in which another process may release the file."""
 
 PAGE_SIZE = 1024
-"""Bytes. What a zone takes is some of them, so small ones leave less empty."""
+"""Bytes. A space takes a few pages, so small pages leave less of them empty."""
 
-_LOG_PAGES = 8000
-"""Size of SQLite's log at which it goes into the file."""
+_WAL_PAGES = 8000
+"""Pages of SQLite's write-ahead log at which SQLite copies them into the file."""
 
 _TABLES = f"""
 BEGIN;
@@ -32,52 +32,51 @@ CREATE TABLE space (
     id TEXT NOT NULL PRIMARY KEY,
     state BLOB NOT NULL  -- one record
 );
-CREATE TABLE piece (  -- of logs that were taken in
+CREATE TABLE piece (  -- entries of logs that were moved into the file
     number INTEGER PRIMARY KEY,
-    records BLOB NOT NULL
+    records BLOB NOT NULL  -- one after the other
 );
-CREATE TABLE log (  -- one row: what is beside the file
-    journal BLOB NOT NULL,  -- the name of this one, by which its logs are known
-    oldest INTEGER NOT NULL,  -- the numbers of those without which the file is not all
-    newest INTEGER NOT NULL  -- less than the oldest if there is none
+CREATE TABLE log (  -- one row: the logs beside the file
+    journal BLOB NOT NULL,  -- the name of this journal, which the header of each log repeats
+    oldest INTEGER NOT NULL,  -- the numbers of the logs that are needed
+    newest INTEGER NOT NULL  -- less than the oldest if none is
 );
-INSERT INTO log VALUES (randomblob(8), 1, 0);
+INSERT INTO log (journal, oldest, newest) VALUES (randomblob(8), 1, 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;
-"""  # noqa: S608 - two numbers of our own
+"""  # noqa: S608 - two constants
 
-FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError)
-"""What reading a file can raise that is damaged."""
+FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
+"""Errors that reading a damaged file can raise."""
 
 _OF_THE_SYSTEM = (
     sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 )
-"""Errors for which the file is not to blame."""
+"""SQLite's errors that come from the system and not from the content of the file."""
 
 
 def failure(path: str, error: Exception) -> JournalError:
-    """Return what is to be said of an error: whose it is, and if it is the file's, what to do."""
+    """Return an error in words for people: another process has the file, the system fails, or the file is corrupt."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return JournalError(f"{path} is in use by another process")
     if code in _OF_THE_SYSTEM or isinstance(error, OSError):
         where = getattr(error, "filename", None) or path
         return JournalError(f"{where}: {getattr(error, 'strerror', None) or error}")
-    return JournalError(
-        f"{path} is corrupt ({error}); restore it from a copy, or move it away to start without what it knew"
-    )
+    if isinstance(error, MemoryError):  # a damaged length of a row may ask for any amount
+        return JournalError(f"{path}: there is not enough memory to read it, or it is corrupt")
+    return JournalError(f"{path} is corrupt ({error}); restore it from a copy, or move it away to start with no spaces")
 
 
-def check_header(path: str, anew: bool) -> None:
-    """Refuse a file that is no journal of ours, before anything touches it. Raises JournalError.
+def check_header(path: str, rewrite: bool) -> None:
+    """Refuse a file that is no journal of this version, before anything touches it. Raises JournalError.
 
-    If all is to be written anew, it may be missing beside its log.
+    With `rewrite`, the file may be missing although a log of it is there.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
@@ -93,10 +92,10 @@ def check_header(path: str, anew: bool) -> None:
     except OSError as error:
         raise failure(path, error) from None
     if not header:
-        for log in () if anew else logs:
+        for log in () if rewrite else logs:
             if os.path.exists(log) and os.path.getsize(log):
                 raise JournalError(
-                    f"{path} is missing, although its log {log} is there; restore it, or move the log away"
+                    f"{path} is missing, although its log {log} is there; restore {path}, or move the log away"
                 )
         return
     if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
@@ -104,16 +103,16 @@ def check_header(path: str, anew: bool) -> None:
     version = int.from_bytes(header[60:64])
     if version < VERSION:
         raise JournalError(
-            f"{path} was written before the first release of butlr-exporter; move it away to start without what it knew"
+            f"{path} was written before the first release of butlr-exporter; move it away to start with no spaces"
         )
     if version > VERSION:
         raise JournalError(f"{path} was written by a later version of butlr-exporter; run that, or choose another path")
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Return a connection to a file that nobody else has, with its tables. Raises sqlite3.Error and OSError."""
+    """Return a connection to the file, locked for this process, with its tables. Raises sqlite3.Error and OSError."""
     if not os.path.exists(path):
-        _make(path)
+        _create(path)
     end = monotonic() + _LOCK_TIMEOUT
     while True:
         try:
@@ -121,8 +120,8 @@ def connect(path: str) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > end:
                 raise
-        # Two that begin at once may each have a part of the lock: both let go of it, and one is the first then.
-        sleep(uniform(0.01, 0.1))  # noqa: S311 - it is no secret
+        # Two processes that start together may each hold a part of the lock: both release it, and one is first then.
+        sleep(uniform(0.01, 0.1))  # noqa: S311 - no secret
 
 
 def _connected(path: str) -> sqlite3.Connection:
@@ -134,7 +133,7 @@ def _connected(path: str) -> sqlite3.Connection:
             database.executescript(_TABLES)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         database.execute("BEGIN IMMEDIATE")
         database.execute("COMMIT")
     except BaseException:
@@ -143,8 +142,8 @@ def _connected(path: str) -> sqlite3.Connection:
     return database
 
 
-def _make(path: str) -> None:
-    """Make a file with its tables, all of it at once. Raises sqlite3.Error and OSError."""
+def _create(path: str) -> None:
+    """Create a file with its tables, in one step. Raises sqlite3.Error and OSError."""
     new = f"{path}.{os.getpid()}"
     for left_over in (new, f"{new}-journal", f"{new}-wal"):
         with suppress(FileNotFoundError):
@@ -156,7 +155,7 @@ def _make(path: str) -> None:
             database.execute("PRAGMA journal_mode = WAL")
         with open(new, "rb") as file:
             os.fsync(file)
-        with suppress(FileNotFoundError):  # it would be taken for that of the new one
+        with suppress(FileNotFoundError):  # or SQLite would read it as that of the new file
             os.remove(f"{path}-wal")
         with suppress(FileExistsError):
             os.link(new, path)

@@ -1,61 +1,71 @@
-"""The interface of a journal."""
+"""The interface of a journal, whether it is a file or a stream that several processes share."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Lock
+from typing import NamedTuple, Protocol
 
 from exporter.events.model import OccupancyEvent
 from exporter.rule.space import SpaceState
 
 
+class JournalError(Exception):
+    """A journal cannot be opened, read or written; the text says to people why, and what to do."""
+
+
+class Delivery(NamedTuple):
+    """One event as it arrived."""
+
+    event: OccupancyEvent
+    arrival_ms: int
+    """Milliseconds since the epoch."""
+
+
+class Replay(NamedTuple):
+    """The content of a journal, to be read once: the spaces to their end, then the deliveries."""
+
+    spaces: Iterator[SpaceState]
+    """Every space as it was saved."""
+    deliveries: Iterator[Delivery]
+    """The deliveries since then, in the order in which they were appended."""
+
+
+class Source(NamedTuple):
+    """The spaces that a journal saves, and the lock under which they change."""
+
+    lock: Lock
+    """The caller of `append` holds it from before it applies the events until they are appended. So a journal that
+    holds it sees spaces that agree with its entries. A journal holds it for one short step at a time."""
+    ids: Callable[[], list[str]]
+    """Return the ids of all spaces."""
+    states: Callable[[Iterable[str]], list[SpaceState]]
+    """Return the states of the spaces with these ids, without those that are forgotten."""
+
+
 class Journal(Protocol):
-    """What a journal does. For one thread at a time."""
+    """The deliveries that this process accepted, and the spaces that they add up to, so that both survive it."""
 
-    def spaces(self) -> Iterator[SpaceState]:
-        """Return every space as it was kept. Raises JournalError."""
+    @property
+    def outage(self) -> str | None:
+        """Return why the journal refuses every entry at present; None if it is written."""
 
-    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
-        """Return what was delivered to these since then, and to others, each with its arrival, in their order.
+    def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
+        """Write one entry: events that arrived together, all or none of them. Raises JournalError.
 
-        The spaces must have been read to their end. Raises JournalError.
+        The caller holds the lock of the source and has applied the events. After an error, `maintain` or `close` saves
+        their spaces as soon as that is possible.
         """
 
-    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
-        """Keep deliveries that came together, all or none. Raises JournalError."""
+    def replay(self) -> Replay:
+        """Return the content, for an empty store, before the first `append`. Reading it raises JournalError."""
 
-    def save(self, states: Iterable[SpaceState]) -> None:
-        """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
+    def maintain(self) -> None:
+        """Do what is due: compact, detect that the journal is gone, end an outage. One thread at a time.
 
-    def is_long(self) -> bool:
-        """Tell whether so much was appended that all spaces should be saved."""
+        Deliveries go on meanwhile. An error is logged and counted, and the next call tries again.
+        """
 
-    def mark(self) -> int:
-        """Return up to where all is to be dropped when every space was saved."""
-
-    def release(self, mark: int) -> None:
-        """Note that every space was saved, so that nothing up to a mark is needed. Raises JournalError."""
-
-    def sync(self) -> None:
-        """Force that to the disk; others may write meanwhile. Raises JournalError."""
-
-    def drop(self, mark: int) -> bool:
-        """Drop some of what is not needed, up to a mark; tell if there is more. Raises JournalError."""
-
-    def retain(self, space_ids: Set[str]) -> None:
-        """Drop every saved space but these. Raises JournalError."""
-
-    def check(self) -> None:
-        """See that the next start will find it. Raises JournalGone."""
+    def follow(self) -> Iterable[Delivery]:
+        """Return the deliveries that other processes appended since the last call; a file has none."""
 
     def close(self) -> None:
-        """Let go of it."""
-
-    def abandon(self) -> None:
-        """Let go of one that is gone."""
-
-
-class JournalError(Exception):
-    """A journal that cannot be opened, read or written; the text says why and what to do, for people."""
-
-
-class JournalGone(JournalError):  # noqa: N818 - the name reads as what happened
-    """The file is not where it was."""
+        """Save what an outage left unwritten, if that is possible, and release the journal. Not beside `maintain`."""

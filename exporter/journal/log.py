@@ -1,6 +1,6 @@
-"""The log of a journal: files beside it, one after the other, to which what came in one turn is one write.
+"""The logs of a journal: files beside it, one after the other; one entry is one write.
 
-What is written is never changed, so what a crash may leave is an end that is not whole.
+Nothing that is written is changed, so a crash can leave only an incomplete record at the end.
 """
 
 import logging
@@ -13,25 +13,26 @@ from exporter.journal.records import Truncated, contents
 log = logging.getLogger(__name__)
 
 _MAGIC = b"BTLRLOG1"
-"""What a file begins with, before the name of its journal."""
+"""The first bytes of a log, before the name of its journal."""
 
 _BUFFER = 1 << 20
+"""Bytes read at a time."""
 
 
 class Foreign(ValueError):  # noqa: N818 - the name reads as what it is
-    """A log is of another journal, or none; the text is for people."""
+    """The file belongs to another journal, or is no log; the text is for people."""
 
 
 class Log:
-    """One file that is written."""
+    """A log that is written."""
 
     def __init__(self, path: str, journal: bytes) -> None:
-        """Make it, for the journal of that name. Raises OSError."""
+        """Create the file, for the journal with this name. Raises OSError."""
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         self._size = 0
         self._is_torn = False
-        """Whether there may be something behind the last record."""
+        """Whether bytes may stand behind the last record, after a write that failed."""
         try:
             self.inode = os.fstat(self._file).st_ino
             self.append(_MAGIC + journal)
@@ -42,7 +43,7 @@ class Log:
             raise
 
     def append(self, record: bytes) -> None:
-        """Write a record, all of it or none. Raises OSError."""
+        """Write a record, all of it or nothing. Raises OSError."""
         if self._is_torn:
             os.ftruncate(self._file, self._size)
         self._is_torn = True
@@ -52,35 +53,35 @@ class Log:
         self._size += written
         self._is_torn = False
 
-    def is_there(self) -> bool:
-        """Tell whether it is where it was."""
+    def is_in_place(self) -> bool:
+        """Tell whether the file is still at its path."""
         return is_file(self.path, self.inode)
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the file."""
         os.close(self._file)
 
 
 class Logs:
-    """All that are beside a journal."""
+    """The logs beside a journal."""
 
     def __init__(self, path: str, journal: bytes, oldest: int, newest: int) -> None:
-        """Find those of the journal at a path, which has a name and needs those of some numbers. Raises OSError."""
+        """Find the logs of the journal at `path`; it needs those from `oldest` to `newest`. Raises OSError."""
         self._path, self._journal, self._oldest = path, journal, oldest
         self.numbers = log_numbers(path)
-        """The number of each, the oldest first."""
+        """Their numbers, ascending."""
         self.newest = max(newest, oldest - 1, *self.numbers)
-        """The highest number that there was; it is not given twice."""
+        """The highest number given so far; none is given twice."""
 
     def missing(self) -> str | None:
-        """Return where one should be that is needed, if one is not there."""
+        """Return the path of a log that is needed and not there, if there is one."""
         for number in range(self._oldest, self.newest + 1):
             if number not in self.numbers:
                 return log_path(self._path, number)
         return None
 
     def begin(self) -> Log:
-        """Make the next one, so that it is found also after a loss of power. Raises OSError."""
+        """Create the next log, and force its name to the disk. Raises OSError."""
         new = Log(log_path(self._path, self.newest + 1), self._journal)
         sync_folder(self._path)
         self.newest += 1
@@ -88,9 +89,10 @@ class Logs:
         return new
 
     def contents(self, needed: bool = True) -> Iterator[bytes]:
-        """Return what is in the records of all, or only what can be read.
+        """Return the content of every record, oldest first; a truncated end is logged and passed over.
 
-        Raises ValueError where one is not what was written, and OSError.
+        Raises ValueError for a damaged record, Foreign, and OSError. Without `needed`, the rest of such a log is passed
+        over instead.
         """
         for number in self.numbers:
             if number < self._oldest:
@@ -99,7 +101,7 @@ class Logs:
             try:
                 yield from self._contents(path)
             except Truncated:
-                log.warning("journal has a log that was cut off", {"log": path})
+                log.warning("journal has a truncated log", {"log": path})
             except (ValueError, OSError) as error:
                 if needed:
                     raise error if isinstance(error, (Foreign, OSError)) else ValueError(f"{path}: {error}") from None
@@ -110,19 +112,19 @@ class Logs:
             if file.read(len(header)) == header:
                 yield from contents(file)
             elif any(file.read()):
-                raise Foreign(f"{path} is of another journal than {self._path}; move it away")
+                raise Foreign(f"{path} belongs to another journal than {self._path}; move it away")
             else:
-                raise Truncated("it was not begun")
+                raise Truncated("the header is incomplete")
 
     def remove(self, number: int) -> None:
-        """Remove one. Raises OSError."""
+        """Remove a log. Raises OSError."""
         with suppress(FileNotFoundError):
             os.remove(log_path(self._path, number))
         self.numbers.remove(number)
 
 
 def is_file(path: str, inode: int) -> bool:
-    """Tell whether this file is at a path."""
+    """Tell whether the file with this inode is at a path."""
     try:
         return os.stat(path).st_ino == inode
     except OSError:
@@ -130,7 +132,7 @@ def is_file(path: str, inode: int) -> bool:
 
 
 def sync_folder(path: str) -> None:
-    """Force to the disk what files there are beside a path, if the system can."""
+    """Force the folder of a path to the disk, with the names of its files, if the system can."""
     with suppress(OSError):
         folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
         try:
@@ -140,12 +142,12 @@ def sync_folder(path: str) -> None:
 
 
 def log_path(path: str, number: int) -> str:
-    """Return where a log of the journal at a path is."""
+    """Return the path of a log of the journal at `path`."""
     return f"{path}-log.{number}"
 
 
 def log_numbers(path: str) -> list[int]:
-    """Return the numbers of the logs beside a journal, the oldest first. Raises OSError."""
+    """Return the numbers of the logs beside the journal at `path`, ascending. Raises OSError."""
     folder, name = os.path.split(os.path.abspath(f"{path}-log."))
     ends = (file.removeprefix(name) for file in os.listdir(folder) if file.startswith(name))
     return sorted(int(end) for end in ends if end.isascii() and end.isdecimal())

@@ -1,6 +1,6 @@
-"""What is kept, as records: each tells its length, and whether it is what was written.
+"""Records: content behind a frame that tells its length and whether it is undamaged.
 
-Neither SQLite nor a file system says that of what it gives back.
+Neither SQLite nor a file system detects that a byte has changed.
 """
 
 import struct
@@ -9,35 +9,35 @@ from io import BytesIO
 from typing import BinaryIO
 from zlib import crc32
 
-_HEAD = struct.Struct("<III")
-"""What stands before the content: its length in bytes, the complement of that, and the CRC-32."""
+_FRAME = struct.Struct("<III")
+"""The length of the content in bytes, the complement of the length, and the CRC-32 of the content."""
 
 _COMPLEMENT = 0xFFFFFFFF
 
 
 class Truncated(ValueError):  # noqa: N818 - the name reads as what happened
-    """The last record is not whole."""
+    """The last record is incomplete."""
 
 
-def sealed(content: bytes) -> bytes:
-    """Return a record."""
-    return _HEAD.pack(len(content), len(content) ^ _COMPLEMENT, crc32(content)) + content
+def frame(content: bytes) -> bytes:
+    """Return the record of a content."""
+    return _FRAME.pack(len(content), len(content) ^ _COMPLEMENT, crc32(content)) + content
 
 
-def opened(blob: bytes) -> Iterator[bytes]:
-    """Return what is in records. Raises ValueError where one is not what was written."""
-    return contents(BytesIO(blob))
+def unframe(records: bytes) -> Iterator[bytes]:
+    """Return the content of each record. Raises ValueError where one is damaged, Truncated where it is the last."""
+    return contents(BytesIO(records))
 
 
 def contents(records: BinaryIO) -> Iterator[bytes]:
-    """Return what is in records. Raises ValueError where one is not what was written, CutOff if it is the last."""
-    while head := records.read(_HEAD.size):
+    """Return the content of each record. Raises ValueError where one is damaged, Truncated where it is the last."""
+    while head := records.read(_FRAME.size):
         content = None
-        if len(head) == _HEAD.size:
-            length, complement, check = _HEAD.unpack(head)
+        if len(head) == _FRAME.size:
+            length, complement, check = _FRAME.unpack(head)
             if length ^ complement == _COMPLEMENT:
                 content = records.read(length)
         if content is None or crc32(content) != check:
-            # After a loss of power, a file may be longer than what was written of it, and nothing but zeros there.
-            raise (ValueError if any(records.read()) else Truncated)("a record is not what was written")
+            # A loss of power may leave a file longer than what was written to it, with zeros at its end.
+            raise (ValueError if any(records.read()) else Truncated)("a record is damaged")
         yield content

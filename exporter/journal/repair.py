@@ -1,7 +1,7 @@
-"""A journal that a crash has cut off: what is whole in it goes into a new file, and the old one is kept.
+"""Opens the file of a journal. A file that a crash truncated is replaced by its undamaged rows, and set aside.
 
-SQLite refuses a file that is shorter than its header says. The pages that are there are whole, so those that are not
-are made blank, and its tables are read from both ends up to where they are missed. Each row tells whether it is whole.
+SQLite refuses a file that is shorter than its header says. The pages that are there are undamaged, so the missing ones
+are added blank, and each table is read from both ends up to the gap. Each row tells whether it is undamaged.
 """
 
 import logging
@@ -11,37 +11,46 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from exporter.journal.codec import opened_space
+from exporter.journal.codec import decode_space
 from exporter.journal.database import PAGE_SIZE, check_header, connect, failure
-from exporter.journal.records import opened
-from exporter.journal.sqlite import PUT_PIECE, PUT_SPACE, SqliteJournal
+from exporter.journal.records import unframe
+from exporter.journal.sqlite import PUT_PIECE, PUT_SPACE, SqliteFile
 
 log = logging.getLogger(__name__)
 
-CUT_OFF = ".cut-off"
-"""What the name of the old file gets behind it."""
+TRUNCATED = ".truncated"
+"""The suffix of the truncated file that was set aside."""
 
 
-def open_journal(path: str, anew: bool = False) -> SqliteJournal:
-    """Open a journal, or make it; one that was cut off is made whole before. Raises JournalError.
+class Repaired(NamedTuple):
+    """The outcome of a repair."""
 
-    If all is to be written anew, nothing that is there is needed.
+    rows: int
+    """Undamaged rows, all of which are in the new file."""
+    set_aside: str
+    """The path of the truncated file."""
+
+
+def open_file(path: str, rewrite: bool = False) -> SqliteFile:
+    """Open the file of a journal, or create it; repair a truncated one before. Raises JournalError.
+
+    With `rewrite`, all spaces will be saved from memory, so nothing in the file is needed.
     """
-    path = os.path.abspath(path)  # some names mean something else to SQLite
-    check_header(path, anew)
-    if is_cut_off(path):
+    path = os.path.abspath(path)  # SQLite gives some names another meaning
+    check_header(path, rewrite)
+    if is_truncated(path):
         try:
-            rows, kept = salvage(path)
+            repaired = repair(path)
         except (sqlite3.Error, OSError, ValueError) as error:
             raise failure(path, error) from None
-        log.warning("journal was cut off", {"rows": rows, "kept": kept})
-    return SqliteJournal(path, anew)
+        log.warning("journal was truncated", repaired._asdict())
+    return SqliteFile(path, rewrite)
 
 
-def is_cut_off(path: str) -> bool:
-    """Tell whether a file is shorter than its header says, and nothing beside it by which SQLite mends it."""
+def is_truncated(path: str) -> bool:
+    """Tell whether a file is shorter than its header says, without a log from which SQLite would complete it."""
     try:
         with open(path, "rb") as file:
             header = file.read(100)
@@ -54,10 +63,10 @@ def is_cut_off(path: str) -> bool:
     return os.path.getsize(path) < PAGE_SIZE * int.from_bytes(header[28:32])
 
 
-def salvage(path: str) -> tuple[int, str]:
-    """Make a whole journal of one that was cut off; return how many rows it has, and where the old one is.
+def repair(path: str) -> Repaired:
+    """Replace a truncated file by a new one with its undamaged rows, and set it aside.
 
-    Raises sqlite3.Error and OSError, and then everything is as it was.
+    Raises sqlite3.Error and OSError, and then every file is as it was.
     """
     padded, new = f"{path}.padded", f"{path}.new"
     try:
@@ -69,13 +78,13 @@ def salvage(path: str) -> tuple[int, str]:
             file.truncate(os.path.getsize(padded) // PAGE_SIZE * PAGE_SIZE)
             file.truncate(PAGE_SIZE * pages)
         rows = _copy(padded, new)
-        number, kept = 1, path + CUT_OFF
-        while os.path.exists(kept):
+        number, set_aside = 1, path + TRUNCATED
+        while os.path.exists(set_aside):
             number += 1
-            kept = f"{path}{CUT_OFF}.{number}"
-        os.link(path, kept)
+            set_aside = f"{path}{TRUNCATED}.{number}"
+        os.link(path, set_aside)
         os.replace(new, path)
-        return rows, kept
+        return Repaired(rows, set_aside)
     finally:
         for left_over in (padded, new):
             with suppress(FileNotFoundError):
@@ -83,33 +92,36 @@ def salvage(path: str) -> tuple[int, str]:
 
 
 def _copy(padded: str, new: str) -> int:
-    """Copy what is whole; return how many rows that is. Raises sqlite3.Error, also if nothing is."""
+    """Copy the undamaged rows; return how many there are. Raises sqlite3.Error, also if there is none."""
     uri = f"{Path(padded).absolute().as_uri()}?immutable=1"
     rows = 0
     with closing(sqlite3.connect(uri, uri=True)) as old, closing(connect(new)) as journal:
         journal.execute("BEGIN")
-        for table, put, is_whole in (("space", PUT_SPACE, opened_space), ("piece", PUT_PIECE, _opened_piece)):
-            for row in _whole_rows(old, table):
-                with suppress(ValueError):
-                    is_whole(*row)
+        for columns, put, check in (
+            ("id, state FROM space", PUT_SPACE, decode_space),
+            ("number, records FROM piece", PUT_PIECE, _unframe_piece),
+        ):
+            for row in _readable_rows(old, columns):
+                with suppress(ValueError, KeyError):
+                    check(*row)
                     rows += journal.execute(put, row).rowcount
-        for row in _whole_rows(old, "log"):  # so that what is beside it is known to be its own
+        for row in _readable_rows(old, "journal, oldest, newest FROM log"):  # so that its logs still belong to it
             journal.execute("UPDATE log SET journal = ?, oldest = ?, newest = ?", row)
         journal.execute("COMMIT")
     if not rows:
-        raise sqlite3.DatabaseError("it was cut off, and nothing in it is whole")
+        raise sqlite3.DatabaseError("it is truncated, and no row in it is undamaged")
     return rows
 
 
-def _opened_piece(_: int, records: bytes) -> list[bytes]:
-    return list(opened(records))
+def _unframe_piece(_: int, records: bytes) -> list[bytes]:
+    return list(unframe(records))
 
 
-def _whole_rows(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
-    """Return the rows on either side of what is missing."""
+def _readable_rows(database: sqlite3.Connection, columns: str) -> Iterator[tuple[Any, ...]]:
+    """Return the rows from the first one up to the gap, then those from the last one back to it."""
     for direction in ("ASC", "DESC"):
         try:
-            yield from database.execute(f"SELECT * FROM {table} ORDER BY rowid {direction}")  # noqa: S608 - names of our own
+            yield from database.execute(f"SELECT {columns} ORDER BY rowid {direction}")
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:

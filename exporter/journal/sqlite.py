@@ -1,11 +1,7 @@
-"""What makes an acknowledged event survive the process: deliveries written before the answer, and read back at start.
+"""The SQLite file of a journal and the logs beside it, while this process has them open.
 
-What is known is a fold of deliveries, so a journal is a log of them, and beside it every space as it was at some entry
-of the log. From there on the log is applied again at the next start. When it has grown long, the spaces are written
-anew and it begins again, so its size is bounded by zones and window. A journal serves nothing.
-
-It is a SQLite file with its log beside it, which goes into it at the end. The process may be killed at any time, and
-losing power costs at most the last moments. The file is locked while it is open.
+The log is a sequence of entries, one for the deliveries that arrived together. Each space is saved as it was after some
+entry, so the next start applies only the entries after that one. Closing moves the logs into the file.
 """
 
 import os
@@ -15,105 +11,124 @@ from contextlib import suppress
 from time import monotonic
 
 from exporter.events.model import Metadata, OccupancyEvent
-from exporter.journal.codec import Told, delivered, entry_in, opened_space, pieces, sealed_entry, sealed_space, told
+from exporter.journal.codec import (
+    DeliveryRecord,
+    decode_delivery,
+    decode_entry,
+    decode_metadata,
+    decode_space,
+    encode_delivery,
+    encode_entry,
+    encode_space,
+    pieces,
+)
 from exporter.journal.database import FAILURES, PAGE_SIZE, connect, failure
-from exporter.journal.interface import JournalError, JournalGone
+from exporter.journal.interface import Delivery, JournalError
 from exporter.journal.log import Foreign, Log, Logs, is_file
-from exporter.journal.records import opened
+from exporter.journal.records import unframe
 from exporter.rule.space import SpaceState
 
 _CHECK_EVERY = 0.05
-"""Seconds between two looks, when something is written, whether the file is still where it was."""
+"""Seconds after which a write checks again whether the file is in its place."""
 
-_SHORT = 4 << 20
-"""Bytes of deliveries that are never too many."""
+_FEW_BYTES = 4 << 20
+"""Bytes of entries up to which no compaction is due."""
 
 _PIECE = PAGE_SIZE - 64
-"""Bytes of a log that become one row: what fits on a page, so that with a page little is lost."""
+"""Bytes of entries in one row: it fits on a page, so a damaged page costs few of them."""
 
-_DROP_TOGETHER = 200
-"""Pieces that are dropped at a time."""
+_REMOVED_TOGETHER = 200
+"""Pieces that one step of a compaction removes."""
 
-_NAME = 8
-"""Bytes of the name by which its logs are known."""
+_NAME_SIZE = 8
+"""Bytes of a journal's name, which the header of each of its logs repeats."""
 
-PUT_SPACE = "INSERT OR REPLACE INTO space VALUES (?, ?)"
-PUT_PIECE = "INSERT INTO piece VALUES (?, ?)"
-_DROP_SPACE = "DELETE FROM space WHERE id = ?"
-_DROP_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece LIMIT ?)"
+PUT_SPACE = "INSERT OR REPLACE INTO space (id, state) VALUES (?, ?)"
+PUT_PIECE = "INSERT INTO piece (number, records) VALUES (?, ?)"
+_GET_SPACES = "SELECT id, state FROM space"
+_GET_PIECES = "SELECT records FROM piece ORDER BY number"
+_GET_LOG = "SELECT journal, oldest, newest FROM log"
+_REMOVE_SPACE = "DELETE FROM space WHERE id = ?"
+_REMOVE_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece LIMIT ?)"
 _SET_NEWEST = "UPDATE log SET newest = ?"
 _SET_OLDEST = "UPDATE log SET oldest = ?"
 
 Row = tuple[object, ...]
 
 
-class SqliteJournal:
-    """A journal in a SQLite file."""
+class JournalGone(JournalError):  # noqa: N818 - the name reads as what happened
+    """The file or its log is not in its place, so the next start would not find it."""
 
-    def __init__(self, path: str, anew: bool = False) -> None:
-        """Open a file of which `check_header` is content, or make it. Raises JournalError if that cannot be.
 
-        If all is to be written anew, its logs need not be there or whole.
+class SqliteFile:
+    """The file of one journal and its logs. For one thread at a time, but for `sync`."""
+
+    def __init__(self, path: str, rewrite: bool = False) -> None:
+        """Open the file that `check_header` accepted, or create it. Raises JournalError.
+
+        With `rewrite`, all spaces will be saved from memory, so its logs may be missing or damaged.
         """
-        self._path, self._anew = path, anew
-        self._saved: dict[str, int] = {}
-        """The entry that each space was saved at."""
-        self._names: dict[str, Metadata] = {}
-        """What each space was called in what is written of it last."""
+        self._path, self._rewrite = path, rewrite
+        self._saved_at: dict[str, int] = {}
+        """The number of the last entry before each space was saved, by the id of the space."""
+        self._metadata: dict[str, Metadata] = {}
+        """The metadata in the last record of each space: an entry has it only where it is other than this."""
         self._last = 0
         """The number of the last entry."""
-        self._saved_bytes = self._appended_bytes = self._marked_bytes = 0
-        self._checked = 0.0
+        self._space_bytes = self._entry_bytes = 0
+        self._covered_bytes = 0
+        """Bytes of the entries that the checkpoint under way covers."""
+        self._checked_at = 0.0
         self._log: Log | None = None
-        """The one that is written, once there was something to write."""
+        """The log that is written; None until the first entry."""
         self._is_read = False
-        """Whether all that is there could be read."""
+        """Whether every entry could be read."""
         try:
             self._database = connect(path)
             self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
             self._logs = Logs(path, *_log_row(self._database))
         except FAILURES as error:
             raise failure(path, error) from None
-        if (missing := self._logs.missing()) and not anew:
+        if (missing := self._logs.missing()) and not rewrite:
             self._database.close()
             raise JournalError(
-                f"{path} is without its log {missing}; "
-                "restore that, or move the file away to start without what it knew"
+                f"{path} is without its log {missing}; restore the log, or move {path} away to start with no spaces"
             )
 
     def spaces(self) -> Iterator[SpaceState]:
-        """Return every space as it was kept. Raises JournalError."""
+        """Return every space as it was saved. Raises JournalError."""
         try:
-            for space_id, blob in self._database.execute("SELECT * FROM space"):
-                number, memory = opened_space(space_id, blob)
-                self._saved[space_id], self._names[space_id] = number, memory.metadata
-                self._saved_bytes += len(blob)
+            for space_id, blob in self._database.execute(_GET_SPACES):
+                number, state = decode_space(space_id, blob)
+                self._saved_at[space_id], self._metadata[space_id] = number, state.metadata
+                self._space_bytes += len(blob)
                 self._last = max(self._last, number)
-                yield memory
+                yield state
         except FAILURES as error:
             raise failure(self._path, error) from None
 
-    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
-        """Return what was delivered to these since then, and to others, each with its arrival, in their order.
+    def deliveries(self) -> Iterator[Delivery]:
+        """Return the deliveries to each space since it was saved, in the order of the log. Raises JournalError.
 
-        The spaces must have been read to their end. Raises JournalError.
+        `spaces` must have been read to its end.
         """
         before = 0
         try:
             for content in self._contents():
-                self._appended_bytes += len(content)
-                number, arrival, told_then = entry_in(content)
-                if number <= before:  # a log that is still there, although it was taken in
+                self._entry_bytes += len(content)
+                entry = decode_entry(content)
+                if entry.number <= before:  # closing moved this log into the file, but could not remove it
                     continue
-                before = number
-                self._last = max(self._last, number)
-                for each in told_then:
-                    _, _, space_id, _, _, _, names = each
-                    if number <= self._saved.get(space_id, 0):
+                before = entry.number
+                self._last = max(self._last, entry.number)
+                for record in entry.deliveries:
+                    space_id = record.space_id
+                    if entry.number <= self._saved_at.get(space_id, 0):
                         continue
-                    if names is not None:
-                        self._names[space_id] = names
-                    yield delivered(each, self._names.get(space_id) or Metadata(zone_id=space_id)), arrival
+                    if record.metadata is not None:
+                        self._metadata[space_id] = decode_metadata(record.metadata)
+                    metadata = self._metadata.get(space_id) or Metadata(zone_id=space_id)
+                    yield Delivery(decode_delivery(record, metadata), entry.arrival_ms)
             self._is_read = True
         except Foreign as error:
             raise JournalError(str(error)) from None
@@ -121,34 +136,34 @@ class SqliteJournal:
             raise failure(self._path, error) from None
 
     def _contents(self) -> Iterator[bytes]:
-        """Return what is in the pieces and in the logs, in the order in which it was appended."""
-        for (blob,) in self._database.execute("SELECT records FROM piece ORDER BY number"):
-            yield from opened(blob)
-        yield from self._logs.contents(needed=not self._anew)
+        """Return the entries in the file, then those in the logs, oldest first."""
+        for (piece,) in self._database.execute(_GET_PIECES):
+            yield from unframe(piece)
+        yield from self._logs.contents(needed=not self._rewrite)
 
-    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
-        """Keep deliveries that came together, all or none. Raises JournalError."""
-        deliveries: list[Told] = []
+    def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
+        """Write one entry, all of it or none. Raises JournalError."""
+        deliveries: list[DeliveryRecord] = []
         renamed: list[str] = []
         for event in events:
-            before = self._names.get(event.space_id)
+            before = self._metadata.get(event.space_id)
             is_renamed = before is not event.metadata and before != event.metadata
             if is_renamed:
-                self._names[event.space_id] = event.metadata
+                self._metadata[event.space_id] = event.metadata
                 renamed.append(event.space_id)
-            deliveries.append(told(event, is_renamed))
-        record = sealed_entry(self._last + 1, arrival, deliveries)
+            deliveries.append(encode_delivery(event, is_renamed))
+        record = encode_entry(self._last + 1, arrival_ms, deliveries)
         try:
             self._append(record)
         except JournalError:
-            for space_id in renamed:  # whatever was written of it before, this was not
-                self._names.pop(space_id, None)
+            for space_id in renamed:  # so that the next entry has the metadata
+                self._metadata.pop(space_id, None)
             raise
         self._last += 1
-        self._appended_bytes += len(record)
+        self._entry_bytes += len(record)
 
     def _append(self, record: bytes) -> None:
-        if monotonic() > self._checked + _CHECK_EVERY:
+        if monotonic() > self._checked_at + _CHECK_EVERY:
             self._check_place()
         try:
             if self._log is None:
@@ -158,7 +173,7 @@ class SqliteJournal:
             raise failure(self._path, error) from None
 
     def _begin_log(self) -> Log:
-        """Make the next one, and tell in the file that it must be there. Raises OSError and JournalError."""
+        """Create the next log, and note in the file that the log is needed. Raises OSError and JournalError."""
         new = self._logs.begin()
         try:
             self._write(_SET_NEWEST, [(self._logs.newest,)])
@@ -173,32 +188,32 @@ class SqliteJournal:
             self._log = None
 
     def save(self, states: Iterable[SpaceState]) -> None:
-        """Keep spaces as they are after all that was appended, all or none. Raises JournalError."""
+        """Save spaces as they are after the last entry, all or none. Raises JournalError."""
         states = list(states)
-        rows = [(memory.space_id, sealed_space(self._last, memory)) for memory in states]
+        rows = [(state.space_id, encode_space(self._last, state)) for state in states]
         self._write(PUT_SPACE, rows)
-        for memory, row in zip(states, rows, strict=True):
-            self._saved[memory.space_id], self._names[memory.space_id] = self._last, memory.metadata
-            self._saved_bytes += len(row[1])
+        for state, (_, blob) in zip(states, rows, strict=True):
+            self._saved_at[state.space_id], self._metadata[state.space_id] = self._last, state.metadata
+            self._space_bytes += len(blob)
 
-    def is_long(self) -> bool:
-        """Tell whether so much was appended, in this life or before, that all spaces should be saved."""
-        return self._appended_bytes > max(_SHORT, self._saved_bytes // 2) or len(self._logs.numbers) > 1
+    def needs_compaction(self) -> bool:
+        """Tell whether the entries are many beside the spaces, or an earlier process left a log."""
+        return self._entry_bytes > max(_FEW_BYTES, self._space_bytes // 2) or len(self._logs.numbers) > 1
 
-    def mark(self) -> int:
-        """Return up to where all is to be dropped when every space was saved."""
+    def begin_checkpoint(self) -> int:
+        """End the log, and return its number: once every space is saved, they cover all entries up to here."""
         self._end_log()
-        self._marked_bytes, self._saved_bytes = self._appended_bytes, 0
-        self._names.clear()  # what is told from here on must not need an entry that is dropped
+        self._covered_bytes, self._space_bytes = self._entry_bytes, 0
+        self._metadata.clear()  # so that no later entry depends on the metadata in an entry that is removed
         return self._logs.newest
 
-    def release(self, mark: int) -> None:
-        """Note that every space was saved, so that nothing up to a mark is needed. Raises JournalError."""
-        self._write(_SET_OLDEST, [(mark + 1,)])
-        self._anew = False
+    def end_checkpoint(self, checkpoint: int) -> None:
+        """Note that every space was saved, so that no log up to this one is needed. Raises JournalError."""
+        self._write(_SET_OLDEST, [(checkpoint + 1,)])
+        self._rewrite = False
 
     def sync(self) -> None:
-        """Force that to the disk; others may write meanwhile. Raises JournalError."""
+        """Force all saved spaces to the disk. Raises JournalError. Other threads may write meanwhile."""
         try:
             file = os.open(f"{self._path}-wal", os.O_RDONLY)
             try:
@@ -208,36 +223,36 @@ class SqliteJournal:
         except OSError as error:
             raise failure(self._path, error) from None
 
-    def drop(self, mark: int) -> bool:
-        """Drop some of what is not needed, up to a mark; tell if there is more. Raises JournalError."""
+    def remove_covered(self, checkpoint: int) -> bool:
+        """Remove one log or some pieces that a checkpoint covers; tell whether more are left. Raises JournalError."""
         for number in self._logs.numbers:
-            if number <= mark:
+            if number <= checkpoint:
                 try:
                     self._logs.remove(number)
                 except OSError as error:
                     raise failure(self._path, error) from None
                 return True
-        is_more = self._write(_DROP_PIECES, [(_DROP_TOGETHER,)]) == _DROP_TOGETHER
+        is_more = self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
         if not is_more:
-            self._appended_bytes -= self._marked_bytes
-            self._marked_bytes = 0
+            self._entry_bytes -= self._covered_bytes
+            self._covered_bytes = 0
         return is_more
 
     def retain(self, space_ids: Set[str]) -> None:
-        """Drop every saved space but these. Raises JournalError."""
-        dropped = self._saved.keys() - space_ids
-        self._write(_DROP_SPACE, [(space_id,) for space_id in dropped])
-        for space_id in dropped:
-            del self._saved[space_id]
-        for space_id in self._names.keys() - space_ids:
-            del self._names[space_id]
+        """Remove every saved space but these. Raises JournalError."""
+        removed = self._saved_at.keys() - space_ids
+        self._write(_REMOVE_SPACE, [(space_id,) for space_id in removed])
+        for space_id in removed:
+            del self._saved_at[space_id]
+        for space_id in self._metadata.keys() - space_ids:
+            del self._metadata[space_id]
 
     def _write(self, sql: str, rows: Iterable[Row]) -> int:
-        """Execute it for all rows, or for none; return how many it changed.
+        """Execute a statement for each row, in one transaction; return how many rows of the table it changed.
 
-        Raises JournalError, and JournalGone if the next start would not find it.
+        Raises JournalError, and JournalGone where the next start would not find the file.
         """
-        if monotonic() > self._checked + _CHECK_EVERY:
+        if monotonic() > self._checked_at + _CHECK_EVERY:
             self._check_place()
         try:
             self._database.execute("BEGIN IMMEDIATE")
@@ -250,15 +265,15 @@ class SqliteJournal:
         return changed
 
     def close(self) -> None:
-        """Let go of the file, with its log in it; if that cannot be, or not all could be read, it stays as it is."""
+        """Move the logs into the file and close it; the logs stay if the move fails or an entry could not be read."""
         self._end_log()
         if self._is_read:
             with suppress(JournalError, sqlite3.Error, OSError):
-                self._take_in()
+                self._move_logs()
         self._database.close()
 
-    def _take_in(self) -> None:
-        """Move what is in the logs into the file. Raises JournalError, sqlite3.Error and OSError; nothing is lost."""
+    def _move_logs(self) -> None:
+        """Move all entries from the logs into the file. Raises JournalError, sqlite3.Error and OSError."""
         if self._logs.numbers:
             self._write(PUT_PIECE, ((None, piece) for piece in pieces(self._logs.contents(), _PIECE)))
             self._write(_SET_OLDEST, [(self._logs.newest + 1,)])
@@ -267,7 +282,7 @@ class SqliteJournal:
             self._logs.remove(number)
 
     def abandon(self) -> None:
-        """Let go of a file that is gone, and of what SQLite would take for the log of the one in its place."""
+        """Close a file that is gone. SQLite must not mistake its write-ahead log for that of a file in its place."""
         wal = f"{self._path}-wal"
         self._end_log()
         is_replaced = os.path.exists(self._path) and not is_file(self._path, self._inode)
@@ -278,23 +293,23 @@ class SqliteJournal:
                 os.remove(wal)
 
     def check(self) -> None:
-        """See that the next start will find it. Raises JournalGone."""
+        """Check that the next start would find the file and its logs. Raises JournalGone."""
         self._check_place()
         if not is_file(f"{self._path}-wal", self._wal_inode):
             raise JournalGone(f"{self._path}-wal is gone")
-        if self._log is not None and not self._log.is_there():
+        if self._log is not None and not self._log.is_in_place():
             raise JournalGone(f"{self._log.path} is gone")
 
     def _check_place(self) -> None:
-        """See that the file itself is where it was. Raises JournalGone."""
-        self._checked = monotonic()
+        self._checked_at = monotonic()
         if not is_file(self._path, self._inode):
             raise JournalGone(f"{self._path} is gone")
 
 
 def _log_row(database: sqlite3.Connection) -> tuple[bytes, int, int]:
-    """Return the name of a journal, and the numbers of the logs that it needs. Raises ValueError."""
-    name, oldest, newest = database.execute("SELECT * FROM log").fetchone()
-    if not (isinstance(name, bytes) and len(name) == _NAME and isinstance(oldest, int) and isinstance(newest, int)):
-        raise ValueError("what it tells of its logs is not what was written")
+    """Return the name of a journal, and the oldest and newest number of the logs that it needs. Raises ValueError."""
+    name, oldest, newest = database.execute(_GET_LOG).fetchone()
+    is_name = isinstance(name, bytes) and len(name) == _NAME_SIZE
+    if not (is_name and isinstance(oldest, int) and isinstance(newest, int)):
+        raise ValueError("the row about its logs is damaged")
     return name, oldest, newest

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from exporter.journal.repair import CUT_OFF
+from exporter.journal.repair import TRUNCATED
 from tests.support.deliveries import of_now
 from tests.support.running import CONSOLE_SCRIPT, outcomes, running
 
@@ -47,7 +47,7 @@ class TestStart:
         content[4096:] = os.urandom(len(content) - 4096)
         journal.write_bytes(content)
         assert "is corrupt" in self.refusal(journal)
-        assert "move it away to start without what it knew" in self.refusal(journal)
+        assert "move it away to start with no spaces" in self.refusal(journal)
 
     def test_cut_off(self, tmp_path: Path) -> None:
         """It starts with what was whole, and says so."""
@@ -59,7 +59,7 @@ class TestStart:
         with journal.open("r+b") as file:
             file.truncate(journal.stat().st_size - 1)
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            said = rf'level=warning msg="journal was cut off" rows=\d+ kept={journal}{CUT_OFF}'
+            said = rf'level=warning msg="journal was truncated" rows=\d+ set_aside={journal}{TRUNCATED}'
             assert re.search(said, exporter.log())
             assert outcomes(exporter.post(of_now(1, zone="zone_b")[0])) == {"new": 1}
 
@@ -68,9 +68,9 @@ class TestStart:
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o555)  # noqa: S103
             code = (
-                "import os, sys; from exporter.journal.repair import open_journal\n"
+                "import os, sys; from exporter.journal.repair import open_file\n"
                 "if os.getuid() == 0: os.setuid(65534)\n"
-                "try: open_journal(sys.argv[1])\n"
+                "try: open_file(sys.argv[1])\n"
                 "except Exception as error: print(type(error).__name__, error)"
             )
             ended = subprocess.run(

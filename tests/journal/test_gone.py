@@ -12,7 +12,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.recorder import Recorder
 from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import files, kept, known, no_room, recorded, restored
+from tests.support.journals import compact, file_of, files, full_disk, opened, recorded, restored, states
 
 Look = Callable[[], None]
 
@@ -23,15 +23,15 @@ class Scene:
     def __init__(self, path: str) -> None:
         """Let all that be."""
         self.path = path
-        kept(path, *[delivery(zone=f"zone_{n}") for n in range(3)])
+        recorded(path, *[delivery(zone=f"zone_{n}") for n in range(3)])
         shutil.copy(path, f"{path}.older")
-        kept(f"{path}.other", *[delivery(zone=f"zone_x{n}") for n in range(3)], saved=False)
+        recorded(f"{path}.other", *[delivery(zone=f"zone_x{n}") for n in range(3)], compacted=False)
         self.store: Store
         self.recorder: Recorder
-        self.store, self.recorder = recorded(path)
+        self.store, self.recorder = opened(path)
         for n in range(3, 6):
             self.deliver(n)
-        self.recorder._shorten()
+        compact(self.recorder)
         for n in range(6, 9):
             self.deliver(n)
 
@@ -92,18 +92,18 @@ def another_log(scene: Scene) -> None:
     os.replace(f"{scene.path}.copy", scene.log)
 
 
-def no_log_and_no_room(scene: Scene) -> None:
+def no_log_and_full_disk(scene: Scene) -> None:
     """Remove the log while the disk is full."""
     os.remove(scene.log)
-    with no_room():
+    with full_disk():
         scene.recorder.maintain()
         scene.recorder.maintain()
 
 
-def no_file_and_no_room(scene: Scene) -> None:
+def no_file_and_full_disk(scene: Scene) -> None:
     """Remove the file while the disk is full."""
     os.remove(scene.path)
-    with no_room():
+    with full_disk():
         scene.recorder.maintain()
         scene.recorder.maintain()
 
@@ -122,8 +122,8 @@ DISASTERS = [
     moved_and_back,
     no_log,
     another_log,
-    no_log_and_no_room,
-    no_file_and_no_room,
+    no_log_and_full_disk,
+    no_file_and_full_disk,
     no_log_of_sqlite,
 ]
 
@@ -146,7 +146,7 @@ def test_it_is_written_anew(disaster: Callable[[Scene], None], killed: bool, tmp
         for file in files(scene.path):
             shutil.copy(file, tmp_path / "copies")
     scene.recorder.close()
-    assert known(restored(path)) == known(scene.store)
+    assert states(restored(path)) == states(scene.store)
     assert files(scene.path) == [scene.path]
 
 
@@ -154,19 +154,19 @@ def test_put_back_after_the_end(tmp_path: Path) -> None:
     """A file that was moved away finds its log where it was."""
     scene = Scene(str(tmp_path / "journal.db"))
     os.rename(scene.path, f"{scene.path}.away")
-    with no_room():
+    with full_disk():
         scene.recorder.maintain()
         scene.recorder.close()
     os.rename(f"{scene.path}.away", scene.path)
-    assert known(restored(scene.path)) == known(scene.store)
+    assert states(restored(scene.path)) == states(scene.store)
 
 
 def test_interrupted(tmp_path: Path) -> None:
     """When the log is gone and not all is written anew yet, the next start does not pass over what is missing."""
     scene = Scene(str(tmp_path / "journal.db"))
     os.remove(scene.log)
-    scene.recorder._journal.abandon()
-    with pytest.raises(JournalError, match=r"is without its log .*journal.db-log.3; restore that"):
+    file_of(scene.recorder).abandon()
+    with pytest.raises(JournalError, match=r"is without its log .*journal.db-log.3; restore the log"):
         restored(scene.path)
 
 
@@ -185,4 +185,4 @@ def test_why_it_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     os.replace(f"{scene.path}.away", scene.path)
     scene.recorder.maintain()
     scene.recorder.close()
-    assert known(restored(scene.path)) == known(scene.store)
+    assert states(restored(scene.path)) == states(scene.store)

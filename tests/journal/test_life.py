@@ -9,15 +9,15 @@ import pytest
 
 from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
-from exporter.journal import recorder as recorder_module
+from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
-from exporter.journal.interface import JournalError, JournalGone
+from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten, Recorder
-from exporter.journal.sqlite import Row, SqliteJournal
+from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.outcome import REFUSED
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
-from tests.support.journals import files, known, recorded
+from tests.support.journals import file_of, files, opened, states
 from tests.support.stores import LIMITS, spaces
 
 
@@ -38,7 +38,7 @@ class Life:
 
     def start(self) -> None:
         """Read back what there is."""
-        self.store, self.recorder = recorded(str(self.path), self.limits)
+        self.store, self.recorder = opened(str(self.path), self.limits)
 
     def event(self) -> OccupancyEvent:
         """Return one that is new, or came before."""
@@ -86,13 +86,13 @@ class Life:
             self.recorder.close()
         else:  # as it would be after SIGKILL
             left = {file: Path(file).read_bytes() for file in files(str(self.path))}
-            self.recorder._journal.close()
+            file_of(self.recorder).close()
             for file, content in left.items():
                 Path(file).write_bytes(content)
         self.start()
         for store in (self.endless, self.store):
             store.snapshot(self.now)
-        assert known(self.store) == known(self.endless)
+        assert states(self.store) == states(self.endless)
         assert spaces(self.store, self.now) == spaces(self.endless, self.now)
 
 
@@ -100,22 +100,22 @@ class Life:
 def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is known is the same after every restart, arrivals and all."""
     life = Life(tmp_path / "journal.db", Random(seed))
-    write, append = SqliteJournal._write, SqliteJournal._append
+    write, append = SqliteFile._write, SqliteFile._append
 
-    def refusing_rows(self: SqliteJournal, sql: str, rows: Iterable[Row]) -> int:
+    def refusing_rows(self: SqliteFile, sql: str, rows: Iterable[Row]) -> int:
         life.fail()
         return write(self, sql, rows)
 
-    def refusing_records(self: SqliteJournal, record: bytes) -> None:
+    def refusing_records(self: SqliteFile, record: bytes) -> None:
         life.fail()
         append(self, record)
 
-    monkeypatch.setattr(SqliteJournal, "_write", refusing_rows)
-    monkeypatch.setattr(SqliteJournal, "_append", refusing_records)
-    monkeypatch.setattr(journal_module, "_SHORT", 0)
-    monkeypatch.setattr(journal_module, "_DROP_TOGETHER", 3)
-    monkeypatch.setattr(recorder_module, "_CHUNK", 2)
-    monkeypatch.setattr(recorder_module, "sleep", life.deliver)
+    monkeypatch.setattr(SqliteFile, "_write", refusing_rows)
+    monkeypatch.setattr(SqliteFile, "_append", refusing_records)
+    monkeypatch.setattr(journal_module, "_FEW_BYTES", 0)
+    monkeypatch.setattr(journal_module, "_REMOVED_TOGETHER", 3)
+    monkeypatch.setattr(file_module, "_CHUNK", 2)
+    monkeypatch.setattr(file_module, "sleep", life.deliver)
     ends = 0
     for _ in range(150):
         what = life.chance.random()

@@ -10,11 +10,11 @@ import pytest
 
 from exporter.journal.interface import JournalError
 from exporter.journal.log import Log, Logs, log_numbers, log_path
-from exporter.journal.records import Truncated, sealed
-from exporter.journal.repair import open_journal
-from exporter.journal.sqlite import SqliteJournal
+from exporter.journal.records import Truncated, frame
+from exporter.journal.repair import open_file
+from exporter.journal.sqlite import SqliteFile
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import files, kept, killed, no_room, recorded, restored, zones
+from tests.support.journals import compact, file_of, files, full_disk, killed, opened, recorded, restored, restored_ids
 from tests.support.records import read
 
 
@@ -30,37 +30,37 @@ class TestWriting:
     def test_what_was_half_written(self, tmp_path: Path) -> None:
         """Is nowhere, also when less is written then."""
         log = Log(str(tmp_path / "log"), b"12345678")
-        log.append(sealed(b"first"))
+        log.append(frame(b"first"))
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "log").stat().st_size + 30, limits[1]))
         try:
             with pytest.raises(OSError, match="File too large"):
-                log.append(sealed(b"second" * 99))
+                log.append(frame(b"second" * 99))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         content = (tmp_path / "log").read_bytes()[16:]
         assert len(content) > 30
         assert read(content) == ([b"first"], Truncated)
-        log.append(sealed(b"3"))
-        log.append(sealed(b"4"))
+        log.append(frame(b"3"))
+        log.append(frame(b"4"))
         log.close()
         assert read((tmp_path / "log").read_bytes()[16:]) == ([b"first", b"3", b"4"], None)
 
-    def test_no_room_at_all(self, path: str) -> None:
+    def test_full_disk_at_all(self, path: str) -> None:
         """Leaves nothing, and it goes on when there is some."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         for _ in range(2):
-            with no_room(), pytest.raises(JournalError, match=rf"^{path}: File too large$"):
+            with full_disk(), pytest.raises(JournalError, match=rf"^{path}: File too large$"):
                 journal.append([delivery()], NOW)
             assert log_numbers(path) == []
         journal.append([delivery()], NOW)
         assert log_numbers(path) == [1]
         journal.close()
-        assert zones(path) == ["zone_a"]
+        assert restored_ids(path) == ["zone_a"]
 
     def test_the_file_cannot_tell_of_it(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """So nothing was kept, and the next is another one."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
 
         def full(*_: object) -> int:
             raise JournalError("full")
@@ -74,11 +74,11 @@ class TestWriting:
         journal.append([delivery(zone="zone_b")], NOW)
         assert log_numbers(path) == [1, 2]
         journal.close()
-        assert zones(path) == ["zone_b"]
+        assert restored_ids(path) == ["zone_b"]
 
     def test_one_that_is_gone(self, path: str) -> None:
         """Is noticed when somebody looks, also if another is in its place."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         journal.append([delivery()], NOW)
         journal.check()
         Path(log_path(path, 1)).rename(f"{path}.away")
@@ -91,7 +91,7 @@ class TestWriting:
 
     def test_it_does_not_reach_the_disk(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is told."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         synced = []
         monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
         journal.sync()
@@ -108,7 +108,7 @@ class TestBeside:
     def test_every_life_has_its_own(self, path: str) -> None:
         """After SIGKILL the next goes on with another one, and soon there is one again."""
         killed(path, "zone_a")
-        _, recorder = recorded(path)
+        _, recorder = opened(path)
         recorder.maintain()
         assert log_numbers(path) == [1]
         recorder.apply([delivery(zone="zone_b")], NOW)
@@ -119,7 +119,7 @@ class TestBeside:
         recorder.maintain()
         assert log_numbers(path) == [3]
         recorder.close()
-        assert zones(path) == ["zone_a", "zone_b", "zone_c"]
+        assert restored_ids(path) == ["zone_a", "zone_b", "zone_c"]
 
     def test_it_is_not_there(self, path: str) -> None:
         """The file does not start without it, as it would not be what was acknowledged."""
@@ -127,10 +127,9 @@ class TestBeside:
         os.remove(log_path(path, 1))
         for _ in range(2):
             with pytest.raises(JournalError) as refused:
-                open_journal(path)
+                open_file(path)
             assert str(refused.value) == (
-                f"{path} is without its log {path}-log.1; "
-                "restore that, or move the file away to start without what it knew"
+                f"{path} is without its log {path}-log.1; restore the log, or move {path} away to start with no spaces"
             )
 
     def test_an_older_one_is_not_there(self, path: str) -> None:
@@ -138,37 +137,37 @@ class TestBeside:
         for zone in ("zone_a", "zone_b", "zone_c"):
             killed(path, zone)
         os.remove(log_path(path, 2))
-        with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore that"):
-            open_journal(path)
+        with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore the log"):
+            open_file(path)
 
     def test_the_zones_are_not_there(self, path: str) -> None:
         """For which a log was dropped, as what SQLite kept of them is lost: that is seen by the log."""
-        kept(path, delivery(), saved=False)
+        recorded(path, delivery(), compacted=False)
         content = Path(path).read_bytes()
-        _, recorder = recorded(path)
+        _, recorder = opened(path)
         for zone in ("zone_b", "zone_c"):
             recorder.apply([delivery(zone=zone)], NOW)
-        recorder._shorten()
+        compact(recorder)
         recorder.apply([delivery(zone="zone_d")], NOW)
-        recorder._journal.abandon()
+        file_of(recorder).abandon()
         assert log_numbers(path) == [3]
         Path(path).write_bytes(content)
-        with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore that"):
-            open_journal(path)
+        with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore the log"):
+            open_file(path)
 
     @pytest.mark.parametrize("column", ["journal = 'x'", "journal = x'00'", "oldest = 'x'", "newest = 'x'"])
     def test_what_is_told_of_it_is_damaged(self, path: str, column: str) -> None:
         """That is no journal that can be gone on with."""
-        kept(path, delivery())
+        recorded(path, delivery())
         with closing(sqlite3.connect(path)) as database:
             database.execute(f"UPDATE log SET {column}")  # noqa: S608 - one of the above
             database.commit()
-        with pytest.raises(JournalError, match=r"is corrupt \(what it tells of its logs is not what was written\)"):
-            open_journal(path)
+        with pytest.raises(JournalError, match=r"is corrupt \(the row about its logs is damaged\)"):
+            open_file(path)
 
     def test_the_folder_reaches_the_disk_first(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Before the file says that the log must be there."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         done: list[object] = []
         monkeypatch.setattr(os, "fsync", lambda file: done.append(os.readlink(f"/proc/self/fd/{file}")))
         monkeypatch.setattr(journal, "_write", lambda *written: done.append(written))
@@ -177,12 +176,12 @@ class TestBeside:
 
     def test_it_is_dropped(self, path: str) -> None:
         """And the file does not miss it, even if it is killed before there is another."""
-        _, recorder = recorded(path)
+        _, recorder = opened(path)
         recorder.apply([delivery()], NOW)
-        recorder._shorten()
+        compact(recorder)
         assert log_numbers(path) == []
-        recorder._journal.abandon()
-        assert zones(path) == ["zone_a"]
+        file_of(recorder).abandon()
+        assert restored_ids(path) == ["zone_a"]
 
     def test_the_file_is_not_there(self, path: str) -> None:
         """The log holds what is missing, so this is not a new journal."""
@@ -190,7 +189,7 @@ class TestBeside:
         for name in (path, f"{path}-wal"):
             os.remove(name)
         with pytest.raises(JournalError, match=rf"{path} is missing, although its log {path}-log.1 is there; restore"):
-            open_journal(path)
+            open_file(path)
         assert files(path) == [log_path(path, 1)] or not Path(path).exists()
 
     def test_that_of_another_journal(self, path: str, tmp_path: Path) -> None:
@@ -201,7 +200,7 @@ class TestBeside:
         os.replace(log_path(other, 1), log_path(path, 1))
         with pytest.raises(JournalError) as refused:
             restored(path)
-        assert str(refused.value) == f"{path}-log.1 is of another journal than {path}; move it away"
+        assert str(refused.value) == f"{path}-log.1 belongs to another journal than {path}; move it away"
 
     def test_numbers(self, path: str) -> None:
         """Are numbers; a hundred comes after ninety-nine."""
@@ -220,7 +219,7 @@ class TestBeside:
 
     def test_another_file_in_its_place(self, path: str) -> None:
         """Is not written to."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         Path(log_path(path, 1)).write_bytes(b"precious")
         with pytest.raises(JournalError, match=rf"^{path}-log.1: File exists$"):
             journal.append([delivery()], NOW)
@@ -231,9 +230,9 @@ class TestBeside:
 
     def test_one_that_cannot_be_removed(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is told, and tried again."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         journal.append([delivery()], NOW)
-        mark = journal.mark()
+        checkpoint = journal.begin_checkpoint()
 
         def denied(_: str) -> None:
             raise PermissionError(1, "Operation not permitted")
@@ -241,28 +240,28 @@ class TestBeside:
         with monkeypatch.context() as patched:
             patched.setattr(os, "remove", denied)
             with pytest.raises(JournalError, match=rf"^{path}: Operation not permitted$"):
-                journal.drop(mark)
-        while journal.drop(mark):
+                journal.remove_covered(checkpoint)
+        while journal.remove_covered(checkpoint):
             pass
         assert log_numbers(path) == []
         journal.close()
 
     def test_of_a_file_that_is_there(self, path: str) -> None:
         """They stay until all is written anew."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         journal.append([delivery()], NOW)
         os.remove(f"{path}-wal")
         journal.abandon()
         assert log_numbers(path) == [1]
-        assert zones(path) == ["zone_a"]
+        assert restored_ids(path) == ["zone_a"]
 
     @pytest.mark.parametrize("name", [":memory:", "file:x.db?mode=memory", "a%20b?c#d", "[a]*", " "])
     def test_odd_names(self, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Are names."""
         monkeypatch.chdir(tmp_path)
-        journal = open_journal(name)
+        journal = open_file(name)
         journal.append([delivery()], NOW)
         assert log_numbers(name) == [1]
         journal.abandon()
-        assert zones(name) == ["zone_a"]
+        assert restored_ids(name) == ["zone_a"]
         assert [file.name for file in tmp_path.iterdir()] == [name]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.journal.records import Truncated, sealed
+from exporter.journal.records import Truncated, frame
 from tests.support.records import read
 
 CONTENTS = st.lists(st.binary(max_size=50).map(lambda content: content + b"x"), min_size=1, max_size=5)
@@ -15,7 +15,7 @@ class TestDamage:
     @given(written=CONTENTS, at=st.integers(0, 10_000), bit=st.integers(0, 7))
     def test_any_bit(self, written: list[bytes], at: int, bit: int) -> None:
         """Is noticed, and what stands before it is there."""
-        records = [sealed(content) for content in written]
+        records = [frame(content) for content in written]
         blob = bytearray(b"".join(records))
         assert read(bytes(blob)) == (written, None)
         at %= len(blob)
@@ -29,7 +29,7 @@ class TestDamage:
     @given(written=CONTENTS, cut=st.integers(1, 62), zeros=st.sampled_from([0, 1, 99]))
     def test_an_end_that_is_not_whole(self, written: list[bytes], cut: int, zeros: int) -> None:
         """Is no damage, also where the system has left zeros."""
-        records = [sealed(content) for content in written]
+        records = [frame(content) for content in written]
         blob = b"".join(records)
         kept = blob[: len(blob) - min(cut, len(records[-1]) - 1)] + bytes(zeros)
         assert read(kept) == (written[:-1], Truncated)

@@ -8,16 +8,16 @@ from random import Random
 import pytest
 
 from exporter.events.measures import Measure
-from exporter.journal import repair as salvage
+from exporter.journal import repair
 from exporter.journal.database import PAGE_SIZE
 from exporter.journal.interface import JournalError
 from exporter.journal.log import log_path
-from exporter.journal.repair import CUT_OFF, open_journal
-from exporter.journal.sqlite import SqliteJournal
+from exporter.journal.repair import TRUNCATED, open_file
+from exporter.journal.sqlite import SqliteFile
 from exporter.rule.reading import Reading
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, delivery
-from tests.support.journals import files, kept, known, recorded, restored
+from tests.support.journals import files, opened, recorded, restored, states
 from tests.support.stores import readings, told
 
 
@@ -42,7 +42,7 @@ class TestCutOff:
         """It opens with what was whole, whether that are spaces or deliveries, and the old one is kept."""
         events = [delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(50) for n in range(14)]
         Random(1).shuffle(events)  # so that the last page is not that of the last zone
-        before = set(told_of(kept(path, *events, saved=saved)))
+        before = set(told_of(recorded(path, *events, compacted=saved)))
         with closing(sqlite3.connect(path)) as database:
             (rows,) = database.execute("SELECT (SELECT count(*) FROM space) + count(*) FROM piece").fetchone()
         assert rows >= 50
@@ -51,20 +51,20 @@ class TestCutOff:
         for cut in range(len(content) - PAGE_SIZE, len(content), 512):
             Path(path).write_bytes(content[:cut])
             after = restored(path)
-            salvaged = [record.args for record in caplog.records if record.message == "journal was cut off"][-1]
+            salvaged = [record.args for record in caplog.records if record.message == "journal was truncated"][-1]
             assert isinstance(salvaged, dict)
-            assert salvaged["kept"] == path + CUT_OFF
+            assert salvaged["set_aside"] == path + TRUNCATED
             assert rows - 5 < salvaged["rows"] < rows
             assert len(before) - 70 < len(told_of(after)) < len(before)
             assert before.issuperset(told_of(after))
-            assert Path(path + CUT_OFF).read_bytes() == content[:cut]
-            Path(path + CUT_OFF).unlink()
-            assert known(restored(path)) == known(after)
+            assert Path(path + TRUNCATED).read_bytes() == content[:cut]
+            Path(path + TRUNCATED).unlink()
+            assert states(restored(path)) == states(after)
 
     def test_the_log_of_sqlite(self, path: str) -> None:
         """Loses what was saved last, and nothing else."""
         store, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
-        journal = open_journal(path)
+        journal = open_file(path)
         for memory in store.states(store.ids()):
             journal.save([memory])
         log = Path(f"{path}-wal").read_bytes()
@@ -72,11 +72,11 @@ class TestCutOff:
         journal.close()
         Path(path).write_bytes(main)
         Path(f"{path}-wal").write_bytes(log[:-100])
-        assert len(known(restored(path))) == 8
+        assert len(states(restored(path))) == 8
 
     def test_the_log_beside_it(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
         """Loses what was not written to its end, and nothing else; that is told, and it goes on."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         journal.append([delivery(NOW, 0, zone="zone_0")], NOW)
         whole = len(Path(log_path(path, 1)).read_bytes())
         journal.append([delivery(NOW, 1, zone="zone_1")], NOW)
@@ -91,17 +91,17 @@ class TestCutOff:
                     Path(file).write_bytes(content)
                 Path(log_path(path, 1)).write_bytes(log[:size] + end)
                 caplog.clear()
-                store, recorder = recorded(path)
-                assert len(known(store)) == known_then
-                is_told = "journal has a log that was cut off" in caplog.text
+                store, recorder = opened(path)
+                assert len(states(store)) == known_then
+                is_told = "journal has a truncated log" in caplog.text
                 assert is_told is (size not in (16, whole, len(log)) or bool(end))
                 recorder.apply([delivery(zone="zone_2")], NOW)
                 recorder.close()
-                assert len(known(restored(path))) == known_then + 1
+                assert len(states(restored(path))) == known_then + 1
 
     def test_in_the_middle_of_a_log(self, path: str) -> None:
         """It is corrupt, whichever byte is another."""
-        journal = SqliteJournal(path)
+        journal = SqliteFile(path)
         for n in range(3):
             journal.append([delivery(NOW, n, zone=f"zone_{n}", name="")], NOW)
         left = {file: Path(file).read_bytes() for file in files(path)}
@@ -112,51 +112,51 @@ class TestCutOff:
             for file, content in left.items():
                 Path(file).write_bytes(content)
             Path(log_path(path, 1)).write_bytes(log[:at] + bytes([log[at] ^ 64]) + log[at + 1 :])
-            with pytest.raises(JournalError, match=r"is of another journal|is corrupt") as refused:
+            with pytest.raises(JournalError, match=r"belongs to another journal|is corrupt") as refused:
                 restored(path)
             text = str(refused.value)
             if at < 16:
-                assert text == f"{log_path(path, 1)} is of another journal than {path}; move it away"
+                assert text == f"{log_path(path, 1)} belongs to another journal than {path}; move it away"
             else:
                 assert text.startswith(
-                    f"{path} is corrupt ({log_path(path, 1)}: a record is not what was written); restore it from a copy"
+                    f"{path} is corrupt ({log_path(path, 1)}: a record is damaged); restore it from a copy"
                 )
 
     def test_its_log_is_known(self, path: str) -> None:
         """As its own, so what is in that comes back."""
-        kept(path, *[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
-        journal = SqliteJournal(path)
+        recorded(path, *[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
+        journal = SqliteFile(path)
         journal.append([delivery(NOW, zone="zone_x")], NOW)
         journal._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         main, log = Path(path).read_bytes(), Path(log_path(path, 2)).read_bytes()
         journal.close()
         Path(path).write_bytes(main[:-1])
         Path(log_path(path, 2)).write_bytes(log)
-        spaces = {memory.space_id for memory in known(restored(path))}
+        spaces = {memory.space_id for memory in states(restored(path))}
         assert 10 < len(spaces) < 21
         assert "zone_x" in spaces
 
     def test_again(self, path: str) -> None:
         """The one that was kept the first time stays."""
-        kept(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(30) for n in range(14)])
+        recorded(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(30) for n in range(14)])
         for suffix in ("", ".2"):
             content = Path(path).read_bytes()[:-1]
             Path(path).write_bytes(content)
             restored(path)
-            assert Path(f"{path}{CUT_OFF}{suffix}").read_bytes() == content
+            assert Path(f"{path}{TRUNCATED}{suffix}").read_bytes() == content
 
     def test_where_nothing_is_whole(self, path: str) -> None:
         """It does not start as if there had been nothing."""
-        kept(path, delivery(NOW))
+        recorded(path, delivery(NOW))
         content = Path(path).read_bytes()[: PAGE_SIZE + 100]
         Path(path).write_bytes(content)
-        with pytest.raises(JournalError, match=r"is corrupt .*nothing in it is whole"):
-            open_journal(path)
+        with pytest.raises(JournalError, match=r"is corrupt .*no row in it is undamaged"):
+            open_file(path)
         assert [file.read_bytes() for file in Path(path).parent.iterdir()] == [content]
 
     def test_both(self, path: str) -> None:
         """It is not guessed at: what is in the log belongs to what is missing."""
-        journal = open_journal(path)
+        journal = open_file(path)
         journal.append([delivery(NOW, n, zone=f"zone_{n}") for n in range(99)], NOW)
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()
@@ -165,12 +165,12 @@ class TestCutOff:
         Path(f"{path}-wal").write_bytes(log[: len(log) // 2])
         with pytest.raises(JournalError, match="is corrupt"):
             restored(path)
-        assert not Path(path + CUT_OFF).exists()
+        assert not Path(path + TRUNCATED).exists()
 
     def test_in_the_middle(self, path: str) -> None:
         """What is on both sides of a blank page is there, once, but for a row that is not what was written."""
         events = [delivery(NOW - n, n, id=f"event_{n:04}") for n in range(400)]
-        kept(path, *events, saved=False)
+        recorded(path, *events, compacted=False)
         content = Path(path).read_bytes()
         pages = [bytearray(content[at : at + PAGE_SIZE]) for at in range(0, len(content), PAGE_SIZE)]
         told = [{n for n in range(400) if f"event_{n:04}".encode() in page} for page in pages]
@@ -180,7 +180,7 @@ class TestCutOff:
         pages[damaged][pages[damaged].index(b"event_0042") + 9] = ord("3")
         pages[blank][:] = bytes(PAGE_SIZE)
         Path(path).write_bytes(b"".join(pages))
-        rows = salvage._copy(path, f"{path}.new")
+        rows = repair._copy(path, f"{path}.new")
         found = {NOW - timestamp for timestamp in readings(restored(f"{path}.new"))}
         assert len(in_order) - 4 <= rows <= len(in_order)
         assert found.isdisjoint(told[damaged] | told[blank])

@@ -1,126 +1,177 @@
-"""Stores whose journal does as it is told."""
+"""Recorders whose journal fails on demand."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
-from exporter.journal.interface import JournalError
+from exporter.journal.file import FileJournal
+from exporter.journal.interface import Delivery, JournalError, Replay, Source
 from exporter.journal.recorder import Recorder
+from exporter.journal.sqlite import SqliteFile
 from exporter.rule.space import SpaceState
 from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
+from tests.support.journals import copy_files, restored
 from tests.support.stores import LIMITS
 
 
 class FakeJournal:
-    """Keeps what it is given, unless it is told to refuse."""
+    """A journal in memory, which refuses every entry while `outage` is set."""
 
-    def __init__(self) -> None:
-        """Begin empty and willing."""
-        self.log: list[tuple[OccupancyEvent, int]] = []
-        self.saved: dict[str, SpaceState] = {}
-        self.refusal: JournalError | None = None
-        self.long = False
-        self.writes: list[int] = []
-        self.closed = False
-        self.order: list[str] = []
-        self.released = 0
+    def __init__(self, source: Source) -> None:
+        """Begin empty."""
+        self.source = source
+        self.outage: str | None = None
+        self.saved: list[SpaceState] = []
+        self.deliveries: list[Delivery] = []
+        self.others: list[Delivery] = []
+        """Deliveries that `follow` has not returned yet."""
+        self.maintained = 0
+        self.is_closed = False
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called by `append` and `maintain`."""
 
-    def check(self) -> None:
-        """Refuse if all is refused."""
-        if self.refusal:
-            raise self.refusal
+    def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
+        """Append the events, or refuse them all."""
+        self.meanwhile()
+        if self.outage is not None:
+            raise JournalError(self.outage)
+        self.deliveries += [Delivery(event, arrival_ms) for event in events]
 
-    def spaces(self) -> Iterator[SpaceState]:
-        """Return those that were saved."""
-        return iter(self.saved.values())
+    def replay(self) -> Replay:
+        """Return the content."""
+        return Replay(iter(self.saved), self._deliveries())
 
-    def deliveries(self) -> Iterator[tuple[OccupancyEvent, int]]:
-        """Return all that are still kept."""
-        return iter(self.log)
+    def _deliveries(self) -> Iterator[Delivery]:
+        if self.outage is not None:
+            raise JournalError(self.outage)
+        yield from self.deliveries
 
-    def append(self, events: Sequence[OccupancyEvent], arrival: int) -> None:
-        """Keep or refuse."""
-        self.check()
-        self.log += [(event, arrival) for event in events]
+    def maintain(self) -> None:
+        """Count the call."""
+        self.maintained += 1
+        self.meanwhile()
 
-    def save(self, states: Iterable[SpaceState]) -> None:
-        """Keep or refuse."""
-        self.check()
-        batch = list(states)
-        self.writes.append(len(batch))
-        self.saved |= {memory.space_id: memory for memory in batch}
-
-    def is_long(self) -> bool:
-        """Tell whether it is."""
-        return self.long
-
-    def mark(self) -> int:
-        """Return how much there is."""
-        return len(self.log)
-
-    def sync(self) -> None:
-        """Note it."""
-        self.check()
-        self.order.append("sync")
-
-    def release(self, mark: int) -> None:
-        """Note it."""
-        self.check()
-        self.order.append("release")
-        self.released = mark
-
-    def drop(self, mark: int) -> bool:
-        """Drop them, all at once."""
-        self.check()
-        assert mark <= self.released
-        self.order.append("drop")
-        del self.log[:mark]
-        return False
-
-    def retain(self, space_ids: Set[str]) -> None:
-        """Drop the others."""
-        self.check()
-        self.saved = {space_id: memory for space_id, memory in self.saved.items() if space_id in space_ids}
+    def follow(self) -> Iterable[Delivery]:
+        """Return the deliveries of others, each once."""
+        others, self.others = self.others, []
+        return others
 
     def close(self) -> None:
-        """Note it."""
-        self.closed = True
+        """Note the end."""
+        self.is_closed = True
 
-    abandon = close
+
+class FaultyFile(SqliteFile):
+    """The file of a journal, which cannot be written while `refusal` is set."""
+
+    refusal: JournalError | None = None
+    is_due = False
+    """Whether a compaction is due."""
+
+    def __init__(self, path: str, rewrite: bool) -> None:
+        """Open the file."""
+        self.saved: list[int] = []
+        """How many spaces each call saved."""
+        self.steps: list[str] = []
+        """The steps of compactions after the saving."""
+        super().__init__(path, rewrite)
+
+    def _step(self, name: str) -> None:
+        self.check()
+        self.steps.append(name)
+
+    def check(self) -> None:
+        """Check the file, or fail."""
+        if self.refusal:
+            raise self.refusal
+        super().check()
+
+    def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
+        """Append the events, or fail."""
+        self.check()
+        super().append(events, arrival_ms)
+
+    def save(self, states: Iterable[SpaceState]) -> None:
+        """Save spaces, or fail."""
+        self.check()
+        states = list(states)
+        self.saved.append(len(states))
+        super().save(states)
+
+    def needs_compaction(self) -> bool:
+        """Tell whether a compaction was asked for."""
+        return self.is_due
+
+    def end_checkpoint(self, checkpoint: int) -> None:
+        """End the checkpoint, or fail."""
+        self._step("end_checkpoint")
+        super().end_checkpoint(checkpoint)
+
+    def sync(self) -> None:
+        """Force the file to the disk, or fail."""
+        self._step("sync")
+        super().sync()
+
+    def remove_covered(self, checkpoint: int) -> bool:
+        """Remove entries, or fail."""
+        self._step("remove_covered")
+        return super().remove_covered(checkpoint)
+
+    def retain(self, space_ids: Set[str]) -> None:
+        """Remove spaces, or fail."""
+        self._step("retain")
+        super().retain(space_ids)
 
 
 class Recording:
-    """A store, its recorder and the journals it has opened."""
+    """A store, its recorder, and every file that its journal has opened."""
 
-    def __init__(self) -> None:
-        """Begin with one journal."""
+    def __init__(self, folder: Path) -> None:
+        """Begin with an empty journal in a folder."""
+        self._folder = folder
+        self.path = str(folder / "journal.db")
         self.failures = 0
-        self.journals: list[FakeJournal] = []
-        self.openable = True
-        self.other: FakeJournal | None = None
+        """Failed writes that were counted."""
+        self.files: list[FaultyFile] = []
+        self.is_openable = True
         self.store = Store(replace(LIMITS, max_spaces=10_000))
-        self.recorder = Recorder(self.store, self._open, failed=self._failed)
+        self.recorder = Recorder(self.store, partial(FileJournal, self._open, self._failed))
+        self.recorder.restore()
 
-    def _open(self, anew: bool) -> FakeJournal:
-        assert anew is bool(self.journals)
-        if not self.openable:
-            raise JournalError("no")
-        self.journals.append(self.other or FakeJournal())
-        return self.journals[-1]
+    @property
+    def file(self) -> FaultyFile:
+        """The open file."""
+        return self.files[-1]
+
+    def _open(self, rewrite: bool) -> FaultyFile:
+        assert rewrite is bool(self.files)
+        if not self.is_openable:
+            raise JournalError("cannot be opened")
+        self.files.append(FaultyFile(self.path, rewrite))
+        return self.files[-1]
 
     def _failed(self) -> None:
         self.failures += 1
 
     def deliver(self, n: int, zone: str = "zone_a") -> None:
-        """Deliver one reading. Raises JournalError."""
+        """Apply one reading, whose value is its number. Raises NotWritten."""
         self.recorder.apply([delivery(NOW + n, n, id=f"{n}", zone=zone)], NOW)
 
-    def kept(self) -> set[int]:
-        """Return the readings that the newest journal gives back."""
-        back = Store(replace(LIMITS, max_spaces=10_000))
-        back.restore(self.journals[-1].spaces())
-        back.replay(self.journals[-1].deliveries())
-        readings = [back.readings(Measure.ZONE_OCCUPANCY, space_id) for space_id in back.ids()]
+    def deliver_zones(self, number: int) -> set[int]:
+        """Apply one reading to each of some zones; return the numbers."""
+        for n in range(number):
+            self.deliver(n, zone=f"zone_{n}")
+        return set(range(number))
+
+    def survivors(self) -> set[int]:
+        """Return the readings that the next start would find if the process were killed now."""
+        copies = self._folder / "copies"
+        store = restored(copy_files(self.path, copies))
+        shutil.rmtree(copies)
+        readings = [store.readings(Measure.ZONE_OCCUPANCY, space_id) for space_id in store.ids()]
         return {int(reading.value) for of_space in readings for reading in of_space}

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.app import Exporter, build
 from exporter.journal.interface import JournalError
-from exporter.journal.sqlite import SqliteJournal
+from exporter.journal.sqlite import SqliteFile
 from exporter.rule.outcome import Outcome
 from exporter.settings.load import load
 from exporter.web.fast import RESPONSES, FastWebhook
@@ -100,7 +100,7 @@ class TestAnswers:
         def full(*_: object) -> None:
             raise JournalError("the disk is full")
 
-        monkeypatch.setattr(SqliteJournal, "append", full)
+        monkeypatch.setattr(SqliteFile, "append", full)
         assert short.respond([body(delivery(NOW + 1, 1))]) == [None]
         assert counted(exporter) == {"new": 1}
         another = body(delivery(NOW + 2, 1))

@@ -1,0 +1,165 @@
+"""A journal in a file: the file is compacted, written after an outage, and rewritten where it is gone.
+
+It knows neither how an event is decided nor how a file is laid out.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain, islice
+from time import sleep
+
+from exporter.events.model import OccupancyEvent
+from exporter.journal.interface import Delivery, JournalError, Replay, Source
+from exporter.journal.repair import open_file
+from exporter.journal.sqlite import JournalGone, SqliteFile
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 100
+"""Spaces saved in one step, so that deliveries wait for milliseconds at most."""
+
+_PAUSE = 0.001
+"""Seconds between two steps, in which the deliveries that wait for the lock get it."""
+
+
+def open_journal(path: str, failed: Callable[[], None], source: Source) -> "FileJournal":
+    """Open the journal at `path` for the spaces of `source`, or create it; `failed` is called for each failed write.
+
+    Raises JournalError.
+    """
+    return FileJournal(partial(open_file, path), failed, source)
+
+
+class FileJournal:
+    """A `Journal` in a file."""
+
+    def __init__(self, open_: Callable[[bool], SqliteFile], failed: Callable[[], None], source: Source) -> None:
+        """Open the file by `open_(False)`, and by `open_(True)` to rewrite one that is gone. Raises JournalError."""
+        self._open = open_
+        self._failed = failed
+        self._source = source
+        self._file = open_(False)
+        self.outage: str | None = None
+        """Why the file refuses every entry; None while it is written."""
+        self._unsaved: dict[str, None] = {}
+        """The ids of the spaces with events that were applied and are not in the file."""
+        self._is_gone = False
+        """Whether the outage ends only with another file."""
+        self._is_rewritten = False
+        """Whether the open file was rewritten from memory, and does not have every space yet."""
+
+    def replay(self) -> Replay:
+        """Return the content of the file."""
+        return Replay(self._file.spaces(), self._file.deliveries())
+
+    def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
+        """Write one entry. Raises JournalError, for every entry until `maintain` has ended the outage."""
+        if self.outage is None:
+            try:
+                self._file.append(events, arrival_ms)
+            except JournalError as error:
+                self._begin_outage(error)
+            else:
+                return
+        self._unsaved.update(dict.fromkeys(event.space_id for event in events))
+        self._failed()
+        raise JournalError(self.outage)
+
+    def maintain(self) -> None:
+        """Check the file, compact it if that is due, and try once to end an outage."""
+        if self.outage is None:
+            try:
+                with self._source.lock:
+                    self._file.check()
+                    is_due = self._file.needs_compaction()
+                if is_due:
+                    self._compact()
+            except JournalError as error:
+                self._fail(error)
+        if self.outage is not None or self._unsaved:
+            self._recover()
+
+    def follow(self) -> Iterable[Delivery]:
+        """Return nothing, as no other process has the file open."""
+        return ()
+
+    def close(self) -> None:
+        """Try once to end an outage, then close the file."""
+        if self.outage is not None or self._unsaved:
+            self._recover()
+        self._file.close()
+
+    def _compact(self) -> None:
+        """Save every space, then remove the entries that the saved spaces cover. Raises JournalError.
+
+        A crash after any step loses nothing, as nothing is removed before its replacement is on the disk.
+        """
+        lock, file, source = self._source.lock, self._file, self._source
+        with lock:
+            checkpoint, space_ids = file.begin_checkpoint(), source.ids()
+        for first in range(0, len(space_ids), _CHUNK):
+            with lock:
+                self._save(space_ids[first : first + _CHUNK])
+            sleep(_PAUSE)
+        with lock:
+            file.end_checkpoint(checkpoint)
+        file.sync()  # without the lock, as a disk may need a second
+        while True:
+            with lock:
+                if not file.remove_covered(checkpoint):
+                    break
+            sleep(_PAUSE)
+        with lock:
+            file.retain(set(source.ids()))
+
+    def _save(self, space_ids: Sequence[str]) -> None:
+        self._file.save(self._source.states(space_ids))
+        for space_id in space_ids:
+            self._unsaved.pop(space_id, None)
+
+    def _begin_outage(self, error: JournalError) -> None:
+        self._is_gone = isinstance(error, JournalGone)
+        self.outage = str(error)
+        log.error("journal cannot be written", {"reason": self.outage})
+
+    def _fail(self, error: JournalError) -> None:
+        """Begin an outage; log its reason, unless that is the same as before."""
+        with self._source.lock:
+            was_gone = self._is_gone
+            if str(error) != self.outage:
+                self._begin_outage(error)
+            self._is_gone = was_gone or isinstance(error, JournalGone)
+        self._failed()
+
+    def _recover(self) -> None:
+        """Save the spaces with events that are not in the file. The outage is over as soon as one write succeeds."""
+        try:
+            with self._source.lock:
+                if self._is_gone:
+                    self._reopen()
+                unsaved = len(self._unsaved)
+                # One space that is saved already shows as well that the file can be written.
+                self._save(list(islice(self._unsaved, _CHUNK)) or self._source.ids()[:1])
+                self.outage = None
+            if self._is_rewritten:
+                self._compact()
+                self._is_rewritten = False
+            while self._unsaved and self.outage is None:
+                sleep(_PAUSE)
+                with self._source.lock:
+                    self._save(list(islice(self._unsaved, _CHUNK)))
+        except JournalError as error:
+            self._fail(error)
+            return
+        if self.outage is None:
+            log.info("journal is written again", {"zones": unsaved})
+
+    def _reopen(self) -> None:
+        """Open the file that is now at the path, or create one; all spaces count as unsaved. Raises JournalError."""
+        self._file.abandon()
+        self._file, self._is_rewritten = self._open(True), True
+        for _ in chain(self._file.spaces(), self._file.deliveries()):  # so that it knows its numbers and sizes
+            pass
+        self._unsaved = dict.fromkeys(self._source.ids())
+        self._is_gone = False
