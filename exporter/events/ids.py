@@ -1,4 +1,4 @@
-"""KSUIDs, the ids that Butlr gives to everything: a time and a random part in 27 base-62 digits."""
+"""KSUIDs, of which Butlr makes its ids: a time and a random part in 27 base-62 digits."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ _KSUID_RANDOM_BITS = 128
 _KSUID_TIME_LIMIT = 1 << 32
 _BASE62 = {digit: n for n, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
 _LEADING = 6
-"""Digits that nearly always tell the second, and that are the same in a few ids of it."""
+"""Leading digits that nearly always suffice to know the second, and that few seconds share."""
 
 
 def generation(event_id: str) -> int | None:
@@ -29,13 +29,13 @@ def generation(event_id: str) -> int | None:
 
 
 def _seconds(digits: str) -> int | None:
-    """Return the first bits of the KSUIDs that begin with some digits; None if the others decide."""
+    """Return the first 32 bits that all KSUIDs with these leading digits have; None if they differ in them."""
     number = 0
     for digit in digits:
         number = number * 62 + _BASE62[digit]
-    others = 62 ** (_KSUID_LENGTH - len(digits))
-    seconds = number * others >> _KSUID_RANDOM_BITS
-    return seconds if (number + 1) * others - 1 >> _KSUID_RANDOM_BITS == seconds else None
+    following = 62 ** (_KSUID_LENGTH - len(digits))
+    seconds = number * following >> _KSUID_RANDOM_BITS
+    return seconds if (number + 1) * following - 1 >> _KSUID_RANDOM_BITS == seconds else None
 
 
 _leading_seconds = lru_cache(1 << 13)(_seconds)

@@ -1,6 +1,6 @@
 """The lines of an exposition, as prometheus_client writes them, but without an object for each sample.
 
-A leaf: it knows no family. Source: prometheus.io/docs/specs/om/open_metrics_spec.
+It knows no family. Source: prometheus.io/docs/specs/om/open_metrics_spec.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 def head(family: str, help_text: str) -> str:
-    """Return the lines with which a family of gauges begins; the help is plain words."""
+    """Return the two comment lines of a family of gauges; the help text needs no escapes."""
     return f"# HELP {family} {help_text}\n# TYPE {family} gauge\n"
 
 
 def number(value: float) -> str:
-    """Return a value as it is written."""
+    """Return a value as text."""
     text: str = floatToGoString(value)
     return text
 
@@ -28,7 +28,7 @@ def labelled(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def labelled_parts(names: Sequence[str], values: Sequence[str], cuts: Sequence[int]) -> list[str]:
-    """Return the same in parts, which begin with the labels of these numbers, counted in their order."""
+    """Return the same labels in parts; each of `cuts` is the position of the label that begins the next part."""
     pairs = sorted(zip(names, values, strict=True))
     texts = [f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs]
     text = "{" + ",".join(texts) + "}"
@@ -36,6 +36,6 @@ def labelled_parts(names: Sequence[str], values: Sequence[str], cuts: Sequence[i
     return [text[first:last] for first, last in pairwise([0, *ends, len(text)])]
 
 
-def timestamp(milliseconds: int) -> str:
-    """Return a time as OpenMetrics has it: seconds since the epoch."""
-    return repr(milliseconds / 1000)
+def timestamp(timestamp_ms: int) -> str:
+    """Return a timestamp of OpenMetrics: seconds since the epoch."""
+    return repr(timestamp_ms / 1000)

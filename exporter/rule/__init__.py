@@ -1,13 +1,11 @@
-"""The one true current count of every space, whatever the order, repetition or revision of deliveries.
+"""The rule: the one true current value of every measure, whatever the order, repetition or revision of deliveries.
 
-Pure: no clock, no I/O, no pydantic, Flask or prometheus_client. State is a fold of `Store.apply`
-over deliveries, keyed by (space id, measure); what a space is (a zone, later a room or a floor) it does
-not know. All times are integers, milliseconds since the epoch; generations are Unix seconds.
+Pure: no clock, no I/O, no pydantic, Flask or prometheus_client. State is a fold of `Store.apply` over deliveries. All
+times are integers, milliseconds since the epoch; generations are Unix seconds.
 
-A *reading* is a value of one measure of one space at one timestamp. The readings of one measure of one
-space are kept for a `window` counted back from the newest of them, `n`; only row 4 asks for the space as a
-whole. For an event with timestamp `t` and value `v` the first row that
-holds decides (rows 1 and 2 are decided before an event comes here):
+A *space* has a kind and an id. A *reading* is a value of one measure of one space at one timestamp. Each measure of a
+space keeps its readings for a `window`, counted back from the newest of them, `n`. For an event with timestamp `t` and
+value `v`, the first row that holds decides:
 
 | #  | when                                                        | outcome     | effect                        |
 |----|-------------------------------------------------------------|-------------|-------------------------------|
@@ -23,16 +21,19 @@ holds decides (rows 1 and 2 are decided before an event comes here):
 | 10 | space unknown, or `t` > `n`                                 | new         | becomes the current reading   |
 | 11 | otherwise                                                   | backfilled  | an older reading is added     |
 
-Memory is bounded for each measure of a space: it remembers `max_deliveries` distinct deliveries. One
-more drops its oldest reading, as if the window were shorter, and what is dropped stays `late`. That
-depends on what was delivered and not on the order, so order still does not matter. Only where a single
-reading was delivered that often are its earliest ids forgotten instead.
+`exporter.events` decides rows 1 and 2.
 
-A delivery is remembered as a 64-bit hash of id and value, the same in every process: a false duplicate among
-the deliveries of one reading is about as likely as one in 10^18.
+Memory is bounded: each measure of a space remembers `max_deliveries` distinct deliveries. One more drops the oldest
+reading, as if the window were shorter, and its timestamp stays `late`. The dropped reading depends on the set of
+deliveries and not on their order, so order still does not matter. If all these deliveries are of a single reading, its
+earliest ids are forgotten instead.
 
-- `outcome`: what can become of an event. `limits`: the numbers of the rule.
-- `reading`: one reading as bytes. `series`: the readings of one measure of one space, rows 5 to 11.
+A delivery is recognised by a 64-bit hash of its id and value, the same in every process. The odds of a false duplicate
+among the deliveries of one reading are about one in 10^18.
+
+- `outcome`: the outcomes of an event. `limits`: the numbers of the rule.
+- `reading`: one reading packed into bytes, rows 7 to 9.
+- `series`: the readings of one measure of one space, rows 5 to 11.
 - `space`: one space. `store`: all of them, rows 3 and 4.
-- `history`: what every reading of captured deliveries came to.
+- `history`: the final value of every reading among captured deliveries.
 """

@@ -1,10 +1,10 @@
-"""What can become of an event: the rows of the rule, whose table stands in `store`."""
+"""The outcomes of an event: one for each row of the rule, whose table is in `exporter.rule`."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of an event: a row of the table."""
+    """The outcome of an event: a row of the table."""
 
     INVALID = "invalid"
     UNSUPPORTED = "unsupported"
@@ -20,10 +20,10 @@ class Outcome(StrEnum):
 
 
 REFUSED = frozenset({Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW})
-"""Outcomes that the sender is told of as an error."""
+"""Outcomes that are answered as an error."""
 
 APPLIED = frozenset({Outcome.REPEATED, Outcome.CORRECTED, Outcome.NEW, Outcome.BACKFILLED})
-"""Outcomes with an effect on what is shown."""
+"""Outcomes of events that added, confirmed or changed a reading."""
 
 NUMBERS = {
     Outcome.INVALID: 0,

@@ -1,8 +1,8 @@
-"""A reading as bytes, a third of the memory that objects take, and what becomes of it by one more delivery.
+"""One reading packed into bytes, a third of the memory that objects take, and its revision: rows 7 to 9 of the rule.
 
-It begins with its timestamp, so that readings as bytes are in the order of time. Then the deliveries it was received
-in, first to last, the id of the one that stands, and the rest. Journals hold it as well, so what changes here is
-another version of them.
+A packed reading is: its timestamp, so that packed readings sort by time; a fingerprint of each of its deliveries, in
+order of arrival; the id of the delivery that its value is from; the numbers of `_TAIL`. Journals hold packed readings,
+so a change of this layout is a new version of the journal's file.
 
 Pure, like the rest of the rule.
 """
@@ -16,97 +16,97 @@ from exporter.rule.outcome import NUMBERS, Outcome
 
 _TIME = Struct(">Q")
 
-_DELIVERY = 8
-"""Bytes by which a delivery is remembered."""
+_FINGERPRINT = 8
+"""Bytes of the fingerprint of a delivery."""
 
-_REST = Struct("<dqqHBH")
-"""Value, generation or -1, arrival, revisions, the number of the outcome, length of the id. A reading of five
-deliveries with Butlr's ids is 143 bytes with it, which take 144; one byte more, and it would be 160."""
+_TAIL = Struct("<dqqHBH")
+"""Value, generation or -1, arrival (ms), revisions, number of the outcome, length of the id. A reading of five
+deliveries with Butlr's ids is 143 bytes long and takes 144 of memory; with one byte more it would take 160."""
 
 _LENGTH = 2
-"""Bytes of the last of these."""
+"""Bytes of the length of the id, the last number of `_TAIL`."""
 
 _VALUE = Struct("<d")
 
-_MOST_REVISIONS = (1 << 16) - 1
-"""What does not fit is counted no further."""
+_MAX_REVISIONS = (1 << 16) - 1
+"""The count of revisions stops here."""
 
 _OUTCOMES = {number: outcome for outcome, number in NUMBERS.items()}
 
-_SHARED = {float(people): float(people) for people in range(1000)}
+_INTERNED = {float(people): float(people) for people in range(1000)}
 """One object for each of the usual values."""
 
 
 class Reading(NamedTuple):
-    """One reading as it stands now."""
+    """One reading with its present value."""
 
     timestamp: int
     value: float
     generation: int | None
     revisions: int
-    """How often the value changed."""
+    """Number of times that the value has changed."""
     deliveries: int
-    """How many different ones there were."""
+    """Number of distinct deliveries."""
     outcome: Outcome
-    """Of the last of them."""
+    """Outcome of the last delivery."""
     arrival: int
-    """Of the delivery that stands."""
+    """Arrival of the delivery that the value is from, in milliseconds."""
     id: str
-    """The same delivery's."""
+    """Event id of the same delivery."""
 
 
 def fingerprint(event: OccupancyEvent) -> bytes:
-    """Return what a delivery is remembered by: 64 bits of its id and value, the same in every process."""
-    return blake2b(event.id.encode() + _VALUE.pack(event.value), digest_size=_DELIVERY).digest()
+    """Return 64 bits by which a delivery is recognised: a hash of its id and value, the same in every process."""
+    return blake2b(event.id.encode() + _VALUE.pack(event.value), digest_size=_FINGERPRINT).digest()
 
 
 def pack(event: OccupancyEvent, delivery: bytes, now: int, outcome: Outcome) -> bytes:
-    """Return a reading that begins with a delivery."""
+    """Return the reading of its first delivery, which arrives at `now` (ms) and has this fingerprint."""
     generation = -1 if event.generation is None else event.generation
-    return key(event.timestamp) + delivery + _standing(event, generation, now, 0, outcome)
+    return key(event.timestamp) + delivery + _end_of(event, generation, now, 0, outcome)
 
 
 def revise(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> tuple[bytes, Outcome]:
-    """Return a reading after a delivery that it does not hold, and what became of that: rows 7 to 9."""
-    end = len(packed) - _REST.size
-    value, generation, arrival, revisions, _, length = _REST.unpack_from(packed, end)
+    """Return a reading after one more delivery, which it does not hold yet, and the outcome: rows 7 to 9."""
+    end = len(packed) - _TAIL.size
+    value, generation, arrival, revisions, _, length = _TAIL.unpack_from(packed, end)
     deliveries = packed[: end - length] + delivery
     if event.generation is not None:
         if event.generation < generation:
             outcome = Outcome.SUPERSEDED
-            rest = _REST.pack(value, generation, arrival, revisions, NUMBERS[outcome], length)
-            return deliveries + packed[end - length : end] + rest, outcome
+            tail = _TAIL.pack(value, generation, arrival, revisions, NUMBERS[outcome], length)
+            return deliveries + packed[end - length : end] + tail, outcome
         generation = event.generation
     outcome = Outcome.REPEATED
     if event.value != value:
         outcome = Outcome.CORRECTED
-        revisions = min(revisions + 1, _MOST_REVISIONS)
-    return deliveries + _standing(event, generation, now, revisions, outcome), outcome
+        revisions = min(revisions + 1, _MAX_REVISIONS)
+    return deliveries + _end_of(event, generation, now, revisions, outcome), outcome
 
 
-def _standing(event: OccupancyEvent, generation: int, now: int, revisions: int, outcome: Outcome) -> bytes:
-    """Return what is behind the deliveries, of which this one stands."""
+def _end_of(event: OccupancyEvent, generation: int, now: int, revisions: int, outcome: Outcome) -> bytes:
+    """Return the end of a reading whose value is from this event."""
     text = event.id.encode()
-    return text + _REST.pack(event.value, generation, now, revisions, NUMBERS[outcome], len(text))
+    return text + _TAIL.pack(event.value, generation, now, revisions, NUMBERS[outcome], len(text))
 
 
 def has(packed: bytes, delivery: bytes) -> bool:
-    """Tell whether a delivery is among those of a reading, and not astride two of them."""
+    """Tell whether a reading holds the fingerprint of a delivery; bytes across two fingerprints do not count."""
     at = packed.find(delivery, _TIME.size)
-    while at >= 0 and (at - _TIME.size) % _DELIVERY:
+    while at >= 0 and (at - _TIME.size) % _FINGERPRINT:
         at = packed.find(delivery, at + 1)
-    return 0 <= at < _TIME.size + delivery_count(packed) * _DELIVERY
+    return 0 <= at < _TIME.size + delivery_count(packed) * _FINGERPRINT
 
 
 def without_first(packed: bytes) -> bytes:
-    """Return a reading that has forgotten the first of its deliveries."""
-    return packed[: _TIME.size] + packed[_TIME.size + _DELIVERY :]
+    """Return a reading without the fingerprint of its first delivery."""
+    return packed[: _TIME.size] + packed[_TIME.size + _FINGERPRINT :]
 
 
 def unpack(packed: bytes) -> Reading:
-    """Return a reading for people."""
-    end = len(packed) - _REST.size
-    value, generation, arrival, revisions, outcome, length = _REST.unpack_from(packed, end)
+    """Return a packed reading as a value with names."""
+    end = len(packed) - _TAIL.size
+    value, generation, arrival, revisions, outcome, length = _TAIL.unpack_from(packed, end)
     return Reading(
         timestamp_of(packed),
         value,
@@ -120,13 +120,13 @@ def unpack(packed: bytes) -> Reading:
 
 
 def key(timestamp: int) -> bytes:
-    """Return what the reading of a time begins with."""
+    """Return the bytes that the reading of a timestamp begins with."""
     return _TIME.pack(timestamp)
 
 
 def delivery_count(packed: bytes) -> int:
-    """Return of how many deliveries a reading is."""
-    return (len(packed) - _TIME.size - _REST.size - int.from_bytes(packed[-_LENGTH:], "little")) // _DELIVERY
+    """Return the number of fingerprints in a reading."""
+    return (len(packed) - _TIME.size - _TAIL.size - int.from_bytes(packed[-_LENGTH:], "little")) // _FINGERPRINT
 
 
 def timestamp_of(packed: bytes) -> int:
@@ -136,6 +136,6 @@ def timestamp_of(packed: bytes) -> int:
 
 
 def value_of(packed: bytes) -> float:
-    """Return the value of a reading, the usual ones as one object each."""
-    people: float = _VALUE.unpack_from(packed, len(packed) - _REST.size)[0]
-    return _SHARED.get(people, people)
+    """Return the value of a reading; equal usual values are the same object."""
+    people: float = _VALUE.unpack_from(packed, len(packed) - _TAIL.size)[0]
+    return _INTERNED.get(people, people)

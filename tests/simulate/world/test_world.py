@@ -71,7 +71,7 @@ class TestVerify:
                 "self._show(event, outcome)\n        self._view(event.metadata)\n",
                 r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
             ),
-            ("text + _REST.pack(event.value", "text + _REST.pack(0.0", r"count +\d+ +\d+"),
+            ("text + _TAIL.pack(event.value", "text + _TAIL.pack(0.0", r"count +\d+ +\d+"),
         ],
     )
     def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:
