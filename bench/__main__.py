@@ -31,7 +31,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def announce(text: str) -> None:
-    """Print on standard error what is measured now."""
+    """Print the present measurement on standard error."""
     print(f"measuring {text}", file=sys.stderr, flush=True)
 
 

@@ -101,7 +101,7 @@ def _truth() -> Stored:
 
 
 class WrongMinutes(NamedTuple):
-    """The number of minutes whose stored count is not the truth."""
+    """The numbers of minutes with a wrong stored count."""
 
     live: int
     """The live count of a minute is the one that the last scrape in it has stored."""

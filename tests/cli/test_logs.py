@@ -1,4 +1,4 @@
-"""Log lines: one line each whatever the values hold."""
+"""Log lines: each record is one line, with any values."""
 
 import io
 import json
@@ -23,7 +23,7 @@ def record(message: str, *args: object, level: int = logging.INFO, error: Except
 
 @pytest.fixture
 def _root() -> Iterator[None]:
-    """Give the root logger back as it was."""
+    """Restore the root logger after the test."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
@@ -32,10 +32,10 @@ def _root() -> Iterator[None]:
 
 
 class TestFormats:
-    """logfmt and JSON hold the same."""
+    """logfmt and JSON, which hold the same fields."""
 
     def test_logfmt(self) -> None:
-        """Quoted where it must be."""
+        """A logfmt value is quoted only if it needs to be."""
         line = LogfmtFormatter().format(
             record("zone appeared", {"zone_id": "z_1", "name": 'a "b"', "n": 2, "none": ""})
         )
@@ -44,7 +44,7 @@ class TestFormats:
         )
 
     def test_json(self) -> None:
-        """Types are kept."""
+        """JSON keeps the types of values."""
         line = JsonFormatter().format(record("zone appeared", {"n": 2, "name": "a\nb"}))
         assert json.loads(line) == {
             "ts": "2027-01-15T08:00:00.250Z",
@@ -55,7 +55,7 @@ class TestFormats:
         }
 
     def test_a_value_cannot_forge_a_line_or_drive_a_terminal(self) -> None:
-        """Line ends, escapes and overrides are written out; other languages stay readable."""
+        """Line ends, escapes and direction overrides are escaped; other languages stay readable."""
         line = LogfmtFormatter().format(record("m", {"name": 'x\nlevel=error\r\x1b[31m\x85\u2028\u202e"'}))
         assert line.isprintable()
         assert line.endswith('name="x\\nlevel=error\\r\\u001b[31m\\u0085\\u2028\\u202e\\""')
@@ -63,29 +63,29 @@ class TestFormats:
 
     @given(st.text())
     def test_any_text_is_one_printable_line(self, text: str) -> None:
-        """And the quoted value is JSON, so it can be read back."""
+        """Any text makes one printable line, from which it can be read back."""
         line = LogfmtFormatter().format(record("m", {"v": text}))
         assert line.isprintable()
         value = line.partition(" v=")[2]
         assert (json.loads(value) if value.startswith('"') else value) == text
 
     def test_an_exception_is_one_line_too(self) -> None:
-        """Its trace is a field."""
+        """An exception with its trace is a field of the line."""
         line = LogfmtFormatter().format(record("internal error", error=ValueError("no")))
         assert "\n" not in line
         assert "error=ValueError('no') trace=" in line
 
     def test_other_libraries_lines(self) -> None:
-        """With positional arguments."""
+        """A message with positional arguments, as other libraries have them, is formatted."""
         assert LogfmtFormatter().format(record("took %d", 5)).endswith('msg="took 5"')
 
 
 class TestLength:
-    """No value makes a line without end."""
+    """The length of a value is limited."""
 
     @pytest.mark.parametrize("formatter", [LogfmtFormatter(), JsonFormatter()])
     def test_a_long_value(self, formatter: logging.Formatter) -> None:
-        """It is cut, and shows that it is."""
+        """A long value is truncated, and an ellipsis shows it."""
         line = formatter.format(record("w", {"a": "x" * 2000, "b": "y" * 2001}))
         assert "x" * 2000 in line
         assert "y" * 2000 in line
@@ -94,10 +94,10 @@ class TestLength:
 
 
 class TestThrottle:
-    """A flood of warnings is a few lines and a number."""
+    """A flood of warnings becomes a few lines and a number."""
 
     def test_limit_and_what_was_left_out(self) -> None:
-        """Two pass in a period; the next period's first says how many did not."""
+        """After the limit, warnings are dropped until the next period, whose first one says how many."""
         now = [100.0]
         throttle = Throttle(limit=2, period=60, clock=lambda: now[0])
         warnings = [record("w", {"n": n}, level=logging.WARNING) for n in range(5)]
@@ -113,7 +113,7 @@ class TestThrottle:
         assert plain.args == ()
 
     def test_kinds(self) -> None:
-        """Another status or outcome has a budget of its own: noise must not hide what matters."""
+        """Each status and outcome has a limit of its own, so that noise hides no important warning."""
         throttle = Throttle(limit=2, period=60, clock=lambda: 100.0)
         told = [
             throttle.filter(record("w", {key: value, "path": str(n)}, level=logging.WARNING))
@@ -123,7 +123,7 @@ class TestThrottle:
         assert told == [True, True, False] * 4
 
     def test_a_line_without_fields(self) -> None:
-        """It gets the number all the same."""
+        """A warning without fields gets the number of dropped ones too."""
         now = [0.0]
         throttle = Throttle(limit=1, period=60, clock=lambda: now[0])
         assert [throttle.filter(record("w", level=logging.WARNING)) for _ in range(2)] == [True, False]
@@ -135,10 +135,10 @@ class TestThrottle:
 
 @pytest.mark.usefixtures("_root")
 class TestConfigure:
-    """The whole process logs in one way."""
+    """The logging of the whole process."""
 
     def test_level_format_and_throttle(self) -> None:
-        """Below the level nothing; of a throttled logger ten warnings."""
+        """Lines below the level are dropped, and a throttled logger writes ten warnings."""
         stream = io.StringIO()
         logs.configure("info", "json", throttled=["exporter.test_throttled"], stream=stream)
         log = logging.getLogger("exporter.test_throttled")

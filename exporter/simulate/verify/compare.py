@@ -1,4 +1,4 @@
-"""The differences between what an exporter shows and answers and what the oracle expects."""
+"""The differences of an exporter's counts and answers from those that the oracle expects."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

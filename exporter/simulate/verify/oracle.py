@@ -137,8 +137,8 @@ class Oracle:
     def history(self) -> dict[SeriesKey, dict[int, float]]:
         """Return the final value of every reading by its timestamp, for each zone and measure.
 
-        A reading that was older than the window when it arrived is left out; arrivals are taken to be in the order
-        of the answers.
+        A reading that was older than the window when it arrived is left out. Deliveries are assumed to arrive in the
+        order of their answers.
         """
         history: dict[SeriesKey, dict[int, float]] = {}
         for (zone, measure), arrivals in self._series.items():
@@ -157,7 +157,7 @@ class Oracle:
         return 0 < self.rule.stale_after_ms < now_ms - count.timestamp_ms
 
     def judgements(self) -> Iterator[Judgement]:
-        """Judge every event of which the outcome can only have been one.
+        """Judge every event that can only have had one outcome.
 
         Not judged are deliveries that overlapped with another of the same zone, or that were sent more than once:
         only the exporter knows the order of their arrival. Arrays of events, and readings that the exporter may
@@ -206,7 +206,7 @@ def _was_applied(exchange: Exchange) -> bool:
 
 
 def _events(body: bytes) -> Iterator[OccupancyEvent]:
-    """Return the valid events of a body whose measure is exported."""
+    """Return the valid events of exported measures in a body."""
     try:
         items = parse_body(body)
     except NotJson:
