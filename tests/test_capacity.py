@@ -156,9 +156,9 @@ class TestMistakes:
         with pytest.raises(CapacityError) as caught:
             parse(text)
         assert len(caught.value.mistakes) == len(mistakes)
-        for told, expected in zip(caught.value.mistakes, mistakes, strict=True):
-            assert told.startswith(expected)
-            assert "\n" not in told
+        for mistake, expected in zip(caught.value.mistakes, mistakes, strict=True):
+            assert mistake.startswith(expected)
+            assert "\n" not in mistake
 
     def test_files(self, tmp_path: Path) -> None:
         """A file that cannot be read is reported with the reason."""
@@ -207,8 +207,8 @@ class TestExposition:
 
     def test_without_a_file(self) -> None:
         """Without a file there are no families of capacities or of its reading."""
-        told = Scraped(delivery()).samples()
-        assert not [name for name in told if "capacity" in name or "config" in name]
+        families = Scraped(delivery()).samples()
+        assert not [name for name in families if "capacity" in name or "config" in name]
 
     def test_page_and_json(self, tmp_path: Path) -> None:
         """The page and the JSON have the capacity of each zone, or none."""
@@ -216,8 +216,8 @@ class TestExposition:
         file.write_text("capacity: [{zone_name: Desk 01, max: 4.5}]")
         client = create_app(Settings(capacity_file=str(file)), Clock()).test_client()
         client.post("/webhook", data=body(delivery(), delivery(zone="zone_b", name="Hall")))
-        told: list[dict[str, Any]] = client.get("/api/v1/spaces").get_json()["spaces"]
-        assert [zone["capacity"] for zone in told] == [4.5, None]
+        zones: list[dict[str, Any]] = client.get("/api/v1/spaces").get_json()["spaces"]
+        assert [zone["capacity"] for zone in zones] == [4.5, None]
         assert '1<span class="of"> / 4.5</span>' in client.get("/").text
 
 
@@ -233,12 +233,12 @@ class TestReload:
         client = create_app(Settings(capacity_file=str(file)), clock).test_client()
         client.post("/webhook", data=body(delivery()))
 
-        def told() -> tuple[str, ...]:
+        def exposed() -> tuple[str, ...]:
             families = ("butlr_zone_capacity", "butlr_exporter_config_last_reload_successful")
             stamp = "butlr_exporter_config_last_reload_success_timestamp_seconds"
             return tuple(samples(client, family)[0].rpartition(" ")[2] for family in (*families, stamp))
 
-        assert told() == ("4.0", "1.0", "1.8e+09")
+        assert exposed() == ("4.0", "1.0", "1.8e+09")
         clock.now += MINUTE
         file.write_text("capacity:\n  - {max: 0}\n")
         detail = problem(client.post("/-/reload"), 422)["detail"]
@@ -246,13 +246,13 @@ class TestReload:
             "the capacity file was rejected, the previous one stays in use: "
             "line 2: max must be a number of people above 0, or null for none"
         )
-        assert told() == ("4.0", "0.0", "1.8e+09")
+        assert exposed() == ("4.0", "0.0", "1.8e+09")
         file.write_text("capacity: [{max: 7}]")
         assert client.post("/-/reload").status_code == 200
-        assert told() == ("7.0", "1.0", "1.80000006e+09")
+        assert exposed() == ("7.0", "1.0", "1.80000006e+09")
         file.unlink()
         problem(client.post("/-/reload"), 422)
-        assert told() == ("7.0", "0.0", "1.80000006e+09")
+        assert exposed() == ("7.0", "0.0", "1.80000006e+09")
         assert [record.getMessage() for record in caplog.records] == [
             "capacity file rejected",
             "capacity file read",

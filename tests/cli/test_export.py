@@ -114,11 +114,11 @@ class TestFiles:
         ahead = [delivery(PAST + m * MINUTE, generation=PAST // 1000) for m in (-10, -6, -5, 0, 6)]
         (tmp_path / "in").write_bytes(b"\n".join(map(body, ahead)))
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
-        told = capsys.readouterr().err
-        assert "left out: 1 of the future" in told
+        printed = capsys.readouterr().err
+        assert "left out: 1 of the future" in printed
         assert (
             "the last 2 readings may have been corrected after the end of the file; --until 2026-09-21T14:07:20Z"
-            in told
+            in printed
         )
 
     @pytest.mark.parametrize("text", [b"\xef\xbb\xbf%s\r\n", b"%s"], ids=["mark and CRLF", "plain"])
@@ -160,10 +160,10 @@ class TestMistakes:
         out = tmp_path / "history.om"
         assert main(["export", "--in", str(source), "--out", str(out)]) == 1
         assert len(samples(out.read_text())) == 4
-        told = capsys.readouterr().err.splitlines()
-        assert told[0].startswith(f"butlr-exporter: {source} line 7: ")
-        assert told[1].startswith(f"butlr-exporter: {source} line 8: ")
-        assert told[MAX_MISTAKES_SHOWN] == f"butlr-exporter: {source}: 2 more such mistakes"
+        printed = capsys.readouterr().err.splitlines()
+        assert printed[0].startswith(f"butlr-exporter: {source} line 7: ")
+        assert printed[1].startswith(f"butlr-exporter: {source} line 8: ")
+        assert printed[MAX_MISTAKES_SHOWN] == f"butlr-exporter: {source}: 2 more such mistakes"
 
     @pytest.mark.parametrize("is_empty", [True, False])
     def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_empty: bool) -> None:
@@ -176,7 +176,7 @@ class TestMistakes:
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize(
-        ("flags", "status", "told"),
+        ("flags", "status", "printed"),
         [
             (["--in={tmp}/none", "--out={tmp}/out"], 1, "'{tmp}/none' cannot be read: No such file or directory"),
             (["--in={tmp}", "--out={tmp}/out"], 1, "'{tmp}' cannot be read: Is a directory"),
@@ -203,7 +203,7 @@ class TestMistakes:
         capsys: pytest.CaptureFixture[str],
         flags: list[str],
         status: int,
-        told: str,
+        printed: str,
     ) -> None:
         """A mistake is reported in a line, and an existing file stays as it was."""
         before = source.read_bytes()
@@ -212,7 +212,7 @@ class TestMistakes:
         except SystemExit as error:
             ended = int(str(error.code))
         assert ended == status
-        assert told.format(tmp=tmp_path) in capsys.readouterr().err
+        assert printed.format(tmp=tmp_path) in capsys.readouterr().err
         assert source.read_bytes() == before
 
 

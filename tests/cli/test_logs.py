@@ -115,12 +115,12 @@ class TestThrottle:
     def test_kinds(self) -> None:
         """Each status and outcome has a limit of its own, so that noise hides no important warning."""
         throttle = Throttle(limit=2, period=60, clock=lambda: 100.0)
-        told = [
+        passed = [
             throttle.filter(record("w", {key: value, "path": str(n)}, level=logging.WARNING))
             for key, value in [("status", 404), ("status", 401), ("outcome", "future"), ("outcome", "invalid")]
             for n in range(3)
         ]
-        assert told == [True, True, False] * 4
+        assert passed == [True, True, False] * 4
 
     def test_a_line_without_fields(self) -> None:
         """A warning without fields gets the number of dropped ones too."""

@@ -73,9 +73,9 @@ class TestCheck:
     ) -> None:
         """No secret is printed, even behind a misspelt flag."""
         assert main(["check", *arguments]) == status
-        told = capsys.readouterr()
-        assert "hush" not in told.out + told.err
-        assert ("<secret>" in told.out) is (status == 0)
+        printed = capsys.readouterr()
+        assert "hush" not in printed.out + printed.err
+        assert ("<secret>" in printed.out) is (status == 0)
 
     def test_a_misspelt_variable(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """A misspelt variable gives a warning with the name that was probably meant."""
@@ -146,9 +146,9 @@ class TestServe:
     @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid", "a..b"])
     def test_an_address_that_cannot_be_had(self, host: str) -> None:
         """An address that cannot be listened on is reported in one line, with exit status 1."""
-        with socket.create_server(("127.0.0.1", 0)) as taken:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
             ended = subprocess.run(
-                [str(CONSOLE_SCRIPT), "serve", f"--listen={host}:{taken.getsockname()[1]}"],
+                [str(CONSOLE_SCRIPT), "serve", f"--listen={host}:{listener.getsockname()[1]}"],
                 env=os.environ | {"BUTLR_EXPORTER_WINDOWS": "1m"},
                 capture_output=True,
                 text=True,

@@ -10,7 +10,7 @@ class TestClient:
     """POSTs over one connection."""
 
     @pytest.mark.parametrize(
-        ("said", "heard"),
+        ("response", "expected"),
         [
             (answer(200, b"yes"), Answer(200, b"yes")),
             (answer(422, b"no"), Answer(422, b"no")),
@@ -37,22 +37,22 @@ class TestClient:
             ),
         ],
     )
-    def test_answers(self, said: bytes, heard: Answer | str) -> None:
+    def test_answers(self, response: bytes, expected: Answer | str) -> None:
         """Every end of a body that HTTP allows gives an answer; anything else gives a reason."""
 
         async def test(server: Scripted) -> None:
             connection = await Connection.open(Target(server.url, {}))
             try:
-                told: Answer | str = await connection.send(b"body")
-            except NoAnswer as unanswered:
-                told = str(unanswered)
-            assert told == heard
+                actual: Answer | str = await connection.send(b"body")
+            except NoAnswer as error:
+                actual = str(error)
+            assert actual == expected
             connection.close()
 
-        served(test, said)
+        served(test, response)
 
     def test_no_answer_in_time(self) -> None:
-        """A timeout ends the connection, so that a late answer is not taken for the next one's."""
+        """A timeout ends the connection, so that a late answer does not count as the next one's."""
 
         async def test(server: Scripted) -> None:
             server.open.clear()
@@ -134,7 +134,7 @@ class TestWords:
     """Error answers as text for people."""
 
     @pytest.mark.parametrize(
-        ("said", "words"),
+        ("response", "text"),
         [
             (Answer(422, b'{"errors": [{"field": "data", "message": "no"}]}'), "422 Unprocessable Entity: data: no"),
             (Answer(422, b'{"errors": [{"field": "", "message": "no"}]}'), "422 Unprocessable Entity: no"),
@@ -144,6 +144,6 @@ class TestWords:
             (Answer(499, b"[" * 100_000), "499"),
         ],
     )
-    def test_words(self, said: Answer, words: str) -> None:
+    def test_words(self, response: Answer, text: str) -> None:
         """The text has the status and the reason that the problem document gives."""
-        assert said.error_text() == words
+        assert response.error_text() == text

@@ -260,7 +260,7 @@ class TestRefused:
         served(test, *[answer(422, PROBLEM)] * 30)
 
     @pytest.mark.parametrize(
-        ("said", "reason"),
+        ("response", "reason"),
         [
             (answer(401, b'{"detail": "an API key is needed"}'), "401 Unauthorized: an API key is needed"),
             (answer(404, b"<html>"), "404 Not Found"),
@@ -271,7 +271,7 @@ class TestRefused:
             (b"HTTP/1.1 499 Hm\r\nContent-Length: 0\r\n\r\n", "499"),
         ],
     )
-    def test_the_way_is_wrong(self, said: bytes, reason: str | None) -> None:
+    def test_the_way_is_wrong(self, response: bytes, reason: str | None) -> None:
         """A status that concerns all deliveries ends the run at once, while any 2xx counts as accepted."""
 
         async def test(server: Scripted) -> None:
@@ -281,7 +281,7 @@ class TestRefused:
             else:
                 assert await sent.fails(3) == f"{server.url}: {reason}"
 
-        served(test, answer(), said)
+        served(test, answer(), response)
 
 
 class TestStop:

@@ -32,7 +32,7 @@ def exposed(clock: Clock, settings: Settings | None = None) -> str:
     return exporter.get("/metrics").text
 
 
-def found(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
+def differences(exposition: str, now: int = NOW, until: int | None = None) -> list[Difference]:
     """Return the differences of an exposition from the one that EVENTS must lead to."""
     oracle = Oracle([Exchange(body(event), 0, NOW, NOW, 1, {"new": 1}) for event in EVENTS], Rule())
     return list(exposition_differences(oracle, parse(exposition), now, until or now))
@@ -44,7 +44,7 @@ class TestDifferences:
     @pytest.mark.parametrize("labels", [("zone_id",), ("site_name", "zone_id", "zone_name"), Settings().labels])
     def test_none(self, labels: tuple[str, ...]) -> None:
         """A right exposition has no differences, with any labels of the exporter."""
-        assert found(exposed(Clock(), Settings(labels=labels))) == []
+        assert differences(exposed(Clock(), Settings(labels=labels))) == []
 
     @pytest.mark.parametrize(
         ("change", "difference"),
@@ -95,11 +95,11 @@ class TestDifferences:
         """Each change is found as one difference."""
         exposition = exposed(Clock())
         assert change(exposition) != exposition
-        assert found(change(exposition)) == [difference]
+        assert differences(change(exposition)) == [difference]
 
     def test_other_zones_are_not_asked_about(self) -> None:
         """Zones of other senders are not compared."""
-        assert found(exposed(Clock()) + 'butlr_zone_occupancy{zone_id="zone_c"} 1\n') == []
+        assert differences(exposed(Clock()) + 'butlr_zone_occupancy{zone_id="zone_c"} 1\n') == []
 
 
 class TestStale:
@@ -113,14 +113,14 @@ class TestStale:
         for event in EVENTS:
             exporter.post("/webhook", data=body(event))
         clock.now = late
-        assert found(exporter.get("/metrics").text, late) == []
-        assert found(fresh, late)[0] == Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "none", "3")
+        assert differences(exporter.get("/metrics").text, late) == []
+        assert differences(fresh, late)[0] == Difference("Desk 01 zone_a", "ZONE_OCCUPANCY count", "none", "3")
 
     def test_on_the_edge_both_is_right(self) -> None:
         """A count that becomes stale during the scrape may be present or absent."""
         edge = NOW + 9 * MINUTE
-        assert found(exposed(Clock()), edge, edge + SECOND) == []
-        assert found(exposed(Clock(edge + SECOND)), edge, edge + SECOND) == []
+        assert differences(exposed(Clock()), edge, edge + SECOND) == []
+        assert differences(exposed(Clock(edge + SECOND)), edge, edge + SECOND) == []
 
 
 class TestScrape:

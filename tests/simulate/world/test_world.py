@@ -37,7 +37,7 @@ class TestVerify:
         assert re.fullmatch(r"0 retries 0 refused \d+ lost on purpose", lines[-2])
 
     @pytest.mark.parametrize(
-        ("line", "broken", "found"),
+        ("line", "broken", "difference"),
         [
             ("if t <= self.cutoff or", "if False and", r"answer to \S+ +late +duplicate"),
             ("if event.generation < generation:", "if False:", r"answer to \S+ +superseded +(repeated|corrected)"),
@@ -74,7 +74,7 @@ class TestVerify:
             ("text + _TAIL.pack(event.value", "text + _TAIL.pack(0.0", r"count +\d+ +\d+"),
         ],
     )
-    def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, found: str) -> None:
+    def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, difference: str) -> None:
         """A break of one line of the rule is found."""
         package = tmp_path / "package"
         shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
@@ -85,7 +85,7 @@ class TestVerify:
             run = ended(verifies(wrong, *FAST))
         assert run.returncode == 1
         assert re.search(r"^zone +what +expected +actual$", run.stdout, re.MULTILINE)
-        assert re.search(found, run.stdout), run.stdout
+        assert re.search(difference, run.stdout), run.stdout
         verdict = r"[\d,]+ differences in 20 counts with their labels and [\d,]+ of [\d,]+ answers"
         assert re.fullmatch(f"butlr-exporter: {verdict}\n", run.stderr)
 
