@@ -1,4 +1,4 @@
-"""What Docker is told of the exporter's health."""
+"""The probe of a container."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_health(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """0 while it serves, over TLS too and on either port, with credentials set; 1 once it does not."""
+    """The probe exits with 0 while the exporter serves, over TLS too and on either port, else with 1."""
     monkeypatch.setenv("BUTLR_EXPORTER_METRICS_USERNAME", "prometheus")
     monkeypatch.setenv("BUTLR_EXPORTER_METRICS_PASSWORD", "hush")
     inner = free_port()

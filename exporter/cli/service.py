@@ -14,7 +14,7 @@ from exporter.app import Port, build
 from exporter.capacity import Capacity, CapacityError, read
 from exporter.cli import against, logs
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
-from exporter.ingest import intake
+from exporter.ingest import observer
 from exporter.journal.interface import JournalError
 from exporter.server import connection, connections, memory, process, tls
 from exporter.settings.advice import opened, warnings
@@ -24,7 +24,7 @@ from exporter.web import problems
 
 log = logging.getLogger(__name__)
 
-THROTTLED = (intake, problems, connection, connections, tls)
+THROTTLED = (observer, problems, connection, connections, tls)
 """Modules with warnings that a stranger can cause, which are therefore limited in number."""
 
 _EPILOG = """\

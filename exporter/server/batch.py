@@ -3,7 +3,7 @@
 Work that is the same for all of them is done once, and a client with several connections is woken once. A head is
 parsed only the first time: the same bytes at the beginning of a request mean the same each time.
 
-Of HTTP, this module knows only where a head ends, and that nothing else could end it.
+This module knows only two facts of HTTP: a head ends at an empty line, and nothing else could end it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class Waiting(Protocol):
-    """A connection whose request waits for the end of the event-loop iteration."""
+    """A connection with a request that waits for the end of the event-loop iteration."""
 
     def resolve(self, response: bytes | None) -> None:
         """Send the response, or leave the request to the app if it is None."""

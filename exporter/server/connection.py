@@ -131,7 +131,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer the request, whose head is whole now."""
+        """Begin to answer the request, as its head is whole."""
         self._in_head = False
         self._unframed = 0
         if len(self.pipeline) >= MAX_PIPELINE:

@@ -209,7 +209,7 @@ class TestIteration:
         self.in_a_loop(test)
 
     def test_the_connection_is_lost(self) -> None:
-        """A request whose connection was lost still counts, but nothing is written."""
+        """A request still counts after its connection was lost, but nothing is written."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()
@@ -282,7 +282,7 @@ class TestIteration:
         self.in_a_loop(test)
 
     def test_a_stop_in_the_middle_of_a_body(self) -> None:
-        """A request whose body is complete only after the stop is answered still."""
+        """A request under way is answered, though its body is complete only after the stop."""
 
         async def test(port: Port) -> None:
             end, wire = port.connection()

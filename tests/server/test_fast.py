@@ -33,7 +33,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def client() -> Iterator[socket.socket]:
-    """Return a connection to an exporter within this process, whose limits a test may change before."""
+    """Return a connection to an exporter within this process; a test may change its limits before."""
     with (
         Threaded(build().ports[0].service) as (port, _),
         socket.create_connection(("127.0.0.1", port), timeout=5) as client,
@@ -140,7 +140,7 @@ class TestConnection:
             assert b'"new":1' in response_of(client)
 
     def test_a_stop_in_the_middle_of_a_body(self, tmp_path: Path) -> None:
-        """A request whose body is complete only after SIGTERM is answered still."""
+        """A request under way is answered, though its body is complete only after SIGTERM."""
         text = fresh("stop", 1)
         with running(tmp_path / "log") as exporter, exporter.connect() as client:
             client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(text))
@@ -224,7 +224,7 @@ class TestIdle:
 
     @pytest.mark.usefixtures("_short_idling")
     def test_the_end(self, client: socket.socket) -> None:
-        """A connection is closed when it has idled for KEEP_ALIVE since the last response, whatever sent that."""
+        """A connection is closed when it has idled for KEEP_ALIVE since the last response."""
         for n in range(4):
             client.sendall(request(fresh("rest", n)))
             assert b'"new":1' in response_of(client)

@@ -1,4 +1,4 @@
-"""The exporter as a process of its own, for tests that need the real thing."""
+"""The exporter as a process of its own, or its server in a thread, for tests of the real thing."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ CONSOLE_SCRIPT = Path(sys.executable).with_name("butlr-exporter")
 
 
 def program(name: str, package: str) -> str:
-    """Return the path of a program that is not Python's; without it the test skips, but in CI it fails."""
+    """Return the path of a program; without the program the test is skipped, and fails in CI."""
     found = shutil.which(name)
     if found is None:
         message = f"{name} is not installed (Debian: apt install {package})"
@@ -39,7 +39,7 @@ def program(name: str, package: str) -> str:
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Return the first true value of a condition; fail if there is none within some seconds."""
+    """Return the first true value of a condition; fail if there is none within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -52,7 +52,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -65,7 +65,7 @@ def outcomes(answer: bytes) -> dict[str, int]:
 
 
 class Running:
-    """One exporter process and what it logs."""
+    """An exporter process and its log."""
 
     def __init__(
         self,
@@ -76,10 +76,10 @@ class Running:
         tls: ssl.SSLContext | None = None,
         prefix: Sequence[str] = (),
     ) -> None:
-        """Start it on a free port and wait until it serves.
+        """Start the exporter on a free port and wait until it serves.
 
-        `package` is a folder with another version of it, `tls` what a client needs to trust it, `prefix` a command
-        that runs it.
+        `package` is a folder with another version of the package, `tls` a client context that trusts the certificate,
+        `prefix` a command that runs the exporter.
         """
         self.port = port or free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
@@ -112,41 +112,41 @@ class Running:
         return self.get("/-/ready") != b""
 
     def log(self) -> str:
-        """Return what it has logged so far."""
+        """Return the log so far."""
         return self._log.read_text()
 
     def get(self, path: str) -> bytes:
-        """Return an answer's body."""
+        """Return the body of the answer to a GET."""
         with urllib.request.urlopen(self.url + path, timeout=10, context=self.tls) as response:  # noqa: S310 - to this machine
             answer: bytes = response.read()
             return answer
 
     def post(self, body: bytes) -> bytes:
-        """Post events; return the answer's body."""
+        """Post events and return the body of the answer."""
         request = urllib.request.Request(f"{self.url}/webhook", data=body)  # noqa: S310 - to this machine
         with urllib.request.urlopen(request, timeout=10, context=self.tls) as response:  # noqa: S310
             answer: bytes = response.read()
             return answer
 
     def reload(self) -> None:
-        """Have the capacity file read again; it must be taken."""
+        """Have the exporter read the capacity file again, which must be valid."""
         request = urllib.request.Request(f"{self.url}/-/reload", data=b"")  # noqa: S310 - to this machine
         with urllib.request.urlopen(request, timeout=10, context=self.tls):  # noqa: S310
             pass
 
     def connect(self) -> socket.socket:
-        """Open a connection of one's own."""
+        """Return a new connection to the exporter."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal; return the exit status, which must come within five seconds."""
+        """Send a signal and return the exit status; the process must end within five seconds."""
         self.process.send_signal(number)
         return self.process.wait(5)
 
 
 @contextmanager
 def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
-    """Run an exporter for a while; whatever happens, it ends, and it has logged no traceback."""
+    """Run an exporter until the end of the block; it must log no traceback."""
     exporter = Running(log, *flags, **options)
     try:
         yield exporter
@@ -157,7 +157,7 @@ def running(log: Path, *flags: str, **options: Any) -> Iterator[Running]:
 
 
 class Threaded:
-    """A server in a thread, without the process around it."""
+    """A server in a thread of the test."""
 
     def __init__(self, service: Service, tls: ssl.SSLContext | None = None) -> None:
         """Serve `service`, over TLS with a context."""

@@ -1,4 +1,4 @@
-"""What is public and what is not: credentials on every path, two listeners, and bodies that are not read."""
+"""Access: credentials on every path, two ports, bodies that are not read, and headers for browsers."""
 
 import base64
 import gzip
@@ -51,13 +51,13 @@ SENDER, READER = credentials("butlr", "pä:ss"), credentials("prometheus", "othe
 
 
 def post(client: FlaskClient, environ: dict[str, str], data: bytes = b"[]") -> Any:
-    """Post to the webhook with headers as WSGI spells them."""
+    """Post to the webhook with headers, named as in a WSGI environment."""
     return client.post("/webhook", data=data, environ_overrides=environ)
 
 
 @pytest.fixture(params=["one port", "two ports"])
 def apps(request: pytest.FixtureRequest) -> tuple[FlaskClient, FlaskClient]:
-    """Return clients of what receives and of what reads: the same app, or one each."""
+    """Return clients of the apps for senders and for readers: one app for both, or one for each."""
     two = request.param == "two ports"
     exporter = build(replace(CREDENTIALS, metrics_listen=Address("127.0.0.1", 9729) if two else None), Clock())
     assert (exporter.reading_app is not exporter.app) is two
@@ -65,27 +65,27 @@ def apps(request: pytest.FixtureRequest) -> tuple[FlaskClient, FlaskClient]:
 
 
 class TestCredentials:
-    """Every path asks for its own."""
+    """Every path needs its own credentials."""
 
     @pytest.mark.parametrize("key", RIGHT_KEYS)
     def test_a_right_key(self, apps: tuple[FlaskClient, FlaskClient], key: str | bytes) -> None:
-        """It lets an event in."""
+        """An event with a right key is accepted."""
         assert post(apps[0], {"HTTP_X_BUTLR_KEY": wire(key)}, body(delivery())).get_json()["outcomes"] == {"new": 1}
 
     @pytest.mark.parametrize("environ", RIGHT_BASIC)
     def test_a_right_name_and_password(self, apps: tuple[FlaskClient, FlaskClient], environ: dict[str, str]) -> None:
-        """So does this."""
+        """An event with the right name and password is accepted."""
         assert post(apps[0], environ, body(delivery())).get_json()["outcomes"] == {"new": 1}
 
     @pytest.mark.parametrize(
         "environ", [*WRONG_BASIC, READER, *({"HTTP_X_BUTLR_KEY": wire(key)} for key in WRONG_KEYS)], ids=repr
     )
     def test_a_wrong_sender(self, apps: tuple[FlaskClient, FlaskClient], environ: dict[str, str]) -> None:
-        """401 with both challenges; nothing is taken, nothing of it is logged, it is counted."""
+        """Wrong credentials are answered with 401 and both challenges, and counted; the event is not applied."""
         webhook, reading = apps
         response = post(webhook, environ, body(delivery()))
-        told = problem(response, 401)
-        assert "X-Butlr-Key" in told["detail"]
+        members = problem(response, 401)
+        assert "X-Butlr-Key" in members["detail"]
         assert [challenge.split()[0] for challenge in response.headers.getlist("WWW-Authenticate")] == [
             "ApiKey",
             "Basic",
@@ -97,14 +97,14 @@ class TestCredentials:
     @pytest.mark.parametrize("path", [*READING, *ZONE, *ASSETS])
     @pytest.mark.parametrize("environ", [*WRONG_BASIC, SENDER, {"HTTP_X_BUTLR_KEY": "old-key"}], ids=repr)
     def test_a_wrong_reader(self, apps: tuple[FlaskClient, FlaskClient], path: str, environ: dict[str, str]) -> None:
-        """The sender's credentials are not the reader's."""
+        """The credentials of senders do not admit readers."""
         response = apps[1].get(path, environ_overrides=environ)
         problem(response, 401)
         assert response.headers.getlist("WWW-Authenticate") == ['Basic realm="Butlr metrics", charset="UTF-8"']
 
     @pytest.mark.parametrize("path", [*READING, *ZONE, *ASSETS])
     def test_a_right_reader(self, apps: tuple[FlaskClient, FlaskClient], path: str) -> None:
-        """Reads, by any method that reads."""
+        """A right name and password admit GET and HEAD."""
         post(apps[0], SENDER, body(delivery()))
         assert apps[1].get(path, environ_overrides=READER).status_code == 200
         assert apps[1].head(path, environ_overrides=READER).status_code == 200
@@ -112,13 +112,13 @@ class TestCredentials:
 
     @pytest.mark.parametrize("path", HEALTH)
     def test_health(self, apps: tuple[FlaskClient, FlaskClient], path: str) -> None:
-        """Probes have no credentials, and ask either port."""
+        """Probes need no credentials, on either port."""
         assert [client.get(path).status_code for client in apps] == [200, 200]
 
     def test_the_log_has_no_secret(
         self, apps: tuple[FlaskClient, FlaskClient], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Neither the right one nor what was tried."""
+        """The log holds neither the right credentials nor the wrong ones that were sent."""
         caplog.set_level("DEBUG")
         post(apps[0], {"HTTP_X_BUTLR_KEY": "tried-key"} | credentials("someone", "tried-password"))
         (record,) = caplog.records
@@ -128,10 +128,10 @@ class TestCredentials:
 
 
 class TestTwoPorts:
-    """With `metrics_listen` each port serves its own."""
+    """Two ports, which `metrics_listen` makes of one."""
 
-    def test_each_its_own(self) -> None:
-        """The public one the webhook, the other what reads; both the same zones."""
+    def test_each_port_has_its_paths(self) -> None:
+        """The port of `listen` has only the webhook, the other one the paths for readers, over the same zones."""
         exporter = build(load({"metrics_listen": ":9729"}, {}), Clock())
         public, inside = exporter.app.test_client(), exporter.reading_app.test_client()
         assert public.post("/webhook", data=body(delivery(v=3))).status_code == 200
@@ -142,7 +142,7 @@ class TestTwoPorts:
             assert inside.get(path).status_code == 200
 
     def test_every_path_is_on_one_of_them(self) -> None:
-        """And none but health on both."""
+        """Every path is on one of the ports, and only health is on both."""
         exporter = build(load({"metrics_listen": ":9729"}, {}), Clock())
         public, inside = [
             {rule.rule for rule in each.url_map.iter_rules()} for each in (exporter.app, exporter.reading_app)
@@ -153,30 +153,30 @@ class TestTwoPorts:
 
 
 class TestBodies:
-    """What is refused before it is read, and what is too much."""
+    """Bodies that are refused before they are read, and bodies that are too large."""
 
     @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "x" * 5000])
     def test_an_encoded_body(self, encoding: str) -> None:
-        """415 with a clear word: Butlr does not say that it compresses."""
+        """An encoded body is answered with 415, which names the encoding: Butlr documents none."""
         client = create_app(clock=Clock()).test_client()
         response = client.post("/webhook", data=gzip.compress(body(delivery())), headers={"Content-Encoding": encoding})
-        told = problem(response, 415)
-        assert f"encoded as {encoding[:100]};" in told["detail"]
+        members = problem(response, 415)
+        assert f"encoded as {encoding[:100]};" in members["detail"]
         assert response.headers["Accept-Encoding"] == "identity"
         assert samples(client, "butlr_exporter_rejected_requests_total")[1].endswith('{reason="malformed"} 1.0')
 
     @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
-    def test_a_body_as_it_is(self, encoding: str) -> None:
-        """Whoever says so."""
+    def test_the_encoding_identity(self, encoding: str) -> None:
+        """A body that is declared as unencoded is accepted."""
         client = create_app(clock=Clock()).test_client()
         response = client.post("/webhook", data=body(delivery()), headers={"Content-Encoding": encoding})
         assert response.status_code == 200
 
     def test_too_many_events(self) -> None:
-        """413 for one more than are taken at once, and none of them is."""
+        """An array with one event too many is answered with 413, and none of its events is applied."""
         client = create_app(clock=Clock()).test_client()
-        told = problem(client.post("/webhook", data=b"[" + b"0," * MAX_EVENTS + b"0]"), 413)
-        assert told["detail"] == f"{MAX_EVENTS + 1} events in one array; send at most {MAX_EVENTS} at a time"
+        members = problem(client.post("/webhook", data=b"[" + b"0," * MAX_EVENTS + b"0]"), 413)
+        assert members["detail"] == f"{MAX_EVENTS + 1} events in one array; send at most {MAX_EVENTS} at a time"
         assert samples(client, "butlr_exporter_rejected_requests_total")[2].endswith('{reason="too_large"} 1.0')
         assert not [line for line in samples(client, "butlr_exporter_events_total") if not line.endswith(" 0.0")]
         assert (
@@ -189,8 +189,10 @@ class TestBodies:
         st.sampled_from(["", "gzip", "identity", "GZIP", " "]),
         st.sampled_from([{}, SENDER, READER, {"HTTP_X_BUTLR_KEY": "new-key"}, {"HTTP_X_BUTLR_KEY": "new"}]),
     )
-    def test_the_body_is_awaited_only_if_it_matters(self, path: str, encoding: str, environ: dict[str, str]) -> None:
-        """What the head tells is what the app does: it reads the body, or it refuses without."""
+    def test_a_body_is_awaited_only_if_the_app_reads_it(
+        self, path: str, encoding: str, environ: dict[str, str]
+    ) -> None:
+        """`wants_body` agrees with the app: the app reads a wanted body, and refuses a request without the others."""
         exporter = build(CREDENTIALS, Clock())
         client, (port,) = exporter.app.test_client(), exporter.ports
 
@@ -208,7 +210,7 @@ class TestBodies:
 
 
 class TestQuick:
-    """What is answered before anything else has its turn."""
+    """Bodies that the event loop answers itself."""
 
     @pytest.mark.parametrize(
         ("text", "quick"),
@@ -221,34 +223,34 @@ class TestQuick:
             (b'{"a":"' + b"x" * QUICK_BODY + b'"}', False),
         ],
     )
-    def test_one_event(self, text: bytes, quick: bool) -> None:
-        """But no array: a few bytes of it may be thousands of mistakes."""
+    def test_only_one_event_is_quick(self, text: bytes, quick: bool) -> None:
+        """One event is quick; an array is not, as a few bytes of it may be thousands of mistakes."""
         assert is_quick(text) is quick
 
 
 class TestPaths:
-    """What is asked for is not repeated at length."""
+    """Paths, in answers and in the log."""
 
     def test_a_long_path(self, caplog: pytest.LogCaptureFixture) -> None:
-        """In neither the answer nor the log."""
+        """Neither an answer nor the log repeats a long path whole."""
         client = create_app(clock=Clock()).test_client()
         for response, status in [(client.post("/" + "x" * 60_000), 404), (client.put("/webhook"), 405)]:
             assert len(problem(response, status)["detail"]) < 200
         assert len(str([record.args for record in caplog.records])) < 1000
 
     def test_a_doubled_slash(self) -> None:
-        """It is another path, also for who has the key."""
+        """A path with a doubled slash is not found, even with the right credentials."""
         client = create_app(CREDENTIALS, Clock()).test_client()
         for path in ("//webhook", "///webhook", "//metrics", "//"):
             problem(client.post(path, data=b"[]", environ_overrides=SENDER | {"PATH_INFO": path}), 404)
 
 
 class TestHeaders:
-    """What a browser is told of the answers."""
+    """Headers for browsers."""
 
     @pytest.mark.parametrize("path", ["/", "/spaces/zone/zone_a"])
     def test_page(self, path: str) -> None:
-        """Nothing runs and nothing is loaded but the page's own; nobody frames it."""
+        """A page runs and loads only its own assets, and no site can frame it."""
         client = create_app(clock=Clock()).test_client()
         client.post("/webhook", data=body(delivery()))
         headers = client.get(path).headers
@@ -259,8 +261,8 @@ class TestHeaders:
         assert headers["Referrer-Policy"] == "no-referrer"
 
     @pytest.mark.parametrize("path", READING)
-    def test_everything_that_reads(self, path: str) -> None:
-        """It is taken for what it is, and not kept."""
+    def test_every_answer_to_readers(self, path: str) -> None:
+        """A browser neither guesses the type of an answer to readers nor stores it."""
         headers = create_app(clock=Clock()).test_client().get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"

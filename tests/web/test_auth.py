@@ -1,4 +1,4 @@
-"""Who may pass: every right and many a wrong way of bringing a key or a password."""
+"""Credentials, sent in every right way and in many wrong ways."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.credentials import KEYS, RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC
 
 @pytest.fixture
 def guard() -> Guard:
-    """Return one that takes keys and a name with its password."""
+    """Return a guard that admits keys and a name with its password."""
     return Guard("here", ("butlr", "pä:ss"), KEYS, "X-Butlr-Key")
 
 
@@ -21,21 +21,21 @@ class TestKeys:
 
     @pytest.mark.parametrize("key", RIGHT_KEYS)
     def test_right(self, guard: Guard, key: str | bytes) -> None:
-        """Each of them will do, in UTF-8 and in Latin-1, whatever else is sent."""
+        """Each key is admitted, in UTF-8 and in Latin-1, even beside wrong basic credentials."""
         assert guard.admits({"HTTP_X_BUTLR_KEY": wire(key)})
         assert guard.admits({"HTTP_X_BUTLR_KEY": wire(key), "HTTP_AUTHORIZATION": "Basic nonsense"})
 
     @pytest.mark.parametrize("key", WRONG_KEYS)
     def test_wrong(self, guard: Guard, key: str | bytes) -> None:
-        """A part of one, another case, two at once, nothing, other bytes."""
+        """A part of a key, another case, two keys at once, nothing, and other bytes are not admitted."""
         assert not guard.admits({"HTTP_X_BUTLR_KEY": wire(key)})
 
     def test_in_another_header(self, guard: Guard) -> None:
-        """Only the one that was agreed on."""
+        """A key in another header than the configured one is not admitted."""
         assert not guard.admits({"HTTP_X_API_KEY": "old-key", "X-Butlr-Key": "old-key"})
 
     def test_in_authorization(self) -> None:
-        """A static header of any name may be that one."""
+        """The header of the key may be `Authorization`."""
         guard = Guard("here", keys=["Bearer abc"], header="Authorization")
         assert guard.admits({"HTTP_AUTHORIZATION": "Bearer abc"})
         assert not guard.admits({"HTTP_AUTHORIZATION": "abc"})
@@ -46,21 +46,21 @@ class TestBasic:
 
     @pytest.mark.parametrize("environ", RIGHT_BASIC)
     def test_right(self, guard: Guard, environ: dict[str, str]) -> None:
-        """In UTF-8 and Latin-1, the scheme in any case, the password with colons."""
+        """A name and password are admitted in UTF-8 and Latin-1, the scheme in any case, the password with colons."""
         assert guard.admits(environ)
         assert guard.admits(environ | {"HTTP_X_BUTLR_KEY": "nonsense"})
 
     @pytest.mark.parametrize("environ", WRONG_BASIC)
     def test_wrong(self, guard: Guard, environ: dict[str, str]) -> None:
-        """A part of it, another case, another scheme, garbage."""
+        """A part of the credentials, another case, another scheme, and garbage are not admitted."""
         assert not guard.admits(environ)
 
 
 class TestGuard:
-    """What it asks for."""
+    """The challenge of a guard."""
 
     def test_no_credentials(self) -> None:
-        """Then everyone is admitted, and nothing is asked for."""
+        """A guard without credentials admits every request and has no challenge."""
         guard = Guard("here")
         assert guard.admits({})
         assert guard.admits({"HTTP_AUTHORIZATION": "Basic nonsense"})
@@ -78,8 +78,8 @@ class TestGuard:
             ("HTTP basic credentials", ["Basic"], (("u", "p"),)),
         ],
     )
-    def test_what_it_says(self, wanted: str, schemes: list[str], arguments: Any) -> None:
-        """The schemes for programs, the header for people."""
+    def test_the_challenge(self, wanted: str, schemes: list[str], arguments: Any) -> None:
+        """The challenges name the schemes for programs, `wanted` names the header for people."""
         guard = Guard("here", *arguments)
         assert guard.wanted == wanted
         assert [challenge.split()[0] for challenge in guard.challenges] == schemes
@@ -87,7 +87,7 @@ class TestGuard:
 
     @given(st.text(), st.text(), st.text())
     def test_any_header(self, key: str, scheme: str, token: str) -> None:
-        """No header raises an error, and none but the right ones is admitted."""
+        """No header raises an error, and only the right one is admitted."""
         guard = Guard("here", ("butlr", "secret"), ["long-key"])
         environ = {"HTTP_X_API_KEY": key, "HTTP_AUTHORIZATION": f"{scheme} {token}"}
         assert guard.admits(environ) is (key == "long-key")

@@ -1,4 +1,4 @@
-"""The short way: it answers as the long one would, and leaves alone what it does not know."""
+"""The fast path of the webhook: it answers as the view would, and leaves every unusual request to the view."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ EVENTS = {
     Outcome.BACKFILLED: delivery(NOW - MINUTE, 3),
     Outcome.LATE: delivery(NOW - HOUR, 3),
 }
-"""One after the other, what becomes of each."""
+"""Events with the outcome of each, if they come in this order."""
 
 
 def built(settings: dict[str, str] | None = None) -> tuple[FastWebhook, Exporter]:
@@ -37,23 +37,23 @@ def built(settings: dict[str, str] | None = None) -> tuple[FastWebhook, Exporter
 
 
 def counted(exporter: Exporter) -> dict[str, float]:
-    """Return how many events had which outcome."""
+    """Return the number of events by outcome."""
     (family,) = [f for f in exporter.metrics.registry.collect() if f.name == "butlr_exporter_events"]
     return {s.labels["outcome"]: s.value for s in family.samples if s.value}
 
 
 class TestAnswers:
-    """What is answered."""
+    """Responses to bodies."""
 
     def test_as_the_view_does(self) -> None:
-        """To the byte, and counted the same, whatever becomes of an event."""
-        short, exporter = built()
+        """The fast path answers and counts events of every outcome as the view does, to the byte."""
+        fast, exporter = built()
         another = build(clock=Clock())
         client = another.app.test_client()
         for outcome, event in EVENTS.items():
             response = client.post("/webhook", data=body(event))
             assert response.get_json()["outcomes"] == {outcome: 1}
-            head, _, text = (short.respond([body(event)])[0] or b"").partition(b"\r\n\r\n")
+            head, _, text = (fast.respond([body(event)])[0] or b"").partition(b"\r\n\r\n")
             assert text == response.data
             assert dict(line.split(": ") for line in head.decode().split("\r\n")) == dict(response.headers)
         assert counted(exporter) == counted(another)
@@ -78,42 +78,42 @@ class TestAnswers:
             body(delivery(NOW + HOUR)),
         ],
     )
-    def test_what_is_for_the_long_way(self, text: bytes) -> None:
-        """Nothing is done, and nothing counted."""
-        short, exporter = built()
-        assert short.respond([text]) == [None]
+    def test_bodies_for_the_view(self, text: bytes) -> None:
+        """A body that is not one valid event is left to the view, with nothing applied and nothing counted."""
+        fast, exporter = built()
+        assert fast.respond([text]) == [None]
         assert counted(exporter) == {}
         assert exporter.store.snapshot(NOW).spaces == []
 
     def test_one_zone_too_many(self) -> None:
-        """Is refused by the long way."""
-        short, exporter = built({"max_spaces": "1"})
-        assert short.respond([body(delivery())]) == [RESPONSES[Outcome.NEW]]
-        assert short.respond([body(delivery(zone="zone_b"))]) == [None]
+        """The view refuses an event of one zone too many."""
+        fast, exporter = built({"max_spaces": "1"})
+        assert fast.respond([body(delivery())]) == [RESPONSES[Outcome.NEW]]
+        assert fast.respond([body(delivery(zone="zone_b"))]) == [None]
         assert counted(exporter) == {"new": 1}
 
     def test_a_journal_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The event is for the long way, which says so."""
-        short, exporter = built({"journal": str(tmp_path / "journal.db")})
-        assert short.respond([body(delivery(NOW, 1))]) == [RESPONSES[Outcome.NEW]]
+        """The view answers 503 for an event that the journal does not accept."""
+        fast, exporter = built({"journal": str(tmp_path / "journal.db")})
+        assert fast.respond([body(delivery(NOW, 1))]) == [RESPONSES[Outcome.NEW]]
 
         def full(*_: object) -> None:
             raise JournalError("the disk is full")
 
         monkeypatch.setattr(SqliteFile, "append", full)
-        assert short.respond([body(delivery(NOW + 1, 1))]) == [None]
+        assert fast.respond([body(delivery(NOW + 1, 1))]) == [None]
         assert counted(exporter) == {"new": 1}
         another = body(delivery(NOW + 2, 1))
-        assert short.respond([another]) == [None]
+        assert fast.respond([another]) == [None]
         assert exporter.app.test_client().post("/webhook", data=another).status_code == 503
         assert counted(exporter) == {"new": 2}
 
 
-class TestTakes:
-    """By the headers."""
+class TestAccepts:
+    """Headers of requests for the fast path."""
 
     @pytest.mark.parametrize(
-        ("headers", "takes"),
+        ("headers", "accepted"),
         [
             ([], True),
             ([(b"content-type", b"x"), (b"content-length", b"32768")], True),
@@ -123,24 +123,24 @@ class TestTakes:
             ([(b"accept", b"a"), (b"accept", b"b")], False),
         ],
     )
-    def test_headers(self, headers: list[tuple[bytes, bytes]], takes: bool) -> None:
-        """What is odd is for the long way."""
-        assert built()[0].accepts(headers) is takes
+    def test_headers(self, headers: list[tuple[bytes, bytes]], accepted: bool) -> None:
+        """Requests with unusual headers are left to the view."""
+        assert built()[0].accepts(headers) is accepted
 
     def test_credentials(self) -> None:
-        """As everywhere."""
+        """The fast path admits the same credentials as the view."""
         settings = {
             "webhook_api_keys": "old-key,new-key,schlüssel",
             "webhook_api_key_header": "X-Butlr-Key",
             "webhook_username": "butlr",
             "webhook_password": "pä:ss",
         }
-        short, _ = built(settings)
+        fast, _ = built(settings)
         for keys, right in ((RIGHT_KEYS, True), (WRONG_KEYS, False)):
-            for key in (key for key in keys if len(key) == len(key.strip())):  # as nothing else comes from a parser
-                assert short.accepts([(b"x-butlr-key", wire(key).encode("latin-1", "replace"))]) is right, key
+            for key in (key for key in keys if len(key) == len(key.strip())):  # the parser strips the spaces
+                assert fast.accepts([(b"x-butlr-key", wire(key).encode("latin-1", "replace"))]) is right, key
         for environs, right in ((RIGHT_BASIC, True), (WRONG_BASIC, False)):
             for environ in environs:
                 header = [(b"authorization", environ.get("HTTP_AUTHORIZATION", "").encode("latin-1", "replace"))]
-                assert short.accepts(header) is right, environ
-        assert not short.accepts([])
+                assert fast.accepts(header) is right, environ
+        assert not fast.accepts([])

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml and the program say the same, in both directions."""
+"""docs/openapi.yaml and the program agree, in both directions."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ SCHEMAS = SPECIFICATION["components"]["schemas"]
 
 
 def test_paths() -> None:
-    """Every path that is served, with its methods, and no other."""
+    """The description has every path with its methods, and no other."""
     assert {(path, method.upper()) for path, methods in SPECIFICATION["paths"].items() for method in methods} == {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
         for rule in create_app().url_map.iter_rules()
@@ -40,7 +40,7 @@ def test_paths() -> None:
 
 
 def test_numbers_and_names() -> None:
-    """Limits, outcomes, measures, fields, and the defaults of settings."""
+    """The description has the limits, outcomes, measures, fields and defaults of the code."""
     (events,) = SPECIFICATION["paths"]["/webhook"]["post"]["requestBody"]["content"].values()
     assert events["schema"]["oneOf"][1]["maxItems"] == MAX_EVENTS
     assert SCHEMAS["Event"]["properties"]["timestamp"]["minimum"] == EARLIEST_TIMESTAMP
@@ -61,25 +61,27 @@ def test_numbers_and_names() -> None:
 
 
 def test_the_example() -> None:
-    """It is an event, as documented."""
+    """The documented event is accepted."""
     (events,) = SPECIFICATION["paths"]["/webhook"]["post"]["requestBody"]["content"].values()
     client = create_app(clock=Clock()).test_client()
     assert client.post("/webhook", json=events["examples"]["documented"]["value"]).get_json()["outcomes"] == {"new": 1}
 
 
 def test_every_field_of_the_answer_is_described() -> None:
-    """Schemathesis sees an exporter that may have no zones."""
+    """The description has every field of an answer, including those that need a zone, which Schemathesis may lack."""
     client = create_app(clock=Clock()).test_client()
     client.post("/webhook", data=body(delivery()))
     client.post("/webhook", data=b"{}")
-    told = client.get("/api/v1/spaces").get_json()
+    listed = client.get("/api/v1/spaces").get_json()
     whole = client.get("/api/v1/spaces/zone/zone_a").get_json()
     described = SCHEMAS["Spaces"]["properties"]
-    assert set(told) == set(described)
-    assert set(told["events"]) == set(described["events"]["properties"])
-    assert set(told["events"]["refused"][0]) == set(described["events"]["properties"]["refused"]["items"]["properties"])
+    assert set(listed) == set(described)
+    assert set(listed["events"]) == set(described["events"]["properties"])
+    assert set(listed["events"]["refused"][0]) == set(
+        described["events"]["properties"]["refused"]["items"]["properties"]
+    )
     described = SCHEMAS["Space"]["properties"]
-    (zone,) = told["spaces"]
+    (zone,) = listed["spaces"]
     assert set(zone) == set(described)
     assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
     assert set(whole) - set(zone) == set(SCHEMAS["WholeSpace"]["allOf"][1]["properties"])
@@ -89,7 +91,7 @@ def test_every_field_of_the_answer_is_described() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("secured", [False, True])
 def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
-    """Schemathesis finds nothing: no 5xx, no undocumented answer, nothing wrong accepted, nothing right refused."""
+    """Schemathesis finds no 5xx, no undocumented answer, no wrong request accepted and no right one refused."""
     flags = [
         "--webhook-api-keys=0123456789abcdef",
         "--metrics-username=prometheus",

@@ -1,4 +1,4 @@
-"""`GET /metrics/settled`: what a scrape of the corrected history reads."""
+"""`GET /metrics/settled`: the corrected history, as a scrape reads it."""
 
 import gzip
 from dataclasses import replace
@@ -16,12 +16,12 @@ from tests.support.responses import samples
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the time."""
+    """Return a clock that the test moves."""
     return Clock()
 
 
 def scraped(client: FlaskClient) -> dict[str, list[tuple[str, float, float]]]:
-    """Return family to its samples: zone name, value and time in milliseconds."""
+    """Return for each family its samples: zone name, value and time (ms)."""
     text = client.get("/metrics/settled").text
     return {
         family.name: [(s.labels["zone_name"], s.value, round(float(s.timestamp) * 1000)) for s in family.samples]
@@ -30,11 +30,11 @@ def scraped(client: FlaskClient) -> dict[str, list[tuple[str, float, float]]]:
 
 
 class TestScrape:
-    """In one app."""
+    """Scrapes of one app."""
 
     @pytest.mark.parametrize("accept", ["", "text/plain", "text/plain;version=0.0.4", "application/json", "*/*"])
     def test_always_openmetrics(self, clock: Clock, accept: str) -> None:
-        """Whatever a client would rather have: several points of a series are undefined in the text format."""
+        """The format is OpenMetrics for every `Accept`: the text format does not define several points of a series."""
         response = create_app(clock=clock).test_client().get("/metrics/settled", headers={"Accept": accept})
         assert response.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
         assert response.text.endswith("# EOF\n")
@@ -42,7 +42,7 @@ class TestScrape:
         assert response.headers["Vary"] == "Accept-Encoding"
 
     def test_gzip(self, clock: Clock) -> None:
-        """As Prometheus asks for it."""
+        """The body is compressed for a client that accepts gzip."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - 7 * MINUTE)))
         response = client.get("/metrics/settled", headers={"Accept-Encoding": "gzip"})
@@ -50,7 +50,7 @@ class TestScrape:
         assert gzip.decompress(response.data) == client.get("/metrics/settled").data
 
     def test_the_newest_settled_reading(self, clock: Clock) -> None:
-        """At its own time, with its last value, under the zone's name of now; both measures."""
+        """The newest settled reading of each measure has its own time, its last value, and the zone's present name."""
         client = create_app(clock=clock).test_client()
         client.post(
             "/webhook",
@@ -70,7 +70,7 @@ class TestScrape:
         assert scraped(client)["butlr_zone_occupancy_settled"] == [("new", 4, NOW)]
 
     def test_settings(self, clock: Clock) -> None:
-        """`settle_after`, `settled_points`, `window` and `labels`."""
+        """`settle_after`, `settled_points`, `window` and `labels` decide the samples."""
         settings = Settings(
             settle_after=Settings.settle_after / 2, settled_points=3, window=Settings.window / 3, labels=("zone_id",)
         )
@@ -81,12 +81,14 @@ class TestScrape:
             'butlr_zone_occupancy_settled{zone_id="zone_a"} 4.0 1799999760.0',
             'butlr_zone_occupancy_settled{zone_id="zone_a"} 3.0 1799999820.0',
         ]
-        clock.now += 2 * MINUTE + 1  # what was a minute ago is settled, what was before the window is gone
+        clock.now += (
+            2 * MINUTE + 1
+        )  # two minutes later, newer readings are settled, and older ones have left the window
         times = [time for *_, time in scraped_ids(client)]
         assert times == [NOW - 2 * MINUTE, NOW - MINUTE]
 
     def test_a_stale_zone(self, clock: Clock) -> None:
-        """Its last points stay until they leave the window."""
+        """The last points of a stale zone stay until they leave the window."""
         client = create_app(replace(Settings(), settled_points=2), clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - MINUTE, 1), delivery(NOW, 2)))
         clock.now += 14 * MINUTE - 1
@@ -99,7 +101,7 @@ class TestScrape:
 
 
 def scraped_ids(client: FlaskClient) -> list[tuple[str, float, int]]:
-    """Return zone id, value and time in milliseconds of every sample of the plain measure."""
+    """Return zone id, value and time (ms) of every sample of the plain measure."""
     families = text_string_to_metric_families(client.get("/metrics/settled").text)
     family = next(family for family in families if family.name == "butlr_zone_occupancy_settled")
     return [(s.labels["zone_id"], s.value, round(float(s.timestamp) * 1000)) for s in family.samples]
@@ -108,8 +110,8 @@ def scraped_ids(client: FlaskClient) -> list[tuple[str, float, int]]:
 class TestCorrections:
     """`butlr_exporter_settled_corrections_total`."""
 
-    def test_a_correction_that_came_too_late(self, clock: Clock) -> None:
-        """Is counted by its type, and shown all the same; one in time is not counted, nor what changes nothing."""
+    def test_a_correction_of_a_settled_reading(self, clock: Clock) -> None:
+        """A correction of a settled reading is applied, and counted by its type; earlier ones are not counted."""
         client = create_app(clock=clock).test_client()
         t, smoothed = NOW - 6 * MINUTE, Measure.ZONE_OCCUPANCY_1MIN
         client.post(

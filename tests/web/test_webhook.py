@@ -1,4 +1,4 @@
-"""The HTTP interface, request by request, through the app as any WSGI server calls it."""
+"""The HTTP interface, request by request, through the app, as a WSGI server calls it."""
 
 import gzip
 import json
@@ -39,17 +39,17 @@ class TestWebhook:
 
     @pytest.mark.parametrize("path", sorted((SAMPLES / "valid").glob("*.json")), ids=lambda path: path.stem)
     def test_valid_payloads(self, client: FlaskClient, path: Path) -> None:
-        """Whatever was understood is 200."""
+        """A valid payload is answered with 200, even if its type is unsupported."""
         response = client.post("/webhook", data=path.read_bytes())
         assert response.status_code == 200
         assert response.content_type == "application/json"
-        told = response.get_json()
-        assert told["received"] == sum(told["outcomes"].values())
-        assert set(told["outcomes"]) <= {"new", "unsupported"}
+        members = response.get_json()
+        assert members["received"] == sum(members["outcomes"].values())
+        assert set(members["outcomes"]) <= {"new", "unsupported"}
 
     @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
     def test_broken_payloads(self, path: Path) -> None:
-        """Each has its exact answer, and leaves the zones that were there alone."""
+        """Each broken payload has its exact answer, and changes no zone."""
         clock = Clock(1_727_735_900_000)
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(clock.now, 7)))
@@ -59,7 +59,7 @@ class TestWebhook:
         assert before[0] in samples(client, "butlr_zone_occupancy")
 
     def test_the_contracts_example(self, client: FlaskClient) -> None:
-        """Two events, two outcomes."""
+        """The answer to two events has two outcomes."""
         response = client.post("/webhook", data=body(delivery(id="a"), delivery(id="b")))
         assert response.get_json() == {"received": 2, "outcomes": {"new": 1, "repeated": 1}}
 
@@ -67,41 +67,41 @@ class TestWebhook:
         "content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", "x", ""]
     )
     def test_any_content_type(self, client: FlaskClient, content_type: str) -> None:
-        """What Butlr sends is not documented."""
+        """An event is accepted with any `Content-Type`, as Butlr documents none."""
         assert client.post("/webhook", data=body(delivery()), content_type=content_type).status_code == 200
 
-    def test_a_refused_event_is_told_with_what_was_received(self, client: FlaskClient) -> None:
-        """So that the good ones need not be sent again."""
-        told = problem(client.post("/webhook", data=body(delivery(), delivery(NOW + HOUR))), 422)
-        assert told["detail"] == "1 of 2 events refused"
-        assert (told["received"], told["outcomes"]) == (2, {"new": 1, "future": 1})
-        assert [error["index"] for error in told["errors"]] == [1]
+    def test_a_refused_event_among_good_ones(self, client: FlaskClient) -> None:
+        """The problem also has the outcomes of the good events, so that the client need not send them again."""
+        members = problem(client.post("/webhook", data=body(delivery(), delivery(NOW + HOUR))), 422)
+        assert members["detail"] == "1 of 2 events refused"
+        assert (members["received"], members["outcomes"]) == (2, {"new": 1, "future": 1})
+        assert [error["index"] for error in members["errors"]] == [1]
 
     def test_a_flood_of_errors(self, client: FlaskClient) -> None:
-        """The answer says that it does not list them all."""
-        told = problem(client.post("/webhook", data=b"[" + b"0," * 999 + b"0]"), 422)
-        assert told["detail"] == "1000 of 1000 events refused; at most 100 errors are listed"
-        assert len(told["errors"]) == 100
+        """The answer lists 100 errors, and its detail says so."""
+        members = problem(client.post("/webhook", data=b"[" + b"0," * 999 + b"0]"), 422)
+        assert members["detail"] == "1000 of 1000 events refused; at most 100 errors are listed"
+        assert len(members["errors"]) == 100
 
     def test_a_body_too_large(self, clock: Clock) -> None:
-        """One byte more than max_body, with and without a length; exactly max_body is taken."""
+        """A body of max_body bytes is accepted; one byte more is refused, with and without a length."""
         text = body(delivery())
         client = create_app(Settings(max_body=len(text)), clock).test_client()
         assert client.post("/webhook", data=text).status_code == 200
-        told = problem(client.post("/webhook", data=text + b" "), 413)
-        assert told["detail"] == f"the body is larger than max_body, {len(text)} bytes"
+        members = problem(client.post("/webhook", data=text + b" "), 413)
+        assert members["detail"] == f"the body is larger than max_body, {len(text)} bytes"
         chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
         problem(client.post("/webhook", data=text + b" ", environ_overrides=chunked), 413)
         assert samples(client, "butlr_exporter_rejected_requests_total")[2].endswith("} 2.0")
 
-    def test_what_is_not_json_is_counted(self, client: FlaskClient) -> None:
-        """As a request, not as an event."""
+    def test_a_body_that_is_not_json_is_counted(self, client: FlaskClient) -> None:
+        """A body that is not JSON counts as a request, not as an event."""
         problem(client.post("/webhook", data=b"{"), 400)
         assert samples(client, "butlr_exporter_rejected_requests_total")[1].endswith('{reason="malformed"} 1.0')
         assert not [line for line in samples(client, "butlr_exporter_events_total") if not line.endswith(" 0.0")]
 
     def test_threads_posting_at_once(self, client: FlaskClient) -> None:
-        """The end state is that of any order."""
+        """Threads that post at once end in the same state as any order."""
         app = client.application
         bodies = [
             body(delivery(NOW - m * MINUTE, 10 * m + r, generation=NOW // 1000 + 60 * r + m))
@@ -127,29 +127,29 @@ class TestMetrics:
     """`GET /metrics`."""
 
     def test_text_by_default(self, client: FlaskClient) -> None:
-        """For curl and for browsers."""
+        """A client without a preference, such as curl, gets the text format."""
         response = client.get("/metrics")
         assert response.content_type == "text/plain; version=0.0.4; charset=utf-8"
         assert set(response.vary) == {"Accept", "Accept-Encoding"}
         assert not response.content_encoding
 
     def test_openmetrics_by_accept(self, client: FlaskClient) -> None:
-        """As Prometheus asks."""
+        """A client that prefers OpenMetrics, such as Prometheus, gets it."""
         response = client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1"})
         assert response.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
         assert response.get_data().endswith(b"# EOF\n")
 
     @pytest.mark.parametrize("path", ["/metrics", "/api/v1/spaces", "/"])
     @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-    def test_a_head_without_a_length(self, client: FlaskClient, path: str, encoding: str) -> None:
-        """It would be that of an answer to GET, which is not made."""
+    def test_head_has_no_length(self, client: FlaskClient, path: str, encoding: str) -> None:
+        """The answer to HEAD has no `Content-Length`: the exporter does not render the body of GET to measure it."""
         response = client.head(path, headers={"Accept-Encoding": encoding})
         assert response.status_code == 200
         assert "Content-Length" not in response.headers
         assert "Content-Encoding" not in response.headers
 
     def test_gzip_by_accept_encoding(self, client: FlaskClient) -> None:
-        """Only where it is taken."""
+        """The body is compressed only for a client that accepts gzip."""
         response = client.get("/metrics", headers={"Accept-Encoding": "gzip"})
         assert response.content_encoding == "gzip"
         assert b"butlr_exporter_build_info" in gzip.decompress(response.get_data())
@@ -157,7 +157,7 @@ class TestMetrics:
             assert not client.get("/metrics", headers={"Accept-Encoding": refuses}).content_encoding
 
     def test_only_the_named_samples(self, client: FlaskClient) -> None:
-        """`?name[]=`, once or more."""
+        """`?name[]=` selects families, and may be repeated."""
         text = client.get("/metrics?name[]=python_info&name[]=butlr_exporter_build_info").get_data(as_text=True)
         families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         assert sorted(families) == ["butlr_exporter_build_info", "python_info"]
@@ -188,11 +188,11 @@ class TestMetrics:
         ],
     )
     def test_accept(self, accept: str, openmetrics: bool) -> None:
-        """By quality; parameters do not matter, not even senseless ones."""
+        """The quality decides between the formats; other parameters, even senseless ones, do not matter."""
         assert wants_openmetrics(parse_accept_header(accept, MIMEAccept)) is openmetrics
 
-    def test_a_zones_day(self, client: FlaskClient, clock: Clock) -> None:
-        """Fresh, stale, back, forgotten."""
+    def test_the_life_of_a_zone(self, client: FlaskClient, clock: Clock) -> None:
+        """A zone is fresh, then stale, fresh again, and at last forgotten."""
         client.post("/webhook", data=body(delivery(v=3)))
         assert samples(client, "butlr_zone_occupancy")[0].endswith("} 3.0")
         clock.now += 10 * MINUTE + 1
@@ -205,86 +205,98 @@ class TestMetrics:
 
 
 class TestLog:
-    """What the log says of requests that are refused."""
+    """Log lines about refused requests."""
 
     def test_a_webhook_sent_to_the_wrong_place(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
-        """It leaves a trace, as does what is no event; a browser that looks around does not."""
+        """A webhook sent to the wrong path is logged, and so is a body that is not JSON; a missing favicon is not."""
         caplog.set_level(logging.INFO)
         client.get("/favicon.ico")
         assert caplog.records == []
         client.post("/webhok", data=body(delivery()))
         client.get("/webhook")
         client.post("/webhook", data=b"{")
-        told = [record.args for record in caplog.records]
-        who = {"client": "127.0.0.1"}
-        assert told == [
-            {"status": 404, "reason": "there is nothing at /webhok", "method": "POST", "path": "/webhok", **who},
-            {"status": 405, "reason": "/webhook does not accept GET", "method": "GET", "path": "/webhook", **who},
+        logged = [record.args for record in caplog.records]
+        client_field = {"client": "127.0.0.1"}
+        assert logged == [
+            {
+                "status": 404,
+                "reason": "there is nothing at /webhok",
+                "method": "POST",
+                "path": "/webhok",
+                **client_field,
+            },
+            {
+                "status": 405,
+                "reason": "/webhook does not accept GET",
+                "method": "GET",
+                "path": "/webhook",
+                **client_field,
+            },
             {
                 "status": 400,
                 "reason": "the body is not JSON: EOF while parsing an object at line 1 column 1",
                 "method": "POST",
                 "path": "/webhook",
-                **who,
+                **client_field,
             },
         ]
 
 
 class TestErrors:
-    """Never an HTML error, never a traceback."""
+    """Errors, which are problems and never HTML or a traceback."""
 
-    def test_nothing_there(self, client: FlaskClient) -> None:
-        """404 names the path."""
+    def test_not_found(self, client: FlaskClient) -> None:
+        """An unknown path is answered with 404, which names the path."""
         for path in ("/webhok", "/metrics/", "/-/healthy/x", "/static/x", "/%00%ff"):
-            told = problem(client.get(path), 404)
-            assert told["detail"].startswith("there is nothing at /")
+            members = problem(client.get(path), 404)
+            assert members["detail"].startswith("there is nothing at /")
 
     def test_wrong_method(self, client: FlaskClient) -> None:
-        """405 says what is allowed."""
+        """A wrong method is answered with 405, which names the allowed ones."""
         response = client.get("/webhook")
         problem(response, 405)
         assert set(response.allow) == {"POST", "OPTIONS"}
         assert set(client.delete("/metrics").allow) == {"GET", "HEAD", "OPTIONS"}
 
     def test_health(self, client: FlaskClient) -> None:
-        """Both answer while it serves."""
+        """Health and readiness are answered with 200."""
         assert client.get("/-/healthy").get_data() == b"butlr-exporter is healthy.\n"
         assert client.get("/-/ready").get_data() == b"butlr-exporter is ready.\n"
         assert client.head("/metrics").status_code == 200
 
     def test_several_processes_are_refused(self, client: FlaskClient) -> None:
-        """Each would hold a part of the zones."""
+        """A server with several processes is refused with 503, as each process would hold a part of the zones."""
         for path in ("/metrics", "/-/ready"):
-            told = problem(client.get(path, environ_overrides={"wsgi.multiprocess": True}), 503)
-            assert "several" in told["detail"]
+            members = problem(client.get(path, environ_overrides={"wsgi.multiprocess": True}), 503)
+            assert "several" in members["detail"]
 
-    def test_an_unforeseen_error(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
-        """A defect of our own is a problem too, without its insides; the log has them."""
+    def test_an_unexpected_error(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+        """An unexpected error is a problem without details; the log has them."""
 
         def broken() -> str:
             raise RuntimeError("inside")
 
         client.application.add_url_rule("/broken", view_func=broken)
-        told = problem(client.get("/broken"), 500)
-        assert "inside" not in json.dumps(told)
+        members = problem(client.get("/broken"), 500)
+        assert "inside" not in json.dumps(members)
         assert [record.getMessage() for record in caplog.records] == ["internal error", "request refused"]
 
     def test_other_refusals_of_the_framework(self, client: FlaskClient) -> None:
-        """They are problems as well."""
+        """Refusals by the framework are problems as well."""
         client.application.config["TRUSTED_HOSTS"] = ["example.org"]
         problem(client.get("/metrics"), 400)
 
 
 class TestJournal:
-    """An app that keeps one."""
+    """An app with a journal."""
 
-    def test_what_cannot_be_written_is_not_acknowledged(self, tmp_path: Path) -> None:
-        """503, when to come again, and a count; what changes nothing is answered as ever, and then it heals."""
+    def test_an_event_that_cannot_be_written_is_not_acknowledged(self, tmp_path: Path) -> None:
+        """While the journal cannot be written, an event is answered with 503 and `Retry-After`, and counted."""
         exporter = build(Settings(journal=str(tmp_path / "journal.db")), Clock())
         client = exporter.app.test_client()
         assert client.post("/webhook", data=body(delivery())).status_code == 200
         (tmp_path / "journal.db").unlink()
-        time.sleep(0.06)  # it is looked for every 0.05 s
+        time.sleep(0.06)  # the journal looks for its file every 0.05 s
         refused = client.post("/webhook", data=body(delivery(v=2, id="b")))
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         assert refused.content_type == "application/problem+json"
