@@ -18,6 +18,10 @@ class Kind(StrEnum):
         """The metadata field with a space's own id."""
         return f"{self}_id"
 
+    def key(self, space_id: str) -> str:
+        """Return the key of a space, such as `zone:zone_a`: no other space, of any kind, has it."""
+        return f"{self}:{space_id}"
+
 
 class Payload(Enum):
     """The shape of an event's `data`."""

@@ -46,6 +46,11 @@ class OccupancyEvent(NamedTuple):
     """Time of computing, Unix seconds, if the id holds it."""
     metadata: Metadata
 
+    @property
+    def space_key(self) -> str:
+        """The key of the space."""
+        return self.measure.kind.key(self.space_id)
+
 
 class UnsupportedEvent(NamedTuple):
     """A valid event of a type that is not exported."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, msgpack
 
-from exporter.events.measures import Measure
+from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata, OccupancyEvent
 from exporter.journal.records import frame, unframe
 from exporter.rule.series import SeriesState
@@ -153,14 +153,17 @@ def encode_space(number: int, state: SpaceState) -> bytes:
     )
 
 
-def decode_space(space_id: str, blob: bytes) -> SavedSpace:
+def kind_of(record: DeliveryRecord) -> Kind:
+    """Return the kind of space of a delivery. Raises KeyError for an unknown measure."""
+    return _MEASURES[record.measure].kind
+
+
+def decode_space(key: str, blob: bytes) -> SavedSpace:
     """Return the space of a framed record. Raises ValueError where it is damaged or another space's, and KeyError."""
     (content,) = unframe(blob)
     record = _decode_space(content)
-    if record.space_id != space_id:
-        raise ValueError("the record of a space is damaged")
     state = SpaceState(
-        space_id=space_id,
+        space_id=record.space_id,
         metadata=decode_metadata(record.metadata),
         named_at=record.named_at,
         named_generation=record.named_generation,
@@ -170,6 +173,8 @@ def decode_space(space_id: str, blob: bytes) -> SavedSpace:
             for each in record.series
         ],
     )
+    if not state.series or state.key != key:
+        raise ValueError("the record of a space is damaged")
     return SavedSpace(record.number, state)
 
 

@@ -29,7 +29,7 @@ _WAL_PAGES = 8000
 _TABLES = f"""
 BEGIN;
 CREATE TABLE space (
-    id TEXT NOT NULL PRIMARY KEY,
+    key TEXT NOT NULL PRIMARY KEY,  -- kind:id
     state BLOB NOT NULL  -- one record
 );
 CREATE TABLE piece (  -- entries of logs that were moved into the file

@@ -62,7 +62,7 @@ class FileJournal:
                 self._begin_outage(error)
             else:
                 return
-        self._unsaved.update(dict.fromkeys(event.space_id for event in events))
+        self._unsaved.update(dict.fromkeys(event.space_key for event in events))
         self._failed()
         raise JournalError(self.outage)
 
@@ -97,10 +97,10 @@ class FileJournal:
         """
         lock, file, source = self._source.lock, self._file, self._source
         with lock:
-            checkpoint, space_ids = file.begin_checkpoint(), source.ids()
-        for first in range(0, len(space_ids), _CHUNK):
+            checkpoint, keys = file.begin_checkpoint(), source.keys()
+        for first in range(0, len(keys), _CHUNK):
             with lock:
-                self._save(space_ids[first : first + _CHUNK])
+                self._save(keys[first : first + _CHUNK])
             sleep(_PAUSE)
         with lock:
             file.end_checkpoint(checkpoint)
@@ -111,12 +111,12 @@ class FileJournal:
                     break
             sleep(_PAUSE)
         with lock:
-            file.retain(set(source.ids()))
+            file.retain(set(source.keys()))
 
-    def _save(self, space_ids: Sequence[str]) -> None:
-        self._file.save(self._source.states(space_ids))
-        for space_id in space_ids:
-            self._unsaved.pop(space_id, None)
+    def _save(self, keys: Sequence[str]) -> None:
+        self._file.save(self._source.states(keys))
+        for key in keys:
+            self._unsaved.pop(key, None)
 
     def _begin_outage(self, error: JournalError) -> None:
         self._is_gone = isinstance(error, JournalGone)
@@ -140,7 +140,7 @@ class FileJournal:
                     self._reopen()
                 unsaved = len(self._unsaved)
                 # One space that is saved already shows as well that the file can be written.
-                self._save(list(islice(self._unsaved, _CHUNK)) or self._source.ids()[:1])
+                self._save(list(islice(self._unsaved, _CHUNK)) or self._source.keys()[:1])
                 self.outage = None
             if self._is_rewritten:
                 self._compact()
@@ -153,7 +153,7 @@ class FileJournal:
             self._fail(error)
             return
         if self.outage is None:
-            log.info("journal is written again", {"zones": unsaved})
+            log.info("journal is written again", {"spaces": unsaved})
 
     def _reopen(self) -> None:
         """Open the file that is now at the path, or create one; all spaces count as unsaved. Raises JournalError."""
@@ -161,5 +161,5 @@ class FileJournal:
         self._file, self._is_rewritten = self._open(True), True
         for _ in chain(self._file.spaces(), self._file.deliveries()):  # so that it knows its numbers and sizes
             pass
-        self._unsaved = dict.fromkeys(self._source.ids())
+        self._unsaved = dict.fromkeys(self._source.keys())
         self._is_gone = False

@@ -35,10 +35,10 @@ class Source(NamedTuple):
     lock: Lock
     """The caller of `append` holds it from before it applies the events until they are appended. So a journal that
     holds it sees spaces that agree with its entries. A journal holds it for one short step at a time."""
-    ids: Callable[[], list[str]]
-    """Return the ids of all spaces."""
+    keys: Callable[[], list[str]]
+    """Return the keys of all spaces."""
     states: Callable[[Iterable[str]], list[SpaceState]]
-    """Return the states of the spaces with these ids, without those that are forgotten."""
+    """Return the states of the spaces with these keys, without those that are forgotten."""
 
 
 class Journal(Protocol):

@@ -36,7 +36,7 @@ class Recorder:
         """Open the journal of the store. Raises JournalError."""
         self._store = store
         self._lock = Lock()
-        self._journal = open_journal(Source(self._lock, store.ids, store.states))
+        self._journal = open_journal(Source(self._lock, store.keys, store.states))
         self._maintaining = Lock()
         self._maintained_at = monotonic()
 
@@ -54,7 +54,7 @@ class Recorder:
         finally:
             gc.enable()
         self._maintained_at = monotonic()
-        log.info("journal read back", {"zones": len(self._store.ids()), "deliveries": deliveries})
+        log.info("journal read back", {"spaces": len(self._store), "deliveries": deliveries})
 
     @property
     def refuses(self) -> bool:

@@ -98,7 +98,7 @@ def _copy(padded: str, new: str) -> int:
     with closing(sqlite3.connect(uri, uri=True)) as old, closing(connect(new)) as journal:
         journal.execute("BEGIN")
         for columns, put, check in (
-            ("id, state FROM space", PUT_SPACE, decode_space),
+            ("key, state FROM space", PUT_SPACE, decode_space),
             ("number, records FROM piece", PUT_PIECE, _unframe_piece),
         ):
             for row in _readable_rows(old, columns):

@@ -20,6 +20,7 @@ from exporter.journal.codec import (
     encode_delivery,
     encode_entry,
     encode_space,
+    kind_of,
     pieces,
 )
 from exporter.journal.database import FAILURES, PAGE_SIZE, connect, failure
@@ -43,12 +44,12 @@ _REMOVED_TOGETHER = 200
 _NAME_SIZE = 8
 """Bytes of a journal's name, which the header of each of its logs repeats."""
 
-PUT_SPACE = "INSERT OR REPLACE INTO space (id, state) VALUES (?, ?)"
+PUT_SPACE = "INSERT OR REPLACE INTO space (key, state) VALUES (?, ?)"
 PUT_PIECE = "INSERT INTO piece (number, records) VALUES (?, ?)"
-_GET_SPACES = "SELECT id, state FROM space"
+_GET_SPACES = "SELECT key, state FROM space"
 _GET_PIECES = "SELECT records FROM piece ORDER BY number"
 _GET_LOG = "SELECT journal, oldest, newest FROM log"
-_REMOVE_SPACE = "DELETE FROM space WHERE id = ?"
+_REMOVE_SPACE = "DELETE FROM space WHERE key = ?"
 _REMOVE_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece LIMIT ?)"
 _SET_NEWEST = "UPDATE log SET newest = ?"
 _SET_OLDEST = "UPDATE log SET oldest = ?"
@@ -98,9 +99,9 @@ class SqliteFile:
     def spaces(self) -> Iterator[SpaceState]:
         """Return every space as it was saved. Raises JournalError."""
         try:
-            for space_id, blob in self._database.execute(_GET_SPACES):
-                number, state = decode_space(space_id, blob)
-                self._saved_at[space_id], self._metadata[space_id] = number, state.metadata
+            for key, blob in self._database.execute(_GET_SPACES):
+                number, state = decode_space(key, blob)
+                self._saved_at[key], self._metadata[key] = number, state.metadata
                 self._space_bytes += len(blob)
                 self._last = max(self._last, number)
                 yield state
@@ -122,12 +123,13 @@ class SqliteFile:
                 before = entry.number
                 self._last = max(self._last, entry.number)
                 for record in entry.deliveries:
-                    space_id = record.space_id
-                    if entry.number <= self._saved_at.get(space_id, 0):
+                    kind = kind_of(record)
+                    key = kind.key(record.space_id)
+                    if entry.number <= self._saved_at.get(key, 0):
                         continue
                     if record.metadata is not None:
-                        self._metadata[space_id] = decode_metadata(record.metadata)
-                    metadata = self._metadata.get(space_id) or Metadata(zone_id=space_id)
+                        self._metadata[key] = decode_metadata(record.metadata)
+                    metadata = self._metadata.get(key) or Metadata()._replace(**{kind.id_field: record.space_id})
                     yield Delivery(decode_delivery(record, metadata), entry.arrival_ms)
             self._is_read = True
         except Foreign as error:
@@ -146,18 +148,19 @@ class SqliteFile:
         deliveries: list[DeliveryRecord] = []
         renamed: list[str] = []
         for event in events:
-            before = self._metadata.get(event.space_id)
+            key = event.space_key
+            before = self._metadata.get(key)
             is_renamed = before is not event.metadata and before != event.metadata
             if is_renamed:
-                self._metadata[event.space_id] = event.metadata
-                renamed.append(event.space_id)
+                self._metadata[key] = event.metadata
+                renamed.append(key)
             deliveries.append(encode_delivery(event, is_renamed))
         record = encode_entry(self._last + 1, arrival_ms, deliveries)
         try:
             self._append(record)
         except JournalError:
-            for space_id in renamed:  # so that the next entry has the metadata
-                self._metadata.pop(space_id, None)
+            for key in renamed:  # so that the next entry has the metadata
+                self._metadata.pop(key, None)
             raise
         self._last += 1
         self._entry_bytes += len(record)
@@ -190,10 +193,10 @@ class SqliteFile:
     def save(self, states: Iterable[SpaceState]) -> None:
         """Save spaces as they are after the last entry, all or none. Raises JournalError."""
         states = list(states)
-        rows = [(state.space_id, encode_space(self._last, state)) for state in states]
+        rows = [(state.key, encode_space(self._last, state)) for state in states]
         self._write(PUT_SPACE, rows)
         for state, (_, blob) in zip(states, rows, strict=True):
-            self._saved_at[state.space_id], self._metadata[state.space_id] = self._last, state.metadata
+            self._saved_at[state.key], self._metadata[state.key] = self._last, state.metadata
             self._space_bytes += len(blob)
 
     def needs_compaction(self) -> bool:
@@ -238,14 +241,14 @@ class SqliteFile:
             self._covered_bytes = 0
         return is_more
 
-    def retain(self, space_ids: Set[str]) -> None:
+    def retain(self, keys: Set[str]) -> None:
         """Remove every saved space but these. Raises JournalError."""
-        removed = self._saved_at.keys() - space_ids
-        self._write(_REMOVE_SPACE, [(space_id,) for space_id in removed])
-        for space_id in removed:
-            del self._saved_at[space_id]
-        for space_id in self._metadata.keys() - space_ids:
-            del self._metadata[space_id]
+        removed = self._saved_at.keys() - keys
+        self._write(_REMOVE_SPACE, [(key,) for key in removed])
+        for key in removed:
+            del self._saved_at[key]
+        for key in self._metadata.keys() - keys:
+            del self._metadata[key]
 
     def _write(self, sql: str, rows: Iterable[Row]) -> int:
         """Execute a statement for each row, in one transaction; return how many rows of the table it changed.

@@ -32,6 +32,11 @@ class SpaceState(NamedTuple):
         """The kind of the space, which each of its measures has."""
         return self.series[0].measure.kind
 
+    @property
+    def key(self) -> str:
+        """The key of the space."""
+        return self.kind.key(self.space_id)
+
 
 class Count(Struct, frozen=True, gc=False):
     """The current value of one measure of a space: that of its newest reading.

@@ -114,20 +114,24 @@ class Store:
             packed = series.readings[:] if series else []
         return list(map(unpack, packed))
 
-    def states(self, space_ids: Iterable[str]) -> list[SpaceState]:
-        """Return the states of those spaces that are still known."""
+    def states(self, keys: Iterable[str]) -> list[SpaceState]:
+        """Return the states of the spaces with these keys, without those that are forgotten."""
+        parts = [key.partition(":") for key in keys]
         with self._lock:
             return [
                 space.state(self._limits)
-                for space_id in space_ids
-                for spaces in self._spaces.values()
-                if (space := spaces.get(space_id))
+                for kind, _, space_id in parts
+                if (space := self._spaces[Kind(kind)].get(space_id))
             ]
 
-    def ids(self) -> list[str]:
-        """Return the ids of all spaces."""
+    def keys(self) -> list[str]:
+        """Return the keys of all spaces."""
         with self._lock:
-            return list(chain.from_iterable(self._spaces.values()))
+            return [kind.key(space_id) for kind, spaces in self._spaces.items() for space_id in spaces]
+
+    def __len__(self) -> int:
+        """Return the number of spaces that were not seen to be forgotten."""
+        return sum(map(len, self._spaces.values()))
 
     def restore(self, states: Iterable[SpaceState]) -> None:
         """Continue from saved states, before any delivery."""
@@ -160,12 +164,9 @@ class Store:
 
     def _has_room(self, now: int) -> bool:
         """Tell whether there may be one more space."""
-        if self._number() >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
+        if len(self) >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
             self._forget(now)
-        return self._number() < self._limits.max_spaces
-
-    def _number(self) -> int:
-        return sum(map(len, self._spaces.values()))
+        return len(self) < self._limits.max_spaces
 
     def _add(self, kind: Kind, space_id: str) -> SpaceSeries:
         space = self._spaces[kind][space_id] = SpaceSeries(kind, space_id)

@@ -120,7 +120,7 @@ class TestGolden:
 
     def test_a_space_is_read_so(self) -> None:
         """The same bytes give the same space."""
-        assert decode_space("zone_1", frame(SPACE)) == SavedSpace(7, space())
+        assert decode_space("zone:zone_1", frame(SPACE)) == SavedSpace(7, space())
         assert unpack(READING) == Reading(
             timestamp=NOW - 1,
             value=3.0,
@@ -138,7 +138,7 @@ class TestGolden:
         with pytest.raises(ValueError, match="Invalid value"):
             decode_entry(ENTRY[:1] + bytes([version]) + ENTRY[2:])
         with pytest.raises(ValueError, match="Invalid value"):
-            decode_space("zone_1", frame(SPACE[:1] + bytes([version]) + SPACE[2:]))
+            decode_space("zone:zone_1", frame(SPACE[:1] + bytes([version]) + SPACE[2:]))
 
 
 class TestDeclared:

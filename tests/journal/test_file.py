@@ -49,7 +49,7 @@ class TestOutage:
         records = [record for record in caplog.records if record.name == file_module.__name__]
         assert [(record.levelname, record.getMessage(), record.args) for record in records] == [
             ("ERROR", "journal cannot be written", {"reason": "disk full"}),
-            ("INFO", "journal is written again", {"zones": 1}),
+            ("INFO", "journal is written again", {"spaces": 1}),
         ]
 
     def test_a_repetition_is_refused(self, recording: Recording) -> None:

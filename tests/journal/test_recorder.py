@@ -116,7 +116,7 @@ class TestMaintain:
         recorded.journal.others = [Delivery(delivery(NOW, 7), NOW + 5)]
         recorded.recorder.maintain()
         assert readings(recorded.store) == {NOW: 7}
-        assert [state.arrival for state in recorded.store.states(["zone_a"])] == [NOW + 5]
+        assert [state.arrival for state in recorded.store.states(["zone:zone_a"])] == [NOW + 5]
         assert recorded.journal.deliveries == []
 
     def test_the_journal_shares_the_lock(self, recorded: Recorded) -> None:
@@ -125,10 +125,10 @@ class TestMaintain:
             thread = threading.Thread(target=recorded.recorder.apply, args=([delivery()], NOW))
             thread.start()
             thread.join(0.05)
-            assert recorded.journal.source.ids() == []
+            assert recorded.journal.source.keys() == []
         thread.join(5)
-        assert recorded.journal.source.ids() == ["zone_a"]
-        assert recorded.journal.source.states(["zone_a", "zone_b"]) == recorded.store.states(["zone_a"])
+        assert recorded.journal.source.keys() == ["zone:zone_a"]
+        assert recorded.journal.source.states(["zone:zone_a", "zone:zone_b"]) == recorded.store.states(["zone:zone_a"])
 
     def test_closing_waits_for_it(self, recorded: Recorded) -> None:
         """The journal is not closed under a thread that maintains it."""
@@ -157,7 +157,7 @@ class TestRestore:
         """Saved spaces and later deliveries give the same store."""
         recorded.recorder.apply([delivery(NOW - MINUTE, 3)], NOW)
         later = Recorded()
-        later.journal.saved = recorded.store.states(["zone_a"])
+        later.journal.saved = recorded.store.states(["zone:zone_a"])
         recorded.journal.deliveries.clear()
         recorded.recorder.apply([delivery(NOW, 4)], NOW)
         later.journal.deliveries = recorded.journal.deliveries

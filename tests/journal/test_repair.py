@@ -30,7 +30,9 @@ def path(tmp_path: Path) -> str:
 def told_of(store: Store) -> list[tuple[str, Reading]]:
     """Return every reading."""
     return [
-        (space_id, reading) for space_id in store.ids() for reading in store.readings(Measure.ZONE_OCCUPANCY, space_id)
+        (state.space_id, reading)
+        for state in store.states(store.keys())
+        for reading in store.readings(Measure.ZONE_OCCUPANCY, state.space_id)
     ]
 
 
@@ -65,7 +67,7 @@ class TestCutOff:
         """Loses what was saved last, and nothing else."""
         store, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
         journal = open_file(path)
-        for memory in store.states(store.ids()):
+        for memory in store.states(store.keys()):
             journal.save([memory])
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()

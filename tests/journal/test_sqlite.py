@@ -246,7 +246,7 @@ class TestRefused:
             with pytest.raises(KeyboardInterrupt):
                 open_file(path)
         assert list(Path(path).parent.iterdir()) == []
-        assert recorded(path, delivery()).ids() == ["zone_a"]
+        assert recorded(path, delivery()).keys() == ["zone:zone_a"]
 
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         """Says so."""
@@ -305,7 +305,7 @@ class TestRefused:
         """Is not what was written, though its record is whole."""
         recorded(path, delivery())
         with closing(sqlite3.connect(path)) as database:
-            database.execute("UPDATE space SET id = 'zone_b'")
+            database.execute("UPDATE space SET key = 'zone:zone_b'")
             database.commit()
         with pytest.raises(JournalError, match=r"is corrupt \(the record of a space is damaged\)"):
             restored(path)

@@ -22,7 +22,7 @@ from tests.support.stores import LIMITS
 
 def states(store: Store) -> list[SpaceState]:
     """Return the state of every space of a store, in the order of their ids."""
-    return sorted(store.states(store.ids()))
+    return sorted(store.states(store.keys()))
 
 
 def files(path: str) -> list[str]:

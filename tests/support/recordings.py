@@ -173,5 +173,6 @@ class Recording:
         copies = self._folder / "copies"
         store = restored(copy_files(self.path, copies))
         shutil.rmtree(copies)
-        readings = [store.readings(Measure.ZONE_OCCUPANCY, space_id) for space_id in store.ids()]
+        states = store.states(store.keys())
+        readings = [store.readings(Measure.ZONE_OCCUPANCY, state.space_id) for state in states]
         return {int(reading.value) for of_space in readings for reading in of_space}
