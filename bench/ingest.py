@@ -95,34 +95,34 @@ def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
             yield missing("events", absent[name], rate_goal)
             yield missing("an event, processor time", absent[name], processor_goal)
         else:
-            yield _rate("events", costs[PLAIN], costs[name], name, rate_goal)
-            yield _processor("an event, processor time", costs[PLAIN], costs[name], name, processor_goal)
-    plain, kept = _processors(costs[PLAIN]), _processors(costs[KEPT])
-    other = f"{_shown(plain)} the same without a journal"
-    yield Row("with a journal, processor time", _shown(kept), other, ratio_of(plain, kept), "<= 1.25")
+            yield _rate_row("events", costs[PLAIN], costs[name], name, rate_goal)
+            yield _processor_row("an event, processor time", costs[PLAIN], costs[name], name, processor_goal)
+    plain, kept = _processor_seconds(costs[PLAIN]), _processor_seconds(costs[KEPT])
+    other = f"{_microseconds(plain)} the same without a journal"
+    yield Row("with a journal, processor time", _microseconds(kept), other, ratio_of(plain, kept), "<= 1.25")
     subject = "an event with a header of its own"
     if EMPTY in absent:
         yield missing(subject, absent[EMPTY])
     else:
-        yield _processor(subject, costs[VARIED], costs[EMPTY], EMPTY)
+        yield _processor_row(subject, costs[VARIED], costs[EMPTY], EMPTY)
 
 
-def _rate(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
+def _rate_row(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
     own, other = ([cost.seconds for cost in costs] for costs in (ours, others))
     rates = [f"{1 / median(seconds):,.0f}/s" for seconds in (own, other)]
     return Row(subject, rates[0], f"{rates[1]} {name}", ratio_of(own, other), goal)
 
 
-def _processor(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
-    own, other = _processors(ours), _processors(others)
-    return Row(subject, _shown(own), f"{_shown(other)} {name}", ratio_of(own, other), goal)
+def _processor_row(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
+    own, other = _processor_seconds(ours), _processor_seconds(others)
+    return Row(subject, _microseconds(own), f"{_microseconds(other)} {name}", ratio_of(own, other), goal)
 
 
-def _processors(costs: Sequence[Cost]) -> list[float]:
+def _processor_seconds(costs: Sequence[Cost]) -> list[float]:
     return [cost.processor_seconds for cost in costs]
 
 
-def _shown(seconds: Sequence[float]) -> str:
+def _microseconds(seconds: Sequence[float]) -> str:
     return f"{median(seconds) * 1e6:,.1f} us"
 
 

@@ -132,7 +132,7 @@ class _Load:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-async def _send(port: int, requests: Iterator[bytes], connections: int) -> LoadResult:
+async def _send_all(port: int, requests: Iterator[bytes], connections: int) -> LoadResult:
     load = _Load(requests, connections)
     began = time.perf_counter()
     for _ in range(connections):
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("maximum", type=int)
     options = parser.parse_args()
     requests = list(KINDS[options.kind](options.zones, options.minutes))[: options.maximum]
-    result = uvloop.run(_send(options.port, iter(requests), CONNECTIONS))
+    result = uvloop.run(_send_all(options.port, iter(requests), CONNECTIONS))
     if result.requests < len(requests):
         sys.exit(f"{result.requests} of {len(requests)} requests were answered")
     print(json.dumps(result))

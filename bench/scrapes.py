@@ -44,7 +44,7 @@ def rendering(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
         each.check()
     subjects = {number: f"rendering {number:,} zones" for number in numbers}
     yield from _rows(subjects, ours, others, "generate_latest", ">= 25")
-    yield from _tenfold(subjects, ours)
+    yield from _tenfold_rows(subjects, ours)
 
 
 def over_http(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
@@ -69,7 +69,7 @@ def over_http(numbers: Sequence[int], rounds: int) -> Iterator[Row]:
     name = "prometheus_client's server"
     subjects = {number: f"{number:,} zones over HTTP" for number in numbers}
     yield from _rows(subjects, ours[""], others[""], name, ">= 12")
-    yield from _tenfold(subjects, ours[""])
+    yield from _tenfold_rows(subjects, ours[""])
     yield from _rows({n: f"{text}, gzip" for n, text in subjects.items()}, ours["gzip"], others["gzip"], name, ">= 5")
 
 
@@ -111,13 +111,16 @@ def _rows(subjects: Mapping[int, str], ours: RoundSeconds, others: RoundSeconds,
     for number, subject in subjects.items():
         other = f"{median(others[number]) * 1e3:,.0f} ms {name}"
         ratio = ratio_of(ours[number], others[number])
-        yield Row(subject, _shown(ours[number]), other, ratio, goal if number >= _GOAL_FROM else "")
+        yield Row(subject, _milliseconds(ours[number]), other, ratio, goal if number >= _GOAL_FROM else "")
 
 
-def _tenfold(subjects: Mapping[int, str], ours: RoundSeconds) -> Iterator[Row]:
+def _tenfold_rows(subjects: Mapping[int, str], ours: RoundSeconds) -> Iterator[Row]:
+    """Compare each size with the next smaller one."""
     for fewer, more in pairwise(ours):
-        yield Row(subjects[more], _shown(ours[more]), "a tenth of them", ratio_of(ours[fewer], ours[more]), "<= 12")
+        yield Row(
+            subjects[more], _milliseconds(ours[more]), "a tenth of them", ratio_of(ours[fewer], ours[more]), "<= 12"
+        )
 
 
-def _shown(seconds: Sequence[float]) -> str:
+def _milliseconds(seconds: Sequence[float]) -> str:
     return f"{median(seconds) * 1e3:.1f} ms"

@@ -153,6 +153,7 @@ def parse(text: str) -> Capacity:
 
 
 def _rules(root: yaml.Node | None, mistakes: list[str]) -> Iterator[Rule]:
+    """Return the rules of a YAML document, and add its mistakes to `mistakes`."""
     items = root.value if isinstance(root, yaml.MappingNode) else []
     keys = [key.value for key, _ in items]
     if keys != ["capacity"] or not isinstance(items[0][1], yaml.SequenceNode):
@@ -166,6 +167,7 @@ def _rules(root: yaml.Node | None, mistakes: list[str]) -> Iterator[Rule]:
 
 
 def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
+    """Return one rule, and add its mistakes to `mistakes`; None if it is no mapping."""
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
         mistakes.append(f'line {line}: a rule is a mapping such as {{zone_name: "Desk *", max: 1}}')
@@ -178,7 +180,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
         if name in found:
             mistakes.append(f"{at}{name} is there twice")
         elif name == MAX:
-            found[name] = _number(value, at, mistakes)
+            found[name] = _max_people(value, at, mistakes)
         elif name not in Metadata._fields:
             mistakes.append(f"{at}{name} is neither {MAX} nor one of {', '.join(Metadata._fields)}")
         elif not isinstance(value, yaml.ScalarNode) or (value.tag.endswith(":null") and value.value):
@@ -191,7 +193,8 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
     return Rule(line, {name: found[name] for name in found if name != MAX}, found.get(MAX))
 
 
-def _number(node: yaml.Node, at: str, mistakes: list[str]) -> float | None:
+def _max_people(node: yaml.Node, at: str, mistakes: list[str]) -> float | None:
+    """Return the value of `max`; None for null, or after adding a mistake that begins with `at`."""
     kind = node.tag.rpartition(":")[2] if isinstance(node, yaml.ScalarNode) else ""
     if kind == "null":
         return None

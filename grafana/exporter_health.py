@@ -14,12 +14,12 @@ DELAY = "sum by (event_type, le) (rate(butlr_exporter_event_delay_seconds_bucket
 REFUSED = 'butlr_exporter_events_total{outcome=~"invalid|future|overflow"}'
 
 
-def _number(title: str, description: str, expr: str, **options: Any) -> PlacedPanel:
+def _number_panel(title: str, description: str, expr: str, **options: Any) -> PlacedPanel:
     built = stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
     return panel(built, title, description, Query(expr, instant=True), width=6, height=5, **options)
 
 
-def _lines(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> PlacedPanel:
+def _line_panel(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> PlacedPanel:
     return panel(timeseries.Panel().legend(legend()), title, description, *queries, width=width, height=9, unit=unit)
 
 
@@ -38,26 +38,26 @@ def build() -> Any:
             (
                 "Is it well?",
                 [
-                    _number(
+                    _number_panel(
                         "Last event",
                         "How long ago an event was taken.",
                         "time() - max(butlr_exporter_last_event_received_timestamp_seconds)",
                         unit="s",
                         steps=[(None, "green"), (300, "orange"), (900, "red")],
                     ),
-                    _number(
+                    _number_panel(
                         "Refused in an hour",
                         "Events that were answered with 422. The exporter's log names field and reason.",
                         f"round(sum(increase({REFUSED}[1h])))",
                         steps=RED_ABOVE_0,
                     ),
-                    _number(
+                    _number_panel(
                         "Journal failures in an hour",
                         "Writes that failed: events are then answered with 503.",
                         "round(sum(increase(butlr_exporter_journal_failures_total[1h])))",
                         steps=RED_ABOVE_0,
                     ),
-                    _number(
+                    _number_panel(
                         "Silent zones",
                         "Zones whose newest reading is older than `stale_after`.",
                         'max(butlr_exporter_spaces{kind="zone",state="stale"})',
@@ -80,7 +80,7 @@ def build() -> Any:
                         height=9,
                         unit="reqps",
                     ),
-                    _lines(
+                    _line_panel(
                         "Delay of deliveries",
                         "From being sensed to arriving; up to five minutes are usual, as Butlr computes that long.",
                         Query(f"histogram_quantile(0.5, {DELAY})", "median {{event_type}}"),
@@ -88,7 +88,7 @@ def build() -> Any:
                         unit="s",
                         width=12,
                     ),
-                    _lines(
+                    _line_panel(
                         "Revisions",
                         "How many of the readings that were sent again came with another count.",
                         Query(
@@ -99,7 +99,7 @@ def build() -> Any:
                         unit="percentunit",
                         width=6,
                     ),
-                    _lines(
+                    _line_panel(
                         "Corrected too late",
                         "Corrections that came after the reading had settled. If more than rare, raise `settle_after`.",
                         Query(
@@ -109,7 +109,7 @@ def build() -> Any:
                         unit="reqps",
                         width=6,
                     ),
-                    _lines(
+                    _line_panel(
                         "Refused events",
                         "By reason; each is a mistake in the sender, a wrong clock, or too many zones.",
                         Query(
@@ -119,7 +119,7 @@ def build() -> Any:
                         unit="reqps",
                         width=6,
                     ),
-                    _lines(
+                    _line_panel(
                         "Refused requests",
                         "Requests that were no events at all: without the key, not JSON, too large.",
                         Query(
@@ -134,19 +134,19 @@ def build() -> Any:
             (
                 "Process",
                 [
-                    _lines(
+                    _line_panel(
                         "Zones",
                         "Known zones, by whether they are silent.",
                         Query('max by (state) (butlr_exporter_spaces{kind="zone"})', "{{state}}"),
                         unit="short",
                     ),
-                    _lines(
+                    _line_panel(
                         "Processor",
                         "Seconds of processor time a second; 1 is one whole processor.",
                         Query('sum by (instance) (rate(process_cpu_seconds_total{job="butlr"}[$__rate_interval]))'),
                         unit="short",
                     ),
-                    _lines(
+                    _line_panel(
                         "Memory",
                         "Resident memory.",
                         Query('sum by (instance) (process_resident_memory_bytes{job="butlr"})'),
@@ -164,7 +164,7 @@ def build() -> Any:
                         unit="s",
                         steps=PLAIN,
                     ),
-                    _lines(
+                    _line_panel(
                         "Versions",
                         "Which version runs, and whether the capacity file was taken when it was last read.",
                         Query(

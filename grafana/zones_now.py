@@ -13,15 +13,16 @@ ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")
 SHARES: list[tuple[float | None, str]] = [(None, "green"), (0.8, "yellow"), (1.0001, "red")]
 
 
-def _one(expr: str) -> str:
+def _one_per_zone(expr: str) -> str:
+    """Return a query that has one series for each zone."""
     return f"max by ({NAMES}) ({expr})"
 
 
-def _number() -> Any:
+def _number_panel() -> Any:
     return stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
 
 
-def _table() -> PlacedPanel:
+def _zone_table() -> PlacedPanel:
     built = table.Panel()
     hidden = dict.fromkeys(("Time", "zone_id"), True)
     titles = {
@@ -53,11 +54,11 @@ def _table() -> PlacedPanel:
         built,
         "Zones",
         "Every zone: people now (empty while it is silent), what it is meant for, and the age of its newest reading.",
-        Query(_one(f"zone:butlr_zone_occupancy:people{{{ZONES}}}"), instant=True, table=True),
-        Query(_one(f"zone:butlr_zone_capacity:people{{{ZONES}}}"), instant=True, table=True),
-        Query(_one(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
+        Query(_one_per_zone(f"zone:butlr_zone_occupancy:people{{{ZONES}}}"), instant=True, table=True),
+        Query(_one_per_zone(f"zone:butlr_zone_capacity:people{{{ZONES}}}"), instant=True, table=True),
+        Query(_one_per_zone(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
         Query(
-            "time() - " + _one('{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",' + ZONES + "}"),
+            "time() - " + _one_per_zone('{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",' + ZONES + "}"),
             instant=True,
             table=True,
         ),
@@ -75,7 +76,7 @@ def build() -> Any:
                 "Now",
                 [
                     panel(
-                        _number(),
+                        _number_panel(),
                         "People counted",
                         "The sum over the chosen zones. Zones may overlap: a person in two of them counts twice.",
                         Query(f"sum(zone:butlr_zone_occupancy:people{{{ZONES}}})", instant=True),
@@ -85,7 +86,7 @@ def build() -> Any:
                         steps=PLAIN,
                     ),
                     panel(
-                        _number(),
+                        _number_panel(),
                         "Zones over capacity",
                         "Zones with more people than they are meant for. Without a capacity file it stays 0.",
                         Query(
@@ -98,7 +99,7 @@ def build() -> Any:
                         steps=RED_ABOVE_0,
                     ),
                     panel(
-                        _number(),
+                        _number_panel(),
                         "Silent zones",
                         "Zones without a count, because their newest reading is older than `stale_after`.",
                         Query(
@@ -111,7 +112,7 @@ def build() -> Any:
                         steps=ORANGE_ABOVE_0,
                     ),
                     panel(
-                        _number(),
+                        _number_panel(),
                         "Last event",
                         "How long ago the exporter took an event, of any zone.",
                         Query("time() - max(butlr_exporter_last_event_received_timestamp_seconds)", instant=True),
@@ -125,7 +126,7 @@ def build() -> Any:
             (
                 "Zone by zone",
                 [
-                    _table(),
+                    _zone_table(),
                     panel(
                         bargauge.Panel()
                         .reduce_options(last())

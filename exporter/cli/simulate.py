@@ -50,7 +50,7 @@ def add_command(commands: Any) -> None:
     command.set_defaults(run=partial(_run, command))
     option = command.add_argument_group("target").add_argument
     option("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
-    option("--api-key", metavar="KEY", type=_key, help="sent with each delivery as the header X-API-Key")
+    option("--api-key", metavar="KEY", type=_api_key, help="sent with each delivery as the header X-API-Key")
     option("--connections", metavar="N", type=_connections, help="open at the same time (default: 4, or 1 with --in)")
     option("--retry", action="store_true", help="wait for an exporter that does not answer, also at the start")
     option("--rate", metavar="N|max", type=_rate, help="deliveries a second (default: as they are due; with --in: max)")
@@ -169,7 +169,7 @@ def _target(parser: argparse.ArgumentParser, option: str, url: str, headers: dic
         parser.error(f"argument {option}: {error}")
 
 
-def _number(maximum: int) -> Callable[[str], Any]:
+def _number_up_to(maximum: int) -> Callable[[str], Any]:
     @argument_type
     def number(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= maximum:
@@ -179,12 +179,12 @@ def _number(maximum: int) -> Callable[[str], Any]:
     return number
 
 
-_connections = _number(1000)
-_zones = _number(1_000_000)
+_connections = _number_up_to(1000)
+_zones = _number_up_to(1_000_000)
 
 
 @argument_type
-def _key(text: str) -> str:
+def _api_key(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must consist of printable characters")
     return text

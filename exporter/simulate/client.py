@@ -198,11 +198,13 @@ class Connection(asyncio.Protocol):
         self._complete()
 
     def _complete(self) -> None:
+        """Hand over the answer that has been read."""
         answer = Answer(self._parser.get_status_code(), bytes(self._body))
         self._reset()
         self._resolve(answer)
 
     def _fail(self, reason: str) -> None:
+        """Give up the request, and close the connection."""
         self._resolve(NoAnswer(reason))
         self.close()
 
@@ -218,6 +220,7 @@ class Connection(asyncio.Protocol):
 
 
 def _reason(error: OSError) -> str:
+    """Return why a connection could not be made, for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -144,6 +144,7 @@ class _Run:
         return lambda _: began + next(number) / rate
 
     def _record(self, delivery: Delivery, exchange: Exchange) -> None:
+        """Count an answered delivery, and keep it if it is to be verified."""
         self._progress.count(delivery)
         if self._job.metrics:
             self._exchanges.append(exchange)

@@ -24,6 +24,7 @@ def read(lines: IO[bytes]) -> Iterator[Delivery | None]:
 
 
 def _read_in_thread(lines: IO[bytes]) -> Iterator[bytes | None]:
+    """Return the lines that a thread reads from a pipe; None while it waits for the next one."""
     queue: Queue[bytes | None] = Queue(_MAX_LINES_AHEAD)
     # The thread has a file object of its own: closing one waits for a read that is under way in it.
     own = os.dup(lines.fileno())

@@ -93,6 +93,7 @@ class Sender:
         self._stop.set()
 
     async def _work(self, deliveries: Iterator[Delivery | None]) -> None:
+        """Send deliveries over one connection until there are no more, or the run is stopped."""
         connection = _LastingConnection(self._target, self._clock)
         try:
             for delivery in deliveries:

@@ -62,6 +62,8 @@ class Judgement(NamedTuple):
 
 
 class _Arrival(NamedTuple):
+    """The arrival of one event."""
+
     number: int
     """Position among all arrivals."""
     event: OccupancyEvent

@@ -164,6 +164,7 @@ class _Stream:
             yield heappop(self._under_way)[2]
 
     def _compute(self, computation: _Computation, sensor: Sensor) -> None:
+        """Send the results of a computation, and now and then a revision or an old reading."""
         smoothed = computation.measure is Measure.ZONE_OCCUPANCY_1MIN
         newest = None
         for number, reading in sensor.computations():
@@ -186,6 +187,7 @@ class _Stream:
         return f"event_{ksuid(now_ms // 1000, self._delivery.getrandbits(128))}"
 
     def _send(self, computation: _Computation, event_id: str, timestamp_ms: int, value: float) -> None:
+        """Send one event with its delay, sometimes held up, sometimes twice."""
         body = (
             f'{{"id": "{event_id}", "type": "{computation.measure.value}", "timestamp": {timestamp_ms}, '
             f'"version": "v1.0.0", "metadata": {computation.metadata}, "data": {value:g}}}'
@@ -199,6 +201,7 @@ class _Stream:
             self._schedule(due_ms + int(3 * random() * interval_ms), computation, body)
 
     def _schedule(self, due_ms: int, computation: _Computation, body: bytes) -> None:
+        """Schedule a delivery for `due_ms`, or for another time in a burst or before a renaming; mark it if lost."""
         lost = self._delivery.random() < self._plan.drop
         if (length_ms := self._plan.length_ms) is not None:
             third_ms, end_ms = length_ms // 3, self._start_ms + length_ms
