@@ -53,15 +53,22 @@ class Connection(HttpToolsProtocol):
         self.app = partial(self.app, self)  # ASGI has no way to ask for the client, or to abort
         self.service = service
         self._limit = limit
+        self._in_request = self._in_head = self._head_refused = False
+        self._head = 0
+        """Bytes of the headers parsed so far."""
+        self._unframed = 0
+        """Bytes received since the end of the last head, or the last piece of a body."""
+        self._held = b""
+        """Bytes that may begin the header Upgrade, and wait for the rest of their line."""
+        self._line_begins = False
+        """Whether the next byte for the parser is the first of a line."""
+        self._cycles: list[RequestResponseCycle] = []
+        """Requests that the app has not answered yet."""
+        self._gone = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; count every byte that the client has not read as unread."""
         super().connection_made(transport)
-        self._in_request = self._in_head = self._head_refused = False
-        self._unframed = self._head = 0
-        self._held, self._line_begins = b"", False
-        self._cycles: list[RequestResponseCycle] = []
-        self._lost = False
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
         self._answer = _Deadline(self, WRITE_TIMEOUT, "response not read")
         self._stop = _Deadline(self, GRACE, "stopping")
@@ -77,7 +84,7 @@ class Connection(HttpToolsProtocol):
 
     def is_gone(self) -> bool:
         """Return whether the client has left."""
-        return self._lost
+        return self._gone
 
     def abort(self) -> None:
         """End the connection at once; close() would wait for a client that does not read."""
@@ -179,7 +186,7 @@ class Connection(HttpToolsProtocol):
         """Forget the connection."""
         for deadline in (self._request, self._answer, self._stop):
             deadline.cancel()
-        self._lost = True
+        self._gone = True
         self._limit.remove(self)
         # uvicorn marks the last request only; an earlier one that is being answered would write to nobody.
         for cycle in self._cycles:

@@ -1,7 +1,7 @@
 """Tunes malloc, so that the memory of a scrape goes back to the system.
 
 glibc gives each thread a malloc arena of its own, and after large pieces were freed it keeps even more for later. In
-this process threads take turns, and a scrape needs megabytes for a moment only.
+this process one thread runs at a time, and a scrape needs megabytes for a moment only.
 
 Source: mallopt(3).
 """

@@ -39,7 +39,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Client(Protocol):
-    """The connection of a request, as far as the app needs it and ASGI does not tell."""
+    """The connection of a request: the two methods that ASGI has no place for."""
 
     def is_gone(self) -> bool:
         """Return whether the client has left."""
@@ -57,7 +57,7 @@ class _Response(NamedTuple):
 
 
 class WsgiAdapter:
-    """Calls the WSGI app of a service with whole bodies: an ASGI app that takes the request's connection as well."""
+    """Calls the WSGI app of a service with whole bodies; an ASGI app, but for the client as its first argument."""
 
     def __init__(self, service: Service) -> None:
         """Call the app of `service`."""
