@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from exporter.settings.advice import nearest
+from exporter.settings.advice import suggestion
 from exporter.settings.declared import INPUTS, Setting, Settings, SettingsError
 from exporter.settings.load import load
 
@@ -25,7 +25,7 @@ def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) 
     group = command.add_argument_group("settings")
     for setting in settings:
         description = f"{setting.help} (default: {setting.default})"
-        group.add_argument(setting.flag, metavar=setting.kind.placeholder, help=description)
+        group.add_argument(setting.flag, metavar=setting.type.placeholder, help=description)
         if "_" in setting.name:  # the name as the documentation spells it
             group.add_argument(f"--{setting.name}", help=argparse.SUPPRESS)
 
@@ -69,7 +69,7 @@ def _unknown_arguments(rest: Iterable[str], accepted: set[str]) -> Iterator[str]
             elif flag in FLAGS:
                 yield f"this command does not take {flag}"
             else:
-                yield f"unknown argument {flag!r}{nearest(flag)}"
+                yield f"unknown argument {flag!r}{suggestion(flag)}"
             flag = "" if value else flag
         elif flag:
             flag = ""

@@ -17,7 +17,7 @@ from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.ingest import observer
 from exporter.journal.interface import JournalError
 from exporter.server import connection, connections, memory, process, tls
-from exporter.settings.advice import opened, warnings
+from exporter.settings.advice import exposure, warnings
 from exporter.settings.certificate import TlsError
 from exporter.settings.declared import INPUTS, Settings
 from exporter.web import problems
@@ -63,7 +63,7 @@ def _run(command: Callable[[Settings, argparse.Namespace], int], options: argpar
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
-    for warning in filter(None, [*warnings(settings, os.environ), opened(settings)]):
+    for warning in filter(None, [*warnings(settings, os.environ), exposure(settings)]):
         print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
@@ -103,7 +103,7 @@ def _log_start(settings: Settings, ports: tuple[Port, ...], listeners: list[proc
         for port, listener in zip(ports, listeners, strict=True)
     }
     log.info("started", {"version": __version__, **settings.show(), **addresses})
-    if anyone := opened(settings):
+    if anyone := exposure(settings):
         log.warning("no credentials", {"reason": anyone})
     if settings.journal is None:
         log.info("no journal", {"hint": "counts are lost when this process ends; --journal FILE keeps them"})

@@ -1,10 +1,10 @@
 """Every setting, declared once.
 
-It knows nothing of what the settings are for.
+This package does not know the use of any setting.
 
 - `declared`: name, default, help and type of each.
-- `load`: flags and environment variables turned into settings, or into all mistakes together.
-- `types`: how a value is written and read.
-- `advice`: warnings, and what a misspelt name may have meant.
+- `load`: flags and environment variables turned into settings, or into a list of every mistake.
+- `types`: the types of values, parsed from text and shown as text.
+- `advice`: warnings about unlikely values, missing credentials and misspelt names.
 - `certificate`: the certificate and key of a port.
 """

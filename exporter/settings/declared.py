@@ -1,8 +1,8 @@
 """Every setting, declared once: name, default, help and validation.
 
 A setting `stale_after` is the environment variable `BUTLR_EXPORTER_STALE_AFTER` and the flag
-`--stale-after` (or `--stale_after`); the flag wins. A secret may also come from a file, named by the same
-with `_FILE` or `-file` at the end. A leaf: it knows nothing of what the settings are for.
+`--stale-after` (or `--stale_after`); the flag wins. A secret may also come from a file: the variable
+`..._FILE` or the flag `--...-file` names it. This module does not know the use of any setting.
 """
 
 from dataclasses import dataclass, field, fields
@@ -34,15 +34,16 @@ PREFIX = "BUTLR_EXPORTER_"
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be taken; `mistakes` has a line for each."""
+    """Rejected settings; `mistakes` has a line for each mistake."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
 
 
-def _setting(default: str, kind: ValueType, description: str) -> Any:
-    return field(default=kind.parse(default), metadata={"kind": kind, "default": default, "help": description})
+def _setting(default: str, value_type: ValueType, description: str) -> Any:
+    metadata = {"type": value_type, "default": default, "help": description}
+    return field(default=value_type.parse(default), metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,90 +51,98 @@ class Settings:
     """The effective settings; times are `timedelta`s, sizes are bytes."""
 
     listen: Address = _setting(
-        "0.0.0.0:9728", ADDRESS, "address that serves everything that metrics_listen does not; port 0: a free port"
+        "0.0.0.0:9728", ADDRESS, "address for every request that metrics_listen does not serve; port 0: any free port"
     )
     metrics_listen: Address | None = _setting(
-        "none", optional(ADDRESS), "address of everything but /webhook; listen then serves that and health only"
+        "none", optional(ADDRESS), "second address, for all but /webhook; listen then serves only /webhook and health"
     )
     journal: str | None = _setting(
-        "none", optional(JOURNAL), "SQLite file that keeps all counts over a restart; none: a restart forgets them"
+        "none", optional(JOURNAL), "SQLite file that keeps all counts across restarts; none: a restart forgets them"
     )
     window: timedelta = _setting(
-        "15m", POSITIVE_DURATION, "how long the readings of a space are kept, counted back from its newest"
+        "15m", POSITIVE_DURATION, "age up to which readings are kept, relative to the newest reading of the same space"
     )
     stale_after: timedelta = _setting(
-        "10m", DURATION, "age of its newest reading at which the count of a space is no longer exported; 0: never"
+        "10m", DURATION, "age of its newest reading after which the count of a space is no longer exported; 0: never"
     )
-    forget_after: timedelta = _setting("24h", DURATION, "silence after which a space is forgotten; 0: never")
+    forget_after: timedelta = _setting(
+        "24h", DURATION, "time without a delivery after which a space is forgotten; 0: never"
+    )
     settle_after: timedelta = _setting(
-        "6m", DURATION, "age from which a reading is final, and exported at its own time on /metrics/settled"
+        "6m", DURATION, "age at which a reading is final and is exported with its own timestamp on /metrics/settled"
     )
     settled_points: int = _setting(
-        "1", COUNT, "settled readings of a space that are exported at a time; more outlast longer gaps in scraping"
+        "1", COUNT, "number of newest settled readings exported for each space; more survive longer gaps in scraping"
     )
     future_tolerance: timedelta = _setting(
-        "5m", DURATION, "how far a reading may be ahead of this machine's clock before it is rejected"
+        "5m", DURATION, "a reading that is further ahead of this machine's clock is rejected"
     )
-    max_spaces: int = _setting("100000", COUNT, "most spaces known at a time; events of further ones are rejected")
-    max_body: int = _setting("1MiB", SIZE, "largest request body")
+    max_spaces: int = _setting(
+        "100000", COUNT, "largest number of spaces known at a time; events of further spaces are rejected"
+    )
+    max_body: int = _setting("1MiB", SIZE, "largest request body that is accepted")
     labels: tuple[str, ...] = _setting(
         "site_name, building_name, floor_name, room_name, zone_name",
         LABELS,
         "metadata fields that label each space, besides its own id",
     )
     capacity_file: str | None = _setting(
-        "none", optional(FILE), "YAML file with the capacity of each space in people; read again on SIGHUP"
+        "none", optional(FILE), "YAML file with the capacity of each space in people; reloaded on SIGHUP"
     )
-    webhook_api_key_header: str = _setting("X-API-Key", HEADER, "header in which Butlr sends the key")
+    webhook_api_key_header: str = _setting("X-API-Key", HEADER, "request header in which Butlr sends an API key")
     webhook_api_keys: tuple[SecretStr, ...] | None = _setting(
-        "none", optional(SECRETS), "keys, one of which each request must bring; several while one replaces another"
+        "none", optional(SECRETS), "API keys, one of which each delivery must carry; give several while you rotate them"
     )
     webhook_username: str | None = _setting(
-        "none", optional(USERNAME), "name for HTTP basic authentication of senders; a key is enough as well"
+        "none",
+        optional(USERNAME),
+        "username for HTTP basic authentication of deliveries, instead of or beside API keys",
     )
-    webhook_password: SecretStr | None = _setting("none", optional(SECRET), "password that goes with webhook_username")
-    metrics_username: str | None = _setting("none", optional(USERNAME), "name for HTTP basic authentication of readers")
-    metrics_password: SecretStr | None = _setting("none", optional(SECRET), "password that goes with metrics_username")
+    webhook_password: SecretStr | None = _setting("none", optional(SECRET), "password of webhook_username")
+    metrics_username: str | None = _setting(
+        "none", optional(USERNAME), "username for HTTP basic authentication of readers: metrics, pages and API"
+    )
+    metrics_password: SecretStr | None = _setting("none", optional(SECRET), "password of metrics_username")
     tls_cert: str | None = _setting(
-        "none", optional(FILE), "PEM file with the certificate of listen and its chain; none: no TLS"
+        "none", optional(FILE), "PEM file with the certificate of listen and its chain; none: plain HTTP"
     )
     tls_key: str | None = _setting("none", optional(FILE), "PEM file with the private key of tls_cert")
-    log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "least severe level that is logged")
-    log_format: str = _setting("logfmt", one_of("logfmt", "json"), "how a log line is written")
+    log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "lowest level that is logged")
+    log_format: str = _setting("logfmt", one_of("logfmt", "json"), "format of log lines")
 
     def show(self) -> dict[str, str]:
-        """Return every setting by name, as it would be written."""
-        return {setting.name: setting.kind.show(getattr(self, setting.name)) for setting in SETTINGS}
+        """Return each setting by name, as text that can be set again; secrets are hidden."""
+        return {setting.name: setting.type.show(getattr(self, setting.name)) for setting in SETTINGS}
 
 
 class Setting(NamedTuple):
     """The declaration of one setting."""
 
     name: str
-    kind: ValueType
+    type: ValueType
     default: str
     help: str
 
     @property
     def variable(self) -> str:
-        """Its environment variable."""
+        """The environment variable of the setting."""
         return PREFIX + self.name.upper()
 
     @property
     def flag(self) -> str:
-        """Its flag, as documented."""
+        """The flag of the setting, as documented."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def file(self) -> "Setting | None":
-        """What names the file it may come from, if it is a secret."""
-        if not self.kind.secret:
+        """The setting that names a file with the value; None unless the value is a secret."""
+        if not self.type.secret:
             return None
-        return Setting(f"{self.name}_file", FILE, "none", f"file that holds {self.name}")
+        return Setting(f"{self.name}_file", FILE, "none", f"file that contains {self.name}")
 
 
 SETTINGS = [Setting(f.name, **f.metadata) for f in fields(Settings)]
 """All settings, in the order of the documentation."""
 
-INPUTS = [given for setting in SETTINGS for given in (setting, setting.file) if given]
-"""All settings with those that name the file of a secret: what flags and variables there are."""
+INPUTS = [one for setting in SETTINGS for one in (setting, setting.file) if one]
+"""All settings, each secret followed by the setting that names its file: one for each flag and variable."""

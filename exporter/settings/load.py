@@ -1,54 +1,137 @@
 """Settings from flags and environment variables."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from exporter import capacity
 from exporter.capacity import CapacityError
 from exporter.files import FileError, read_text, shown_path
-from exporter.settings.advice import _credentials_misspelt, nearest
+from exporter.settings.advice import misspelt_credentials, suggestion
 from exporter.settings.certificate import Certificate, TlsError
 from exporter.settings.declared import SETTINGS, Setting, Settings, SettingsError
-from exporter.settings.types import (
-    Address,
-)
+from exporter.settings.types import Address
 
-TOGETHER = (
+PAIRS = (
     ("webhook_username", "webhook_password"),
     ("metrics_username", "metrics_password"),
     ("tls_cert", "tls_key"),
 )
-"""Settings of which one without the other is a mistake."""
+"""Settings that need each other."""
+
+
+class Input(NamedTuple):
+    """The text of a setting, and the flag or variable that it comes from."""
+
+    source: str
+    text: str
+
+
+class Source(NamedTuple):
+    """A flag or an environment variable of a setting, with its twin that names a file."""
+
+    name: str
+    text: str | None
+    """None if it is not given."""
+    file_name: str
+    """Empty for a setting that is not a secret."""
+    path: str | None
+    """None if no file is named."""
 
 
 def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
-    """Work out the settings from flags (by setting name) and environment variables.
+    """Return the settings given by flags (by setting name) and environment variables, else their defaults.
 
-    An empty variable is taken as not set, but for a secret. Raises SettingsError with every mistake.
+    An empty variable counts as not set, except for a secret. Raises SettingsError with every mistake.
     """
     values: dict[str, Any] = {}
     mistakes: dict[str, str] = {}
     for setting in SETTINGS:
         try:
-            source, text = _given(setting, flags, environ)
+            found = _find(setting, flags, environ)
+            if found is not None:
+                values[setting.name] = _parse(setting, found)
         except ValueError as error:
             mistakes[setting.name] = str(error)
-            continue
-        if text is None:
-            continue
-        try:
-            values[setting.name] = setting.kind.parse(text)
-        except ValueError as error:
-            mistakes[setting.name] = f"{source} {error}" + (f", not {text!r}" if setting.kind.echoes else "")
-    for pair in TOGETHER:
+    mistakes |= _conflicts(values, mistakes)
+    mistakes |= {name: f"{name} is not a setting{suggestion(name)}" for name in misspelt_credentials(environ)}
+    mistakes |= _mistakes_in_files(values)
+    if mistakes:
+        raise SettingsError(list(mistakes.values()))
+    return Settings(**values)
+
+
+def _find(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Input | None:
+    """Return the text of a setting from the first source that gives it; None without one. Raises ValueError."""
+    for source in _sources(setting, flags, environ):
+        if source.text is not None and source.path is not None:
+            raise ValueError(f"{source.name} and {source.file_name} are both set; one is enough")
+        # A secret that was lost on the way must not open the port to everyone.
+        if setting.type.secret and source.path is None and environ.get(source.name) == "":
+            raise ValueError(f"{source.name} is empty; unset it if no secret is wanted")
+        if source.path is not None:
+            return Input(source.file_name, _read_secret(source.file_name, source.path))
+        if source.text is not None:
+            return Input(source.name, source.text if setting.type.secret else source.text.strip())
+    return None
+
+
+def _sources(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[Source, Source]:
+    """Return the flag and the variable of a setting; the flag wins."""
+    file = setting.file
+    return (
+        Source(
+            setting.flag,
+            flags.get(setting.name),
+            file.flag if file else "",
+            flags.get(file.name) if file else None,
+        ),
+        Source(
+            setting.variable,
+            environ.get(setting.variable) or None,
+            file.variable if file else "",
+            (environ.get(file.variable) or None) if file else None,
+        ),
+    )
+
+
+def _read_secret(source: str, path: str) -> str:
+    """Return the secret in the file that a flag or variable names. Raises ValueError."""
+    if not path:
+        raise ValueError(f"{source} must not be empty")
+    try:
+        text = read_text(path).rstrip("\r\n")
+    except FileError as error:
+        raise ValueError(f"{source} names {shown_path(path)}, which {error}") from None
+    if text.strip().lower() == "none":
+        raise ValueError(f"{source} names {shown_path(path)}, which contains the word none instead of a secret")
+    return text
+
+
+def _parse(setting: Setting, given: Input) -> Any:
+    """Return the value of a setting. Raises ValueError with its flag or variable."""
+    try:
+        return setting.type.parse(given.text)
+    except ValueError as error:
+        raise ValueError(f"{given.source} {error}" + (f", not {given.text!r}" if setting.type.echoes else "")) from None
+
+
+def _conflicts(values: Mapping[str, Any], mistaken: Collection[str]) -> dict[str, str]:
+    """Return mistakes between settings by setting name; `mistaken` are settings with a mistake of their own."""
+    mistakes = {}
+    for pair in PAIRS:
         missing = [name for name in pair if values.get(name) is None]
-        if len(missing) == 1 and not set(pair) & mistakes.keys():
-            (given,) = set(pair) - set(missing)
-            mistakes[given] = f"{given} is set and {missing[0]} is not; they go together"
+        if len(missing) == 1 and not set(pair) & set(mistaken):
+            (present,) = set(pair) - set(missing)
+            mistakes[present] = f"{present} is set and {missing[0]} is not; they go together"
     listen: Address = values.get("listen", Settings.listen)
     if listen.port and values.get("metrics_listen") == listen:
         mistakes["metrics_listen"] = "metrics_listen and listen are the same address"
-    mistakes |= {name: f"{name} is not a setting{nearest(name)}" for name in _credentials_misspelt(environ)}
+    return mistakes
+
+
+def _mistakes_in_files(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return mistakes in the certificate, its key and the capacity file, each under a key of its own."""
+    mistakes = {}
     if values.get("tls_cert") and values.get("tls_key"):
         try:
             Certificate(values["tls_cert"], values["tls_key"])
@@ -59,51 +142,4 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
             capacity.read(values["capacity_file"])
         except CapacityError as error:
             mistakes |= {f"capacity_file {n}": f"capacity_file: {m}" for n, m in enumerate(error.mistakes)}
-    if mistakes:
-        raise SettingsError(list(mistakes.values()))
-    return Settings(**values)
-
-
-def _given(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return where a setting comes from, and its text if it is given. Raises ValueError."""
-    for source, text, file_source, path in _places(setting, flags, environ):
-        if text is not None and path is not None:
-            raise ValueError(f"{source} and {file_source} are both set; one is enough")
-        if setting.kind.secret and path is None and environ.get(source) == "":
-            raise ValueError(f"{source} is empty; leave it out if there is to be none")
-        if path is not None:
-            return file_source, _read(file_source, path)
-        if text is not None:
-            return source, text if setting.kind.secret else text.strip()
-    return "", None
-
-
-def _places(
-    setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]
-) -> Iterator[tuple[str, str | None, str, str | None]]:
-    """Give each place a setting may come from, the stronger first: name and text, and those of the file."""
-    file = setting.file
-    yield (
-        setting.flag,
-        flags.get(setting.name),
-        file.flag if file else "",
-        flags.get(file.name) if file else None,
-    )
-    yield (
-        setting.variable,
-        environ.get(setting.variable) or None,
-        file.variable if file else "",
-        (environ.get(file.variable) or None) if file else None,
-    )
-
-
-def _read(source: str, path: str) -> str:
-    if not path:
-        raise ValueError(f"{source} must not be empty")
-    try:
-        text = read_text(path).rstrip("\r\n")
-    except FileError as error:
-        raise ValueError(f"{source} names {shown_path(path)}, which {error}") from None
-    if text.strip().lower() == "none":
-        raise ValueError(f"{source} names {shown_path(path)}, which holds no secret but the word none")
-    return text
+    return mistakes

@@ -1,6 +1,6 @@
-"""How a setting is written: the kinds of values, each with what reads and what shows it.
+"""The types of values: how each is parsed from text and shown as text.
 
-A leaf: it knows neither which settings there are nor what they are for.
+This module knows neither the settings nor their use.
 """
 
 import re
@@ -27,37 +27,39 @@ _DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
 _SIZES = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _SIZE = re.compile(f"([0-9]+)({'|'.join(_SIZES)})?")
 _HEADER = re.compile("[A-Za-z0-9-]+")
-_KEY = re.compile("[0-9a-fA-F-]{16,}|.{41,}")
-_NO_KEY_IN = {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "te", "trailer"}
-_NO_KEY_IN |= {"transfer-encoding", "upgrade"}
-"""Headers that a server reads as something else."""
+_LIKELY_KEY = re.compile("[0-9a-fA-F-]{16,}|.{41,}")
+"""Text in place of a header's name that is probably the key itself."""
+_RESERVED = {"connection", "content-encoding", "content-length", "content-type", "expect", "host", "te", "trailer"}
+_RESERVED |= {"transfer-encoding", "upgrade"}
+"""Headers that HTTP itself uses."""
 
 
 class Address(NamedTuple):
-    """Where to listen; an empty host is every interface."""
+    """An address to listen on; an empty host means every interface."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Return it as it is written in the setting."""
+        """Return the address as the setting has it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class ValueType(NamedTuple):
-    """How a setting is written: `parse` raises ValueError with what is wrong, `show` is its inverse."""
+    """The type of a setting's value; `parse` raises ValueError with the mistake, and `show` is its inverse."""
 
     parse: Callable[[str], Any]
     show: Callable[[Any], str]
     placeholder: str
+    """The value in `--help`, such as `DURATION`."""
     secret: bool = False
-    """Whether a value must not be seen; `show` then does not show it."""
+    """Whether the value is a secret, which `show` hides."""
     echoes: bool = True
-    """Whether a mistake shows what was written; not where people write a secret by mistake."""
+    """Whether a mistake shows the rejected text; false where people write a secret by mistake."""
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration as Prometheus writes it, such as `90s`, `1h30m` or `0`. Raises ValueError."""
+    """Parse a duration as Prometheus writes it, such as `90s`, `1h30m` or `0`. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if text != "0" and (match is None or not text):
         raise ValueError("must be a duration such as 90s, 10m or 24h")
@@ -65,11 +67,11 @@ def parse_duration(text: str) -> timedelta:
         amounts = match.groups() if match else ()
         return sum((int(n) * unit for n, unit in zip(amounts, _UNITS.values(), strict=False) if n), ZERO)
     except (OverflowError, ValueError):
-        raise ValueError("is too long a duration") from None
+        raise ValueError(f"must be at most {timedelta.max.days}d") from None
 
 
 def show_duration(duration: timedelta) -> str:
-    """Write a duration as Prometheus does, such as `1h30m`."""
+    """Return a duration as Prometheus writes it, such as `1h30m`."""
     rest, text = duration, ""
     for name in ("h", "m", "s", "ms"):
         n, rest = divmod(rest, _UNITS[name])
@@ -78,7 +80,7 @@ def show_duration(duration: timedelta) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Read a size such as `512KiB`, `1MiB` or plain bytes; return bytes. Raises ValueError."""
+    """Parse a size such as `512KiB`, `1MiB` or plain bytes; return bytes. Raises ValueError."""
     match = _SIZE.fullmatch(text)
     if match is None or len(match[1]) > 15:
         raise ValueError("must be a size such as 512KiB or 1MiB")
@@ -86,7 +88,7 @@ def parse_size(text: str) -> int:
 
 
 def show_size(size: int) -> str:
-    """Write a size in bytes in the largest unit that leaves no fraction, such as `1MiB`."""
+    """Return a size (bytes) in the largest unit that leaves no fraction, such as `1MiB`."""
     unit = next(unit for unit, factor in _SIZES.items() if size % factor == 0 and (size or factor == 1))
     return f"{size // _SIZES[unit]}{unit}"
 
@@ -111,22 +113,24 @@ def _labels(text: str) -> tuple[str, ...]:
         if name not in Metadata._fields:
             raise ValueError(f"must be some of {', '.join(Metadata._fields)}")
         if names.count(name) > 1:
-            raise ValueError(f"must have {name} once")
+            raise ValueError(f"must have {name} only once")
     return tuple(names)
 
 
-def _more_than(least: Any, kind: ValueType, message: str) -> ValueType:
+def _more_than(limit: Any, value_type: ValueType, message: str) -> ValueType:
+    """Return a type that rejects values up to `limit` with the message."""
+
     def parse(text: str) -> Any:
-        value = kind.parse(text)
-        if value <= least:
+        value = value_type.parse(text)
+        if value <= limit:
             raise ValueError(message)
         return value
 
-    return kind._replace(parse=parse)
+    return value_type._replace(parse=parse)
 
 
 def one_of(*choices: str) -> ValueType:
-    """Return the kind that is one of some words, in any case."""
+    """Return a type that accepts one of these words, in any case, and parses it to lower case."""
 
     def parse(text: str) -> str:
         if text.lower() not in choices:
@@ -136,16 +140,16 @@ def one_of(*choices: str) -> ValueType:
     return ValueType(parse, str, "|".join(choices))
 
 
-def optional(kind: ValueType) -> ValueType:
-    """Return a kind that may also be `none`, which is read as None."""
+def optional(value_type: ValueType) -> ValueType:
+    """Return a type that also accepts `none` and parses it to None."""
 
     def parse(text: str) -> Any:
-        return None if text.lower() == "none" else kind.parse(text)
+        return None if text.lower() == "none" else value_type.parse(text)
 
     def show(value: Any) -> str:
-        return "none" if value is None else kind.show(value)
+        return "none" if value is None else value_type.show(value)
 
-    return kind._replace(parse=parse, show=show)
+    return value_type._replace(parse=parse, show=show)
 
 
 def _text(text: str) -> str:
@@ -166,15 +170,15 @@ def _journal(text: str) -> str:
 
 def _username(text: str) -> str:
     if ":" in text:
-        raise ValueError("must not have a colon, which ends the name in HTTP basic authentication")
+        raise ValueError("must not have a colon, which ends the username in HTTP basic authentication")
     return _text(text)
 
 
 def _header(text: str) -> str:
-    # An underscore is dropped by many a server on the way, this one too: in CGI's spelling it is a dash.
-    if _HEADER.fullmatch(text) is None or text.lower() in _NO_KEY_IN:
-        raise ValueError("must be the name of a header that is free for a key, of letters, digits and dashes")
-    if _KEY.fullmatch(text):
+    # Servers, this one too, drop a header with an underscore, which CGI cannot tell from a dash.
+    if _HEADER.fullmatch(text) is None or text.lower() in _RESERVED:
+        raise ValueError("must be the name of a header, in letters, digits and dashes, that HTTP itself does not use")
+    if _LIKELY_KEY.fullmatch(text):
         raise ValueError("must be the name of a header; this looks like the key itself")
     return text
 
@@ -185,9 +189,9 @@ def _secret(text: str) -> SecretStr:
 
 def _secrets(text: str) -> tuple[SecretStr, ...]:
     keys = [key for part in re.split(r"[,\n]", text) if (key := part.strip())]
-    # Lines of another file, or a comment, would be keys that everyone knows.
+    # A comment or a PEM line would become a key that everyone knows.
     if any(key.startswith(("#", "-----")) for key in keys):
-        raise ValueError("must be keys and nothing else: neither comments nor a certificate or its key")
+        raise ValueError("must be keys only, without comments and PEM blocks")
     return tuple(map(_secret, keys)) or (_secret(""),)
 
 

@@ -94,7 +94,7 @@ class TestHelp:
         assert exit_.value.code == 0
         out = "".join(capsys.readouterr().out.split())  # lines are broken anywhere
         for setting in INPUTS:
-            assert f"{setting.flag}{setting.kind.placeholder}" in out
+            assert f"{setting.flag}{setting.type.placeholder}" in out
             assert f"(default:{setting.default})".replace(" ", "") in out
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:

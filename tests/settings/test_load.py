@@ -1,13 +1,13 @@
-"""The settings: each from its flag or its variable, every mistake told at once."""
+"""Settings come from flags and variables; every mistake and every warning is reported."""
 
 import re
 
 import pytest
 
-from exporter.settings.advice import nearest, opened, warnings
+from exporter.settings.advice import exposure, suggestion, warnings
 from exporter.settings.declared import SETTINGS, Settings, SettingsError
-from exporter.settings.load import TOGETHER, load
-from tests.support.values import VALID
+from exporter.settings.load import PAIRS, load
+from tests.support.values import VALID, partner
 
 MISTAKES = {
     "listen": ["", "localhost", "localhost:http", ":65536", ":99999999999", "::1:80", ":٣", "1.2.3.4:-1"],
@@ -44,10 +44,10 @@ MISTAKES = {
 
 
 class TestLoad:
-    """Where a value comes from."""
+    """Values come from flags and variables, or are rejected."""
 
     def test_defaults(self) -> None:
-        """The contract's numbers."""
+        """Each setting has the default of the contract."""
         assert load({}, {}) == Settings()
         assert Settings().show() == {
             "listen": "0.0.0.0:9728",
@@ -77,36 +77,36 @@ class TestLoad:
 
     @pytest.mark.parametrize("name", VALID)
     def test_each_setting_from_flag_and_variable(self, name: str) -> None:
-        """The two are the same setting, and the flag wins."""
+        """A flag and its variable are the same setting, and the flag wins."""
         text, value = VALID[name]
         variable = f"BUTLR_EXPORTER_{name.upper()}"
         default = next(setting.default for setting in SETTINGS if setting.name == name)
-        other = {one: VALID[one][0] for pair in TOGETHER if name in pair for one in pair if one != name}
+        other = partner(name)
         assert getattr(load(other | {name: text}, {}), name) == value
         assert getattr(load(other, {variable: text}), name) == value
         assert getattr(load(other | {name: text}, {variable: default}), name) == value
         assert getattr(load(other | {name: None}, {variable: text}), name) == value
 
     def test_every_setting_is_tried(self) -> None:
-        """Here, or with the files it needs in test_tls and test_capacity."""
+        """Every setting is tried here, except those that need a file: test_tls and test_capacity try them."""
         assert {setting.name for setting in SETTINGS} == {*VALID, "capacity_file", "tls_cert", "tls_key"}
 
     def test_an_empty_variable_is_not_set(self) -> None:
-        """Compose files leave such behind."""
+        """An empty variable, as Compose files leave it behind, counts as not set."""
         assert load({}, {"BUTLR_EXPORTER_WINDOW": ""}) == Settings()
 
     @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in MISTAKES.items() for text in texts])
     def test_mistakes(self, name: str, text: str) -> None:
-        """Each is refused and told with its source, and with its text where that cannot be a secret."""
+        """A mistake is reported with its flag, and with the rejected text unless that may be a secret."""
         with pytest.raises(SettingsError) as caught:
             load({name: text}, {})
         (mistake,) = caught.value.mistakes
         assert mistake.startswith(f"--{name.replace('_', '-')} ")
-        echoes = next(setting.kind.echoes for setting in SETTINGS if setting.name == name)
+        echoes = next(setting.type.echoes for setting in SETTINGS if setting.name == name)
         assert mistake.endswith(f", not {text!r}") is echoes
 
     def test_all_mistakes_together(self) -> None:
-        """From flags and variables, in the order of the settings, each saying what to do."""
+        """All mistakes of flags and variables are reported together, in the order of the settings."""
         with pytest.raises(SettingsError) as caught:
             load(
                 {"stale_after": "10", "labels": "room"},
@@ -124,12 +124,12 @@ class TestLoad:
         assert str(caught.value).splitlines() == caught.value.mistakes
 
 
-class TestTogether:
-    """Settings that mean nothing alone."""
+class TestConflicts:
+    """Some settings need each other, and others exclude each other."""
 
-    @pytest.mark.parametrize("pair", TOGETHER)
+    @pytest.mark.parametrize("pair", PAIRS)
     def test_one_without_the_other(self, pair: tuple[str, str]) -> None:
-        """Is a mistake, told once and by name, and not where the other one is a mistake itself."""
+        """A setting without its partner is a mistake, unless the partner has a mistake of its own."""
         for name in pair:
             for text in ("x", None):
                 with pytest.raises(SettingsError) as caught:
@@ -150,8 +150,8 @@ class TestTogether:
             ({"metrics_listen": "127.0.0.1:9728"}, None),
         ],
     )
-    def test_one_address_for_two(self, flags: dict[str, str], mistake: str | None) -> None:
-        """Two ports are two; of port 0 each is another."""
+    def test_same_address_twice(self, flags: dict[str, str], mistake: str | None) -> None:
+        """Both ports on one address are a mistake, except for port 0, which is another port each time."""
         if mistake is None:
             assert load(flags, {}).metrics_listen
             return
@@ -160,8 +160,8 @@ class TestTogether:
         assert caught.value.mistakes == [mistake]
 
 
-class TestNearest:
-    """What may have been meant."""
+class TestSuggestion:
+    """A misspelt name brings a suggestion."""
 
     @pytest.mark.parametrize(
         ("name", "meant"),
@@ -175,16 +175,16 @@ class TestNearest:
             ("--stale", None),
         ],
     )
-    def test_the_best_match(self, name: str, meant: str | None) -> None:
-        """Not the first that will do."""
-        assert nearest(name) == (f"; did you mean {meant}?" if meant else "")
+    def test_closest_name(self, name: str, meant: str | None) -> None:
+        """The suggestion is the closest of all similar names; there is none for a name that is like no other."""
+        assert suggestion(name) == (f"; did you mean {meant}?" if meant else "")
 
 
-class TestDoubts:
-    """What is no mistake and hardly meant."""
+class TestWarnings:
+    """Valid settings that are hardly intended bring a warning."""
 
-    def test_variables_that_are_no_settings(self) -> None:
-        """Told, with what was meant if that is plain; what Kubernetes sets for a service of this name is not."""
+    def test_unknown_variables(self) -> None:
+        """An unknown variable is reported with a suggestion, unless Kubernetes sets it for a service of this name."""
         environ = {
             "BUTLR_EXPORTER_STALE_AFER": "1m",
             "BUTLR_EXPORTER_RETENTION": "1d",
@@ -200,25 +200,25 @@ class TestDoubts:
         ]
 
     @pytest.mark.parametrize(
-        ("flags", "doubt"),
+        ("flags", "expected"),
         [
             ({"window": "299s", "settle_after": "239s"}, "window is shorter than the 5m"),
             ({"window": "299s", "settle_after": "239s"}, "settle_after is shorter than the 5m"),
-            ({"window": "61m"}, "older"),
+            ({"window": "61m"}, "window is longer than 1h"),
             ({"settle_after": "299s"}, "settle_after is shorter than the 5m"),
-            ({"window": "419s"}, "window is too short for settle_after and a minute for each of settled_points"),
+            ({"window": "419s"}, "window is shorter than settle_after and a minute for each of settled_points"),
             (
                 {"settled_points": "999999999999999"},
-                "window is too short for settle_after and a minute for each of settled_points",
+                "window is shorter than settle_after and a minute for each of settled_points",
             ),
             ({"stale_after": "0"}, "forget_after 0 keeps it"),
-            ({"stale_after": "1h", "forget_after": "1h"}, "vanishes without being stale"),
-            ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "less than 16 characters; openssl"),
+            ({"stale_after": "1h", "forget_after": "1h"}, "is forgotten before it is stale"),
+            ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "fewer than 16 characters; openssl"),
         ],
     )
-    def test_settings_at_odds(self, flags: dict[str, str], doubt: str) -> None:
-        """Each is told once."""
-        assert len([told for told in warnings(load(flags, {}), {}) if doubt in told]) == 1
+    def test_unlikely_settings(self, flags: dict[str, str], expected: str) -> None:
+        """Each unlikely setting brings one warning."""
+        assert len([warning for warning in warnings(load(flags, {}), {}) if expected in warning]) == 1
 
     @pytest.mark.parametrize(
         "flags",
@@ -232,11 +232,11 @@ class TestDoubts:
         ],
     )
     def test_sensible_settings(self, flags: dict[str, str]) -> None:
-        """No doubt about the defaults, nor at the edges."""
+        """The defaults, and values just inside each limit, bring no warning."""
         assert warnings(load(flags, {}), {}) == []
 
     @pytest.mark.parametrize(
-        ("flags", "may"),
+        ("flags", "allowed"),
         [
             ({}, ["send events to 0.0.0.0:9728", "read every count at 0.0.0.0:9728"]),
             ({"webhook_api_keys": "k"}, ["read every count at 0.0.0.0:9728"]),
@@ -249,8 +249,8 @@ class TestDoubts:
             ({"metrics_listen": "10.0.0.5:1", "webhook_api_keys": "k"}, ["read every count at 10.0.0.5:1"]),
         ],
     )
-    def test_what_is_open(self, flags: dict[str, str], may: list[str]) -> None:
-        """Told in one line, for each port; what only this machine can read is not."""
-        told = opened(load(flags, {}))
-        assert re.findall(r"(?:send|read)[^(]+(?= \()", told) == may
-        assert bool(told) is bool(may)
+    def test_exposure(self, flags: dict[str, str], allowed: list[str]) -> None:
+        """Everything that is open without credentials is reported, except reading from this machine alone."""
+        found = exposure(load(flags, {}))
+        assert re.findall(r"(?:send|read)[^(]+(?= \()", found) == allowed
+        assert bool(found) is bool(allowed)

@@ -1,4 +1,4 @@
-"""Secrets: never seen, from files too, and never by mistake none."""
+"""Secrets are never shown, may come from files, and are never lost by mistake."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ import pytest
 
 from exporter.settings.advice import warnings
 from exporter.settings.declared import SETTINGS, Setting, SettingsError
-from exporter.settings.load import TOGETHER, load
+from exporter.settings.load import load
 from exporter.settings.types import SECRET
-from tests.support.values import VALID
+from tests.support.values import partner
 
-SECRET_SETTINGS = [setting for setting in SETTINGS if setting.kind.secret]
+SECRET_SETTINGS = [setting for setting in SETTINGS if setting.type.secret]
 
 
 class TestSecrets:
-    """Never seen, and from a file if you like."""
+    """Keys and passwords are secrets."""
 
-    def test_which_they_are(self) -> None:
-        """Keys and passwords."""
+    def test_names(self) -> None:
+        """The keys and both passwords are secrets, and no other setting is."""
         names = [setting.name for setting in SECRET_SETTINGS]
         assert names == ["webhook_api_keys", "webhook_password", "metrics_password"]
 
-    def test_they_are_not_shown(self) -> None:
-        """Neither by `show` nor by `repr`; how many keys there are is no secret."""
+    def test_shown(self) -> None:
+        """Neither `show` nor `repr` shows a secret; only the number of keys is shown."""
         settings = load(
             {
                 "webhook_api_keys": "hush-1,hush-2",
@@ -38,39 +38,36 @@ class TestSecrets:
         assert settings.show()["webhook_password"] == settings.show()["metrics_password"] == SECRET.show(None)
 
     @pytest.mark.parametrize("name", ["webhook_api_keys", "webhook_password"])
-    def test_a_mistake_does_not_tell_it(self, name: str) -> None:
-        """Only what is wrong with it."""
+    def test_mistake(self, name: str) -> None:
+        """A mistake in a secret is reported without the secret."""
         with pytest.raises(SettingsError) as caught:
             load({name: ",", "webhook_username": "but:lr"} if name == "webhook_api_keys" else {name: ""}, {})
         assert any(mistake.endswith(" must not be empty") for mistake in caught.value.mistakes)
 
     @pytest.mark.parametrize("setting", SECRET_SETTINGS, ids=lambda setting: setting.name)
     def test_from_a_file(self, setting: Setting, tmp_path: Path) -> None:
-        """By flag or variable; the newline at its end is not part of it, spaces are."""
+        """A flag or a variable names a file with the secret; its last newline is removed, its spaces are not."""
         file = tmp_path / "secret"
         file.write_bytes(b" s\xc3\xa4crets and spaces \r\n")
-        other = {one: VALID[one][0] for pair in TOGETHER if setting.name in pair for one in pair if one != setting.name}
-        expected = setting.kind.parse(" säcrets and spaces ")
+        other = partner(setting.name)
+        expected = setting.type.parse(" säcrets and spaces ")
         assert getattr(load(other | {f"{setting.name}_file": str(file)}, {}), setting.name) == expected
         variable = f"BUTLR_EXPORTER_{setting.name.upper()}_FILE"
         assert getattr(load(other, {variable: str(file), setting.variable: ""}), setting.name) == expected
-        # The stronger place wins as a whole.
-        assert (
-            getattr(load(other | {f"{setting.name}_file": str(file)}, {setting.variable: "x"}), setting.name)
-            == expected
-        )
-        assert not any(
-            variable in doubt for doubt in warnings(load(other, {variable: str(file)}), {variable: str(file)})
-        )
+        # A flag with a file wins over a variable with the secret itself.
+        flags = other | {f"{setting.name}_file": str(file)}
+        assert getattr(load(flags, {setting.variable: "x"}), setting.name) == expected
+        environ = {variable: str(file)}
+        assert not any(variable in warning for warning in warnings(load(other, environ), environ))
 
     def test_several_keys_in_a_file(self, tmp_path: Path) -> None:
-        """One a line, or with commas."""
+        """Line ends and commas separate the keys in a file."""
         (tmp_path / "keys").write_text("\ufeffone\ntwo,three\n\n")  # some editors begin a file so
         keys = load({"webhook_api_keys_file": str(tmp_path / "keys")}, {}).webhook_api_keys
         assert [key.get_secret_value() for key in keys or ()] == ["one", "two", "three"]
 
-    def test_files_that_do_not_do(self, tmp_path: Path) -> None:
-        """Each says which, and why."""
+    def test_unusable_files(self, tmp_path: Path) -> None:
+        """A file without a usable secret is reported with its path and the reason."""
         (tmp_path / "latin").write_bytes(b"p\xe4ss")
         (tmp_path / "empty").write_bytes(b"\n")
         (tmp_path / "word").write_bytes(b"None\n")
@@ -85,9 +82,9 @@ class TestSecrets:
             (tmp_path, "cannot be read: Is a directory"),
             ("a\0b", "cannot be read: not a valid path"),
             ("", "must not be empty"),
-            (tmp_path / "word", "which holds no secret but the word none"),
-            (tmp_path / "pem", "must be keys and nothing else: neither comments nor a certificate or its key"),
-            (tmp_path / "comment", "must be keys and nothing else: neither comments nor a certificate or its key"),
+            (tmp_path / "word", "which contains the word none instead of a secret"),
+            (tmp_path / "pem", "must be keys only, without comments and PEM blocks"),
+            (tmp_path / "comment", "must be keys only, without comments and PEM blocks"),
             (tmp_path / "latin", "is not UTF-8 text"),
             (tmp_path / "empty", "must not be empty"),
         ]:
@@ -98,14 +95,14 @@ class TestSecrets:
             assert mistake.endswith(reason)
 
     def test_a_secret_and_its_file(self, tmp_path: Path) -> None:
-        """Both in one place is a mistake: nobody knows which was meant."""
+        """A secret and its file, both given as flags, are a mistake."""
         with pytest.raises(SettingsError) as caught:
             load({"webhook_api_keys": "hush", "webhook_api_keys_file": str(tmp_path)}, {})
         assert caught.value.mistakes == ["--webhook-api-keys and --webhook-api-keys-file are both set; one is enough"]
 
     @pytest.mark.parametrize("name", ["webhook_api_keys", "webhook_password", "metrics_password"])
-    def test_bytes_that_are_no_text(self, name: str) -> None:
-        """Python spells them as surrogates, which nobody can send."""
+    def test_not_utf_8(self, name: str) -> None:
+        """A variable that is not UTF-8 text is a mistake, as no request can carry such a secret."""
         with pytest.raises(SettingsError) as caught:
             load({}, {f"BUTLR_EXPORTER_{name.upper()}": "\udcff\udcfehush"})
         assert caught.value.mistakes == [f"BUTLR_EXPORTER_{name.upper()} must be UTF-8 text"]
@@ -122,14 +119,14 @@ class TestSecrets:
         ],
         ids=str,
     )
-    def test_in_the_wrong_place(self, flags: dict[str, str]) -> None:
-        """It is not shown there either."""
+    def test_in_another_setting(self, flags: dict[str, str]) -> None:
+        """A secret that was given for another setting by mistake is not shown either."""
         with pytest.raises(SettingsError) as caught:
             load(flags, {})
         assert "hush" not in str(caught.value)
 
     def test_an_empty_variable(self) -> None:
-        """Is a mistake here: where its value got lost, everyone would be let in."""
+        """An empty variable of a secret is a mistake: its value may be lost, and everyone would have access."""
         for setting in SECRET_SETTINGS:
             with pytest.raises(SettingsError) as caught:
                 load({}, {setting.variable: ""})
@@ -137,7 +134,7 @@ class TestSecrets:
             assert mistake.startswith(f"{setting.variable} is empty;")
 
     def test_a_kubernetes_service_is_no_misspelling(self) -> None:
-        """One for the metrics port, say: its variables must not keep the exporter from starting."""
+        """The variables of a Kubernetes service such as butlr-exporter-metrics do not stop the exporter."""
         environ = {
             "BUTLR_EXPORTER_METRICS_SERVICE_HOST": "10.0.0.1",
             "BUTLR_EXPORTER_METRICS_SERVICE_PORT_HTTP": "9729",
@@ -145,10 +142,12 @@ class TestSecrets:
             "BUTLR_EXPORTER_METRICS_PORT_9729_TCP_ADDR": "10.0.0.1",
             "BUTLR_EXPORTER_WEBHOOK_PORT_9728_TCP": "tcp://10.0.0.1:9728",
         }
-        assert [doubt.split()[0] for doubt in warnings(load({}, environ), environ)] == ["BUTLR_EXPORTER_METRICS_PORT"]
+        assert [warning.split()[0] for warning in warnings(load({}, environ), environ)] == [
+            "BUTLR_EXPORTER_METRICS_PORT"
+        ]
 
     def test_a_misspelt_variable(self) -> None:
-        """Is a mistake too, for the same reason."""
+        """A misspelt variable of a secret is a mistake, as everyone would have access without the secret."""
         for variable, meant in [
             ("BUTLR_EXPORTER_WEBHOOK_API_KEY", "; did you mean BUTLR_EXPORTER_WEBHOOK_API_KEYS?"),
             ("BUTLR_EXPORTER_WEBHOOK_API_KEYS_FIEL", "; did you mean BUTLR_EXPORTER_WEBHOOK_API_KEYS_FILE?"),

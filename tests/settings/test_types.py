@@ -1,4 +1,4 @@
-"""How settings are written: what is read is what was shown."""
+"""Values of settings: parsing text undoes showing it."""
 
 from datetime import timedelta
 
@@ -9,16 +9,16 @@ from exporter.settings.types import ADDRESS, parse_duration, parse_size, show_du
 
 
 class TestUnits:
-    """Durations as Prometheus writes them, and sizes."""
+    """Durations, sizes and addresses are parsed and shown."""
 
     @given(st.integers(0, 10**12))
     def test_durations_round_trip(self, milliseconds: int) -> None:
-        """To the millisecond."""
+        """A duration that is shown and parsed is the same to the millisecond."""
         duration = timedelta(milliseconds=milliseconds)
         assert parse_duration(show_duration(duration)) == duration
 
     def test_every_unit(self) -> None:
-        """From years to milliseconds, in that order."""
+        """A duration may have every unit from years to milliseconds, in that order."""
         assert parse_duration("1y1w1d1h1m1s1ms") == timedelta(
             days=365 + 7 + 1, hours=1, minutes=1, seconds=1, milliseconds=1
         )
@@ -27,17 +27,17 @@ class TestUnits:
 
     @given(st.integers(0, 10**12))
     def test_sizes_round_trip(self, size: int) -> None:
-        """To the byte."""
+        """A size that is shown and parsed is the same to the byte."""
         assert parse_size(show_size(size)) == size
 
     def test_sizes(self) -> None:
-        """Plain numbers are bytes."""
+        """A plain number is bytes, and a size is shown in the largest unit without a fraction."""
         assert parse_size("10") == parse_size("10B") == 10
         assert parse_size("2GiB") == 2 << 30
         assert show_size(1536) == "1536B"
         assert show_size(0) == "0B"
 
     def test_addresses(self) -> None:
-        """An empty host is every interface; IPv6 stands in brackets."""
+        """An address may have an empty host or an IPv6 address in brackets."""
         for text in (":9728", "[::]:9728", "localhost:1", "0.0.0.0:0"):
             assert ADDRESS.show(ADDRESS.parse(text)) == text

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
+from exporter.settings.load import PAIRS
 from exporter.settings.types import Address
 
 VALID = {
@@ -28,3 +29,8 @@ VALID = {
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", "json"),
 }
+
+
+def partner(name: str) -> dict[str, str]:
+    """Return a valid flag for the setting that another one needs beside it; empty if it needs none."""
+    return {one: VALID[one][0] for pair in PAIRS if name in pair for one in pair if one != name}
