@@ -59,6 +59,18 @@ def test_a_package_loads_nothing_by_itself(package: Path) -> None:
     assert {room for room in rooms if f"`{room}`" not in str(docstring.value.value)} == set()
 
 
+def test_docstrings_name_things() -> None:
+    """No docstring of the exporter begins with a pronoun in the place of a noun."""
+    riddles = [
+        f"{path.relative_to(ROOT)}: {docstring}"
+        for path in EXPORTER.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if (docstring := ast.get_docstring(node) or "").partition(" ")[0] in ("What", "Who", "Of", "That", "Those")
+    ]
+    assert riddles == []
+
+
 @pytest.mark.parametrize(
     "path",
     sorted(

@@ -1,6 +1,6 @@
-"""A body that is one valid event, read from its bytes in a third of the time; nearly all bodies are such.
+"""A body with one valid event, as nearly all are, read from its bytes in a third of the time.
 
-It returns what `parse` would return, or nothing. It describes the payload a second time, for a JSON reader that is
+It returns the same as `parse`, or nothing. It describes the payload a second time, for a JSON reader that is
 faster because it explains no mistake; `tests/events/test_fast.py` compares both.
 """
 

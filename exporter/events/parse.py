@@ -156,6 +156,7 @@ def _field_error(detail: ErrorDetails) -> FieldError:
 
 
 def _too_early(timestamp: float) -> str:
+    """Return the error text for a timestamp before 2015; the text says so if the number looks like seconds."""
     if EARLIEST_TIMESTAMP // 1000 <= timestamp < LATEST_SECONDS:
         milliseconds = int(timestamp * 1000)
         return f"looks like seconds; send milliseconds since the epoch ({milliseconds} for {utc(milliseconds)})"

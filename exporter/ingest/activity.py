@@ -1,4 +1,4 @@
-"""The last minute and the last refusals, for people who look whether events arrive.
+"""The last minute and the last refusals, for people who want to see whether events arrive.
 
 Of the last 60 seconds it knows the number of events by outcome and the delays of new readings. Of the last 20 refusals
 it knows the reason and the event id, and nothing else of the content. It knows nothing of HTTP.

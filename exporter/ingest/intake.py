@@ -147,7 +147,7 @@ def _parse(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:
 
 
 def _id_of(item: Any) -> str:
-    """Return the id of an item that may be anything; empty if it has none."""
+    """Return the `id` of a JSON value; empty if the value has none."""
     event_id = item.get("id") if isinstance(item, dict) else None
     return event_id if isinstance(event_id, str) else ""
 

@@ -1,7 +1,4 @@
-"""What became of events and requests, reported once to all that want to know: counters, activity, log.
-
-It decides nothing. Sources of the counters: `exporter.metrics.registry`; of the page's activity: `activity`.
-"""
+"""Results of events and requests, reported in one call: counted, remembered for people, logged. It decides nothing."""
 
 import logging
 from collections.abc import Sequence
@@ -41,7 +38,7 @@ class Observer:
         self._activity.refuse(outcome, reasons, event_id[:_MAX_ID])
 
     def request_rejected(self, rejection: Rejection, detail: str) -> None:
-        """Report one request that was rejected before any event was read; `detail` is what the sender was answered."""
+        """Report one request that was rejected before any event was read; `detail` is in the answer to the sender."""
         self._metrics.count_rejection(rejection)
         self._activity.refuse(rejection, [Reason("", detail)])
 

@@ -1,4 +1,4 @@
-"""The journal: it holds what the process must not lose, and gives it back at the next start.
+"""The journal: deliveries and spaces on disk, read back at the next start.
 
 State is a fold of deliveries, so a journal is a log of deliveries, and each space as it was saved at some entry of the
 log. It knows neither how an event is decided nor how one arrives.

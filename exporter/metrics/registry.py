@@ -69,12 +69,12 @@ class Metrics:
     def _own_families(self) -> None:
         rejected = client.Counter(
             "butlr_exporter_rejected_requests_total",
-            "Requests refused before any event was read.",
+            "Requests rejected before any event was read.",
             ["reason"],
             registry=self.registry,
         )
         self._journal_failures = client.Counter(
-            "butlr_exporter_journal_failures_total", "Writes the journal refused.", registry=self.registry
+            "butlr_exporter_journal_failures_total", "Failed writes of the journal.", registry=self.registry
         )
         build = client.Gauge(
             "butlr_exporter_build_info",
@@ -113,17 +113,18 @@ class Metrics:
         return self.collect()
 
     def collect(self) -> Iterable[Metric]:
-        """Return the counters of events, and the families whose value may be unknown."""
+        """Return the counters of events, and the families that have no sample while their value is unknown."""
         received = GaugeMetricFamily(
             "butlr_exporter_last_event_received_timestamp_seconds", "Arrival of the last valid event."
         )
         if self.last_event is not None:
             received.add_metric([], self.last_event)
         successful = GaugeMetricFamily(
-            "butlr_exporter_config_last_reload_successful", "Whether the capacity file was taken when it was last read."
+            "butlr_exporter_config_last_reload_successful", "Whether the last read of the capacity file succeeded."
         )
         succeeded = GaugeMetricFamily(
-            "butlr_exporter_config_last_reload_success_timestamp_seconds", "When the capacity file was last taken."
+            "butlr_exporter_config_last_reload_success_timestamp_seconds",
+            "Time of the last successful read of the capacity file.",
         )
         if self._capacity.path:
             successful.add_metric([], self._capacity.last_read_succeeded)
