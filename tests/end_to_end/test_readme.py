@@ -1,4 +1,4 @@
-"""README's commands, copied as they stand but for ports and folders, do what it says."""
+"""The commands of README and docs/exposing.md, copied but for ports and folders, do what the text says."""
 
 import json
 import re
@@ -11,43 +11,44 @@ from tests.support.paths import ROOT
 from tests.support.running import CONSOLE_SCRIPT, free_port, program, running, wait_for
 
 README = (ROOT / "README.md").read_text()
+EXPOSING = (ROOT / "docs" / "exposing.md").read_text()
 
 
-def blocks(heading: str, language: str = "sh") -> list[str]:
-    """Return the commands in the part of README under a heading, or before the first."""
-    part = README.partition(f"\n## {heading}\n")[2] if heading else README
-    return re.findall(rf"```{language}\n(.*?)\n```", part.partition("\n## ")[0], re.DOTALL)
+def blocks(document: str, heading: str) -> list[str]:
+    """Return the commands in the part of a document under a heading."""
+    part = document.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)\n```", part, re.DOTALL)
 
 
 def run(command: str, folder: Path) -> str:
-    """Return what a command prints."""
+    """Return the output of a command."""
     ended = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 def test_one_event_in_and_its_gauge_out(tmp_path: Path) -> None:
-    """The first thing a new user does."""
+    """The first event of a new user comes out as the gauge that README shows."""
     program("curl", "curl")
-    make_run, event_in, gauge_out = blocks("")
+    make_run, event_in, gauge_out = blocks(README, "Trying it")
     assert make_run == "make run"
     (shown,) = re.findall(r"```\n(butlr_zone_occupancy{.*?)\n```", README, re.DOTALL)
     with running(tmp_path / "log") as exporter:
-        told = [
+        printed = [
             run(text.replace("localhost:9728", f"127.0.0.1:{exporter.port}"), tmp_path)
             for text in (event_in, gauge_out)
         ]
-    assert json.loads(told[0]) == {"received": 1, "outcomes": {"new": 1}}
-    assert told[1].strip() == shown
+    assert json.loads(printed[0]) == {"received": 1, "outcomes": {"new": 1}}
+    assert printed[1].strip() == shown
 
 
 def test_exposing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Secrets, a certificate, two ports: what is said to be open is, and nothing else."""
+    """With secrets, a certificate and two ports, the exporter serves the documented requests and no others."""
     program("curl", "curl")
     program("openssl", "openssl")
     monkeypatch.delenv("BUTLR_EXPORTER_JOURNAL", raising=False)
-    secrets, serve, requests = blocks("Exposing it")
-    (certificate,) = re.findall(r"`(openssl req .*?)`", README)
+    secrets, serve, requests = blocks(EXPOSING, "Two ports and a key")
+    (certificate,) = re.findall(r"`(openssl req .*?)`", EXPOSING)
     folder = tmp_path / "butlr-exporter"
     run(secrets.replace("/etc/butlr-exporter", str(folder)), tmp_path)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -73,5 +74,5 @@ def test_exposing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(right)["received"] == 0
     assert (json.loads(wrong)["status"], json.loads(outside)["status"]) == (401, 404)
     assert "butlr_exporter_build_info" in inside
-    # The refusal, and no warning that anything is open.
+    # The one warning is the rejected request: nothing is open to everyone.
     assert (tmp_path / "log").read_text().count("level=warning") == 1

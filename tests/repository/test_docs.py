@@ -5,33 +5,35 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
 
+import graphql
 import pytest
 import yaml
 from grafana_foundation_sdk.models.alerting import Query
 
 from exporter import capacity
 from exporter.app import create_app
+from exporter.cli import logs
 from exporter.cli.main import main
-from exporter.events import parse as events
-from exporter.events.model import MAX_STRING
-from exporter.ingest import intake as ingest
-from exporter.ingest import receipt
+from exporter.events import model, parse
+from exporter.ingest import intake, receipt
 from exporter.metrics.families import SETTLED
 from exporter.metrics.registry import Rejection
+from exporter.rule import limits as limits_of_the_rule
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED, Outcome
-from exporter.server import connection
-from exporter.server import process as server
-from exporter.server import tls as handshake
-from exporter.server import wsgi as gateway
+from exporter.server import connection, process, tls, wsgi
 from exporter.settings.declared import INPUTS, SETTINGS
+from exporter.web import webhook
 from grafana import alerting
 from tests.support.paths import ROOT
 from tests.support.scraped import Scraped
 
-README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
+MAX_LINES_OF_README = 200
 
 FAMILIES = {
     f"{family.name}_total" if family.type == "counter" else family.name: family.type
@@ -40,45 +42,85 @@ FAMILIES = {
 """The type of every family by its name, as it is queried."""
 
 
-def table(heading: str) -> list[list[str]]:
-    """Return the rows of the table with this heading in its first cell, without the two above them."""
-    rows = README.partition(f"| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+def page(name: str) -> str:
+    """Return the text of a document, named from the root of the repository."""
+    return (ROOT / name).read_text()
+
+
+def table(document: str, heading: str) -> list[list[str]]:
+    """Return the rows of the document's table with this heading in its first cell, without the two above them."""
+    rows = page(document).partition(f"| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
 def code(text: str) -> list[str]:
-    """Return what stands in backticks."""
+    """Return the parts of a text that stand in backticks."""
     return re.findall(r"`([^`]+)`", text)
 
 
+def anchors(document: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page(document), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = [re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles]
+    assert len(slugs) == len(set(slugs)), f"{document}: two headings have the same anchor"
+    return set(slugs)
+
+
+def test_readme_is_short() -> None:
+    """README has at most 200 lines."""
+    assert len(page("README.md").splitlines()) <= MAX_LINES_OF_README
+
+
+def test_index() -> None:
+    """docs/README.md lists every page of docs/, each once."""
+    listed = re.findall(r"^- \[[^]]+\]\(([^)/]+\.md)\)", page("docs/README.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in ROOT.glob("docs/*.md") if path.name != "README.md")
+
+
 def test_settings() -> None:
-    """Name, default and help of every setting, in order."""
-    assert table("setting") == [[f"`{s.name}`", f"`{s.default}`", s.help] for s in SETTINGS]
+    """docs/settings.md has name, default and help of every setting, in order."""
+    assert table("docs/settings.md", "setting") == [[f"`{s.name}`", f"`{s.default}`", s.help] for s in SETTINGS]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_variables(document: Path) -> None:
+    """Every environment variable that a document names is one of a setting."""
+    variables = set(re.findall(r"BUTLR_EXPORTER_[A-Z_]*[A-Z]", document.read_text()))
+    assert variables <= {given.variable for given in INPUTS}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options(document: Path) -> None:
+    """Every option of `butlr-exporter` in a command of a document exists."""
+    known = {given.flag for given in INPUTS}
+    for command in re.findall(r"butlr-exporter (?:serve|check)(?:[^\n`]|\\\n)*", document.read_text()):
+        assert set(re.findall(r" (--[a-z][a-z-]+)", command)) <= known | {"--against"}, command
 
 
 def test_families() -> None:
-    """Every family of ours with its type, and none that is not."""
-    named = {row[0].strip("`"): row[1] for row in table("family")}
+    """docs/metrics.md lists every family of the exporter with its type, and no other."""
+    named = {row[0].strip("`"): row[1] for row in table("docs/metrics.md", "family")}
     assert named.pop("process_*`, `python_*") == ""
     assert named == {name: kind for name, kind in FAMILIES.items() if name.startswith("butlr_")}
 
 
 def test_outcomes() -> None:
-    """Every outcome with its answer."""
-    assert {row[0].strip("`"): row[1] for row in table("outcome")} == {
+    """docs/metrics.md lists every outcome with its answer."""
+    assert {row[0].strip("`"): row[1] for row in table("docs/metrics.md", "outcome")} == {
         outcome.value: "422" if outcome in REFUSED else "200" for outcome in Outcome
     }
 
 
 def test_reasons() -> None:
-    """Every reason for which a request is refused whole."""
-    (meaning,) = [row[2] for row in table("family") if "rejected_requests" in row[0]]
+    """docs/metrics.md lists every reason for which a whole request is rejected."""
+    (meaning,) = [row[2] for row in table("docs/metrics.md", "family") if "rejected_requests" in row[0]]
     assert code(meaning)[1:] == [reason.value for reason in Rejection]
 
 
 def test_paths() -> None:
-    """Every path that is served, with its method, and no other."""
-    named = {tuple(request.split()) for row in table("request") for request in code(row[0])}
+    """docs/http.md lists every path that is served, with its method, and no other."""
+    named = {tuple(request.split()) for row in table("docs/http.md", "request") for request in code(row[0])}
     assert named == {
         (method, re.sub(r"<\w+:(?:space_)?(\w+)>", r"<\1>", rule.rule))
         for rule in create_app().url_map.iter_rules()
@@ -87,65 +129,106 @@ def test_paths() -> None:
     }
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_make_targets(document: str) -> None:
-    """Every target that is named exists, and every target tells of itself in `make help`."""
-    makefile = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
-    assert set(re.findall(r"(?:^|`)make (\w+)", (ROOT / document).read_text(), re.MULTILINE)) <= set(targets)
-    assert set(re.findall(r"'make (\w+) ", makefile)) == set(targets) - {"help", "lint"}
+def test_make_targets() -> None:
+    """Every make target that a document names exists, and `make help` lists every target."""
+    targets = re.findall(r"^([a-z]+):", page("Makefile"), re.MULTILINE)
+    for document in DOCUMENTS:
+        named = set(re.findall(r"(?:^|`)make (\w+)", document.read_text(), re.MULTILINE))
+        assert named <= set(targets), document
+    assert set(re.findall(r"'make (\w+) ", page("Makefile"))) == set(targets) - {"help", "lint"}
 
 
 def test_options_of_simulate(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every option that is named exists, and every one that exists is named."""
+    """The documents name every option of `simulate`, and no other."""
     with pytest.raises(SystemExit):
         main(["simulate", "--help"])
     options = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
-    text = (ROOT / "docs" / "simulator.md").read_text() + "".join(re.findall(r"butlr-exporter simulate .*", README))
-    assert set(re.findall(r"--[a-z][a-z-]+", text)) | {"--zones", "--url"} == options
+    commands = [
+        command for path in DOCUMENTS for command in re.findall(r"butlr-exporter simulate .*", path.read_text())
+    ]
+    named = set(re.findall(r"--[a-z][a-z-]+", page("docs/simulator.md") + "".join(commands)))
+    assert named | {"--zones", "--url"} == options
 
 
-def test_links() -> None:
-    """Every relative link leads somewhere."""
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links(document: Path) -> None:
+    """Every relative link leads to a file, and its anchor to a heading there."""
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text()):
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors(str(linked.relative_to(ROOT))), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files(document: Path) -> None:
+    """Every source file that a document names exists."""
+    for name in re.findall(
+        r"`((?:exporter|tests|bench|docs|scripts|grafana|locks)/[\w/.-]+\.\w+)`", document.read_text()
+    ):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_log_messages(document: Path) -> None:
+    """Every log message that a document quotes is one of the exporter's."""
+    sources = "".join(path.read_text() for path in ROOT.glob("exporter/**/*.py"))
+    for message in re.findall(r'msg="?([^"`\n]+)', document.read_text()):
+        assert f'"{message}"' in sources, message
 
 
 def test_limits() -> None:
-    """SECURITY.md gives the numbers of the program, in its order, and each names the module it is in."""
-    rows = (ROOT / "SECURITY.md").read_text().partition("| what | limit |")[2].partition("\n\n")[0].splitlines()[2:]
-    told = [[cell.strip() for cell in row.strip("|").split("|")][1::2] for row in rows]
+    """SECURITY.md gives the numbers of the program in its order, and names the module that each is in."""
+    rows = table("SECURITY.md", "limit | value")
     defaults = {setting.name: setting.default for setting in SETTINGS}
-    assert told == [
-        [f"`max_body` ({defaults['max_body'].replace('MiB', ' MiB')})", ""],
-        ["none is taken", "`web`"],
-        [f"{ingest.MAX_EVENTS:,}", "`ingest`"],
-        [f"{receipt.MAX_ERRORS}", "`ingest`"],
-        ["200 levels", "`events`"],
-        [f"{MAX_STRING:,} characters", "`events`"],
-        [f"`max_spaces` ({int(defaults['max_spaces']):,})", ""],
-        [f"{Limits(0, 0, 0, 0, 0, 0).max_deliveries:,}", "`readings`"],
-        [f"{connection.MAX_HEAD >> 10} KiB", "`connection`"],
-        [f"{connection.MAX_HEADERS}", "`connection`"],
-        [f"{connection.MAX_PIPELINE}", "`connection`"],
-        [f"{handshake.HANDSHAKE_TIMEOUT:.0f} s", "`handshake`"],
-        [f"{connection.REQUEST_TIMEOUT:.0f} s", "`connection`"],
-        [f"{connection.WRITE_TIMEOUT:.0f} s", "`connection`"],
-        [f"{gateway.MAX_WAITING >> 20} MiB", "`gateway`"],
-        [f"{server.KEEP_ALIVE} s", "`server`"],
-        [f"{server.MAX_CONNECTIONS:,}, or what the limit of open files leaves", "`server`"],
-        ["10 a minute", "`logs`"],
+    limits: list[tuple[str, ModuleType | None]] = [
+        (f"`max_body` ({defaults['max_body'].replace('MiB', ' MiB')})", None),
+        ("none is accepted", webhook),
+        (f"{intake.MAX_EVENTS:,}", intake),
+        (f"{receipt.MAX_ERRORS}", receipt),
+        ("200 levels", parse),
+        (f"{model.MAX_STRING:,} characters", model),
+        (f"`max_spaces` ({int(defaults['max_spaces']):,})", None),
+        (f"{Limits(0, 0, 0, 0, 0, 0).max_deliveries:,}", limits_of_the_rule),
+        (f"{connection.MAX_HEAD >> 10} KiB", connection),
+        (f"{connection.MAX_HEADERS}", connection),
+        (f"{connection.MAX_PIPELINE}", connection),
+        (f"{tls.HANDSHAKE_TIMEOUT:.0f} s", tls),
+        (f"{connection.REQUEST_TIMEOUT:.0f} s", connection),
+        (f"{connection.WRITE_TIMEOUT:.0f} s", connection),
+        (f"{wsgi.MAX_WAITING >> 20} MiB", wsgi),
+        (f"{process.KEEP_ALIVE} s", process),
+        (f"{process.MAX_CONNECTIONS:,}, or what the limit of open files leaves", process),
+        ("10 a minute", logs),
     ]
-    events.parse_body(b"[" * 200 + b"]" * 200)
-    with pytest.raises(events.NotJson):
-        events.parse_body(b"[" * 202 + b"]" * 202)
+    assert [tuple(row[1::2]) for row in rows] == [(limit, where(module)) for limit, module in limits]
+
+
+def where(module: ModuleType | None) -> str:
+    """Return a module as the documents name it, such as `server/connection`; empty for none."""
+    return f"`{module.__name__.removeprefix('exporter.').replace('.', '/')}`" if module else ""
+
+
+def test_nesting() -> None:
+    """JSON may be nested in 200 levels, as SECURITY.md says."""
+    parse.parse_body(b"[" * 200 + b"]" * 200)
+    with pytest.raises(parse.NotJson):
+        parse.parse_body(b"[" * 202 + b"]" * 202)
 
 
 def test_picture() -> None:
-    """The page in the README is small enough for everyone."""
-    (picture,) = re.findall(r"!\[[^]]+\]\((docs/page\.png)\)", README)
+    """The picture of the page in README is small enough for everyone."""
+    (picture,) = re.findall(r"!\[[^]]+\]\((docs/page\.png)\)", page("README.md"))
     assert (ROOT / picture).stat().st_size < 300 << 10
+
+
+def test_mutation() -> None:
+    """README and docs/butlr.md have the same mutation, and its syntax is valid."""
+    texts = [re.findall(r"```graphql\n(.*?)```", page(name), re.DOTALL) for name in ("README.md", "docs/butlr.md")]
+    (short,), (full,) = ([dedent(text).strip() for text in each] for each in texts)
+    assert short == full
+    graphql.parse(full)
 
 
 def test_docker_image() -> None:
