@@ -146,7 +146,7 @@ def test_options_of_simulate(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [
         command for path in DOCUMENTS for command in re.findall(r"butlr-exporter simulate .*", path.read_text())
     ]
-    named = set(re.findall(r"--[a-z][a-z-]+", page("docs/simulator.md") + "".join(commands)))
+    named = set(re.findall(r"--[a-z][a-z-]+", "\n".join([page("docs/simulator.md"), *commands])))
     assert named | {"--zones", "--url"} == options
 
 
