@@ -94,7 +94,7 @@ def test_variables(document: Path) -> None:
 def test_options(document: Path) -> None:
     """Every option of `butlr-exporter` in a command of a document exists."""
     known = {given.flag for given in INPUTS}
-    for command in re.findall(r"butlr-exporter (?:serve|check)(?:[^\n`]|\\\n)*", document.read_text()):
+    for command in re.findall(r"butlr-exporter (?:serve|check)(?:\\\n|[^\n`])*", document.read_text()):
         assert set(re.findall(r" (--[a-z][a-z-]+)", command)) <= known | {"--against"}, command
 
 
