@@ -30,7 +30,7 @@ def test_docker_image() -> None:
 
 
 def test_compose() -> None:
-    """compose.yaml is valid, with pinned images, unprivileged users, secrets in files, and ports of this machine only."""
+    """compose.yaml is valid: pinned images, unprivileged users, secrets in files, and only ports of this machine."""
     linter = Path(sys.executable).with_name("check-jsonschema")
     command = [str(linter), "--builtin-schema", "vendor.compose-spec", str(ROOT / "compose.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
