@@ -1,4 +1,4 @@
-"""The end of a journal: its log goes into the file, or stays where it is."""
+"""Closing a journal: its logs are moved into the file, or stay beside it."""
 
 import os
 import shutil
@@ -16,17 +16,11 @@ from tests.support.deliveries import NOW, delivery
 from tests.support.journals import files, full_disk, killed, opened, recorded, restored, restored_ids, states
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Return where a journal may be."""
-    return str(tmp_path / "journal.db")
-
-
-class TestTakenIn:
-    """At the end, the log goes into the file."""
+class TestMoved:
+    """Closing moves the logs into the file."""
 
     def test_it_leaves_one_file(self, path: str) -> None:
-        """Which is all there is to copy, and what was killed in between does not matter."""
+        """One file is all there is to copy, also after several kills."""
         for n in range(3):
             killed(path, f"zone_{n}")
         assert log_numbers(path) == [1, 2, 3]
@@ -35,25 +29,25 @@ class TestTakenIn:
         os.rename(path, f"{path}.elsewhere")
         assert restored_ids(f"{path}.elsewhere") == ["zone_0", "zone_1", "zone_2", "zone_x"]
 
-    def test_it_is_removed_when_it_is_in_the_file(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """And on the disk there, not only in SQLite's log: power may be lost."""
+    def test_a_log_is_removed_after_it_was_moved(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A log is removed only when the file itself has its entries, not only SQLite's write-ahead log."""
         journal = SqliteFile(path)
         assert list(journal.deliveries()) == []
         journal.append([delivery()], NOW)
         remove, removed = Logs.remove, []
 
-        def looking(self: Logs, number: int) -> None:
+        def check_and_remove(self: Logs, number: int) -> None:
             shutil.copy(path, f"{path}.copy")
             assert restored_ids(f"{path}.copy") == ["zone_a"]
             remove(self, number)
             removed.append(number)
 
-        monkeypatch.setattr(Logs, "remove", looking)
+        monkeypatch.setattr(Logs, "remove", check_and_remove)
         journal.close()
         assert removed == [1]
 
-    def test_a_log_that_was_taken_in_already(self, path: str) -> None:
-        """Is not delivered again: the end came before it was removed."""
+    def test_a_log_that_was_not_removed(self, path: str) -> None:
+        """A log that was moved into the file and not removed is not applied again."""
         killed(path, "zone_a", "zone_b")
         log = Path(log_path(path, 1)).read_bytes()
         before = states(restored(path))
@@ -65,8 +59,8 @@ class TestTakenIn:
             journal.close()
         assert states(restored(path)) == before
 
-    def test_it_has_full_disk(self, path: str) -> None:
-        """So it stays beside the file, and comes back."""
+    def test_a_full_disk(self, path: str) -> None:
+        """A log that does not fit into the file stays beside it, and the next start reads it."""
         journal = SqliteFile(path)
         assert list(journal.deliveries()) == []
         for zone in range(20):
@@ -77,8 +71,8 @@ class TestTakenIn:
         assert len(restored_ids(path)) == 20
         assert files(path) == [path]
 
-    def test_what_cannot_be_read(self, path: str) -> None:
-        """Stays as it is, so that it can be mended."""
+    def test_a_damaged_file(self, path: str) -> None:
+        """A file that cannot be read stays as it is, so that it can be repaired."""
         recorded(path, delivery(), compacted=False)
         killed(path, "zone_b")
         with closing(sqlite3.connect(path)) as database:
@@ -90,7 +84,7 @@ class TestTakenIn:
         assert Path(log_path(path, 2)).read_bytes() == log
 
     def test_the_file_is_gone(self, path: str) -> None:
-        """Then nothing is taken in, and nothing removed."""
+        """No log is moved or removed when the file is not in its place."""
         journal = SqliteFile(path)
         assert list(journal.deliveries()) == []
         journal.append([delivery()], NOW)
@@ -101,8 +95,8 @@ class TestTakenIn:
         os.rename(f"{path}.away", path)
         assert restored_ids(path) == ["zone_a"]
 
-    def test_the_bytes_are_counted(self, path: str) -> None:
-        """However often it starts, so that it does become short."""
+    def test_entries_of_earlier_runs_count(self, path: str) -> None:
+        """The bytes of all entries count towards a compaction, however often the exporter starts."""
         sizes = []
         for n in range(3):
             recorded(path, delivery(NOW - n, id=f"{n}"), compacted=False)

@@ -154,10 +154,11 @@ class TestOutage:
 class TestGone:
     """A file that is no longer at its path."""
 
-    def test_it_is_rewritten(self, recording: Recording) -> None:
+    def test_it_is_rewritten(self, recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
         """All spaces go into a new file as soon as one can be created, without a delivery to trigger it."""
+        caplog.set_level(logging.INFO)
         recording.deliver(1)
-        recording.deliver(2)
+        recording.deliver(2, zone="zone_b")
         os.remove(recording.path)
         recording.is_openable = False
         recording.recorder.maintain()
@@ -167,6 +168,9 @@ class TestGone:
         recording.recorder.maintain()
         assert len(recording.files) == 2
         assert recording.survivors() == {1, 2}
+        assert [record.args for record in caplog.records if record.getMessage() == "journal is written again"] == [
+            {"spaces": 2}
+        ]
         recording.deliver(3)
         assert recording.survivors() == {1, 2, 3}
 

@@ -1,4 +1,4 @@
-"""A journal that is taken away under a running exporter: it is written anew, and nothing that helps is lost before."""
+"""A journal that is removed, moved or replaced under a running exporter is rewritten, and loses nothing before."""
 
 import os
 import shutil
@@ -14,14 +14,12 @@ from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
 from tests.support.journals import compact, file_of, files, full_disk, opened, recorded, restored, states
 
-Look = Callable[[], None]
-
 
 class Scene:
-    """An exporter with a journal of which a part was saved, a part is in the log, and older copies lie about."""
+    """An exporter whose journal has saved spaces and entries, with an older copy and a foreign journal beside it."""
 
     def __init__(self, path: str) -> None:
-        """Let all that be."""
+        """Arrange all of it."""
         self.path = path
         recorded(path, *[delivery(zone=f"zone_{n}") for n in range(3)])
         shutil.copy(path, f"{path}.older")
@@ -36,13 +34,13 @@ class Scene:
             self.deliver(n)
 
     def deliver(self, n: int) -> None:
-        """Deliver something to a zone of this number."""
+        """Apply one event to the zone with a number."""
         event = delivery(NOW, n, id=f"{n}", zone=f"zone_{n}")
         self.recorder.apply([event], NOW)
 
     @property
     def log(self) -> str:
-        """Where the log is."""
+        """Return the path of the log."""
         (log,) = (file for file in files(self.path) if "-log." in file)
         return log
 
@@ -53,46 +51,46 @@ def removed(scene: Scene) -> None:
 
 
 def all_removed(scene: Scene) -> None:
-    """Remove all."""
+    """Remove the file and all that belongs to it."""
     for file in files(scene.path):
         os.remove(file)
 
 
 def copied(scene: Scene) -> None:
-    """Put a copy in its place, as rsync does."""
+    """Replace the file by a copy of itself, as rsync does."""
     shutil.copy(scene.path, f"{scene.path}.copy")
     os.replace(f"{scene.path}.copy", scene.path)
 
 
 def older(scene: Scene) -> None:
-    """Put an older copy in its place."""
+    """Replace the file by an older copy."""
     os.replace(f"{scene.path}.older", scene.path)
 
 
-def other(scene: Scene) -> None:
-    """Put that of another exporter in its place."""
+def foreign(scene: Scene) -> None:
+    """Replace the file by the journal of another exporter."""
     os.replace(f"{scene.path}.other", scene.path)
 
 
 def moved_and_back(scene: Scene) -> None:
-    """Move the file away, and back when that was noticed."""
+    """Move the file away, and back when the exporter has noticed."""
     os.rename(scene.path, f"{scene.path}.away")
     scene.recorder.maintain()
     os.replace(f"{scene.path}.away", scene.path)
 
 
-def no_log(scene: Scene) -> None:
+def log_removed(scene: Scene) -> None:
     """Remove the log."""
     os.remove(scene.log)
 
 
-def another_log(scene: Scene) -> None:
-    """Put a copy in the place of the log."""
+def log_copied(scene: Scene) -> None:
+    """Replace the log by a copy of itself."""
     shutil.copy(scene.log, f"{scene.path}.copy")
     os.replace(f"{scene.path}.copy", scene.log)
 
 
-def no_log_and_full_disk(scene: Scene) -> None:
+def log_removed_on_a_full_disk(scene: Scene) -> None:
     """Remove the log while the disk is full."""
     os.remove(scene.log)
     with full_disk():
@@ -100,7 +98,7 @@ def no_log_and_full_disk(scene: Scene) -> None:
         scene.recorder.maintain()
 
 
-def no_file_and_full_disk(scene: Scene) -> None:
+def removed_on_a_full_disk(scene: Scene) -> None:
     """Remove the file while the disk is full."""
     os.remove(scene.path)
     with full_disk():
@@ -108,8 +106,8 @@ def no_file_and_full_disk(scene: Scene) -> None:
         scene.recorder.maintain()
 
 
-def no_log_of_sqlite(scene: Scene) -> None:
-    """Remove SQLite's own log."""
+def wal_removed(scene: Scene) -> None:
+    """Remove SQLite's write-ahead log."""
     os.remove(f"{scene.path}-wal")
 
 
@@ -118,20 +116,20 @@ DISASTERS = [
     all_removed,
     copied,
     older,
-    other,
+    foreign,
     moved_and_back,
-    no_log,
-    another_log,
-    no_log_and_full_disk,
-    no_file_and_full_disk,
-    no_log_of_sqlite,
+    log_removed,
+    log_copied,
+    log_removed_on_a_full_disk,
+    removed_on_a_full_disk,
+    wal_removed,
 ]
 
 
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("disaster", DISASTERS)
-def test_it_is_written_anew(disaster: Callable[[Scene], None], killed: bool, tmp_path: Path) -> None:
-    """With all that is known and nothing else, as soon as somebody looks; and it goes on."""
+def test_it_is_rewritten(disaster: Callable[[Scene], None], killed: bool, tmp_path: Path) -> None:
+    """One `maintain` later the journal has all that the exporter knows and nothing else, also after a kill."""
     scene = Scene(str(tmp_path / "journal.db"))
     disaster(scene)
     time.sleep(0.06)
@@ -151,7 +149,7 @@ def test_it_is_written_anew(disaster: Callable[[Scene], None], killed: bool, tmp
 
 
 def test_put_back_after_the_end(tmp_path: Path) -> None:
-    """A file that was moved away finds its log where it was."""
+    """A file that was moved away, and back after the exporter ended, finds its log in its place."""
     scene = Scene(str(tmp_path / "journal.db"))
     os.rename(scene.path, f"{scene.path}.away")
     with full_disk():
@@ -161,8 +159,8 @@ def test_put_back_after_the_end(tmp_path: Path) -> None:
     assert states(restored(scene.path)) == states(scene.store)
 
 
-def test_interrupted(tmp_path: Path) -> None:
-    """When the log is gone and not all is written anew yet, the next start does not pass over what is missing."""
+def test_an_interrupted_rewrite(tmp_path: Path) -> None:
+    """A start between the loss of a log and the rewrite of all spaces does not ignore the lost entries."""
     scene = Scene(str(tmp_path / "journal.db"))
     os.remove(scene.log)
     file_of(scene.recorder).abandon()
@@ -170,15 +168,15 @@ def test_interrupted(tmp_path: Path) -> None:
         restored(scene.path)
 
 
-def test_why_it_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Is told, once for each reason."""
+def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """While the journal cannot be rewritten, the log has one line for each reason."""
     scene = Scene(str(tmp_path / "journal.db"))
     os.rename(scene.path, f"{scene.path}.away")
     Path(scene.path).write_bytes(b"precious")
     for _ in range(3):
         scene.recorder.maintain()
-    told = [record.args for record in caplog.records if record.message == "journal cannot be written"]
-    assert told == [
+    reasons = [record.args for record in caplog.records if record.message == "journal cannot be written"]
+    assert reasons == [
         {"reason": f"{scene.path} is gone"},
         {"reason": f"{scene.path} is not a journal of butlr-exporter; choose another path"},
     ]

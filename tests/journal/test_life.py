@@ -1,4 +1,4 @@
-"""Lives of a store with a journal, beside one without an end: restarts, kills, outages, shortenings change nothing."""
+"""Restarts, kills, outages and compactions change nothing: a store with a journal, beside one that runs on."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.support.stores import LIMITS, spaces
 
 
 class Life:
-    """A store with a journal, and one without that receives the same."""
+    """A store with a journal, and one without that applies the same events."""
 
     def __init__(self, path: Path, chance: Random) -> None:
         """Begin with limits that are reached."""
@@ -37,11 +37,11 @@ class Life:
         self.start()
 
     def start(self) -> None:
-        """Read back what there is."""
+        """Restore the store from the journal."""
         self.store, self.recorder = opened(str(self.path), self.limits)
 
     def event(self) -> OccupancyEvent:
-        """Return one that is new, or came before."""
+        """Return an event that is new, or a repetition."""
         if self.sent and self.chance.random() < 0.3:
             return self.chance.choice(self.sent[-30:])
         minute = self.now // MINUTE - self.chance.randint(-2, 16)
@@ -59,7 +59,7 @@ class Life:
         return event
 
     def deliver(self, _: float = 0.0) -> None:
-        """Deliver some events at once, to both."""
+        """Apply some events together, to both stores."""
         events = [self.event() for _ in range(self.chance.choice([1, 1, 3]))]
         expected = [self.endless.apply(event, self.now) for event in events]
         try:
@@ -69,18 +69,18 @@ class Life:
         assert [outcome in REFUSED for outcome in outcomes] == [outcome in REFUSED for outcome in expected]
 
     def fail(self) -> None:
-        """Refuse a write, perhaps."""
+        """Refuse a write, at random."""
         if self.failing and self.chance.random() < self.failing[0]:
             raise self.failing[1]("no")
 
     def heal(self) -> None:
-        """Let everything be written, for what was refused need not outlast the process."""
+        """End all failures, as events that were refused need not survive the process."""
         self.failing = None
         self.recorder.maintain()
         assert not self.recorder.refuses
 
     def end(self) -> None:
-        """End the process in one way or the other, and begin again."""
+        """Close or kill the process, and start again: both stores must know the same."""
         self.heal()
         if self.chance.random() < 0.5:
             self.recorder.close()
@@ -98,7 +98,7 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that is known is the same after every restart, arrivals and all."""
+    """All that a store knows is the same after every restart, with the arrivals."""
     life = Life(tmp_path / "journal.db", Random(seed))
     write, append = SqliteFile._write, SqliteFile._append
 

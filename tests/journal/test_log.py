@@ -1,4 +1,4 @@
-"""The log beside a journal: what is written to it, where it belongs, and when it goes into the file."""
+"""The logs beside a journal: how they are written, which journal they belong to, and when they are removed."""
 
 import os
 import resource
@@ -18,17 +18,11 @@ from tests.support.journals import compact, file_of, files, full_disk, killed, o
 from tests.support.records import read
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Return where a journal may be."""
-    return str(tmp_path / "journal.db")
-
-
 class TestWriting:
-    """One write."""
+    """A log that is written."""
 
-    def test_what_was_half_written(self, tmp_path: Path) -> None:
-        """Is nowhere, also when less is written then."""
+    def test_a_write_that_fails_halfway(self, tmp_path: Path) -> None:
+        """A record that was written in part is replaced by the next one, also by a shorter one."""
         log = Log(str(tmp_path / "log"), b"12345678")
         log.append(frame(b"first"))
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -46,8 +40,8 @@ class TestWriting:
         log.close()
         assert read((tmp_path / "log").read_bytes()[16:]) == ([b"first", b"3", b"4"], None)
 
-    def test_full_disk_at_all(self, path: str) -> None:
-        """Leaves nothing, and it goes on when there is some."""
+    def test_a_full_disk(self, path: str) -> None:
+        """A log that cannot be created leaves no file, and the next entry creates it."""
         journal = SqliteFile(path)
         for _ in range(2):
             with full_disk(), pytest.raises(JournalError, match=rf"^{path}: File too large$"):
@@ -58,8 +52,8 @@ class TestWriting:
         journal.close()
         assert restored_ids(path) == ["zone_a"]
 
-    def test_the_file_cannot_tell_of_it(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """So nothing was kept, and the next is another one."""
+    def test_the_file_cannot_note_the_log(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An entry is refused where the file cannot note its new log, and the next entry gets another log."""
         journal = SqliteFile(path)
 
         def full(*_: object) -> int:
@@ -76,8 +70,8 @@ class TestWriting:
         journal.close()
         assert restored_ids(path) == ["zone_b"]
 
-    def test_one_that_is_gone(self, path: str) -> None:
-        """Is noticed when somebody looks, also if another is in its place."""
+    def test_a_log_that_is_gone(self, path: str) -> None:
+        """A log that was removed or replaced is noticed by a check."""
         journal = SqliteFile(path)
         journal.append([delivery()], NOW)
         journal.check()
@@ -89,8 +83,8 @@ class TestWriting:
             journal.check()
         journal.close()
 
-    def test_it_does_not_reach_the_disk(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """That is told."""
+    def test_a_sync_that_fails(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Forcing SQLite's write-ahead log to the disk reports a failure."""
         journal = SqliteFile(path)
         synced = []
         monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
@@ -103,10 +97,10 @@ class TestWriting:
 
 
 class TestBeside:
-    """Which logs belong to a file."""
+    """The logs that belong to a file."""
 
-    def test_every_life_has_its_own(self, path: str) -> None:
-        """After SIGKILL the next goes on with another one, and soon there is one again."""
+    def test_each_run_has_its_own(self, path: str) -> None:
+        """After SIGKILL the next run writes another log, and `maintain` soon removes the older one."""
         killed(path, "zone_a")
         _, recorder = opened(path)
         recorder.maintain()
@@ -121,8 +115,8 @@ class TestBeside:
         recorder.close()
         assert restored_ids(path) == ["zone_a", "zone_b", "zone_c"]
 
-    def test_it_is_not_there(self, path: str) -> None:
-        """The file does not start without it, as it would not be what was acknowledged."""
+    def test_a_missing_log(self, path: str) -> None:
+        """A journal does not open without a log that it needs, as acknowledged events would be missing."""
         killed(path, "zone_a")
         os.remove(log_path(path, 1))
         for _ in range(2):
@@ -132,16 +126,16 @@ class TestBeside:
                 f"{path} is without its log {path}-log.1; restore the log, or move {path} away to start with no spaces"
             )
 
-    def test_an_older_one_is_not_there(self, path: str) -> None:
-        """Nor without any other of which the zones are not saved."""
+    def test_a_missing_log_among_others(self, path: str) -> None:
+        """A journal does not open without any of the logs whose spaces are not saved."""
         for zone in ("zone_a", "zone_b", "zone_c"):
             killed(path, zone)
         os.remove(log_path(path, 2))
         with pytest.raises(JournalError, match=rf"{path} is without its log {path}-log.2; restore the log"):
             open_file(path)
 
-    def test_the_zones_are_not_there(self, path: str) -> None:
-        """For which a log was dropped, as what SQLite kept of them is lost: that is seen by the log."""
+    def test_saved_spaces_that_are_lost(self, path: str) -> None:
+        """A file that lost its newest saved spaces is recognised by the log that was removed for them."""
         recorded(path, delivery(), compacted=False)
         content = Path(path).read_bytes()
         _, recorder = opened(path)
@@ -156,8 +150,8 @@ class TestBeside:
             open_file(path)
 
     @pytest.mark.parametrize("column", ["journal = 'x'", "journal = x'00'", "oldest = 'x'", "newest = 'x'"])
-    def test_what_is_told_of_it_is_damaged(self, path: str, column: str) -> None:
-        """That is no journal that can be gone on with."""
+    def test_a_damaged_row_about_the_logs(self, path: str, column: str) -> None:
+        """A file whose row about its logs is damaged does not open."""
         recorded(path, delivery())
         with closing(sqlite3.connect(path)) as database:
             database.execute(f"UPDATE log SET {column}")  # noqa: S608 - one of the above
@@ -165,8 +159,8 @@ class TestBeside:
         with pytest.raises(JournalError, match=r"is corrupt \(the row about its logs is damaged\)"):
             open_file(path)
 
-    def test_the_folder_reaches_the_disk_first(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Before the file says that the log must be there."""
+    def test_the_name_of_a_log_reaches_the_disk_first(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The folder is forced to the disk before the file notes that it needs the log."""
         journal = SqliteFile(path)
         done: list[object] = []
         monkeypatch.setattr(os, "fsync", lambda file: done.append(os.readlink(f"/proc/self/fd/{file}")))
@@ -174,8 +168,8 @@ class TestBeside:
         journal.append([delivery()], NOW)
         assert done == [str(Path(path).parent), ("UPDATE log SET newest = ?", [(1,)])]
 
-    def test_it_is_dropped(self, path: str) -> None:
-        """And the file does not miss it, even if it is killed before there is another."""
+    def test_a_removed_log_is_not_missed(self, path: str) -> None:
+        """A file opens without a log that a compaction removed, also after a kill before the next entry."""
         _, recorder = opened(path)
         recorder.apply([delivery()], NOW)
         compact(recorder)
@@ -183,8 +177,8 @@ class TestBeside:
         file_of(recorder).abandon()
         assert restored_ids(path) == ["zone_a"]
 
-    def test_the_file_is_not_there(self, path: str) -> None:
-        """The log holds what is missing, so this is not a new journal."""
+    def test_a_missing_file(self, path: str) -> None:
+        """A missing file is no new journal while one of its logs is there."""
         killed(path, "zone_a")
         for name in (path, f"{path}-wal"):
             os.remove(name)
@@ -192,8 +186,8 @@ class TestBeside:
             open_file(path)
         assert files(path) == [log_path(path, 1)] or not Path(path).exists()
 
-    def test_that_of_another_journal(self, path: str, tmp_path: Path) -> None:
-        """Is not read."""
+    def test_a_log_of_another_journal(self, path: str, tmp_path: Path) -> None:
+        """A log that belongs to another journal is not read."""
         killed(path, "zone_a")
         other = str(tmp_path / "other.db")
         killed(other, "zone_b")
@@ -203,22 +197,22 @@ class TestBeside:
         assert str(refused.value) == f"{path}-log.1 belongs to another journal than {path}; move it away"
 
     def test_numbers(self, path: str) -> None:
-        """Are numbers; a hundred comes after ninety-nine."""
+        """Names that end in a number are logs, in the order of their numbers."""
         for end in ("99", "100", "x", "", "\N{SUPERSCRIPT TWO}", "1.copy"):
             Path(f"{path}-log.{end}").touch()
         Path(f"{path}x-log.7").touch()
         assert log_numbers(path) == [99, 100]
 
     def test_no_number_is_given_twice(self, path: str) -> None:
-        """While it is open, so that the new one is not dropped for the old."""
+        """A new log has another number than every removed one, so that it is not removed in its place."""
         logs = Logs(path, b"12345678", 1, 0)
         logs.begin().close()
         logs.remove(1)
         logs.begin().close()
         assert logs.numbers == log_numbers(path) == [2]
 
-    def test_another_file_in_its_place(self, path: str) -> None:
-        """Is not written to."""
+    def test_a_foreign_file_in_its_place(self, path: str) -> None:
+        """A file that has the name of the next log is not overwritten."""
         journal = SqliteFile(path)
         Path(log_path(path, 1)).write_bytes(b"precious")
         with pytest.raises(JournalError, match=rf"^{path}-log.1: File exists$"):
@@ -228,8 +222,8 @@ class TestBeside:
         journal.append([delivery()], NOW)
         journal.close()
 
-    def test_one_that_cannot_be_removed(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """That is told, and tried again."""
+    def test_a_log_that_cannot_be_removed(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A log that cannot be removed is an error, and the next attempt removes it."""
         journal = SqliteFile(path)
         journal.append([delivery()], NOW)
         checkpoint = journal.begin_checkpoint()
@@ -246,8 +240,8 @@ class TestBeside:
         assert log_numbers(path) == []
         journal.close()
 
-    def test_of_a_file_that_is_there(self, path: str) -> None:
-        """They stay until all is written anew."""
+    def test_abandoning_a_file_keeps_its_logs(self, path: str) -> None:
+        """The logs of an abandoned file stay until all spaces are saved again."""
         journal = SqliteFile(path)
         journal.append([delivery()], NOW)
         os.remove(f"{path}-wal")
@@ -257,7 +251,7 @@ class TestBeside:
 
     @pytest.mark.parametrize("name", [":memory:", "file:x.db?mode=memory", "a%20b?c#d", "[a]*", " "])
     def test_odd_names(self, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Are names."""
+        """A name to which SQLite or a pattern gives a meaning of its own is a name."""
         monkeypatch.chdir(tmp_path)
         journal = open_file(name)
         journal.append([delivery()], NOW)

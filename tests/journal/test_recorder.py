@@ -36,7 +36,7 @@ class TestApply:
     """Events that arrive together."""
 
     def test_accepted_events_are_appended(self, recorded: Recorded) -> None:
-        """The journal gets every event but those that the sender is told to mend, also late and repeated ones."""
+        """The journal gets every event that is not refused, also a late one and a duplicate."""
         events = [
             delivery(NOW),
             delivery(NOW),

@@ -1,4 +1,4 @@
-"""Records: what tells whether they are what was written."""
+"""Records: a frame detects every damage to its content."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +10,11 @@ CONTENTS = st.lists(st.binary(max_size=50).map(lambda content: content + b"x"), 
 
 
 class TestDamage:
-    """Of any kind."""
+    """Damaged and truncated records."""
 
     @given(written=CONTENTS, at=st.integers(0, 10_000), bit=st.integers(0, 7))
     def test_any_bit(self, written: list[bytes], at: int, bit: int) -> None:
-        """Is noticed, and what stands before it is there."""
+        """A changed bit is detected, and the records before it are read."""
         records = [frame(content) for content in written]
         blob = bytearray(b"".join(records))
         assert read(bytes(blob)) == (written, None)
@@ -23,13 +23,13 @@ class TestDamage:
         found, end = read(bytes(blob))
         assert end is (
             Truncated if at >= len(blob) - len(records[-1]) + 8 else ValueError
-        )  # not if its length is another
+        )  # a damaged length hides where the record ends
         assert found == [content for n, content in enumerate(written) if len(b"".join(records[: n + 1])) <= at]
 
     @given(written=CONTENTS, cut=st.integers(1, 62), zeros=st.sampled_from([0, 1, 99]))
-    def test_an_end_that_is_not_whole(self, written: list[bytes], cut: int, zeros: int) -> None:
-        """Is no damage, also where the system has left zeros."""
+    def test_an_incomplete_end(self, written: list[bytes], cut: int, zeros: int) -> None:
+        """An incomplete last record is truncated and not damaged, also with zeros behind it."""
         records = [frame(content) for content in written]
         blob = b"".join(records)
-        kept = blob[: len(blob) - min(cut, len(records[-1]) - 1)] + bytes(zeros)
-        assert read(kept) == (written[:-1], Truncated)
+        left = blob[: len(blob) - min(cut, len(records[-1]) - 1)] + bytes(zeros)
+        assert read(left) == (written[:-1], Truncated)

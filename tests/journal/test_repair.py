@@ -1,4 +1,4 @@
-"""A journal that was cut off: what is whole comes back, and nothing is taken for more than it is."""
+"""A truncated journal: its undamaged rows come back, and no damaged one does."""
 
 import sqlite3
 from contextlib import closing
@@ -21,14 +21,8 @@ from tests.support.journals import files, opened, recorded, restored, states
 from tests.support.stores import readings, told
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Return where a journal may be."""
-    return str(tmp_path / "journal.db")
-
-
-def told_of(store: Store) -> list[tuple[str, Reading]]:
-    """Return every reading."""
+def all_readings(store: Store) -> list[tuple[str, Reading]]:
+    """Return every reading of a store, with the id of its space."""
     return [
         (state.space_id, reading)
         for state in store.states(store.keys())
@@ -36,15 +30,17 @@ def told_of(store: Store) -> list[tuple[str, Reading]]:
     ]
 
 
-class TestCutOff:
-    """A file that a crash has cut in the middle."""
+class TestTruncated:
+    """A file or log that a crash truncated."""
 
-    @pytest.mark.parametrize("saved", [False, True])
-    def test_at_every_sector_of_its_last_page(self, path: str, saved: bool, caplog: pytest.LogCaptureFixture) -> None:
-        """It opens with what was whole, whether that are spaces or deliveries, and the old one is kept."""
+    @pytest.mark.parametrize("compacted", [False, True])
+    def test_at_every_sector_of_the_last_page(
+        self, path: str, compacted: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The undamaged rows come back, whether they are spaces or entries, and the truncated file is set aside."""
         events = [delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(50) for n in range(14)]
-        Random(1).shuffle(events)  # so that the last page is not that of the last zone
-        before = set(told_of(recorded(path, *events, compacted=saved)))
+        Random(1).shuffle(events)  # or the last page would hold one zone alone
+        before = set(all_readings(recorded(path, *events, compacted=compacted)))
         with closing(sqlite3.connect(path)) as database:
             (rows,) = database.execute("SELECT (SELECT count(*) FROM space) + count(*) FROM piece").fetchone()
         assert rows >= 50
@@ -53,22 +49,22 @@ class TestCutOff:
         for cut in range(len(content) - PAGE_SIZE, len(content), 512):
             Path(path).write_bytes(content[:cut])
             after = restored(path)
-            salvaged = [record.args for record in caplog.records if record.message == "journal was truncated"][-1]
-            assert isinstance(salvaged, dict)
-            assert salvaged["set_aside"] == path + TRUNCATED
-            assert rows - 5 < salvaged["rows"] < rows
-            assert len(before) - 70 < len(told_of(after)) < len(before)
-            assert before.issuperset(told_of(after))
+            repaired = [record.args for record in caplog.records if record.message == "journal was truncated"][-1]
+            assert isinstance(repaired, dict)
+            assert repaired["set_aside"] == path + TRUNCATED
+            assert rows - 5 < repaired["rows"] < rows
+            assert len(before) - 70 < len(all_readings(after)) < len(before)
+            assert before.issuperset(all_readings(after))
             assert Path(path + TRUNCATED).read_bytes() == content[:cut]
             Path(path + TRUNCATED).unlink()
             assert states(restored(path)) == states(after)
 
-    def test_the_log_of_sqlite(self, path: str) -> None:
-        """Loses what was saved last, and nothing else."""
+    def test_the_write_ahead_log(self, path: str) -> None:
+        """A truncated write-ahead log of SQLite costs the space that was saved last, and nothing else."""
         store, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
         journal = open_file(path)
-        for memory in store.states(store.keys()):
-            journal.save([memory])
+        for state in store.states(store.keys()):
+            journal.save([state])
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()
         journal.close()
@@ -76,8 +72,8 @@ class TestCutOff:
         Path(f"{path}-wal").write_bytes(log[:-100])
         assert len(states(restored(path))) == 8
 
-    def test_the_log_beside_it(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
-        """Loses what was not written to its end, and nothing else; that is told, and it goes on."""
+    def test_a_log(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A truncated log costs its incomplete entry, which is logged, and nothing else; the next run goes on."""
         journal = SqliteFile(path)
         journal.append([delivery(NOW, 0, zone="zone_0")], NOW)
         whole = len(Path(log_path(path, 1)).read_bytes())
@@ -87,22 +83,22 @@ class TestCutOff:
         log = left.pop(log_path(path, 1))
         cuts = {size: size // whole for size in range(len(log) + 1)} | {len(log): 2}
         assert sum(cuts.values()) > 100
-        for size, known_then in cuts.items():
+        for size, number in cuts.items():
             for end in (b"", bytes(99)):
                 for file, content in left.items():
                     Path(file).write_bytes(content)
                 Path(log_path(path, 1)).write_bytes(log[:size] + end)
                 caplog.clear()
                 store, recorder = opened(path)
-                assert len(states(store)) == known_then
-                is_told = "journal has a truncated log" in caplog.text
-                assert is_told is (size not in (16, whole, len(log)) or bool(end))
+                assert len(states(store)) == number
+                is_logged = "journal has a truncated log" in caplog.text
+                assert is_logged is (size not in (16, whole, len(log)) or bool(end))
                 recorder.apply([delivery(zone="zone_2")], NOW)
                 recorder.close()
-                assert len(states(restored(path))) == known_then + 1
+                assert len(states(restored(path))) == number + 1
 
-    def test_in_the_middle_of_a_log(self, path: str) -> None:
-        """It is corrupt, whichever byte is another."""
+    def test_a_damaged_log(self, path: str) -> None:
+        """A log with any byte changed before its last entry is corrupt."""
         journal = SqliteFile(path)
         for n in range(3):
             journal.append([delivery(NOW, n, zone=f"zone_{n}", name="")], NOW)
@@ -124,8 +120,8 @@ class TestCutOff:
                     f"{path} is corrupt ({log_path(path, 1)}: a record is damaged); restore it from a copy"
                 )
 
-    def test_its_log_is_known(self, path: str) -> None:
-        """As its own, so what is in that comes back."""
+    def test_its_log_is_read(self, path: str) -> None:
+        """The logs of a repaired file still belong to it."""
         recorded(path, *[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
         journal = SqliteFile(path)
         journal.append([delivery(NOW, zone="zone_x")], NOW)
@@ -134,12 +130,12 @@ class TestCutOff:
         journal.close()
         Path(path).write_bytes(main[:-1])
         Path(log_path(path, 2)).write_bytes(log)
-        spaces = {memory.space_id for memory in states(restored(path))}
+        spaces = {state.space_id for state in states(restored(path))}
         assert 10 < len(spaces) < 21
         assert "zone_x" in spaces
 
-    def test_again(self, path: str) -> None:
-        """The one that was kept the first time stays."""
+    def test_a_second_time(self, path: str) -> None:
+        """A file that was set aside before stays."""
         recorded(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone:03}") for zone in range(30) for n in range(14)])
         for suffix in ("", ".2"):
             content = Path(path).read_bytes()[:-1]
@@ -147,8 +143,8 @@ class TestCutOff:
             restored(path)
             assert Path(f"{path}{TRUNCATED}{suffix}").read_bytes() == content
 
-    def test_where_nothing_is_whole(self, path: str) -> None:
-        """It does not start as if there had been nothing."""
+    def test_nothing_is_undamaged(self, path: str) -> None:
+        """A file without an undamaged row does not open as if it were new."""
         recorded(path, delivery(NOW))
         content = Path(path).read_bytes()[: PAGE_SIZE + 100]
         Path(path).write_bytes(content)
@@ -156,8 +152,8 @@ class TestCutOff:
             open_file(path)
         assert [file.read_bytes() for file in Path(path).parent.iterdir()] == [content]
 
-    def test_both(self, path: str) -> None:
-        """It is not guessed at: what is in the log belongs to what is missing."""
+    def test_a_truncated_file_with_a_log(self, path: str) -> None:
+        """A truncated file with a write-ahead log is not repaired, as the log belongs to the missing part."""
         journal = open_file(path)
         journal.append([delivery(NOW, n, zone=f"zone_{n}") for n in range(99)], NOW)
         log = Path(f"{path}-wal").read_bytes()
@@ -169,22 +165,22 @@ class TestCutOff:
             restored(path)
         assert not Path(path + TRUNCATED).exists()
 
-    def test_in_the_middle(self, path: str) -> None:
-        """What is on both sides of a blank page is there, once, but for a row that is not what was written."""
+    def test_a_gap_in_the_middle(self, path: str) -> None:
+        """The rows on both sides of a blank page come back once, but for a damaged row."""
         events = [delivery(NOW - n, n, id=f"event_{n:04}") for n in range(400)]
         recorded(path, *events, compacted=False)
         content = Path(path).read_bytes()
         pages = [bytearray(content[at : at + PAGE_SIZE]) for at in range(0, len(content), PAGE_SIZE)]
-        told = [{n for n in range(400) if f"event_{n:04}".encode() in page} for page in pages]
-        in_order = [at for at in sorted(range(len(pages)), key=lambda at: max(told[at], default=0)) if told[at]]
-        damaged, blank = ([n in numbers for numbers in told].index(True) for n in (42, 200))
-        beside = [told[in_order[in_order.index(blank) + step]] for step in (-1, 1)]
+        on_page = [{n for n in range(400) if f"event_{n:04}".encode() in page} for page in pages]
+        in_order = [at for at in sorted(range(len(pages)), key=lambda at: max(on_page[at], default=0)) if on_page[at]]
+        damaged, blank = ([n in numbers for numbers in on_page].index(True) for n in (42, 200))
+        beside = [on_page[in_order[in_order.index(blank) + step]] for step in (-1, 1)]
         pages[damaged][pages[damaged].index(b"event_0042") + 9] = ord("3")
         pages[blank][:] = bytes(PAGE_SIZE)
         Path(path).write_bytes(b"".join(pages))
         rows = repair._copy(path, f"{path}.new")
         found = {NOW - timestamp for timestamp in readings(restored(f"{path}.new"))}
         assert len(in_order) - 4 <= rows <= len(in_order)
-        assert found.isdisjoint(told[damaged] | told[blank])
-        # Python's cursor loses the row beside what it cannot read.
-        assert found.union(told[damaged], told[blank], *beside) == set(range(400))
+        assert found.isdisjoint(on_page[damaged] | on_page[blank])
+        # Python's cursor loses the row beside an unreadable one.
+        assert found.union(on_page[damaged], on_page[blank], *beside) == set(range(400))

@@ -1,4 +1,4 @@
-"""The journal: what is kept comes back, in every shape, and what is no journal is refused and left alone."""
+"""The file of a journal: a store that is restored equals the one before, and a foreign or damaged file is refused."""
 
 import os
 import sqlite3
@@ -23,18 +23,12 @@ from tests.support.journals import compact, opened, recorded, restored, states
 from tests.support.stores import LIMITS, readings, spaces, told
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Return where a journal may be."""
-    return str(tmp_path / "journal.db")
+@pytest.mark.parametrize("compacted", [False, True])
+class TestRestored:
+    """A store restored from entries, and one restored from saved spaces."""
 
-
-@pytest.mark.parametrize("saved", [False, True])
-class TestThereAndBack:
-    """What a store knows before and after, whether it is kept as deliveries or as spaces."""
-
-    def test_everything_comes_back(self, path: str, saved: bool) -> None:
-        """Values, generations, deliveries, names, and what is the newest of two measures."""
+    def test_it_equals_the_one_before(self, path: str, compacted: bool) -> None:
+        """Values, generations, deliveries, metadata and the newest of two measures are the same as before."""
         events = [
             delivery(NOW - MINUTE, 2.5, generation=G, name="old"),
             delivery(NOW - MINUTE, 3, generation=G + 60, name="new"),
@@ -42,45 +36,45 @@ class TestThereAndBack:
             delivery(NOW - 2 * MINUTE, 1, generation=G, measure=Measure.ZONE_OCCUPANCY_1MIN),
             delivery(NOW, 5, zone="zone_b"),
         ]
-        before = recorded(path, *events, compacted=saved)
+        before = recorded(path, *events, compacted=compacted)
         after = restored(path)
         assert states(after) == states(before)
         assert spaces(after) == spaces(before)
 
-    def test_an_old_delivery_is_still_a_duplicate(self, path: str, saved: bool) -> None:
-        """Also one that was superseded, and it does not undo a correction."""
+    def test_an_old_delivery_is_still_a_duplicate(self, path: str, compacted: bool) -> None:
+        """A delivery that was corrected or superseded before the stop is a duplicate after it, and undoes nothing."""
         first, second = delivery(NOW, 1, id="a"), delivery(NOW, 2, id="b")
         late = delivery(NOW - 1, 7, generation=G + 1)
         superseded = delivery(NOW - 1, 6, generation=G)
-        recorded(path, first, second, late, superseded, compacted=saved)
+        recorded(path, first, second, late, superseded, compacted=compacted)
         after = restored(path)
         assert [after.apply(event, NOW) for event in (first, second, late, superseded)] == ["duplicate"] * 4
         assert readings(after) == {NOW: 2, NOW - 1: 7}
 
-    def test_the_names_of_the_newest_reading(self, path: str, saved: bool) -> None:
-        """An earlier computation of it does not bring the old name back, for either measure."""
-        recorded(path, delivery(NOW, 1, generation=G + 1, name="new"), compacted=saved)
+    def test_the_newest_names_stay(self, path: str, compacted: bool) -> None:
+        """An earlier computation of the newest reading does not bring an old name back, for either measure."""
+        recorded(path, delivery(NOW, 1, generation=G + 1, name="new"), compacted=compacted)
         after = restored(path)
         smoothed = Measure.ZONE_OCCUPANCY_1MIN
         after.apply(delivery(NOW, 1, generation=G, name="old", measure=smoothed), NOW)
         assert after.snapshot(NOW).spaces[0].metadata.zone_name == "new"
 
-    def test_what_has_left_the_window_is_late(self, path: str, saved: bool) -> None:
-        """And does not come back."""
-        recorded(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW), compacted=saved)
+    def test_a_reading_that_left_the_window_stays_late(self, path: str, compacted: bool) -> None:
+        """A reading that left the window does not come back, also where the window is longer after the restart."""
+        recorded(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW), compacted=compacted)
         assert list(readings(restored(path))) == [NOW - 14 * MINUTE, NOW]
         longer = restored(path, replace(LIMITS, window=HOUR))
-        assert longer.apply(delivery(NOW - 15 * MINUTE), NOW) == ("late" if saved else "duplicate")
+        assert longer.apply(delivery(NOW - 15 * MINUTE), NOW) == ("late" if compacted else "duplicate")
         assert restored(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
 
     @given(events=deliveries())
-    def test_a_store_that_was_interrupted_anywhere(
-        self, tmp_path_factory: pytest.TempPathFactory, events: list[OccupancyEvent], saved: bool
+    def test_a_restart_anywhere_changes_nothing(
+        self, tmp_path_factory: pytest.TempPathFactory, events: list[OccupancyEvent], compacted: bool
     ) -> None:
-        """Ends as one that was not, whatever is delivered again."""
+        """A store that is restarted between any deliveries ends as one that runs on, whichever are delivered again."""
         path = str(tmp_path_factory.mktemp("journal") / "journal.db")
         half = len(events) // 2
-        recorded(path, *events[: half // 2], compacted=saved)
+        recorded(path, *events[: half // 2], compacted=compacted)
         recorded(path, *events[half // 2 : half], compacted=False)
         after = restored(path)
         outcomes = [after.apply(event, NOW) for event in events[half:]]
@@ -89,21 +83,21 @@ class TestThereAndBack:
         assert spaces(after) == spaces(before)
         assert states(after) == states(before)
 
-    def test_forgotten_zones(self, path: str, saved: bool) -> None:
-        """Do not come back after a long stop."""
-        recorded(path, delivery(NOW), delivery(NOW, zone="zone_b"), compacted=saved)
+    def test_a_long_stop_forgets_spaces(self, path: str, compacted: bool) -> None:
+        """A space that had no delivery for longer than `forget_after` does not come back."""
+        recorded(path, delivery(NOW), delivery(NOW, zone="zone_b"), compacted=compacted)
         assert restored(path).snapshot(NOW + 24 * HOUR).spaces
         assert restored(path).snapshot(NOW + 24 * HOUR + 1).spaces == []
 
-    def test_stale_zones(self, path: str, saved: bool) -> None:
-        """Come back as stale."""
-        recorded(path, delivery(NOW), compacted=saved)
+    def test_a_stop_makes_spaces_stale(self, path: str, compacted: bool) -> None:
+        """A space whose newest reading is too old comes back as stale."""
+        recorded(path, delivery(NOW), compacted=compacted)
         snapshot = restored(path).snapshot(NOW + HOUR)
         assert not snapshot.is_fresh(snapshot.spaces[0])
 
-    def test_a_zone_that_returns_after_it_was_forgotten(self, path: str, saved: bool) -> None:
-        """Brings nothing back of what was before, although the journal was not shortened in between."""
-        recorded(path, delivery(NOW, 50), delivery(NOW, 3, measure=Measure.ZONE_OCCUPANCY_1MIN), compacted=saved)
+    def test_a_forgotten_space_returns_without_its_past(self, path: str, compacted: bool) -> None:
+        """A space that was forgotten and returns has only its new readings, though the old entries are still there."""
+        recorded(path, delivery(NOW, 50), delivery(NOW, 3, measure=Measure.ZONE_OCCUPANCY_1MIN), compacted=compacted)
         store, recorder = opened(path)
         later = NOW + 25 * HOUR
         recorder.apply([delivery(NOW - n * MINUTE, 7, id=f"b{n}") for n in (1, 2)], later)
@@ -111,36 +105,36 @@ class TestThereAndBack:
         assert states(restored(path)) == states(store)
         assert readings(store) == readings(restored(path)) == {NOW - 2 * MINUTE: 7, NOW - MINUTE: 7}
 
-    def test_other_limits_than_before(self, path: str, saved: bool) -> None:
-        """Hold for what comes back: a shorter window, and fewer deliveries remembered."""
-        recorded(path, *[delivery(NOW - n * MINUTE, n, id=f"{n}") for n in range(10)], compacted=saved)
+    def test_new_limits_hold(self, path: str, compacted: bool) -> None:
+        """A shorter window, and a lower number of deliveries, hold for the restored store."""
+        recorded(path, *[delivery(NOW - n * MINUTE, n, id=f"{n}") for n in range(10)], compacted=compacted)
         shorter = restored(path, replace(LIMITS, window=5 * MINUTE))
         assert list(readings(shorter)) == [NOW - n * MINUTE for n in range(4, -1, -1)]
         assert shorter.apply(delivery(NOW - 5 * MINUTE, id="x"), NOW) == "late"
         fewer = restored(path, replace(LIMITS, max_deliveries=3))
         assert list(readings(fewer)) == [NOW - 2 * MINUTE, NOW - MINUTE, NOW]
 
-    def test_what_was_one_too_many_stays_late(self, path: str, saved: bool) -> None:
-        """Also where more may be remembered then."""
+    def test_a_reading_dropped_to_bound_memory_stays_late(self, path: str, compacted: bool) -> None:
+        """A reading that was one too many to remember is late after the restart, also under a higher limit."""
         _, recorder = opened(path, replace(LIMITS, max_deliveries=3))
         for n in range(5):
             event = delivery(NOW - (4 - n) * MINUTE, n, id=f"{n}")
             recorder.apply([event], NOW)
-        if saved:
+        if compacted:
             compact(recorder)
         recorder.close()
-        after = restored(path) if saved else restored(path, replace(LIMITS, max_deliveries=3))
+        after = restored(path) if compacted else restored(path, replace(LIMITS, max_deliveries=3))
         assert after.apply(delivery(NOW - 3 * MINUTE, id="x"), NOW) == "late"
 
-    def test_what_was_acknowledged_is_not_refused_later(self, path: str, saved: bool) -> None:
-        """By narrower limits: fewer zones, and a smaller tolerance of clocks that are ahead."""
+    def test_no_acknowledged_event_is_refused(self, path: str, compacted: bool) -> None:
+        """Fewer spaces and a smaller tolerance of fast clocks refuse nothing that was acknowledged before."""
         events = [delivery(NOW + MINUTE, 1, zone=f"zone_{zone}") for zone in range(3)]
-        before = recorded(path, *events, compacted=saved)
+        before = recorded(path, *events, compacted=compacted)
         assert states(restored(path, replace(LIMITS, max_spaces=1, future_tolerance=0))) == states(before)
 
 
-def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it runs."""
+def test_the_window_bounds_the_size(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file does not grow with the time that the exporter runs."""
     monkeypatch.setattr(journal_module, "_FEW_BYTES", 1000)
     sizes = []
     for hour in range(1, 6):
@@ -156,11 +150,11 @@ def test_its_size_is_bounded_by_the_window(path: str, monkeypatch: pytest.Monkey
 
 
 class TestRefused:
-    """Files that are not taken, and stay as they are."""
+    """Files that are refused, and stay as they are."""
 
     @staticmethod
     def refusal(path: str) -> str:
-        """Return why a file is refused, which must leave the folder as it was."""
+        """Return the reason for which a file is refused; the folder must be as before."""
 
         def folder() -> dict[str, bytes]:
             return {file.name: file.read_bytes() for file in Path(path).parent.iterdir()}
@@ -172,33 +166,33 @@ class TestRefused:
         return str(refused.value)
 
     @pytest.mark.parametrize("content", [b"hello", b"x" * 5000, b"SQLite format 3\0", b"\0"])
-    def test_foreign(self, path: str, content: bytes) -> None:
-        """What is no journal is not overwritten."""
+    def test_a_foreign_file(self, path: str, content: bytes) -> None:
+        """A file that is no journal is not overwritten."""
         Path(path).write_bytes(content)
         assert self.refusal(path) == f"{path} is not a journal of butlr-exporter; choose another path"
 
-    def test_another_programs_database(self, path: str) -> None:
-        """It is SQLite, and not ours."""
+    def test_a_database_of_another_program(self, path: str) -> None:
+        """A SQLite file that is no journal is not touched."""
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE precious (data)")
         assert "is not a journal of butlr-exporter" in self.refusal(path)
 
-    def test_newer(self, path: str) -> None:
-        """What a later version wrote is not read as if it were of this one."""
+    def test_a_newer_version(self, path: str) -> None:
+        """A file of a later version is not read as if it were of this one."""
         open_file(path).close()
         with closing(sqlite3.connect(path)) as database:
             database.execute(f"PRAGMA user_version = {VERSION + 1}")
         assert "was written by a later version of butlr-exporter" in self.refusal(path)
 
-    def test_older(self, path: str) -> None:
-        """Nor what was written before the first release."""
+    def test_an_older_version(self, path: str) -> None:
+        """A file from before the first release is not read as if it were of this version."""
         open_file(path).close()
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA user_version = 1")
         assert "was written before the first release of butlr-exporter; move it away" in self.refusal(path)
 
-    def test_in_use(self, path: str) -> None:
-        """By another process; afterwards it can be had."""
+    def test_a_file_in_use(self, path: str) -> None:
+        """A second process is refused while the first has the file open, and not afterwards."""
         code = (
             "import sys; from exporter.journal.repair import open_file\n"
             "journal = open_file(sys.argv[1]); print(flush=True); input()"
@@ -212,8 +206,8 @@ class TestRefused:
             other.communicate(b"\n")
         open_file(path).close()
 
-    def test_two_begin_at_once(self, path: str) -> None:
-        """One of them gets it."""
+    def test_two_processes_at_once(self, path: str) -> None:
+        """One of two processes that open a new file together gets it; the other one is refused."""
         code = (
             "import sys; from exporter.journal import database; from exporter.journal.repair import open_file as o\n"
             "database._LOCK_TIMEOUT = 0.5\n"
@@ -233,8 +227,8 @@ class TestRefused:
                 process.communicate("\n")
             assert sorted(lines) == [f"{path} is in use by another process\n", "open\n"]
 
-    def test_the_end_while_it_is_made(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Leaves nothing that the next start stumbles over."""
+    def test_an_interrupted_creation(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process that ends while it creates a file leaves nothing that hinders the next start."""
         for left_over in (f"{path}.{os.getpid()}", f"{path}.{os.getpid()}-journal"):
             Path(left_over).write_bytes(b"half a database")
 
@@ -248,23 +242,23 @@ class TestRefused:
         assert list(Path(path).parent.iterdir()) == []
         assert recorded(path, delivery()).keys() == ["zone:zone_a"]
 
-    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
-        """Says so."""
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
+        """A path without a folder, or with a folder in place of the file, is refused with the reason."""
         with pytest.raises(JournalError, match=f"there is no folder {tmp_path}/no"):
             open_file(str(tmp_path / "no" / "journal.db"))
         with pytest.raises(JournalError, match="is not a file"):
             open_file(str(tmp_path))
 
     def test_a_log_without_its_file(self, path: str) -> None:
-        """It holds what is missing, so this is not a new journal."""
+        """A missing file is no new journal while SQLite's write-ahead log holds a part of it."""
         Path(f"{path}-wal").write_bytes(b"x" * 100)
         assert "is missing, although its log" in self.refusal(path)
         Path(path).touch()
         assert "is missing, although its log" in self.refusal(path)
 
     @pytest.mark.parametrize("name", [":memory:", "file:x.db?mode=memory", "a%20b?c#d", " ", "ünïcödé"])
-    def test_odd_names_are_names(self, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Also where SQLite would take them for something else, and for a file that was cut off."""
+    def test_odd_names(self, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name to which SQLite gives a meaning of its own is a name, also while the file is repaired."""
         monkeypatch.chdir(tmp_path)
         recorded(name, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone}") for zone in range(9) for n in range(14)])
         assert [file.name for file in tmp_path.iterdir()] == [name]
@@ -273,8 +267,8 @@ class TestRefused:
         assert before / 2 < len(states(restored(name))) < before
         assert {file.name for file in tmp_path.iterdir()} == {name, name + TRUNCATED}
 
-    def test_any_damage_is_told(self, path: str) -> None:
-        """Whatever is flipped, it is read or refused, and never anything else."""
+    def test_any_damage_is_an_error(self, path: str) -> None:
+        """A file with any bytes changed is read, or refused with a JournalError."""
         recorded(path, *[delivery(NOW - n * MINUTE, n, zone=f"zone_{zone}") for zone in range(9) for n in range(9)])
         content = Path(path).read_bytes()
         random = Random(1)
@@ -292,8 +286,8 @@ class TestRefused:
                 refused += 1
         assert refused > 100
 
-    def test_corrupt(self, path: str) -> None:
-        """Is refused when it is read, with what to do."""
+    def test_a_corrupt_file(self, path: str) -> None:
+        """A file whose damage shows only while it is read is refused, with the remedies."""
         recorded(path, *[delivery(NOW - n * MINUTE, zone=f"zone_{zone}") for zone in range(50) for n in range(14)])
         content = bytearray(Path(path).read_bytes())
         content[4096 * 2 :] = os.urandom(len(content) - 4096 * 2)
@@ -302,7 +296,7 @@ class TestRefused:
             restored(path)
 
     def test_a_space_under_another_id(self, path: str) -> None:
-        """Is not what was written, though its record is whole."""
+        """An undamaged record in the row of another space is refused."""
         recorded(path, delivery())
         with closing(sqlite3.connect(path)) as database:
             database.execute("UPDATE space SET key = 'zone:zone_b'")

@@ -1,4 +1,4 @@
-"""The journal: how it is written, and made short again."""
+"""Entries and saved spaces: how a file is written, and compacted."""
 
 import os
 import shutil
@@ -15,14 +15,8 @@ from exporter.journal.repair import open_file
 from exporter.journal.sqlite import JournalGone, SqliteFile
 from exporter.rule.space import SpaceState
 from tests.support.deliveries import HOUR, NOW, delivery
-from tests.support.journals import compact, file_of, files, full_disk, opened, restored, states
+from tests.support.journals import compact, copy_files, file_of, full_disk, opened, restored, states
 from tests.support.stores import readings, told
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """Return where a journal may be."""
-    return str(tmp_path / "journal.db")
 
 
 class Keyless(SpaceState):
@@ -32,10 +26,10 @@ class Keyless(SpaceState):
 
 
 class TestWriting:
-    """One write."""
+    """Entries and saved spaces."""
 
-    def test_all_or_nothing(self, path: str) -> None:
-        """What fails in the middle has not begun."""
+    def test_all_or_none(self, path: str) -> None:
+        """A write of several spaces that fails in the middle saves none of them."""
         store, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
         first, second = store.states(store.keys())
         journal = open_file(path)
@@ -47,7 +41,7 @@ class TestWriting:
         journal.close()
 
     def test_a_file_that_is_gone(self, path: str) -> None:
-        """Is not written to, for the next start would not find it."""
+        """An entry is refused where the next start would not find the file, also if another file is in its place."""
         journal = SqliteFile(path)
         journal.append([delivery(NOW)], NOW)
         os.remove(path)
@@ -61,7 +55,7 @@ class TestWriting:
         journal.close()
 
     def test_retain(self, path: str) -> None:
-        """Drops every space but those that are named; what returns is written anew."""
+        """`retain` removes every saved space but those that are named; a removed space can be saved again."""
         store, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
         states = store.states(store.keys())
         for returns in (False, True):
@@ -74,21 +68,20 @@ class TestWriting:
             spaces = {space.id for space in restored(path).snapshot(NOW).spaces}
             assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})
 
-    def test_names(self, path: str) -> None:
-        """Are written when they are others than before, and after a write that failed."""
+    def test_metadata(self, path: str) -> None:
+        """An entry has the metadata of a space only where it is new, or where the write before failed."""
         events = [delivery(NOW - n, n, id=f"{n}", name=name) for n, name in enumerate("aab")]
         journal = open_file(path)
         journal.append(events[:2], NOW)
         with full_disk(), pytest.raises(JournalError, match="File too large"):
             journal.append(events[2:], NOW)
         journal.append(events[2:], NOW)
-        told = list(journal.deliveries())
-        assert told == [(event, NOW) for event in events]
+        assert list(journal.deliveries()) == [(event, NOW) for event in events]
         assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 1]
         journal.close()
 
-    def test_what_is_in_a_space_is_not_delivered_to_it(self, path: str) -> None:
-        """Though its entry is still there; its names need not be written again."""
+    def test_a_saved_space_covers_its_entries(self, path: str) -> None:
+        """Entries before a space was saved are not applied to it again, and its metadata is not written again."""
         events = [delivery(NOW - n, n, id=f"{n}") for n in range(3)]
         store, _ = told(*events[:2])
         journal = SqliteFile(path)
@@ -104,8 +97,8 @@ class TestWriting:
         assert [entry.count(b"1st Floor") for entry in journal._contents()] == [1, 0, 0]
         journal.close()
 
-    def test_names_do_not_go_with_an_entry(self, path: str) -> None:
-        """That is dropped, although its space was not saved: it may have been forgotten and be back."""
+    def test_metadata_outlives_a_removed_entry(self, path: str) -> None:
+        """An entry after the begin of a checkpoint has the metadata again, as its space may not be saved."""
         journal = SqliteFile(path)
         journal.append([delivery(NOW)], NOW)
         checkpoint = journal.begin_checkpoint()
@@ -118,8 +111,8 @@ class TestWriting:
         assert list(journal.deliveries()) == [(delivery(NOW - 1), NOW)]
         journal.close()
 
-    def test_names_that_are_lost(self, path: str) -> None:
-        """With an entry that was cut off: the next delivery brings them."""
+    def test_metadata_that_is_lost(self, path: str) -> None:
+        """A delivery whose metadata is lost with a truncated entry has the id alone."""
         journal = SqliteFile(path)
         assert list(journal.deliveries()) == []
         journal.append([delivery(NOW)], NOW)
@@ -134,8 +127,8 @@ class TestWriting:
         assert event == delivery(NOW - 1)._replace(metadata=Metadata(zone_id="zone_a"))
         journal.close()
 
-    def test_what_is_long(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Half of what the spaces take, but not a little; what was there before the start counts."""
+    def test_when_a_compaction_is_due(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A compaction is due above half the size of the spaces and a minimum; entries of earlier runs count."""
         monkeypatch.setattr(journal_module, "_FEW_BYTES", 500)
         store, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
         journal = SqliteFile(path)
@@ -165,7 +158,7 @@ class TestWriting:
             assert journal.needs_compaction()
             checkpoint = journal.begin_checkpoint()
             journal.save(store.states(store.keys()))
-            assert journal.needs_compaction()  # until it is short again
+            assert journal.needs_compaction()  # until the entries are removed
             journal.append([delivery(NOW)], NOW)
             while journal.remove_covered(checkpoint):
                 pass
@@ -175,13 +168,12 @@ class TestWriting:
         assert list(journal._saved_at) == list(journal._metadata) == ["zone:zone_1"]
         journal.close()
 
-    def test_only_what_came_after_a_space_was_saved(self, path: str) -> None:
-        """Is delivered to it again, also after the log was emptied, and by another process."""
+    def test_a_compaction_leaves_no_entry(self, path: str) -> None:
+        """Entries that a compaction removed stay away, through several runs."""
         for n in range(4):
             _, recorder = opened(path)
             recorder.apply([delivery(NOW - n, n, id=f"{n}")], NOW)
             journal = file_of(recorder)
-            assert isinstance(journal, SqliteFile)
             assert len(list(journal.deliveries())) == 1
             compact(recorder)
             assert list(journal.deliveries()) == []
@@ -189,11 +181,11 @@ class TestWriting:
         assert readings(restored(path)) == {NOW - n: n for n in (3, 2, 1, 0)}
 
 
-class TestShortening:
-    """Of a log that has become long."""
+class TestCompaction:
+    """A whole compaction."""
 
-    def test_deliveries_in_between(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Go on, at every step of it, and the process may end after any."""
+    def test_it_can_be_killed_at_any_step(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Deliveries go on between the steps, and a kill after any step loses nothing."""
         monkeypatch.setattr(file_module, "_CHUNK", 1)
         monkeypatch.setattr(journal_module, "_REMOVED_TOGETHER", 2)
         monkeypatch.setattr(journal_module, "_PIECE", 1)
@@ -211,21 +203,18 @@ class TestShortening:
             steps += 1
             event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
             recorder.apply([event], NOW)
-            copies.mkdir()
-            for file in files(path):
-                shutil.copy(file, copies)
-            assert states(restored(str(copies / "journal.db"))) == states(store)
+            assert states(restored(copy_files(path, copies))) == states(store)
             shutil.rmtree(copies)
 
         monkeypatch.setattr(file_module, "sleep", deliver)
         monkeypatch.setattr(SqliteFile, "sync", deliver)
         compact(recorder)
-        assert steps == 3 + 1 + 1 + 4  # the spaces, their way to the disk, the log, and the pieces
+        assert steps == 3 + 1 + 1 + 4  # three spaces, the sync, the log, and four times some pieces
         recorder.close()
         assert states(restored(path)) == states(store)
 
-    def test_forgotten_zones(self, path: str) -> None:
-        """Leave it."""
+    def test_forgotten_spaces(self, path: str) -> None:
+        """A compaction removes the spaces that were forgotten."""
         store, recorder = opened(path)
         for zone in ("zone_a", "zone_b"):
             recorder.apply([delivery(NOW, zone=zone)], NOW)
@@ -235,4 +224,4 @@ class TestShortening:
         store.snapshot(later)
         compact(recorder)
         recorder.close()
-        assert [memory.space_id for memory in states(restored(path))] == ["zone_a"]
+        assert [state.space_id for state in states(restored(path))] == ["zone_a"]
