@@ -1,6 +1,7 @@
 """The documentation and the program name the same things, in both directions."""
 
 import re
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -135,6 +136,32 @@ def test_log_messages(document: Path) -> None:
     sources = "".join(path.read_text() for path in ROOT.glob("exporter/**/*.py"))
     for message in re.findall(r'msg="?([^"`\n]+)', document.read_text()):
         assert f'"{message}"' in sources, message
+
+
+def blocks(document: str) -> list[list[str]]:
+    """Return the lines of each block of text without a language."""
+    found = re.findall(r"^```(\w*)\n(.*?)\n```$", page(document), re.DOTALL | re.MULTILINE)
+    return [block.splitlines() for language, block in found if not language]
+
+
+def test_tree() -> None:
+    """CONTRIBUTING.md lists every package and module of the exporter, and no other."""
+    (tree,) = [lines for lines in blocks("CONTRIBUTING.md") if lines[0] == "exporter/"]
+    found, folders = set(), [ROOT / "exporter"]
+    for line in tree[1:]:
+        name, _, meaning = line.strip().partition(" ")
+        folder = folders[(len(line) - len(line.lstrip())) // 2 - 1] / name
+        found |= (
+            {folder} if name.endswith(".py") else {folder / f"{room}.py" for room in meaning.split(": ")[-1].split()}
+        )
+        folders[(len(line) - len(line.lstrip())) // 2 :] = [folder]
+    assert found == {path for path in ROOT.glob("exporter/**/*.py") if path.stem != "__init__"}
+
+
+def test_import_direction() -> None:
+    """CONTRIBUTING.md shows the layers of the first contract in pyproject.toml."""
+    contract, *_ = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    assert contract["layers"] in blocks("CONTRIBUTING.md")
 
 
 def test_limits() -> None:
