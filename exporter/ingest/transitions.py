@@ -14,7 +14,7 @@ from exporter.rule.store import Snapshot
 log = logging.getLogger(__name__)
 
 MAX_LINES = 20
-"""Zones that one call of `Transitions.log` names for each kind of change; of the rest it logs the number."""
+"""Zones that one call of `Transitions.log` names for each kind of change; it logs only the number of the others."""
 
 
 class Transitions:

@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
         self._gone = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request; count every byte that the client has not read as unread."""
+        """Wait for the first request; have `pause_writing` called for a single byte that cannot be sent yet."""
         super().connection_made(transport)
         self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
         self._answer = _Deadline(self, WRITE_TIMEOUT, "response not read")

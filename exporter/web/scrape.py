@@ -30,7 +30,7 @@ def views(
         response.headers["X-Content-Type-Options"] = "nosniff"
         if response.status_code == 200:
             response.vary.add("Accept-Encoding")
-            if request.method == "HEAD":  # its length is that of the answer to GET, which is not made
+            if request.method == "HEAD":  # its length would be that of a body that is not rendered
                 response.headers.pop("Content-Length", None)
                 response.automatically_set_content_length = False
                 return response

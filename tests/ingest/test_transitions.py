@@ -1,4 +1,4 @@
-"""The log's view of zones: a line when one appears, goes stale, returns or is forgotten."""
+"""The log lines of a zone that appears, goes stale, returns or is forgotten."""
 
 import logging
 
@@ -10,8 +10,8 @@ from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, delivery
 from tests.support.stores import LIMITS
 
 
-class TestWatch:
-    """Changes between two looks."""
+class TestTransitions:
+    """Changes between two snapshots."""
 
     @pytest.fixture(autouse=True)
     def _store(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -22,13 +22,13 @@ class TestWatch:
         self.transitions = Transitions(lambda: self.store.snapshot(self.clock.now))
 
     def lines(self) -> list[tuple[str, str, object]]:
-        """Look, and return what was logged."""
+        """Log the changes; return level, message and fields of each line."""
         self.caplog.clear()
         self.transitions.log()
         return [(record.levelname, record.getMessage(), record.args) for record in self.caplog.records]
 
     def test_a_zones_life(self) -> None:
-        """Each change is told once."""
+        """Each change of a zone is logged once."""
         names = {"zone_id": "zone_a", "zone_name": "Desk 01", "floor_name": "1st Floor"}
         assert self.lines() == []
         self.store.apply(delivery(), self.clock.now)
@@ -44,12 +44,12 @@ class TestWatch:
         assert self.lines() == []
 
     def test_a_zone_that_appears_stale(self) -> None:
-        """Both are told."""
+        """A zone that appears stale is logged as appeared and as stale."""
         self.store.apply(delivery(NOW - HOUR), NOW)
         assert [message for _, message, _ in self.lines()] == ["zone appeared", "zone went stale"]
 
     def test_many_at_once_are_a_few_lines_and_a_number(self) -> None:
-        """A whole building does not flood the log."""
+        """When many zones change together, the log names some of them and the number of the others."""
         for n in range(MAX_LINES + 30):
             self.store.apply(delivery(zone=f"zone_{n}"), NOW)
         lines = self.lines()
