@@ -40,9 +40,9 @@ class Service:
     wants_body: Callable[[Mapping[str, Any]], bool] = _always
     """Returns, for the WSGI environment of a POST, whether the app reads the body; if not, nobody waits for it."""
     is_quick: Callable[[bytes], bool] = _always
-    """Returns whether the app answers a POST with this body in microseconds, so that the event loop may call it."""
+    """Returns whether the app answers a POST with this body so quickly that the event loop may call it."""
     quick_paths: Container[str] = ()
-    """Paths that the app answers in microseconds."""
+    """Paths that the app answers so quickly that the event loop may call it."""
     fast_path: FastPath | None = None
     count_malformed: Callable[[], None] = _nothing
     """Called for each request that is not valid HTTP, and so never reaches the app."""

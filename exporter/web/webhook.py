@@ -72,7 +72,7 @@ def wants_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def is_quick(body: bytes) -> bool:
-    """Return whether a body is answered in microseconds: one event is, an array may hold thousands."""
+    """Return whether a body is answered quickly: one event is, but an array may hold thousands."""
     return len(body) <= QUICK_BODY and body[:1] == b"{"
 
 
