@@ -1,12 +1,13 @@
-"""Logs when a zone appears, goes stale, returns, or is forgotten.
+"""Logs each space that appears, goes stale, returns, or is forgotten.
 
-It compares snapshots, so that an event costs nothing, and a thousand zones that fall silent together are a few lines
+It compares snapshots, so that an event costs nothing, and a thousand zones that fall silent together become a few lines
 and a number.
 """
 
 import logging
 from collections.abc import Callable
 
+from exporter.events.measures import Kind
 from exporter.events.times import utc
 from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
@@ -14,53 +15,58 @@ from exporter.rule.store import Snapshot
 log = logging.getLogger(__name__)
 
 MAX_LINES = 20
-"""Zones that one call of `Transitions.log` names for each kind of change; it logs only the number of the others."""
+"""Spaces of a kind that one call of `Transitions.log` names for each transition; it logs the number of the others."""
+
+_NAMES = ("zone_name", "room_name", "floor_name", "building_name")
 
 
 class Transitions:
-    """The zones of the last snapshot, fresh or stale. For one thread."""
+    """The known spaces, fresh or stale, at the last call of `log`. For one thread."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Compare the snapshots that `snapshot` returns, beginning with the present one."""
+        """Take a function that returns the present snapshot, and begin with the spaces known now."""
         self._snapshot = snapshot
         now = snapshot()
-        self._fresh = {space.id: now.is_fresh(space) for space in now.spaces}
+        self._fresh = {kind: {space.id: now.is_fresh(space) for space in now.by_kind[kind]} for kind in now.by_kind}
+        """Whether each space was fresh, by kind and id."""
 
     def log(self) -> None:
-        """Log the changes since the last call."""
+        """Log the transitions since the last call."""
         snapshot = self._snapshot()
-        before, self._fresh = self._fresh, {}
+        for kind in snapshot.by_kind:
+            self._log_kind(kind, snapshot)
+
+    def _log_kind(self, kind: Kind, snapshot: Snapshot) -> None:
+        before, fresh = self._fresh[kind], {}
         appeared, stale, returned = [], [], []
-        for space in snapshot.spaces:
-            fresh = self._fresh[space.id] = snapshot.is_fresh(space)
+        for space in snapshot.by_kind[kind]:
+            is_fresh = fresh[space.id] = snapshot.is_fresh(space)
             was_fresh = before.pop(space.id, None)
             if was_fresh is None:
                 appeared.append(space)
-            if fresh and was_fresh is False:
+            if is_fresh and was_fresh is False:
                 returned.append(space)
-            if not fresh and was_fresh is not False:
+            if not is_fresh and was_fresh is not False:
                 stale.append(space)
-        _log_zones(logging.INFO, "zone appeared", [_names(space) for space in appeared])
-        _log_zones(logging.WARNING, "zone went stale", [_names(space) | _last(space) for space in stale])
-        _log_zones(logging.INFO, "zone returned", [_names(space) for space in returned])
-        _log_zones(logging.INFO, "zone forgotten", [{"zone_id": space_id} for space_id in before])
+        self._fresh[kind] = fresh
+        _log_spaces(logging.INFO, kind, "appeared", [_names(space) for space in appeared])
+        _log_spaces(logging.WARNING, kind, "went stale", [_names(space) | _last_reading(space) for space in stale])
+        _log_spaces(logging.INFO, kind, "returned", [_names(space) for space in returned])
+        _log_spaces(logging.INFO, kind, "forgotten", [{kind.id_field: space_id} for space_id in before])
 
 
-def _log_zones(level: int, message: str, zones: list[dict[str, str]]) -> None:
-    for zone in zones[:MAX_LINES]:
-        log.log(level, message, zone)
-    if len(zones) > MAX_LINES:
-        log.log(level, message, {"more_zones": len(zones) - MAX_LINES})
+def _log_spaces(level: int, kind: Kind, transition: str, spaces: list[dict[str, str]]) -> None:
+    message = f"{kind} {transition}"
+    for fields in spaces[:MAX_LINES]:
+        log.log(level, message, fields)
+    if len(spaces) > MAX_LINES:
+        log.log(level, message, {f"more_{kind}s": len(spaces) - MAX_LINES})
 
 
 def _names(space: Space) -> dict[str, str]:
     names = space.metadata._asdict()
-    return {
-        field: names[field]
-        for field in ("zone_id", "zone_name", "room_name", "floor_name", "building_name")
-        if names[field]
-    }
+    return {space.kind.id_field: space.id} | {field: names[field] for field in _NAMES if names[field]}
 
 
-def _last(space: Space) -> dict[str, str]:
+def _last_reading(space: Space) -> dict[str, str]:
     return {"last_reading": utc(max(count.timestamp for count in space.counts))}

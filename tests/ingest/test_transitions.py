@@ -1,17 +1,24 @@
-"""The log lines of a zone that appears, goes stale, returns or is forgotten."""
+"""The log has a line when a space appears, goes stale, returns or is forgotten."""
 
 import logging
+from enum import StrEnum
+from typing import cast
 
 import pytest
 
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import Metadata
 from exporter.ingest.transitions import MAX_LINES, Transitions
-from exporter.rule.store import Store
+from exporter.rule.space import Count, Space
+from exporter.rule.store import Snapshot, Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, delivery
 from tests.support.stores import LIMITS
 
+Lines = list[tuple[str, str, object]]
+
 
 class TestTransitions:
-    """Changes between two snapshots."""
+    """Each call logs the transitions since the one before."""
 
     @pytest.fixture(autouse=True)
     def _store(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -21,14 +28,14 @@ class TestTransitions:
         self.store = Store(LIMITS)
         self.transitions = Transitions(lambda: self.store.snapshot(self.clock.now))
 
-    def lines(self) -> list[tuple[str, str, object]]:
-        """Log the changes; return level, message and fields of each line."""
+    def lines(self) -> Lines:
+        """Log the transitions, and return level, message and fields of each line."""
         self.caplog.clear()
         self.transitions.log()
         return [(record.levelname, record.getMessage(), record.args) for record in self.caplog.records]
 
-    def test_a_zones_life(self) -> None:
-        """Each change of a zone is logged once."""
+    def test_life_of_a_zone(self) -> None:
+        """Each transition of a zone is logged once."""
         names = {"zone_id": "zone_a", "zone_name": "Desk 01", "floor_name": "1st Floor"}
         assert self.lines() == []
         self.store.apply(delivery(), self.clock.now)
@@ -44,14 +51,47 @@ class TestTransitions:
         assert self.lines() == []
 
     def test_a_zone_that_appears_stale(self) -> None:
-        """A zone that appears stale is logged as appeared and as stale."""
+        """A zone that appears with an old reading is logged as appeared and as stale."""
         self.store.apply(delivery(NOW - HOUR), NOW)
         assert [message for _, message, _ in self.lines()] == ["zone appeared", "zone went stale"]
 
-    def test_many_at_once_are_a_few_lines_and_a_number(self) -> None:
-        """When many zones change together, the log names some of them and the number of the others."""
+    def test_many_at_once(self) -> None:
+        """Many zones that appear together are a few lines and a number."""
         for n in range(MAX_LINES + 30):
             self.store.apply(delivery(zone=f"zone_{n}"), NOW)
         lines = self.lines()
         assert len(lines) == MAX_LINES + 1
         assert lines[-1] == ("INFO", "zone appeared", {"more_zones": 30})
+
+
+def test_two_kinds_with_one_id(caplog: pytest.LogCaptureFixture) -> None:
+    """Two spaces of different kinds that share an id are logged each by its own kind."""
+    caplog.set_level(logging.INFO)
+
+    class Other(StrEnum):
+        ROOM = "room"
+
+        @property
+        def id_field(self) -> str:
+            return f"{self}_id"
+
+    kinds = (Kind.ZONE, cast("Kind", Other.ROOM))
+    count = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
+    known = {kind: [Space(kind, "x", Metadata(room_name="Birch"), (count,))] for kind in kinds}
+    present: list[Kind] = []
+    transitions = Transitions(
+        lambda: Snapshot(NOW, 0, {kind: known[kind] if kind in present else [] for kind in kinds})
+    )
+
+    def lines() -> Lines:
+        caplog.clear()
+        transitions.log()
+        return [(record.levelname, record.getMessage(), record.args) for record in caplog.records]
+
+    present[:] = kinds
+    assert lines() == [
+        ("INFO", "zone appeared", {"zone_id": "x", "room_name": "Birch"}),
+        ("INFO", "room appeared", {"room_id": "x", "room_name": "Birch"}),
+    ]
+    present.remove(Kind.ZONE)
+    assert lines() == [("INFO", "zone forgotten", {"zone_id": "x"})]
