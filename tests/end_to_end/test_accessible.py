@@ -27,7 +27,7 @@ def test_axe(tmp_path: Path, scheme: str, width: int) -> None:
             exporter.post(b"{}")
         page.goto(exporter.url)
         page.get_by_text("Refused lately").click()
-        assert set(page.locator(".state").all_text_contents()) == {"fresh", "stale", "crowded"}
+        assert set(page.locator(".state").all_text_contents()) == {"fresh", "silent", "over capacity"}
         assert violations() == []
         page.goto(f"{exporter.url}/spaces/zone/zone%20Full%20Hall")
         assert violations() == []

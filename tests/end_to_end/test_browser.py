@@ -77,10 +77,10 @@ class TestLive:
         expect(row.locator(".state")).to_have_text("fresh")
         expect(page.get_by_label("Search")).to_be_visible()
         post(exporter, "Full Desk", 3)
-        expect(row.locator(".state")).to_have_text("crowded")
+        expect(row.locator(".state")).to_have_text("over capacity")
         expect(row.locator("td.number").first).to_contain_text("3 / 2")
         expect(page.locator(".alarm dd").first).to_have_text("1")
-        expect(row.locator(".state")).to_have_text("stale", timeout=40_000)
+        expect(row.locator(".state")).to_have_text("silent", timeout=40_000)
         expect(row.locator("td.number").first).not_to_contain_text("3")
         assert page.evaluate("window.same")
 
@@ -175,7 +175,7 @@ class TestLive:
             if secret_in_address:  # the answer is then the browser's own, to nobody
                 expect(page.get_by_role("alert")).to_be_visible()
             else:
-                expect(page.get_by_role("alert")).to_contain_text("no longer taken")
+                expect(page.get_by_role("alert")).to_contain_text("no longer accepted")
         context.close()
 
     def test_asks_whether_anything_has_changed(self, page: Page, exporter: Running) -> None:
@@ -218,7 +218,7 @@ class TestChoosing:
         page.reload()
         assert names(page) == ["Roomy Hall"]
         page.get_by_label("Search").fill("nothing")
-        expect(page.get_by_text("No zone is like that.")).to_be_visible()
+        expect(page.get_by_text("No zone matches.")).to_be_visible()
         page.get_by_label("Search").fill("")
         expect(page.locator("tbody th[scope=row]")).to_have_count(4)
 
@@ -267,7 +267,7 @@ class TestChoosing:
         page.get_by_role("link", name="Desk").click()
         expect(page.get_by_role("heading", name="Desk")).to_be_visible()
         page.route("**/api/v1/spaces/zone/**", lambda route: route.fulfill(status=404, body=""))
-        expect(page.get_by_role("alert")).to_contain_text("not known now")
+        expect(page.get_by_role("alert")).to_contain_text("no longer known")
         page.unroute_all()
         expect(page.get_by_role("alert")).to_be_hidden()
 
@@ -312,7 +312,7 @@ class TestWithout:
             focused = page.evaluate_handle("document.activeElement")
             reached.append(focused.evaluate("e => e.name || e.textContent.trim() || e.getAttribute('aria-label')")[:20])
             assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
-        assert reached[:6] == ["Metrics", "Settled", "JSON", "q", "state", "sort"]
+        assert reached[:6] == ["Metrics", "Final counts", "JSON", "q", "state", "sort"]
         assert reached[7] == "Desk"
 
     def test_a_script_in_a_name(self, page: Page, exporter: Running) -> None:

@@ -1,6 +1,6 @@
 """Pages for people, and the same as JSON.
 
-- `views`: what each address shows, and the style and script.
+- `views`: the content of each address, and the style and script.
 - `status`: rows and totals, without Flask.
-- `display`: numbers, ages and charts written for people.
+- `display`: numbers, ages and charts for people.
 """

@@ -1,47 +1,67 @@
-"""How numbers, ages and readings are written and drawn for people. A leaf: plain values in, text out."""
+"""Numbers, ages and readings as text and drawings for people. It takes plain values and imports nothing of ours."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 120, 28
-"""Of a line of readings, in units of its own."""
+"""Size of a line of readings, in units of the drawing."""
 
 _MARGIN = 3
 
-_ROOM = 1.5
-"""How full a bar can be, as a share of the capacity."""
+_BAR_END = 1.5
+"""Share of the capacity that fills a whole bar."""
 
-LIMIT = 66.6
-"""Where in a bar of 100 the capacity is."""
+CAPACITY_MARK = 66.6
+"""Position of the capacity in a bar of length 100."""
 
 NONE = "\N{EN DASH}"
-"""Where there is nothing to show."""
+"""The text for a missing value."""
+
+STATES = {"fresh": "fresh", "stale": "silent", "crowded": "over capacity"}
+"""The text for each state of a space, by its name in the API."""
+
+
+class PlottedReading(NamedTuple):
+    """A reading to draw."""
+
+    timestamp: int
+    """Milliseconds since the epoch."""
+    value: float
+    corrected: bool
+
+
+class Position(NamedTuple):
+    """A point of the drawing, from its upper left corner."""
+
+    x: float
+    y: float
 
 
 class Line(NamedTuple):
-    """A line of readings, as SVG has it."""
+    """A line of readings for SVG."""
 
     points: str
-    corrected: list[tuple[float, float]]
-    """Where the points are that were corrected."""
+    """The positions of all readings, as an SVG polyline has them."""
+    corrected: list[Position]
+    """The positions of the corrected readings."""
     words: str
-    """The same for who does not see it."""
+    """The readings in words, for screen readers."""
 
 
 def number(value: float) -> str:
-    """Return a count: whole ones without a fraction, large ones with commas, and what nobody counts in short."""
+    """Return a count: a whole one without a fraction, a large one with commas, one from 1e9 in scientific notation."""
     if value >= 1e9:
         return f"{value:.3g}"
     return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"
 
 
 def name(name: str, otherwise: str) -> str:
-    """Return a name that can be seen, or the other one."""
+    """Return a name, or the other text if the name has no visible character."""
     return name if any(character.isprintable() and not character.isspace() for character in name) else otherwise
 
 
 def age(seconds: float) -> str:
-    """Return how long ago something was, in the largest unit that fits; what is of the future is now."""
+    """Return an age in the largest unit of which it has at least two; a negative age is `0 s`."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {unit}"
@@ -49,34 +69,34 @@ def age(seconds: float) -> str:
 
 
 def delay(seconds: float | None) -> str:
-    """Return how long something took."""
+    """Return a delay (s), below 10 s with a fraction."""
     if seconds is None:
         return NONE
     return f"{seconds:.1f} s" if seconds < 10 else age(seconds)
 
 
-def line(readings: Sequence[tuple[int, float, bool]], now: int) -> Line:
-    """Draw readings from the oldest of them to now, or to the newest if that is ahead.
-
-    Each is a timestamp in milliseconds, a value, and whether it was corrected; the oldest is first.
-    """
-    start = readings[0][0] if readings else now
-    across = (WIDTH - 2 * _MARGIN) / max(1, now - start, readings[-1][0] - start if readings else 0)
-    up, highest = HEIGHT - 2 * _MARGIN, max((value for _, value, _ in readings), default=0) or 1
-    places = [
-        (round(_MARGIN + (t - start) * across, 1), round(HEIGHT - _MARGIN - value / highest * up, 1))
-        for t, value, _ in readings
+def line(readings: Sequence[PlottedReading], now_ms: int) -> Line:
+    """Draw readings, the oldest first, on a time axis that ends at `now_ms` or at a newest reading that is ahead."""
+    start = readings[0].timestamp if readings else now_ms
+    x_scale = (WIDTH - 2 * _MARGIN) / max(1, now_ms - start, readings[-1].timestamp - start if readings else 0)
+    height, highest = HEIGHT - 2 * _MARGIN, max((reading.value for reading in readings), default=0) or 1
+    positions = [
+        Position(
+            round(_MARGIN + (reading.timestamp - start) * x_scale, 1),
+            round(HEIGHT - _MARGIN - reading.value / highest * height, 1),
+        )
+        for reading in readings
     ]
-    corrected = [place for place, (_, _, was) in zip(places, readings, strict=True) if was]
-    words = ", ".join(number(value) for _, value, _ in readings) or "none"
+    corrected = [position for position, reading in zip(positions, readings, strict=True) if reading.corrected]
+    words = ", ".join(number(reading.value) for reading in readings) or "none"
     if corrected:
         words += f"; {len(corrected)} corrected"
-    if len(places) == 1:  # a point is no line, and would not be seen
-        ((x, y),) = places
+    if len(positions) == 1:  # a polyline of one point is invisible
+        ((x, y),) = positions
         return Line(f"{x:g},{y:g} {x + _MARGIN:g},{y:g}", corrected, words)
-    return Line(" ".join(f"{x:g},{y:g}" for x, y in places), corrected, words)
+    return Line(" ".join(f"{x:g},{y:g}" for x, y in positions), corrected, words)
 
 
-def share(value: float, of: float) -> float:
-    """Return how much of a bar of 100 is filled; it has room above the capacity."""
-    return round(min(value / of, _ROOM) / _ROOM * 100, 1)
+def filled(value: float, capacity: float) -> float:
+    """Return the filled length of a bar of length 100, which ends above the capacity."""
+    return round(min(value / capacity, _BAR_END) / _BAR_END * 100, 1)

@@ -1,7 +1,6 @@
 """The rows and numbers of the status page and of its JSON twin, without Flask.
 
-It reads the store and the activity, and nothing else. Times are UTC, ages and delays are in seconds. A stale count is
-null, never a number.
+Times are UTC, ages and delays are in seconds. A stale count is null, never a number.
 """
 
 import sys
@@ -23,15 +22,15 @@ from exporter.web.pages import display
 PAGE_SIZE = 100
 """Spaces on a page."""
 
-MAX_DRAWN = 30
-"""Readings on a line."""
+MAX_PLOTTED = 30
+"""Readings of a line at most: the newest ones."""
 
-_PLACE = ("site_name", "building_name", "floor_name", "room_name", "zone_name", "zone_id")
-"""The metadata fields by which spaces are sorted as they lie in a building."""
+_PLACE = ("site_name", "building_name", "floor_name", "room_name", "zone_name")
+"""The metadata fields that order spaces by their place in a building."""
 
 
 class State(StrEnum):
-    """The states by which spaces may be chosen."""
+    """The states by which spaces may be filtered."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -39,7 +38,7 @@ class State(StrEnum):
 
 
 class Sort(StrEnum):
-    """The orders in which spaces may be listed."""
+    """The orders in which spaces may be sorted."""
 
     PLACE = "place"
     PEOPLE = "people"
@@ -49,22 +48,22 @@ class Sort(StrEnum):
 
 
 class Query(NamedTuple):
-    """A choice of spaces; all of them by default."""
+    """A search for spaces; by default it finds all of them."""
 
     words: str = ""
-    """Each must be in a name or id of the space, in any case."""
+    """Words that the names and ids of a space must contain, in any case."""
     state: State | None = None
     sort: Sort = Sort.PLACE
     page: int | None = None
-    """From 1; None is all of them."""
+    """The page, from 1; None returns all pages at once."""
 
 
 class Row(NamedTuple):
-    """One space as it is chosen, sorted and listed."""
+    """One space as it is filtered, sorted and listed."""
 
     space: Space
     shown: Count
-    """The plain count if it is fresh or the only one, else the smoothed one."""
+    """The first fresh count of the space, plain before smoothed; its first count if none is fresh."""
     stale: bool
     capacity: float | None
 
@@ -80,7 +79,7 @@ class Status:
     def __init__(
         self, store: Store, activity: Activity, metrics: Metrics, capacity: CapacityFile, clock: Callable[[], int]
     ) -> None:
-        """Take the sources of the status, and a clock in milliseconds since the epoch."""
+        """Take the sources of the status, and a clock that returns milliseconds since the epoch."""
         self._store = store
         self._activity = activity
         self._metrics = metrics
@@ -88,27 +87,27 @@ class Status:
         self._clock = clock
 
     def spaces(self, query: Query) -> dict[str, Any]:
-        """Return the totals, the recent activity, and the chosen spaces."""
+        """Return the totals, the recent activity, and the spaces that the query finds."""
         snapshot = self._store.snapshot(self._clock())
         rows = self._rows(snapshot)
-        chosen = _chosen(rows, query)
-        pages = max(1, -(-len(chosen) // PAGE_SIZE))
+        found = _found(rows, query)
+        pages = max(1, -(-len(found) // PAGE_SIZE))
         page = min(query.page, pages) if query.page is not None else None
         received = self._metrics.last_event
         age = None if received is None else snapshot.now / 1000 - received
-        listed = chosen if page is None else chosen[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+        listed = found if page is None else found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
         return {
             "time": utc(snapshot.now),
             "totals": _totals(rows),
             "events": {**self._events(), "age_seconds": age},
-            "matched": len(chosen),
+            "matched": len(found),
             "page": page,
             "pages": pages,
             "spaces": [_space(snapshot, row) for row in listed],
         }
 
     def space(self, kind: Kind, space_id: str) -> dict[str, Any] | None:
-        """Return all that is known of one space; None if the space is not known."""
+        """Return everything known about one space; None if the space is unknown."""
         snapshot = self._store.snapshot(self._clock())
         space = next((space for space in snapshot.by_kind[kind] if space.id == space_id), None)
         if space is None:
@@ -127,7 +126,7 @@ class Status:
         }
 
     def etag(self, query: Query) -> str:
-        """Return an ETag of the chosen spaces: it changes with anything but times and ages."""
+        """Return an ETag of `spaces(query)`; it changes with everything except times and ages."""
         snapshot = self._store.snapshot(self._clock())
         content = (
             self._metrics.last_event,
@@ -140,14 +139,16 @@ class Status:
         return _digest(content)
 
     def space_etag(self, space: dict[str, Any]) -> str:
-        """Return an ETag of one space: it changes with anything but times and ages."""
+        """Return an ETag of the answer of `space`; it changes with everything except times and ages."""
         measures = {measure: count["stale"] for measure, count in space["measures"].items()}
         return _digest((measures, {name: space[name] for name in space if name not in ("time", "measures")}))
 
     def line(self, measure: Measure, space_id: str) -> display.Line:
-        """Return the last readings of one measure of a space as a line up to now."""
-        readings = self._store.readings(measure, space_id)[-MAX_DRAWN:]
-        return display.line([(r.timestamp, r.value, r.revisions > 0) for r in readings], self._clock())
+        """Draw the last readings of one measure of a space, up to now."""
+        readings = self._store.readings(measure, space_id)[-MAX_PLOTTED:]
+        return display.line(
+            [display.PlottedReading(r.timestamp, r.value, corrected=r.revisions > 0) for r in readings], self._clock()
+        )
 
     def _rows(self, snapshot: Snapshot) -> list[Row]:
         rows = []
@@ -167,32 +168,33 @@ class Status:
         }
 
 
-def _chosen(rows: list[Row], query: Query) -> list[Row]:
+def _found(rows: list[Row], query: Query) -> list[Row]:
+    """Return the rows that a query finds, sorted."""
     if query.state is not None:
-        rows = [row for row in rows if _is(row, query.state)]
+        rows = [row for row in rows if _has_state(row, query.state)]
     if words := query.words.casefold().split():
-        rows = [row for row in rows if all(word in _names(row) for word in words)]
+        rows = [row for row in rows if all(word in _searchable(row) for word in words)]
     keys: dict[Sort, Callable[[Row], Any]] = {
         Sort.PLACE: lambda _: 0,
         Sort.PEOPLE: lambda row: 1 if row.stale else -row.shown.value,
         Sort.FULL: lambda row: 1 if row.stale or not row.capacity else -row.shown.value / row.capacity,
         Sort.AGE: lambda row: row.shown.timestamp,
-        Sort.NAME: lambda row: row.space.metadata.zone_name.casefold(),
+        Sort.NAME: lambda row: getattr(row.space.metadata, f"{row.space.kind}_name").casefold(),
     }
     key = keys[query.sort]
     return sorted(rows, key=lambda row: (key(row), _place(row.space)))
 
 
-def _is(row: Row, state: State) -> bool:
+def _has_state(row: Row, state: State) -> bool:
     return {State.FRESH: not row.stale, State.STALE: row.stale, State.CROWDED: row.crowded}[state]
 
 
-def _names(row: Row) -> str:
+def _searchable(row: Row) -> str:
     return "\n".join(row.space.metadata).casefold()
 
 
 def _place(space: Space) -> tuple[str, ...]:
-    return tuple(getattr(space.metadata, field) for field in _PLACE)
+    return (*(getattr(space.metadata, field) for field in _PLACE), space.id)
 
 
 def _totals(rows: Iterable[Row]) -> dict[str, Any]:
@@ -203,7 +205,7 @@ def _totals(rows: Iterable[Row]) -> dict[str, Any]:
         fresh += not row.stale
         crowded += row.crowded
         people += 0 if row.stale else row.shown.value
-    people = min(people, sys.float_info.max)  # absurd counts may add up to infinity, which is no JSON
+    people = min(people, sys.float_info.max)  # absurd counts may add up to infinity, which JSON does not have
     return {"spaces": known, "fresh": fresh, "stale": known - fresh, "crowded": crowded, "people": people}
 
 

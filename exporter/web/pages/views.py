@@ -1,7 +1,7 @@
 """The pages for people, their JSON twins, and the style and script of the pages.
 
-A page is complete without its script. The script asks the API every few seconds whether anything has changed, and
-takes over the new parts of the page.
+A page is complete without its script. The script asks the API every few seconds whether anything has changed, and then
+updates the live parts of the page.
 """
 
 import json
@@ -26,22 +26,22 @@ from exporter.web.problems import unlogged
 MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
 
 ASSETS = {path.name: path.read_bytes() for path in (Path(__file__).parent / "assets").iterdir()}
-"""Name to content of the style and the script."""
+"""Content of the style and the script, by file name."""
 
 VERSIONS = {name: generate_etag(content)[:12] for name, content in ASSETS.items()}
-"""Name to a digest that ends the address of each, so that a browser may keep it for ever."""
+"""Digest of each asset, by file name; as part of its address it lets a browser cache the asset for ever."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""Allows nothing but the page's own style and script, in case a name ever got through unescaped."""
+"""The content security policy: only the exporter's own style and script, should a name ever stay unescaped."""
 
-NOT_KNOWN = "no {kind} has this id; a {kind} that was silent for long is forgotten"
+UNKNOWN_SPACE = "no {kind} has this id; a {kind} that is silent for a long time is forgotten"
 
 
 class IdConverter(BaseConverter):
-    """Any id in a path, also with slashes and line ends."""
+    """Any id in a path, even one with slashes or line ends."""
 
     regex = "(?s:.+)"
     part_isolating = False
@@ -51,7 +51,7 @@ class KindConverter(BaseConverter):
     """A kind of space in a path."""
 
     def to_python(self, value: str) -> Kind:
-        """Return the kind. Raises ValidationError, which makes the address unknown."""
+        """Return the kind. Raises ValidationError for another word, which the app answers with 404."""
         try:
             return Kind(value)
         except ValueError:
@@ -59,20 +59,20 @@ class KindConverter(BaseConverter):
 
 
 class WebhookAddress(NamedTuple):
-    """The address for events, as far as the address of a page does not show it."""
+    """The address of the webhook, where it differs from the address of the pages."""
 
     port: int | None = None
-    """None is the port of the page."""
+    """None if the webhook is on the port of the pages."""
     host: str = ""
-    """Empty is the host of the page."""
+    """Empty if the webhook is on the host of the pages."""
     tls: bool = False
-    """Whether that port speaks TLS."""
+    """Whether `port` speaks TLS; without a port, the webhook has the scheme of the pages."""
     credentials: str = ""
-    """The credentials as options of curl, with a word in place of each secret; empty without any."""
+    """The credentials as options of curl, with a placeholder for each secret; empty if none are needed."""
 
 
 def add_converters(app: Flask) -> None:
-    """Let an app know the converters that the addresses of the pages need."""
+    """Add the converters `id` and `kind`, which the addresses of the pages need, to an app."""
     app.url_map.converters |= {"id": IdConverter, "kind": KindConverter}
 
 
@@ -87,7 +87,7 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
         return _page(
             "spaces.html",
             query=query,
-            floors=[(place, list(spaces)) for place, spaces in by_floor],
+            floors=[(names, list(spaces)) for names, spaces in by_floor],
             line=status.line,
             other=lambda **changed: url_for("reading.page", **parameters(query._replace(**changed))),
             choices={"state": State, "sort": Sort},
@@ -101,12 +101,12 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
     def space_page(kind: Kind, space_id: str) -> Response:
         space = status.space(kind, space_id)
         if space is None:
-            return unlogged(404, NOT_KNOWN.format(kind=kind))
+            return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
         return _page(
             "space.html",
             name=display.name(space["metadata"][f"{kind}_name"], space_id),
             line=status.line,
-            queries={measure: promql(measure, space_id) for measure in space["measures"]},
+            queries={measure: queries_of(measure, space_id) for measure in space["measures"]},
             api=url_for("reading.space", kind=kind, space_id=space_id),
             **space,
         )
@@ -114,14 +114,14 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
     @blueprint.get("/api/v1/spaces")
     def spaces() -> Response:
         query = query_of(page=None)
-        return _unless_known(status.etag(query), lambda: status.spaces(query))
+        return _json(status.etag(query), lambda: status.spaces(query))
 
     @blueprint.get("/api/v1/spaces/<kind:kind>/<id:space_id>")
     def space(kind: Kind, space_id: str) -> Response:
         found = status.space(kind, space_id)
         if found is None:
-            return unlogged(404, NOT_KNOWN.format(kind=kind))
-        return _unless_known(status.space_etag(found), lambda: found)
+            return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
+        return _json(status.space_etag(found), lambda: found)
 
     @blueprint.get("/assets/<name>")
     def asset(name: str) -> Response:
@@ -133,11 +133,11 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
 
 
 def query_of(page: int | None) -> Query:
-    """Return the query in the request's parameters; `page` is the default. Raises BadRequest."""
+    """Return the query in the request's parameters, with `page` as the default page. Raises BadRequest."""
     arguments = request.args
     return Query(
         words=arguments.get("q", "").strip(),
-        # A form sends the choice of all states as an empty one.
+        # A form sends "all states" as an empty parameter.
         state=_one_of(State, arguments["state"]) if arguments.get("state") else None,
         sort=_one_of(Sort, arguments.get("sort", Sort.PLACE)),
         page=_number(arguments["page"]) if "page" in arguments else page,
@@ -158,31 +158,38 @@ def _number(text: str) -> int:
 
 
 def parameters(query: Query) -> Mapping[str, Any]:
-    """Return a query as the parameters of an address, without those that have their default."""
-    every = {
+    """Return a query as the parameters of an address, without defaults."""
+    values = {
         "q": query.words,
         "state": query.state,
         "sort": None if query.sort is Sort.PLACE else query.sort,
         "page": None if query.page == 1 else query.page,
     }
-    return {name: value for name, value in every.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 def floor(space: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names that the spaces of one floor have in common."""
+    """Return the names of the site, building and floor of a space."""
     return tuple(space["metadata"][field] for field in ("site_name", "building_name", "floor_name"))
 
 
-def promql(measure: Measure, space_id: str) -> Sequence[tuple[str, str]]:
-    """Return queries on one space, each behind the words for its answer."""
+class LabelledQuery(NamedTuple):
+    """A PromQL query, with a label for its result."""
+
+    label: str
+    promql: str
+
+
+def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
+    """Return useful queries on one measure of a space."""
     family = OCCUPANCY[measure]
-    chosen = f"{{{measure.kind.id_field}={json.dumps(space_id, ensure_ascii=False)}}}"
+    selector = f"{{{measure.kind.id_field}={json.dumps(space_id, ensure_ascii=False)}}}"
     return [
-        ("People now", f"{family}{chosen}"),
-        ("How full it is", f"{family}{chosen} / {CAPACITY[measure.kind]}{chosen}"),
-        ("The most people in a day", f"max_over_time({family}{chosen}[1d])"),
-        ("Seconds since it was sensed", f"time() - {TIMESTAMP[measure]}{chosen}"),
-        ("The newest final count", f"last_over_time({SETTLED[measure]}{chosen}[15m])"),
+        LabelledQuery("People now", f"{family}{selector}"),
+        LabelledQuery("How full it is", f"{family}{selector} / {CAPACITY[measure.kind]}{selector}"),
+        LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
+        LabelledQuery("Seconds since it was sensed", f"time() - {TIMESTAMP[measure]}{selector}"),
+        LabelledQuery("The newest final count", f"last_over_time({SETTLED[measure]}{selector}[15m])"),
     ]
 
 
@@ -194,8 +201,8 @@ def _page(template: str, **values: Any) -> Response:
     return response
 
 
-def _unless_known(etag: str, content: Callable[[], Any]) -> Response:
-    """Answer with JSON, or with 304 if the client has it; the ETag is weak, since ages and the time always differ."""
+def _json(etag: str, content: Callable[[], Any]) -> Response:
+    """Answer with JSON, or with 304 if the client has it; the ETag is weak, as times and ages always differ."""
     if request.if_none_match.contains_weak(etag):
         response = Response(status=304)
     elif request.method == "HEAD":
@@ -207,7 +214,7 @@ def _unless_known(etag: str, content: Callable[[], Any]) -> Response:
 
 
 def _webhook_url(webhook: WebhookAddress) -> str:
-    """Return the address for events as the reader of the page can reach it."""
+    """Return the address of the webhook as the browser of the page can reach it."""
     host = request.host if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", request.host) else "localhost"
     if webhook.port is None:
         return f"{request.scheme}://{host}/webhook"

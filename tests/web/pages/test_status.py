@@ -1,4 +1,4 @@
-"""`GET /api/v1/spaces` and `/api/v1/spaces/zone/<zone_id>`: which zones, and what is told of them."""
+"""`GET /api/v1/spaces` and `/api/v1/spaces/zone/<zone_id>`: zones that a query finds, and everything known of them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the time."""
+    """Return a clock that the test moves."""
     return Clock()
 
 
@@ -29,7 +29,7 @@ def client(clock: Clock) -> FlaskClient:
 
 
 def names(client: FlaskClient, query: str = "") -> list[str]:
-    """Return the names of the zones that are answered, in order."""
+    """Return the names of the zones that a query finds, in order."""
     return [zone["metadata"]["zone_name"] for zone in client.get(f"/api/v1/spaces{query}").get_json()["spaces"]]
 
 
@@ -37,12 +37,12 @@ class TestJson:
     """`GET /api/v1/spaces`."""
 
     def test_every_zone(self, client: FlaskClient) -> None:
-        """In the order of its place; a stale count is no number."""
-        told = client.get("/api/v1/spaces").get_json()
-        assert told["time"] == "2027-01-15T08:00:00Z"
-        assert told["totals"] == {"spaces": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7}
-        assert (told["matched"], told["page"], told["pages"]) == (3, None, 1)
-        desk = next(zone for zone in told["spaces"] if zone["id"] == "zone_Desk 01")
+        """Zones are in the order of their places, and a stale count is null."""
+        answer = client.get("/api/v1/spaces").get_json()
+        assert answer["time"] == "2027-01-15T08:00:00Z"
+        assert answer["totals"] == {"spaces": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7}
+        assert (answer["matched"], answer["page"], answer["pages"]) == (3, None, 1)
+        desk = next(zone for zone in answer["spaces"] if zone["id"] == "zone_Desk 01")
         assert (desk["state"], desk["crowded"], desk["measure"]) == ("fresh", False, "ZONE_OCCUPANCY")
         assert desk["measures"] == {
             "ZONE_OCCUPANCY": {
@@ -52,11 +52,11 @@ class TestJson:
                 "stale": False,
             }
         }
-        cellar = next(zone for zone in told["spaces"] if zone["id"] == "zone_Cellar")
+        cellar = next(zone for zone in answer["spaces"] if zone["id"] == "zone_Cellar")
         assert (cellar["state"], cellar["measures"]["ZONE_OCCUPANCY"]["occupancy"]) == ("stale", None)
 
-    def test_what_happened(self, client: FlaskClient, clock: Clock) -> None:
-        """In the last minute, and what was refused lately."""
+    def test_activity(self, client: FlaskClient, clock: Clock) -> None:
+        """The answer has the outcomes of the last minute, and the last refusals even after that."""
         client.post("/webhook", data=body(delivery(zone="zone_Hall", name="Hall", v=-1)))
         client.post("/webhook", data=b"{")
         events = client.get("/api/v1/spaces").get_json()["events"]
@@ -92,8 +92,8 @@ class TestJson:
             ("?page=7", ["Desk 01", "Cellar", "Hall"]),
         ],
     )
-    def test_which(self, client: FlaskClient, query: str, found: list[str]) -> None:
-        """Words, state and order."""
+    def test_queries(self, client: FlaskClient, query: str, found: list[str]) -> None:
+        """A query filters by words and state, sorts, and finds the last page for any later one."""
         assert names(client, query) == found
 
     @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ class TestJson:
             ("?page=\N{ARABIC-INDIC DIGIT THREE}", "page must be a whole number from 1"),
         ],
     )
-    def test_what_cannot_be_asked(self, client: FlaskClient, query: str, detail: str) -> None:
-        """It is told, for the page as well."""
+    def test_invalid_queries(self, client: FlaskClient, query: str, detail: str) -> None:
+        """An invalid query is rejected with the reason, by the page as well."""
         for path in ("/", "/api/v1/spaces"):
             assert problem(client.get(path + query), 400)["detail"] == detail
 
     def test_fullest_first(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
-        """By the share of the capacity; crowded is more than that, and not stale."""
+        """`sort=full` sorts by the share of the capacity; a crowded zone is fresh and above its capacity."""
         file = tmp_path_factory.mktemp("capacity") / "capacity.yml"
         file.write_text(
             "capacity: [{zone_name: Hall, max: 1}, {zone_name: Desk*, max: 5}, {zone_name: Cellar, max: 1}]"
@@ -127,7 +127,7 @@ class TestJson:
         assert client.get("/api/v1/spaces").get_json()["totals"]["crowded"] == 1
 
     def test_pages(self, client: FlaskClient) -> None:
-        """Of a hundred zones each; the last has the rest."""
+        """A page has a hundred zones, and the last page has the rest."""
         for n in range(2 * PAGE_SIZE):
             post(client, n, f"Z{n:03}")
         assert len(names(client)) == 2 * PAGE_SIZE + 3
@@ -140,17 +140,17 @@ class TestJson:
         assert 'href="/?q=hq&amp;page=3"' in page
 
     def test_conditional(self, client: FlaskClient, clock: Clock) -> None:
-        """304 as long as nothing but ages changes; another tag for another query, a new reading, a silence."""
+        """The ETag is the same while only ages change, and another for another query, reading, silence or refusal."""
         clock.now += MINUTE + 1  # the last minute is empty then, and stays so
         path = "/api/v1/spaces"
 
-        def tag(query: str = "") -> str:
+        def etag(query: str = "") -> str:
             return client.get(path + query).headers["ETag"]
 
-        def known(tag: str, query: str = "") -> bool:
-            return client.get(path + query, headers={"If-None-Match": tag}).status_code == 304
+        def known(etag: str, query: str = "") -> bool:
+            return client.get(path + query, headers={"If-None-Match": etag}).status_code == 304
 
-        first = tag()
+        first = etag()
         assert first.startswith('W/"')
         clock.now += SECOND
         assert known(first)
@@ -159,38 +159,38 @@ class TestJson:
         assert not known(first, "?page=1")
         assert not known(first, "?q=x")
         post(client, 5, "Desk 01", age=0)
-        second = tag()
+        second = etag()
         assert second != first
         clock.now += 10 * MINUTE + 1
-        third = tag()
+        third = etag()
         assert third != second
         client.post("/webhook", data=b"{")
-        assert tag() != third
+        assert etag() != third
 
-    def test_each_change_has_a_tag_of_its_own(self, clock: Clock, tmp_path: Path) -> None:
-        """Also when nothing came in the last minute: an old reading, a silence, other capacities."""
+    def test_each_change_has_its_own_etag(self, clock: Clock, tmp_path: Path) -> None:
+        """An older reading, a silence and a reloaded capacity file each change the ETag, long after the last event."""
         (tmp_path / "capacity.yml").write_text("capacity: [{max: 9}]")
         client = with_capacity(clock, str(tmp_path / "capacity.yml"))
 
-        def tag_after(*events: OccupancyEvent) -> str:
+        def etag_after(*events: OccupancyEvent) -> str:
             client.post("/webhook", data=body(*events) if events else b"[]")
             clock.now += MINUTE
             return client.get("/api/v1/spaces").headers["ETag"]
 
-        tags = [
-            tag_after(delivery(NOW - MINUTE, 1, id="a"), delivery(NOW, 1, id="b")),
-            tag_after(delivery(NOW - MINUTE, 2, id="c")),
-            tag_after(delivery(NOW - 2 * MINUTE, 3, id="d")),
+        etags = [
+            etag_after(delivery(NOW - MINUTE, 1, id="a"), delivery(NOW, 1, id="b")),
+            etag_after(delivery(NOW - MINUTE, 2, id="c")),
+            etag_after(delivery(NOW - 2 * MINUTE, 3, id="d")),
         ]
-        assert tag_after() == tags[-1]
+        assert etag_after() == etags[-1]
         assert client.post("/-/reload").status_code == 200
-        tags.append(tag_after())
+        etags.append(etag_after())
         clock.now += 10 * MINUTE
-        tags.append(tag_after())
-        assert len(set(tags)) == 5
+        etags.append(etag_after())
+        assert len(set(etags)) == 5
 
     def test_a_measure_that_goes_stale(self, clock: Clock) -> None:
-        """It is another answer, although the zone is as fresh as it was."""
+        """A measure that goes stale changes the ETag, even while another one keeps the zone fresh."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - 9 * MINUTE), delivery(measure=SMOOTHED)))
         clock.now += MINUTE
@@ -198,18 +198,18 @@ class TestJson:
         clock.now += SECOND
         assert client.get("/api/v1/spaces", headers={"If-None-Match": before}).status_code == 200
 
-    def test_the_measure_that_is_fresh_stands_for_a_zone(self, clock: Clock) -> None:
-        """The plain one if both are."""
+    def test_shown_measure(self, clock: Clock) -> None:
+        """A zone is shown by its fresh measure, and by the plain one if both are fresh."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - HOUR, 1), delivery(NOW, 2, measure=SMOOTHED)))
-        told = client.get("/api/v1/spaces").get_json()
-        assert (told["spaces"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY_1MIN", 2)
+        answer = client.get("/api/v1/spaces").get_json()
+        assert (answer["spaces"][0]["measure"], answer["totals"]["people"]) == ("ZONE_OCCUPANCY_1MIN", 2)
         client.post("/webhook", data=body(delivery(NOW, 1)))
-        told = client.get("/api/v1/spaces").get_json()
-        assert (told["spaces"][0]["measure"], told["totals"]["people"]) == ("ZONE_OCCUPANCY", 1)
+        answer = client.get("/api/v1/spaces").get_json()
+        assert (answer["spaces"][0]["measure"], answer["totals"]["people"]) == ("ZONE_OCCUPANCY", 1)
 
-    def test_what_was_not_even_http(self, clock: Clock) -> None:
-        """It is among what was refused."""
+    def test_malformed_http(self, clock: Clock) -> None:
+        """A request that is not HTTP is among the refusals."""
         exporter = build(clock=clock)
         exporter.ports[0].service.count_malformed()
         (refused,) = exporter.app.test_client().get("/api/v1/spaces").get_json()["events"]["refused"]
@@ -221,7 +221,7 @@ class TestZone:
 
     @pytest.fixture
     def zone(self, clock: Clock) -> FlaskClient:
-        """Return a client of an app with a zone that was corrected, and sensed in two ways."""
+        """Return a client of an app with a zone that has a corrected reading and both measures."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(NOW - MINUTE, 3, generation=G - 50)))
         clock.now += SECOND
@@ -231,9 +231,9 @@ class TestZone:
         return client
 
     def test_readings(self, zone: FlaskClient) -> None:
-        """Each with what is known of it; the id is that of the delivery that stands."""
-        told = zone.get("/api/v1/spaces/zone/zone_a").get_json()
-        first, second = told["readings"]["ZONE_OCCUPANCY"]
+        """A reading has its value, history and the id of the delivery in effect."""
+        answer = zone.get("/api/v1/spaces/zone/zone_a").get_json()
+        first, second = answer["readings"]["ZONE_OCCUPANCY"]
         assert first == {
             "timestamp": "2027-01-15T07:59:00Z",
             "value": 4,
@@ -245,11 +245,11 @@ class TestZone:
             "id": delivery(generation=G).id,
         }
         assert (second["id"], second["generation"], second["outcome"]) == ("x", None, "new")
-        assert [reading["value"] for reading in told["readings"]["ZONE_OCCUPANCY_1MIN"]] == [2.5]
-        assert told["rule"] is None
+        assert [reading["value"] for reading in answer["readings"]["ZONE_OCCUPANCY_1MIN"]] == [2.5]
+        assert answer["rule"] is None
 
-    def test_the_rule_that_matched(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
-        """With its line and what it asks for."""
+    def test_capacity_rule(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
+        """A zone has the line, the patterns and the capacity of the rule that matches it."""
         file = tmp_path_factory.mktemp("capacity") / "capacity.yml"
         file.write_text(
             'capacity:\n  - {zone_name: "Desk *", max: 6}\n  - {zone_name: Hall, max: null}\n  - {max: 7}\n'
@@ -268,19 +268,19 @@ class TestZone:
         assert "6, by line 2 of the capacity file: <code>zone_name</code> is <code>Desk *</code>." in page
         assert "any zone" in client.get("/spaces/zone/zone_Yard").text
 
-    def test_there_is_none(self, client: FlaskClient) -> None:
-        """A problem, for people as well."""
+    def test_unknown_zone(self, client: FlaskClient) -> None:
+        """An unknown zone is answered with a problem, by the page as well."""
         for path in ("/spaces/zone/none", "/api/v1/spaces/zone/none", "/spaces/zone/", "/api/v1/spaces/zone/"):
             problem(client.get(path), 404)
 
     def test_conditional(self, zone: FlaskClient, clock: Clock) -> None:
-        """304 as long as nothing but ages changes; a repetition changes the outcome that is shown."""
+        """The ETag of a zone is the same while only ages change, and another after a repetition or a silence."""
         path = "/api/v1/spaces/zone/zone_a"
-        tag = zone.get(path).headers["ETag"]
+        etag = zone.get(path).headers["ETag"]
         clock.now += SECOND
-        assert zone.get(path, headers={"If-None-Match": tag}).status_code == 304
+        assert zone.get(path, headers={"If-None-Match": etag}).status_code == 304
         zone.post("/webhook", data=body(delivery(NOW, 2, id="z")))
-        assert zone.get(path, headers={"If-None-Match": tag}).status_code == 200
-        tag = zone.get(path).headers["ETag"]
+        assert zone.get(path, headers={"If-None-Match": etag}).status_code == 200
+        etag = zone.get(path).headers["ETag"]
         clock.now += 10 * MINUTE
-        assert zone.get(path, headers={"If-None-Match": tag}).status_code == 200
+        assert zone.get(path, headers={"If-None-Match": etag}).status_code == 200

@@ -1,4 +1,4 @@
-"""The pages: what they show to people, and what they come with."""
+"""The pages for people, and their style and script."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the time."""
+    """Return a clock that the test moves."""
     return Clock()
 
 
@@ -38,7 +38,7 @@ class TestPage:
     """`GET /`."""
 
     def test_zones(self, client: FlaskClient) -> None:
-        """Grouped by floor; names are text, a stale count is a dash, a whole one has no fraction."""
+        """Zones are grouped by floor; names are escaped, a stale count is a dash, a whole count has no fraction."""
         post(client, 3, "<script>alert(1)</script>", floor="Roof")
         response = client.get("/")
         assert response.content_type == "text/html; charset=utf-8"
@@ -53,7 +53,7 @@ class TestPage:
         assert page.count('<tr class="stale"') == 1
 
     def test_lines(self, clock: Clock) -> None:
-        """What was corrected is marked, and a reading that is ahead of this machine's clock is shown as well."""
+        """Corrected readings are marked, and a reading ahead of this machine's clock is drawn as well."""
         client = create_app(clock=clock).test_client()
         client.post(
             "/webhook", data=body(delivery(NOW - MINUTE, 3), delivery(NOW - MINUTE, 4), delivery(NOW + MINUTE, 2))
@@ -63,18 +63,18 @@ class TestPage:
         assert page.count("<circle") == 1
 
     def test_other_orders_have_no_groups(self, client: FlaskClient) -> None:
-        """But each zone says where it is."""
+        """In any order but that of places there are no floors, and each zone shows its place."""
         page = client.get("/?sort=people").text
         assert "rowgroup" not in page
         assert "1st Floor · HQ · SF" in re.sub("</?bdi>", "", page)
 
-    def test_what_was_asked_for_stays_in_the_form(self, client: FlaskClient) -> None:
-        """And nothing found is said so."""
+    def test_form_shows_the_query(self, client: FlaskClient) -> None:
+        """The form keeps the query of the address, and the page says that it found nothing."""
         page = client.get('/?q="x"&state=stale&sort=age').text
         assert 'value="&#34;x&#34;"' in page
-        assert "<option selected>stale</option>" in page
+        assert '<option value="stale" selected>silent</option>' in page
         assert '<option value="age" selected>' in page
-        assert "No zone is like that." in page
+        assert "No zone matches." in page
 
     @pytest.mark.parametrize(
         ("settings", "host", "command"),
@@ -96,24 +96,24 @@ class TestPage:
             ),
         ],
     )
-    def test_nothing_yet(self, clock: Clock, settings: dict[str, str], host: str, command: str) -> None:
-        """How to send the first event to this very exporter, without a secret; there is nothing to search in."""
+    def test_no_event_yet(self, clock: Clock, settings: dict[str, str], host: str, command: str) -> None:
+        """Before the first event the page has a command that sends one, without a secret, and hides the search."""
         app = build(load(settings, {}), clock).reading_app
         page = app.test_client().get("/", headers={"Host": host}).text.replace("&#39;", "'").replace("&#34;", '"')
         assert command in page
         assert "secret" not in page
         assert re.search("<form[^>]* hidden>", page)
 
-    def test_what_came_was_no_zone(self, clock: Clock) -> None:
-        """Then it is not said that nothing came."""
+    def test_only_refused_events(self, clock: Clock) -> None:
+        """After a refused event the page does not claim that no event has arrived."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=b"{}")
         page = client.get("/").text
         assert "No zone is known yet" in page
         assert "No event has arrived" not in page
 
-    def test_counts_that_nobody_can_believe(self, clock: Clock) -> None:
-        """Are shown, in short, and their sum is a number."""
+    def test_absurd_counts(self, clock: Clock) -> None:
+        """Absurd counts are shown with an exponent, and their sum is finite."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(v=1e308), delivery(v=1e308, zone="b"), delivery(v=5e-324, zone="c")))
         assert "1e+308" in client.get("/").text
@@ -122,29 +122,29 @@ class TestPage:
             assert client.get(f"/spaces/zone/{zone}").status_code == 200
 
     @pytest.mark.parametrize("name", ["", "   ", "\u200b\u2060"])
-    def test_a_name_that_cannot_be_seen(self, clock: Clock, name: str) -> None:
-        """The id is in its place."""
+    def test_invisible_name(self, clock: Clock, name: str) -> None:
+        """The id replaces a name without a visible character."""
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(name=name)))
         assert "<bdi>zone_a</bdi></a>" in client.get("/").text
 
     def test_compressed(self, client: FlaskClient) -> None:
-        """For who takes that."""
+        """The page is compressed for a browser that accepts gzip."""
         response = client.get("/", headers={"Accept-Encoding": "gzip"})
         assert response.content_encoding == "gzip"
         assert "Desk 01" in gzip.decompress(response.data).decode()
 
     def test_the_first_event(self, clock: Clock) -> None:
-        """What the page tells to send is taken, and then shown."""
+        """The event that the page suggests is accepted, and its zone replaces the suggestion."""
         client = create_app(clock=clock).test_client()
         page = client.get("/").text.replace("&#39;", "'").replace("&#34;", '"')
-        (told,) = re.findall(r"-d '(.*)'</code>", page)
-        event = json.loads(told.replace("'$(date +%s)'", str(NOW // SECOND)))
+        (suggested,) = re.findall(r"-d '(.*)'</code>", page)
+        event = json.loads(suggested.replace("'$(date +%s)'", str(NOW // SECOND)))
         assert client.post("/webhook", json=event).get_json() == {"received": 1, "outcomes": {"new": 1}}
         assert "No event has arrived" not in client.get("/").text
 
     def test_tls(self, clock: Clock, pairs: tuple[Pair, Pair]) -> None:
-        """The address of the webhook is that of its own port."""
+        """The page names the webhook by the scheme and port of `listen`, not by its own."""
         settings = Settings(metrics_listen=Address("", 9729), tls_cert=pairs[0].cert, tls_key=pairs[0].key)
         app = build(settings, clock).reading_app
         assert "curl https://localhost:9728/webhook" in app.test_client().get("/").text
@@ -154,7 +154,7 @@ class TestZone:
     """`GET /spaces/zone/<zone_id>`."""
 
     def test_page(self, client: FlaskClient) -> None:
-        """Both measures with their readings, the names, and queries to copy."""
+        """The page of a zone has both measures with their readings, its names, and queries to copy."""
         events = [delivery(NOW, 2, generation=G), delivery(NOW, 2.5, measure=SMOOTHED)]
         client.post("/webhook", data=body(*events))
         page = client.get("/spaces/zone/zone_a").text
@@ -171,7 +171,7 @@ class TestZone:
         "zone_id", ["a/b", "a b", "ä?#%", '"quoted"\\', "../zones", "a//b", "\u2028", "/lead", "two\nlines"]
     )
     def test_any_id(self, client: FlaskClient, zone_id: str) -> None:
-        """Its link leads to it, and its queries are PromQL."""
+        """The link of a zone leads to its page, and its queries are valid PromQL, for any id."""
         client.post("/webhook", data=body(delivery(zone=zone_id, name="odd")))
         (link,) = re.findall(r'<a href="(/spaces/zone/[^"]*)"><bdi>odd</bdi></a>', client.get("/?q=odd").text)
         page = client.get(link.replace("&#39;", "'").replace("&amp;", "&")).text
@@ -181,10 +181,10 @@ class TestZone:
 
 
 class TestAssets:
-    """What the pages come with."""
+    """The style and the script."""
 
-    def test_named_by_their_content(self, client: FlaskClient) -> None:
-        """So a browser may keep them; every page asks for those that are there."""
+    def test_versions(self, client: FlaskClient) -> None:
+        """Each page asks for the style and the script by the digest of their content, so that browsers cache them."""
         for path in ("/", "/spaces/zone/zone_Hall"):
             found = re.findall(r'(?:href|src)="(/assets/([^"?]+)\?v=([^"]+))"', client.get(path).text)
             assert {name for _, name, _ in found} == set(ASSETS)

@@ -1,130 +1,133 @@
-// Keeps a page up to date. It asks the API every few seconds whether anything has changed, and if so takes the new page
-// and makes the live parts of this one like its own; so what a page looks like is said once, by the exporter.
+// Keeps a page up to date. Every few seconds it asks the API whether anything has changed. If so, it fetches the page
+// again and updates the live parts, so that the exporter alone knows the layout of a page.
 "use strict";
 
-const EVERY = 5000;
-const PATIENCE = 10000;
-const gone = document.getElementById("gone");
-const choose = document.getElementById("choose");
-let tag = null;
-let answered = new Date();
-let asking = null; // what can end the question under way
+const INTERVAL_MS = 5000;
+const TIMEOUT_MS = 10000;
+const alertBox = document.getElementById("alert");
+const filters = document.getElementById("filters");
+let etag = null;
+let lastAnswer = new Date();
+let pending = null; // the controller that can abort the present refresh
 let stopped = false;
 
-async function ask() {
-  if (asking || stopped) return;
-  const mine = asking = new AbortController();
-  const timer = setTimeout(() => mine.abort(new Error("no answer in time")), PATIENCE);
-  // From the origin, as the address of the page may hold a name and password, which fetch does not take.
-  const get = (path, options) => fetch(location.origin + path, { cache: "no-store", signal: mine.signal, ...options });
+async function refresh() {
+  if (pending || stopped) return;
+  const controller = pending = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error("no answer in time")), TIMEOUT_MS);
+  // The address of the page may have a username and password, which fetch rejects; the origin never has.
+  const get = (path, options) => fetch(location.origin + path, { cache: "no-store", signal: controller.signal, ...options });
   try {
-    const answer = await get(document.body.dataset.api, { method: "HEAD", headers: tag ? { "If-None-Match": tag } : {} });
+    const answer = await get(document.body.dataset.api, { method: "HEAD", headers: etag ? { "If-None-Match": etag } : {} });
     if (answer.status !== 304) {
-      await expectGood(answer);
-      const page = await expectGood(await get(location.pathname + location.search));
+      await requireOk(answer);
+      const page = await requireOk(await get(location.pathname + location.search));
       show(new DOMParser().parseFromString(await page.text(), "text/html"));
-      tag = answer.headers.get("ETag");
+      etag = answer.headers.get("ETag");
     }
-    answered = new Date();
-    tell("");
+    lastAnswer = new Date();
+    showAlert("");
   } catch (error) {
-    if (asking === mine) tell(error.told ?? `The exporter has not answered since ${answered.toLocaleTimeString()}. What is shown is of then.`);
+    if (pending === controller) {
+      showAlert(error.alertText ?? `The exporter has not answered since ${lastAnswer.toLocaleTimeString()}. This page shows the state at that time.`);
+    }
   } finally {
     clearTimeout(timer);
-    if (asking === mine) asking = null;
+    if (pending === controller) pending = null;
   }
 }
 
-function expectGood(answer) {
+function requireOk(answer) {
   if (answer.ok) return answer;
   stopped = answer.status === 401;
-  const told = {
-    401: "The name or password is no longer taken. Reload the page to give another.",
-    404: "This zone is not known now. What is shown is from before.",
+  const alertTexts = {
+    401: "The name or password is no longer accepted. Reload the page to enter another.",
+    404: "This zone is no longer known. This page shows its last state.",
   };
-  throw Object.assign(new Error(answer.statusText), { told: told[answer.status] });
+  throw Object.assign(new Error(answer.statusText), { alertText: alertTexts[answer.status] });
 }
 
-function tell(text) {
-  if (gone.textContent !== text) gone.textContent = text;
-  gone.hidden = !text;
+function showAlert(text) {
+  if (alertBox.textContent !== text) alertBox.textContent = text;
+  alertBox.hidden = !text;
 }
 
 function show(page) {
   for (const part of document.querySelectorAll("[data-live]")) {
-    const fresh = page.getElementById(part.id);
-    if (fresh) become(part, fresh);
+    const newPart = page.getElementById(part.id);
+    if (newPart) morph(part, newPart);
   }
-  if (choose) choose.hidden = page.getElementById("choose").hidden;
+  if (filters) filters.hidden = page.getElementById("filters").hidden;
   document.body.dataset.api = page.body.dataset.api;
   document.querySelector("[data-json]").href = page.body.dataset.api;
-  shown = performance.now();
+  shownAt = performance.now();
 }
 
-// Makes a node like another, but keeps what is the same, so that focus, scroll and selection stay.
-function become(node, other) {
+// Turns a node into a copy of another. Unchanged nodes stay the same objects, so that focus, scroll and selection stay.
+function morph(node, model) {
   if (node.nodeType === Node.TEXT_NODE) {
-    if (node.data !== other.data) node.data = other.data;
+    if (node.data !== model.data) node.data = model.data;
     return;
   }
-  for (const { name, value } of other.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-  for (const { name } of [...node.attributes]) if (!other.hasAttribute(name) && name !== "open") node.removeAttribute(name);
-  const keyed = new Map([...node.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
-  let at = node.firstChild;
-  for (const child of [...other.childNodes]) {
+  for (const { name, value } of model.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  // The browser sets `open` when a person opens a <details>.
+  for (const { name } of [...node.attributes]) if (!model.hasAttribute(name) && name !== "open") node.removeAttribute(name);
+  const byKey = new Map([...node.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
+  let next = node.firstChild;
+  for (const child of [...model.childNodes]) {
     const key = child.dataset?.key;
-    const same = key ? keyed.get(key) : at;
+    const same = key ? byKey.get(key) : next;
     if (same && same.nodeName === child.nodeName && same.dataset?.key === key) {
-      if (same !== at) node.insertBefore(same, at);
-      at = same.nextSibling;
-      become(same, child);
+      if (same !== next) node.insertBefore(same, next);
+      next = same.nextSibling;
+      morph(same, child);
     } else {
-      node.insertBefore(child, at);
+      node.insertBefore(child, next);
     }
   }
-  while (at) {
-    const next = at.nextSibling;
-    at.remove();
-    at = next;
+  while (next) {
+    const surplus = next;
+    next = next.nextSibling;
+    surplus.remove();
   }
 }
 
-// Ages go on while nothing changes.
-let shown = performance.now();
+// Ages grow every second, also while nothing else changes.
+let shownAt = performance.now();
 
-function age(seconds) {
+function formatAge(seconds) {
   for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
     if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${unit}`;
   }
   return `${Math.max(0, Math.floor(seconds))} s`;
 }
 
-function grow() {
-  const now = Date.parse(document.getElementById("now").dateTime) + performance.now() - shown;
+function updateAges() {
+  const now = Date.parse(document.getElementById("now").dateTime) + performance.now() - shownAt;
   for (const time of document.querySelectorAll("time[data-age]")) {
-    time.textContent = age((now - Date.parse(time.dateTime)) / 1000);
+    time.textContent = formatAge((now - Date.parse(time.dateTime)) / 1000);
   }
 }
 
-if (choose) {
-  for (const button of choose.querySelectorAll("[data-unscripted]")) button.hidden = true;
-  let waiting;
-  const changed = () => {
-    const asked = new URLSearchParams([...new FormData(choose)].filter(([name, value]) => value && !(name === "sort" && value === "place")));
-    history.replaceState(null, "", asked.size ? `/?${asked}` : "/");
-    document.body.dataset.api = `/api/v1/spaces?${asked}`;
-    tag = null;
-    const before = asking;
-    asking = null;
-    before?.abort();
-    ask();
+if (filters) {
+  for (const button of filters.querySelectorAll("[data-without-script]")) button.hidden = true;
+  let timer;
+  const apply = () => {
+    const query = new URLSearchParams([...new FormData(filters)].filter(([name, value]) => value && !(name === "sort" && value === "place")));
+    history.replaceState(null, "", query.size ? `/?${query}` : "/");
+    document.body.dataset.api = `/api/v1/spaces?${query}`;
+    etag = null;
+    const superseded = pending;
+    pending = null;
+    superseded?.abort();
+    refresh();
   };
-  choose.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(changed, 150); });
-  choose.addEventListener("submit", (event) => { event.preventDefault(); changed(); });
+  filters.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(apply, 150); });
+  filters.addEventListener("submit", (event) => { event.preventDefault(); apply(); });
 }
 
 if (navigator.clipboard) {
-  document.documentElement.classList.add("copies");
+  document.documentElement.classList.add("can-copy");
   document.addEventListener("click", async ({ target }) => {
     if (!target.matches("[data-copy]")) return;
     await navigator.clipboard.writeText(target.previousElementSibling.textContent);
@@ -133,7 +136,7 @@ if (navigator.clipboard) {
   });
 }
 
-setInterval(() => { if (!document.hidden) ask(); }, EVERY);
-setInterval(grow, 1000);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
-ask();
+setInterval(() => { if (!document.hidden) refresh(); }, INTERVAL_MS);
+setInterval(updateAges, 1000);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+refresh();
