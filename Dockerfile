@@ -20,7 +20,7 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 BUTLR_EXPORTER_JOURNAL=/data/journal
 VOLUME /data
 USER 9728:9728
 EXPOSE 9728
-# It looks at the environment variables, not at flags: inside the container, leave the port as it is and map it with -p.
+# The probe reads the environment variables and no flags: keep the port inside the container, and map it with -p.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=5s CMD ["python", "-m", "exporter.probe"]
 ENTRYPOINT ["butlr-exporter"]
 CMD ["serve"]
