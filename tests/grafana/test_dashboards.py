@@ -1,4 +1,4 @@
-"""The dashboards: what is committed is what is built, nothing overlaps, and every query shows something."""
+"""The dashboards are committed as built, no panel overlaps another, and every query returns data."""
 
 import json
 import re
@@ -24,19 +24,19 @@ PANELS = [
     if panel["type"] != "row"
 ]
 
-NOTHING_TO_SHOW: dict[str, str] = {}
-"""Panels without data in a building where nothing is wrong, with the reason. So far each has at least a 0."""
+EMPTY: dict[str, str] = {}
+"""Titles of panels without data in a building without trouble, with the reason. So far each panel has at least a 0."""
 
 
 def test_committed(capsys: pytest.CaptureFixture[str]) -> None:
-    """`make dashboards` would change nothing, and there is no file that it does not write."""
+    """`make dashboards` would change no file, and writes every file in the folder."""
     assert main(["--check"]) == 0
     assert capsys.readouterr().err == ""
     assert set(FOLDER.glob("*")) | {ALERTING, PAGE} == set(rendered())
 
 
-def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """By the name of the file."""
+def test_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A committed file that differs is reported by its name."""
     monkeypatch.setattr("grafana.build.rendered", lambda: {FOLDER / "zones-now.json": "{}"})
     assert main(["--check"]) == 1
     assert "zones-now.json" in capsys.readouterr().err
@@ -44,21 +44,21 @@ def test_a_difference_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 @pytest.mark.parametrize("name", BOARDS)
 class TestBoards:
-    """Each as a whole."""
+    """Each dashboard is complete and consistent."""
 
     def test_nothing_overlaps(self, name: str) -> None:
-        """Every panel has a place of its own within the 24 columns, and rows leave no gap."""
-        taken: dict[tuple[int, int], str] = {}
+        """Every panel has its own space within the 24 columns, and no row is empty."""
+        occupied: dict[tuple[int, int], str] = {}
         for panel in BOARDS[name]["panels"]:
             place = panel["gridPos"]
             assert place["x"] + place["w"] <= COLUMNS
             for x in range(place["x"], place["x"] + place["w"]):
                 for y in range(place["y"], place["y"] + place["h"]):
-                    assert taken.setdefault((x, y), panel["title"]) == panel["title"]
-        assert {y for _, y in taken} == set(range(max(y for _, y in taken) + 1))
+                    assert occupied.setdefault((x, y), panel["title"]) == panel["title"]
+        assert {y for _, y in occupied} == set(range(max(y for _, y in occupied) + 1))
 
     def test_ids(self, name: str) -> None:
-        """Unique in the board; the board's own is that of its file, and a schema of Grafana 11 or newer."""
+        """Panel ids are unique in a dashboard; its uid comes from its file name, and its schema is at least Grafana 11's."""
         ids = [panel["id"] for panel in BOARDS[name]["panels"]]
         assert len(ids) == len(set(ids))
         assert BOARDS[name]["uid"] == f"butlr-{name}"
@@ -66,7 +66,7 @@ class TestBoards:
         assert "butlr" in BOARDS[name]["tags"]
 
     def test_variables_links_and_annotations(self, name: str) -> None:
-        """The data source, the places from the outside in, a way to the other boards, and alerts that fire."""
+        """A dashboard has variables for data source and places, links to the others, and annotations of alerts."""
         board = BOARDS[name]
         variables = [variable["name"] for variable in board["templating"]["list"]]
         assert variables == ["datasource", *(PLACES if name != "exporter-health" else ())]
@@ -79,8 +79,8 @@ class TestBoards:
         assert "ALERTS{" in annotation["expr"]
         assert annotation["titleFormat"] == "{{alertname}}"
 
-    def test_panels_say_what_they_answer(self, name: str) -> None:
-        """A title, a description, and the chosen data source in panel and query; titles are unique."""
+    def test_panels_explain_themselves(self, name: str) -> None:
+        """A panel has a unique title, a description, and the chosen data source."""
         panels = [panel for panel in BOARDS[name]["panels"] if panel["type"] != "row"]
         assert len({panel["title"] for panel in panels}) == len(panels)
         for panel in panels:
@@ -100,7 +100,7 @@ class TestBoards:
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Return a Prometheus that has seen a simulated building for some scrapes."""
+    """Return a Prometheus that has scraped a simulated building several times."""
     folder = tmp_path_factory.mktemp("dashboards")
     (folder / "capacity.yml").write_text("capacity: [{zone_name: 'Desk *', max: 1}, {max: 10}]")
     with (
@@ -128,8 +128,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             simulate.terminate()
 
 
-def here(promql: str) -> str:
-    """Return a query as Grafana sends it when everything is chosen."""
+def expanded(promql: str) -> str:
+    """Return a query as Grafana sends it when each variable is set to all."""
     for place in PLACES:
         promql = re.sub(rf"\$\{{?{place}\}}?\b", ".*", promql)
     promql = promql.replace("$__rate_interval", "10s").replace("[1d:5m]", "[1d:1s]")  # the building is a minute old
@@ -138,35 +138,35 @@ def here(promql: str) -> str:
 
 
 class TestQueries:
-    """On a real Prometheus that scraped the simulator."""
+    """Queries return data from a real Prometheus that scraped a simulated building."""
 
     @pytest.mark.parametrize("panel", PANELS)
     def test_panels(self, scraped: Prometheus, panel: dict[str, Any]) -> None:
-        """No query is refused, and the panel shows something or is known not to."""
+        """Prometheus accepts every query of a panel, and the panel has data unless it is known to be empty."""
         now = time.time()
-        shown = 0
+        points = 0
         for target in panel["targets"]:
             parameters = {"start": now - 60, "end": now, "step": 5}
-            answer = scraped.get("query_range", query=here(target["expr"]), **parameters)
-            shown += sum(len(series["values"]) for series in answer["result"])
-        assert (shown > 0) is (panel["title"] not in NOTHING_TO_SHOW)
+            answer = scraped.get("query_range", query=expanded(target["expr"]), **parameters)
+            points += sum(len(series["values"]) for series in answer["result"])
+        assert (points > 0) is (panel["title"] not in EMPTY)
 
     @pytest.mark.parametrize("name", BOARDS)
     def test_variables(self, scraped: Prometheus, name: str) -> None:
-        """Each has values of the simulated building."""
+        """Each variable has values from the simulated building."""
         for variable in BOARDS[name]["templating"]["list"][1:]:
             (match,) = re.findall(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
-            values = scraped.get(f"label/{match[1]}/values", **{"match[]": here(match[0])})
+            values = scraped.get(f"label/{match[1]}/values", **{"match[]": expanded(match[0])})
             assert values, variable["name"]
 
     @pytest.mark.parametrize("rule", alerting.RULES, ids=lambda rule: rule.name)
     def test_grafanas_own_alerts(self, scraped: Prometheus, rule: alerting.AlertRule) -> None:
-        """Their expressions are valid, and what they look at is there: without the comparison they give something."""
+        """The expression of an alert is valid, and returns data without its comparison."""
         assert isinstance(scraped.query(rule.expr), list)
         assert scraped.query(re.split(r" (?:[<>]|==) ", rule.expr.replace(") == 0 or absent", ") or absent"))[0])
 
     @pytest.mark.parametrize("name", BOARDS)
     def test_annotations(self, scraped: Prometheus, name: str) -> None:
-        """They are valid queries; whether one fires is for the alerts' own tests."""
+        """Annotations are valid queries; the tests of the alerts show whether they fire."""
         for annotation in BOARDS[name]["annotations"]["list"]:
-            assert isinstance(scraped.query(here(annotation["expr"])), list)
+            assert isinstance(scraped.query(expanded(annotation["expr"])), list)

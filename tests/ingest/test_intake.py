@@ -1,4 +1,4 @@
-"""The way in: what a body becomes, what is counted, and what the log says."""
+"""The intake applies the events of a body, counts them, logs them, and returns a receipt."""
 
 import json
 import logging
@@ -25,10 +25,10 @@ from tests.support.stores import LIMITS, value
 
 
 class Setup:
-    """A store behind its way in."""
+    """An intake with its store, its clock and its counters."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
-        """Begin empty."""
+        """Begin with an empty store."""
         self.clock = Clock()
         self.store = Store(limits)
         self.capacity = CapacityFile(None, self.clock)
@@ -38,21 +38,21 @@ class Setup:
         self.intake = Intake(self.store, Observer(self.metrics, self.activity), limits, self.clock)
 
     def status(self) -> Status:
-        """Return what people are shown."""
+        """Return the status that pages show."""
         now = lambda: self.clock.now  # noqa: E731
         return Status(self.store, self.activity, self.metrics, self.capacity, now)
 
     def counted(self, event_type: str, outcome: Outcome) -> float | None:
-        """Return how many events of a type had an outcome."""
+        """Return the number of events of a type with an outcome; None for a combination that cannot occur."""
         labels = {"event_type": event_type, "outcome": outcome.value}
         return self.metrics.registry.get_sample_value("butlr_exporter_events_total", labels)
 
 
 class TestApply:
-    """Events that come with no request."""
+    """`apply` takes events that come with no request."""
 
     def test_events_are_applied_and_counted(self) -> None:
-        """Their outcomes are returned, and they are counted as if they had been received."""
+        """Events are applied and counted as if they had been received, and their outcomes are returned."""
         setup = Setup()
         now = NOW + MINUTE
         assert setup.intake.apply([delivery(NOW, 3), delivery(NOW, 3), delivery(NOW + HOUR)], now) == [
@@ -70,10 +70,10 @@ class TestApply:
 
 
 class TestReceive:
-    """One body, one receipt."""
+    """`receive` returns one receipt for one body."""
 
     def test_one_event(self) -> None:
-        """It is applied and counted, and its delay observed."""
+        """One event is applied and counted, and its delay is observed."""
         setup = Setup()
         assert setup.intake.receive(body(delivery(NOW - 1500, 3))) == Receipt(1, {Outcome.NEW: 1}, [])
         assert value(setup.store) == 3
@@ -82,8 +82,8 @@ class TestReceive:
         assert setup.metrics.registry.get_sample_value("butlr_exporter_event_delay_seconds_sum", label) == 1.5
         assert setup.metrics.last_event == NOW / 1000
 
-    def test_an_array_is_taken_event_by_event(self) -> None:
-        """The good ones count although others are refused; each is counted once."""
+    def test_array(self) -> None:
+        """The good events of an array are applied although others are refused, and each is counted once."""
         setup = Setup()
         text = (
             b"["
@@ -106,44 +106,44 @@ class TestReceive:
         assert setup.counted("ZONE_OCCUPANCY", Outcome.FUTURE) == 1
 
     def test_a_wrong_unit(self) -> None:
-        """Microseconds are a date that nobody meant, so the answer says what is wanted."""
+        """A timestamp in microseconds is refused with the advice to send milliseconds."""
         receipt = Setup().intake.receive(body(delivery(NOW * 1000)))
         assert receipt.outcomes == {Outcome.FUTURE: 1}
         assert receipt.errors[0].message.endswith("; send milliseconds since the epoch")
 
     def test_an_empty_array(self) -> None:
-        """It is nothing, and no error."""
+        """An empty array has no outcomes and no errors."""
         assert Setup().intake.receive(b"[]") == Receipt(0, {}, [])
 
     def test_one_zone_too_many(self) -> None:
-        """The error names the setting."""
+        """The error of a zone above the limit names the setting."""
         setup = Setup(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
         receipt = setup.intake.receive(body(delivery(), delivery(zone="zone_b")))
         assert receipt.errors == [EventError(1, "metadata.zone_id", "one space too many: max_spaces is 1")]
 
     def test_a_type_that_is_not_exported(self) -> None:
-        """It is understood, so it is no error."""
+        """An event type that is not exported is counted, but is no error and makes no space."""
         setup = Setup()
         receipt = setup.intake.receive(b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1800000000000,"data":3}')
         assert receipt == Receipt(1, {Outcome.UNSUPPORTED: 1}, [])
         assert setup.counted("other", Outcome.UNSUPPORTED) == 1
         assert setup.store.snapshot(NOW).spaces == []
 
-    def test_a_smoothed_event_is_counted_under_its_wire_name(self) -> None:
-        """However it was spelt."""
+    def test_other_spelling(self) -> None:
+        """A smoothed event is counted under the name of its measure, also if its type is spelled otherwise."""
         setup = Setup()
         event = body(delivery(measure=Measure.ZONE_OCCUPANCY_1MIN)).replace(b"_1MIN", b"_1m")
         assert setup.intake.receive(event).outcomes == {Outcome.NEW: 1}
         assert setup.counted("ZONE_OCCUPANCY_1MIN", Outcome.NEW) == 1
 
-    def test_an_answer_lists_no_more_errors_than_it_can_bear(self) -> None:
-        """But counts them all."""
+    def test_many_errors(self) -> None:
+        """A receipt counts every refused event, but lists only the first errors."""
         receipt = Setup().intake.receive(b"[" + b",".join([b"0"] * 5000) + b"]")
         assert receipt.outcomes == {Outcome.INVALID: 5000}
         assert len(receipt.errors) == MAX_ERRORS
 
-    def test_what_is_not_json_is_no_event(self) -> None:
-        """Nothing is counted here."""
+    def test_not_json(self) -> None:
+        """A body that is not JSON raises an error and counts no event."""
         setup = Setup()
         with pytest.raises(NotJson):
             setup.intake.receive(b"{")
@@ -151,7 +151,7 @@ class TestReceive:
 
 
 class TestFuzz:
-    """Whatever one event holds, the way in takes it or refuses it, and the scrape goes on."""
+    """Any event is applied or refused, and scrapes go on."""
 
     @given(
         t=st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([1.797e308, -1.797e308]),
@@ -159,7 +159,7 @@ class TestFuzz:
         now=st.sampled_from([NOW, 0]),
     )
     def test_any_numbers(self, t: float, v: float, now: int) -> None:
-        """Of any size and sign, at any time of the clock."""
+        """An event with any numbers, at any time of the clock, is answered and leaves all pages readable."""
         setup = Setup()
         setup.clock.now = now
         item = payload(delivery()) | {"timestamp": t, "data": v}
@@ -170,10 +170,10 @@ class TestFuzz:
 
 
 class TestLog:
-    """What the log says of events."""
+    """Refused events are logged, and at level debug all others too."""
 
     def test_a_refused_event(self, caplog: pytest.LogCaptureFixture) -> None:
-        """A warning with the reason, cut to a bearable length, and the id if there is one."""
+        """A refused event is a warning with its outcome, its reason, and its truncated id."""
         setup = Setup()
         setup.intake.receive(body(delivery(NOW + HOUR, id="i" * 900)))
         setup.intake.receive(b'{"id":5}')
@@ -187,8 +187,8 @@ class TestLog:
         assert second.args["reason"].startswith("id: must be a string; type: is required")
         assert second.args["id"] == ""
 
-    def test_a_good_event_is_logged_at_debug_only(self, caplog: pytest.LogCaptureFixture) -> None:
-        """A normal minute is quiet."""
+    def test_a_good_event(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A good event is logged at level debug only."""
         setup = Setup()
         caplog.set_level(logging.INFO)
         setup.intake.receive(body(delivery()))
@@ -201,10 +201,10 @@ class TestLog:
 
 
 class TestThreads:
-    """Many senders at once."""
+    """Many senders deliver at once."""
 
     def test_every_event_is_counted_once(self) -> None:
-        """Eight threads post the same events; what is counted is what was answered."""
+        """When eight threads deliver the same events, the counters agree with the receipts."""
         setup = Setup()
         bodies = [body(delivery(NOW - n * 1000, n, id=f"e_{n}")) for n in range(100)]
         receipts: list[Receipt] = []

@@ -1,4 +1,4 @@
-"""What became of events: counted as prometheus_client would, but together."""
+"""The counters of events, held against those of prometheus_client."""
 
 from threading import Thread
 
@@ -17,14 +17,14 @@ DELAYS = st.sampled_from([-1.0, 0.0, *map(float, DELAY_BUCKETS), 1e9]) | st.inte
 
 
 def rendered(collector: EventCounters) -> str:
-    """Return the exposition of a counters alone."""
+    """Return the exposition of these counters alone."""
     registry = client.CollectorRegistry()
     registry.register(collector)
     return client.generate_latest(registry).decode()
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from(EACH), DELAYS))))
-def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, object], float]]]) -> None:
+def test_same_exposition(requests: list[list[tuple[tuple[Measure, object], float]]]) -> None:
     """The exposition is that of prometheus_client's counters, byte for byte."""
     client.disable_created_metrics()
     registry = client.CollectorRegistry()
@@ -62,7 +62,7 @@ def test_the_same_as_its_own_counters(requests: list[list[tuple[tuple[Measure, o
 
 
 def test_threads() -> None:
-    """Nothing is lost between them."""
+    """No event is lost when several threads count at once."""
     counters = EventCounters(360.0)
     results = [Result(measure, outcome, 1.0) for measure, outcome in EACH]
 

@@ -1,4 +1,4 @@
-"""The families: what a scrape reads, parsed back as Prometheus would."""
+"""The families of a scrape, parsed as Prometheus parses them."""
 
 import random
 
@@ -23,10 +23,10 @@ def zones(fresh: int, stale: int) -> list[tuple[dict[str, str], float]]:
 
 @pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "openmetrics"])
 class TestZones:
-    """The families of zones, in both formats."""
+    """The families of zones are the same in both formats."""
 
     def test_one_zone(self, openmetrics: bool) -> None:
-        """Its count, its time, its names, and itself among the zones."""
+        """A zone has its count, its timestamp and its names, and is counted as fresh."""
         samples = Scraped(delivery(NOW - 500, 2.5)).samples(openmetrics=openmetrics)
         assert samples["butlr_zone_occupancy"] == [(DESK, 2.5)]
         assert samples["butlr_zone_occupancy_timestamp_seconds"] == [(DESK, NOW / 1000 - 0.5)]
@@ -36,7 +36,7 @@ class TestZones:
         assert "butlr_zone_occupancy_1min" not in samples
 
     def test_no_zone(self, openmetrics: bool) -> None:
-        """The families are there, without samples; no time of a last event that never was."""
+        """Without a zone the families have no samples, nor is there a time of the last event."""
         families = Scraped().families(openmetrics=openmetrics)
         for name in (*OCCUPANCY.values(), "butlr_zone_info", "butlr_exporter_last_event_received_timestamp_seconds"):
             assert families[name].type == "gauge"
@@ -44,7 +44,7 @@ class TestZones:
             assert families[name].samples == []
 
     def test_both_measures_of_a_zone_share_one_info(self, openmetrics: bool) -> None:
-        """And the same labels."""
+        """Both measures of a zone have the same labels, and the zone has one info."""
         scraped = Scraped(delivery(v=1), delivery(NOW - SECOND, 2, measure=Measure.ZONE_OCCUPANCY_1MIN))
         samples = scraped.samples(openmetrics=openmetrics)
         assert samples["butlr_zone_occupancy"] == [(DESK, 1)]
@@ -53,13 +53,13 @@ class TestZones:
         assert len(samples["butlr_zone_info"]) == 1
 
     def test_after_a_rename_the_old_series_is_gone_at_once(self, openmetrics: bool) -> None:
-        """One zone, one series, in every family."""
+        """A renamed zone has one series in every family, under its new name."""
         samples = Scraped(delivery(name="old"), delivery(NOW + 1, name="new")).samples(openmetrics=openmetrics)
         for name in ("butlr_zone_occupancy", "butlr_zone_occupancy_timestamp_seconds", "butlr_zone_info"):
             assert [labels["zone_name"] for labels, _ in samples[name]] == ["new"]
 
     def test_a_stale_zone_shows_no_number(self, openmetrics: bool) -> None:
-        """Its time and its names are still there."""
+        """A stale zone has no count, but still its timestamp and its info."""
         scraped = Scraped(delivery())
         scraped.clock.now += 10 * MINUTE
         assert "butlr_zone_occupancy" in scraped.samples(openmetrics=openmetrics)
@@ -71,7 +71,7 @@ class TestZones:
         assert samples["butlr_exporter_spaces"] == zones(fresh=0, stale=1)
 
     def test_one_stale_measure_does_not_hide_the_other(self, openmetrics: bool) -> None:
-        """Each goes by its own newest reading; the zone is fresh while any is."""
+        """A measure goes stale by its own newest reading, and the zone is fresh while any measure is."""
         scraped = Scraped(delivery(NOW - HOUR, 1), delivery(v=2, measure=Measure.ZONE_OCCUPANCY_1MIN))
         samples = scraped.samples(openmetrics=openmetrics)
         assert "butlr_zone_occupancy" not in samples
@@ -79,7 +79,7 @@ class TestZones:
         assert samples["butlr_exporter_spaces"][0] == ({"kind": "zone", "state": "fresh"}, 1)
 
     def test_a_forgotten_zone_is_nowhere(self, openmetrics: bool) -> None:
-        """After a day of silence."""
+        """A zone that was silent for a day is in no family."""
         scraped = Scraped(delivery())
         scraped.clock.now += 24 * HOUR + 1
         samples = scraped.samples(openmetrics=openmetrics)
@@ -87,14 +87,14 @@ class TestZones:
         assert samples["butlr_exporter_spaces"] == zones(fresh=0, stale=0)
 
     def test_chosen_labels(self, openmetrics: bool) -> None:
-        """Any metadata fields, and one alone."""
+        """The labels of a zone are the chosen metadata fields, or its id alone."""
         event = delivery()
         for labels in (("zone_id",), ("zone_name", "zone_id")):
             ((found, _),) = Scraped(event, labels=labels).samples(openmetrics=openmetrics)["butlr_zone_occupancy"]
             assert found == {label: DESK[label] for label in labels}
 
     def test_hostile_label_values(self, openmetrics: bool) -> None:
-        """Quotes, backslashes, line ends and any Unicode come back as they were, and forge nothing."""
+        """Names with quotes, backslashes, line ends and any Unicode are parsed as they were, and forge no sample."""
         names = [
             '"',
             "\\",
@@ -113,28 +113,28 @@ class TestZones:
 
     @given(name=st.text(max_size=30), v=st.floats(0, allow_infinity=False))
     def test_any_name_and_value(self, openmetrics: bool, name: str, v: float) -> None:
-        """What goes in is what Prometheus reads."""
+        """Prometheus reads any name and value as they were delivered."""
         samples = Scraped(delivery(v=v, name=name)).samples(openmetrics=openmetrics)
         assert samples["butlr_zone_occupancy"] == [(DESK | {"zone_name": name}, v)]
 
-    def test_only_the_named_samples(self, openmetrics: bool) -> None:
-        """As `name[]` asks."""
+    def test_only_named_samples(self, openmetrics: bool) -> None:
+        """A scrape with names has the samples of these names alone."""
         names = ["butlr_zone_occupancy", "butlr_exporter_events_total", "process_open_fds", "no_such_family"]
         samples = Scraped(delivery()).samples(openmetrics=openmetrics, names=names)
         assert set(samples) == set(names[:3])
         assert Scraped(delivery()).samples(openmetrics=openmetrics, names=["no_such_family"]) == {}
 
     def test_a_family_by_its_name(self, openmetrics: bool) -> None:
-        """All its samples, also where their names are longer."""
+        """The name of a family selects all its samples, also those with a suffix."""
         for name, number in [("butlr_exporter_event_delay_seconds", 3), ("butlr_exporter_events", 1)]:
             assert len(Scraped().samples(openmetrics=openmetrics, names=[name])) == number
 
 
 class TestOwnFamilies:
-    """The exporter's own metrics."""
+    """The exporter has metrics about itself."""
 
-    def test_everything_that_can_occur_starts_at_0(self) -> None:
-        """So that a first refusal is an increase."""
+    def test_counters_start_at_0(self) -> None:
+        """Every combination of labels that can occur starts at 0, so that the first refusal is an increase."""
         samples = Scraped().samples()
         events = {(labels["event_type"], labels["outcome"]): v for labels, v in samples["butlr_exporter_events_total"]}
         every = {outcome.value for outcome in Outcome}
@@ -151,7 +151,7 @@ class TestOwnFamilies:
         ]
 
     def test_events_are_counted_by_outcome(self) -> None:
-        """Each once; all but an invalid one are a last event."""
+        """Each event is counted once, and the last valid one sets the time of the last event."""
         scraped = Scraped()
         scraped.metrics.count([Result(None, Outcome.INVALID, 0.0)], 5.0)
         assert "butlr_exporter_last_event_received_timestamp_seconds" not in scraped.samples()
@@ -162,13 +162,13 @@ class TestOwnFamilies:
         assert samples["butlr_exporter_last_event_received_timestamp_seconds"] == [({}, n)]
 
     def test_rejected_requests(self) -> None:
-        """By reason."""
+        """A rejected request is counted by its reason."""
         scraped = Scraped()
         scraped.metrics.count_rejection(Rejection.TOO_LARGE)
         assert ({"reason": "too_large"}, 1) in scraped.samples()["butlr_exporter_rejected_requests_total"]
 
     def test_delay_of_applied_events(self) -> None:
-        """In seconds; never below 0, or the sum would fall; nothing of what had no effect."""
+        """The delays (s) of applied events are observed, a negative one as 0, so that the sum never falls."""
         scraped = Scraped()
         delays = [(Outcome.NEW, 2.0), (Outcome.CORRECTED, -3.0), (Outcome.LATE, 999.0)]
         scraped.metrics.count([Result(Measure.ZONE_OCCUPANCY, outcome, delay) for outcome, delay in delays], 5.0)
@@ -177,8 +177,8 @@ class TestOwnFamilies:
         assert (label, 2) in samples["butlr_exporter_event_delay_seconds_count"]
         assert (label, 2.0) in samples["butlr_exporter_event_delay_seconds_sum"]
 
-    def test_no_created_series_and_the_process_itself(self) -> None:
-        """What every exporter tells of itself, and nothing that doubles the counters."""
+    def test_process_and_build(self) -> None:
+        """A scrape has the usual metrics of process, Python and build, and no `_created` series."""
         samples = Scraped().samples()
         assert not [name for name in samples if name.endswith("_created")]
         assert {"process_resident_memory_bytes", "python_info", "python_gc_collections_total"} <= set(samples)
@@ -187,18 +187,18 @@ class TestOwnFamilies:
         assert one == 1
 
     def test_each_app_counts_for_itself(self) -> None:
-        """Registries are not shared."""
+        """Each app has a registry and counters of its own."""
         first, second = Scraped(), Scraped()
         first.metrics.count_rejection(Rejection.MALFORMED)
         assert ({"reason": "malformed"}, 0) in second.samples()["butlr_exporter_rejected_requests_total"]
 
 
 class TestOrderDoesNotMatter:
-    """The same deliveries in another order are the same exposition."""
+    """The order of deliveries does not matter for a scrape."""
 
     @given(deliveries(), st.randoms(use_true_random=False))
     def test_same_exposition(self, events: list[OccupancyEvent], rng: random.Random) -> None:
-        """To the last byte, but for the order of zones."""
+        """The same deliveries in any order make the same exposition, byte for byte, except for the order of zones."""
         shuffled = list(events)
         rng.shuffle(shuffled)
         names = [*OCCUPANCY.values(), *(f"{name}_timestamp_seconds" for name in OCCUPANCY.values()), "butlr_zone_info"]

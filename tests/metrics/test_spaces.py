@@ -1,4 +1,4 @@
-"""The families of zones as text, held against prometheus_client."""
+"""The families of spaces as text, held against those of prometheus_client."""
 
 import threading
 
@@ -17,7 +17,7 @@ from exporter.metrics.families import HELP
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
-from exporter.server import memory as heap
+from exporter.server import memory
 from tests.support.deliveries import HOUR, MINUTE, NOW
 
 METADATA = st.builds(Metadata, **{field: st.text(max_size=3) for field in Metadata._fields if field != "zone_id"})
@@ -36,8 +36,10 @@ NOW_COUNT = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
 
 @st.composite
 def scrapes(draw: st.DrawFn) -> list[list[Space]]:
-    """Draw what several scrapes see: zones come and go, and are renamed, moved, and counted anew."""
-    pool = draw(st.lists(METADATA, min_size=1, max_size=3))  # a zone keeps its names, the same object, or takes others
+    """Draw the zones of several scrapes, between which zones come, go, move, and get other names and counts."""
+    pool = draw(
+        st.lists(METADATA, min_size=1, max_size=3)
+    )  # a zone keeps its names, as the same object, or gets others
     space = st.builds(Space, st.just(Kind.ZONE), st.sampled_from("abc"), st.sampled_from(pool), COUNTS)
     return draw(st.lists(st.lists(space, unique_by=lambda s: s.id, max_size=3), min_size=1, max_size=5))
 
@@ -53,7 +55,7 @@ NONE = capacity.Capacity([])
 
 
 class TestAgainstTheLibrary:
-    """What prometheus_client would write."""
+    """The text is that of prometheus_client, at less cost."""
 
     @given(
         scrapes(),
@@ -61,7 +63,7 @@ class TestAgainstTheLibrary:
         st.lists(st.sampled_from(Metadata._fields), min_size=1, max_size=4, unique=True),
     )
     def test_byte_for_byte(self, seen: list[list[Space]], stale_after: int, labels: list[str]) -> None:
-        """In both formats, at every one of several scrapes between which zones change, come and go."""
+        """Both formats are byte for byte those of the library, in each of several scrapes of changing zones."""
         families = SpaceFamilies(labels, lambda: RULES)
         for spaces in seen:
             snapshot = seen_now(spaces, stale_after)
@@ -70,19 +72,19 @@ class TestAgainstTheLibrary:
             assert rendered == generate_latest(reference)
             assert rendered + b"# EOF\n" == generate_openmetrics(reference)
 
-    def test_what_is_the_same_is_not_rendered_again(self) -> None:
-        """As long as a zone is the same object; other capacities and other names are seen."""
+    def test_unchanged_zones_are_not_rendered_again(self) -> None:
+        """The labels of a zone are rendered again only after its names or the capacities have changed."""
         rules = NONE
         families = SpaceFamilies(["zone_name"], lambda: rules)
         space = Space(Kind.ZONE, "z", Metadata(zone_id="z", zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
 
-        def kept() -> object:
+        def cached() -> object:
             return families._kinds[0]._labels.owns[0]
 
         b"".join(families.render(seen_now([space])))
-        first = kept()
+        first = cached()
         b"".join(families.render(seen_now([space], now=NOW + HOUR)))
-        assert kept() is first
+        assert cached() is first
         rules = capacity.parse("capacity: [{zone_name: a, max: 5}]")
         assert b'butlr_zone_capacity{zone_id="z",zone_name="a"} 5.0' in b"".join(families.render(seen_now([space])))
         renamed = replace(space, metadata=Metadata(zone_id="z", zone_name="b"))
@@ -91,8 +93,8 @@ class TestAgainstTheLibrary:
         b"".join(families.render(seen_now([])))
         assert families._kinds[0]._labels.owns == []
 
-    def test_names_that_are_gone(self) -> None:
-        """Do not stay in memory, however often a zone is renamed; what zones share is there once."""
+    def test_old_names(self) -> None:
+        """Old names of renamed zones do not stay in memory, and zones share the text of the names they share."""
         families = SpaceFamilies(["room_name", "zone_id"], lambda: NONE)
         for n in range(100):
             names = [Metadata(zone_id=zone, room_name=f"{n}", floor_name=f"{n}") for zone in "ab"]
@@ -101,8 +103,8 @@ class TestAgainstTheLibrary:
                 assert families._kinds[0]._labels.rooms[0] is families._kinds[0]._labels.rooms[1]
         assert len(families._kinds[0]._shared) < 16
 
-    def test_only_some(self) -> None:
-        """Those that are named and have samples; with names that are none of these, nothing."""
+    def test_chosen_families(self) -> None:
+        """Only named families with samples are rendered, and nothing for names of other families."""
         families = SpaceFamilies(["zone_id"], lambda: NONE)
         snapshot = seen_now([Space(Kind.ZONE, "z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
         text = b"".join(families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"}))
@@ -111,17 +113,17 @@ class TestAgainstTheLibrary:
         assert b"".join(families.render(snapshot, set(HELP))).count(b"# TYPE") == 4
 
     def test_pieces(self) -> None:
-        """Are smaller than what the system takes back at once, so that each is written where the one before was."""
+        """Each piece is too small for an mmap of its own, so that malloc reuses the memory of the one before."""
         for length in (1, 30, 200):
             name = "x" * length
             zones = [Metadata(site_name=name, room_name=name, zone_id=f"z{n}", zone_name=name) for n in range(1000)]
             snapshot = seen_now([Space(Kind.ZONE, zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
             pieces = list(SpaceFamilies(["zone_id", "zone_name"], lambda: NONE).render(snapshot))
-            assert max(map(len, pieces)) < heap.LARGE
-            assert len(pieces) < sum(map(len, pieces)) / heap.LARGE * 2 + len(HELP)
+            assert max(map(len, pieces)) < memory.LARGE
+            assert len(pieces) < sum(map(len, pieces)) / memory.LARGE * 2 + len(HELP)
 
     def test_scrapes_at_once(self) -> None:
-        """Each is whole."""
+        """Each of several scrapes at once is complete."""
         families = SpaceFamilies(["zone_id"], lambda: NONE)
         several = [
             seen_now([Space(Kind.ZONE, f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
