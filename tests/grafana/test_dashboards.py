@@ -58,7 +58,7 @@ class TestBoards:
         assert {y for _, y in occupied} == set(range(max(y for _, y in occupied) + 1))
 
     def test_ids(self, name: str) -> None:
-        """Panel ids are unique in a dashboard; its uid comes from its file name, and its schema is at least Grafana 11's."""
+        """Panel ids are unique, the uid is made of the file name, and the schema is that of Grafana 11 or newer."""
         ids = [panel["id"] for panel in BOARDS[name]["panels"]]
         assert len(ids) == len(set(ids))
         assert BOARDS[name]["uid"] == f"butlr-{name}"
