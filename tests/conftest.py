@@ -1,19 +1,21 @@
-"""Hypothesis profiles: quick and random by default; thorough, and the same on every run, where CI=true.
+"""The profiles of Hypothesis, the fixtures that packages share, and the order of tests.
 
-And the order of tests.
+Examples are few and random by default; twice as many, and the same on every run, where CI=true; very many and random
+for `make soak`.
 """
 
 import os
 
 import pytest
 import trustme
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.certificates import Pair, issued
 
-settings.register_profile("quick", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# The same examples each time, so that a red run is the change's own; local runs go on exploring.
-settings.register_profile("ci", settings.get_profile("quick"), max_examples=2000, derandomize=True)
+settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples on each run, so that a red run is the change's own; local runs go on exploring.
+settings.register_profile("ci", settings.get_profile("quick"), max_examples=200, derandomize=True)
+settings.register_profile("soak", settings.get_profile("quick"), max_examples=4000)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "quick")
 
 
@@ -22,6 +24,13 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
     """Return two certificates of one authority."""
     authority, folder = trustme.CA(), tmp_path_factory.mktemp("tls")
     return issued(authority, folder, "one"), issued(authority, folder, "two")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Exempt property tests from coverage: it doubles their time, and other tests reach every line."""
+    if is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker("no_cover")
 
 
 @pytest.hookimpl(trylast=True)

@@ -11,6 +11,7 @@ from exporter.events.fast import parse_fast
 from exporter.events.model import OccupancyEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from tests.support.deliveries import NOW, G, body, delivery, payload
+from tests.support.examples import thorough
 
 TEXTS = st.text(max_size=3) | st.sampled_from(["ZONE_OCCUPANCY", "zone_occupancy_1m", "TRAFFIC", "zone_a"])
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
@@ -36,6 +37,7 @@ FIELDS = st.sampled_from([*payload(delivery()), "more", "zone_id", "floor_name"]
 class TestParsing:
     """Straight from the bytes."""
 
+    @thorough
     @given(st.dictionaries(FIELDS, VALUES), st.dictionaries(FIELDS, VALUES), st.booleans())
     def test_the_same_as_in_two_steps(self, changed: dict[str, Any], names: dict[str, Any], twice: bool) -> None:
         """Or nothing; an event of which a field is there twice as well."""
@@ -55,6 +57,7 @@ class TestParsing:
         if isinstance(expected, OccupancyEvent) and b"NaN" not in text and b"Infinity" not in text:
             assert single == expected
 
+    @thorough
     @given(
         st.lists(st.tuples(st.integers(-5, 600), st.integers(0, 2), st.sampled_from(PIECES)), min_size=1, max_size=3)
     )
@@ -82,3 +85,23 @@ class TestParsing:
         single = parse_fast(json.dumps(item).encode())
         assert single is not None
         assert getattr(single.metadata, name) == ""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"[" + body(delivery()) + b"]",
+            json.dumps(payload(delivery()) | {"metadata": {"zone_id": ""}}).encode(),
+            json.dumps(payload(delivery()) | {"type": "TRAFFIC"}).encode(),
+            json.dumps(payload(delivery()) | {"type": "TRAFFIC", "data": 1, "more": [1]}).encode(),
+            json.dumps(payload(delivery()) | {"metadata": {"zone_id": ""}, "more": [1]}).encode(),
+            json.dumps(payload(delivery()) | {"data": "seven"}).encode(),
+            body(delivery()).replace(b'"data": 1.0', b'"data": NaN'),
+        ],
+    )
+    def test_other_bodies_go_in_two_steps(self, text: bytes) -> None:
+        """A body that is no single valid event of an exported measure is left to `parse_body` and `parse_event`."""
+        assert parse_fast(text) is None
+
+    def test_a_new_field_goes_in_one_step(self) -> None:
+        """A field that Butlr adds one day neither costs an event nor two steps."""
+        assert parse_fast(json.dumps(payload(delivery()) | {"more": [1]}).encode()) == delivery()

@@ -112,6 +112,17 @@ class TestAgainstTheLibrary:
         assert b"".join(families.render(snapshot, {"python_info"})) == b""
         assert b"".join(families.render(snapshot, set(HELP))).count(b"# TYPE") == 4
 
+    def test_a_measure_that_is_gone(self) -> None:
+        """A zone that is forgotten and returns with one measure of two has no line of the other any more."""
+        families = SpaceFamilies(["zone_id"], lambda: NONE)
+        smoothed = Count(Measure.ZONE_OCCUPANCY_1MIN, NOW, 2.0)
+        zone = Space(Kind.ZONE, "z", Metadata(zone_id="z"), (NOW_COUNT, smoothed))
+        assert b'butlr_zone_occupancy_1min{zone_id="z"} 2.0' in b"".join(families.render(seen_now([zone])))
+        text = b"".join(families.render(seen_now([replace(zone, counts=(NOW_COUNT,))])))
+        assert b'butlr_zone_occupancy{zone_id="z"} 1.0' in text
+        assert b"butlr_zone_occupancy_1min{" not in text
+        assert b"butlr_zone_occupancy_1min_timestamp_seconds{" not in text
+
     def test_pieces(self) -> None:
         """Each piece is too small for an mmap of its own, so that malloc reuses the memory of the one before."""
         for length in (1, 30, 200):

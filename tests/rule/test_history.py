@@ -22,6 +22,7 @@ from exporter.rule.series import Point
 from exporter.rule.store import Settled, Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
+from tests.support.examples import thorough
 from tests.support.stores import LIMITS
 
 LABELS = Settings().labels
@@ -160,6 +161,7 @@ class TestHistory:
         (only,) = told.settled()
         assert only.points == [(then + m * MINUTE, 0) for m in range(2000)]
 
+    @thorough
     @given(deliveries())
     def test_the_same_as_the_service(self, events: list[OccupancyEvent]) -> None:
         """Of what is in the window, the service's store says the same, in whatever order it was delivered."""

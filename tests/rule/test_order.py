@@ -15,6 +15,7 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
+from tests.support.examples import thorough
 from tests.support.stores import LIMITS, readings, spaces, told, value
 
 
@@ -104,6 +105,7 @@ def oracle(events: Sequence[OccupancyEvent], window: int) -> tuple[dict[str, Met
 class TestOrderDoesNotMatter:
     """For events whose generations differ every delivery of one set ends in the same state."""
 
+    @thorough
     @given(deliveries(), st.randoms(use_true_random=False))
     def test_any_order_and_repetition(self, events: list[OccupancyEvent], rng: random.Random) -> None:
         """Two orders agree with each other and with the oracle."""
@@ -125,6 +127,7 @@ class TestOrderDoesNotMatter:
             for count in space.counts:
                 assert count.value == kept[space.id, count.measure][count.timestamp]
 
+    @thorough
     @given(deliveries(), st.randoms(use_true_random=False), st.integers(1, 12))
     def test_a_full_zone_too(self, events: list[OccupancyEvent], rng: random.Random, bound: int) -> None:
         """The bound on memory shortens the window by what was delivered, not by when."""
@@ -134,6 +137,7 @@ class TestOrderDoesNotMatter:
         second, _ = told(*events, limits=limits)
         assert state(first) == state(second)
 
+    @thorough
     @given(deliveries())
     def test_everything_again_changes_nothing(self, events: list[OccupancyEvent]) -> None:
         """The fold is idempotent: what is in the window is a duplicate, what is not is late."""
@@ -143,6 +147,7 @@ class TestOrderDoesNotMatter:
         assert again <= {Outcome.DUPLICATE, Outcome.LATE}
         assert state(store) == before
 
+    @thorough
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["e_1", "e_2", "e_3"]))))
     def test_exact_repeats_of_unknown_generations(self, drawn: list[tuple[int, int, str]]) -> None:
         """Ids of any shape: an event seen before never changes anything."""

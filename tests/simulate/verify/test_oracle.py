@@ -8,6 +8,7 @@ from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery
+from tests.support.examples import thorough
 from tests.support.stores import LIMITS, told
 
 RULE = Rule(LIMITS.window, LIMITS.stale_after, LIMITS.future_tolerance)
@@ -200,6 +201,7 @@ def any_deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
 class TestAgainstTheStore:
     """The oracle beside the store, with which it shares nothing but the parser."""
 
+    @thorough
     @given(st.one_of(deliveries(), any_deliveries()))
     def test_the_same_counts_names_and_outcomes(self, events: list[OccupancyEvent]) -> None:
         """Oracle and store agree on counts, names and outcomes for any deliveries in any order."""
