@@ -55,7 +55,7 @@ class TestRules:
             assert rule is not None
             assert (rule.line, capacity.of(Metadata(**zone))) == (line, {3: 4, 4: 1, 5: 20}[line])
 
-    def test_names_that_are_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_old_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Renamed zones do not fill the memory."""
         monkeypatch.setattr(capacity_module, "_MAX_CACHED_CHARACTERS", 1000)
         rules = {"capacity: [{max: 5}]": 5, "capacity: []": None}
@@ -201,7 +201,7 @@ class TestExposition:
         scraped.clock.now += 20 * MINUTE
         assert "butlr_zone_occupancy" not in scraped.samples()
         assert scraped.samples()["butlr_zone_capacity"] == [(DESK, 4)]
-        # A renamed zone takes the rule of its new name.
+        # The rule of the new name applies to a renamed zone.
         scraped.store.apply(delivery(NOW + MINUTE, name="Hall"), NOW + MINUTE)
         assert "butlr_zone_capacity" not in scraped.samples()
 
@@ -265,7 +265,7 @@ class TestReload:
         assert exporter.app.test_client().post("/-/reload").status_code == 200
         assert exporter.capacity.last_read_succeeded
 
-    def test_it_is_for_readers(self) -> None:
+    def test_credentials_and_port(self) -> None:
         """`/-/reload` needs the credentials of readers and is on their port."""
         client = create_app(load({"metrics_username": "u", "metrics_password": "p"}, {}), Clock()).test_client()
         problem(client.post("/-/reload"), 401)
@@ -309,7 +309,7 @@ class TestCheck:
             "1st Floor / Lobby / zone_c: no rule",
         ]
 
-    def test_what_is_no_event(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_invalid_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Bad lines are reported, the other zones are printed, and the exit status is 1."""
         (tmp_path / "events").write_bytes(b"{\n{}\n" + body(delivery()))
         assert main(["check", "--against", str(tmp_path / "events")]) == 1

@@ -51,7 +51,7 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 
 def exposure(settings: Settings) -> str:
-    """Return what everyone may do because credentials are missing; empty if nothing."""
+    """Return a warning about everything that is open without credentials; empty if nothing is."""
     allowed = []
     if not settings.webhook_api_keys and not settings.webhook_username:
         allowed.append(f"send events to {settings.listen} (no webhook_api_keys, no webhook_username)")

@@ -1,4 +1,4 @@
-"""Numbers, ages and readings as text and drawings for people. It takes plain values and imports nothing of ours."""
+"""Numbers, ages and readings as text and drawings for people; this module knows plain values only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -13,6 +13,7 @@ from exporter.settings.declared import Settings
 from exporter.settings.load import load
 from exporter.settings.types import Address
 from exporter.web.pages import display
+from exporter.web.pages.status import State
 from exporter.web.pages.views import ASSETS, VERSIONS
 from tests.support.certificates import Pair
 from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, G, body, delivery
@@ -75,6 +76,11 @@ class TestPage:
         assert '<option value="stale" selected>silent</option>' in page
         assert '<option value="age" selected>' in page
         assert "No zone matches." in page
+
+    def test_every_state_has_a_text(self, client: FlaskClient) -> None:
+        """The form offers each state of the API under its text."""
+        offered = dict(re.findall(r'<option value="(\w+)">([^<]*)</option>', client.get("/?sort=name").text))
+        assert {state: offered[state] for state in State} == display.STATES
 
     @pytest.mark.parametrize(
         ("settings", "host", "command"),
