@@ -30,7 +30,7 @@ def run(command: str, folder: Path) -> str:
 def test_one_event_in_and_its_gauge_out(tmp_path: Path) -> None:
     """The first event of a new user comes out as the gauge that README shows."""
     program("curl", "curl")
-    make_run, event_in, gauge_out = blocks(README, "Trying it")
+    make_run, event_in, gauge_out, _ = blocks(README, "Trying it")
     assert make_run == "make run"
     (shown,) = re.findall(r"```\n(butlr_zone_occupancy{.*?)\n```", README, re.DOTALL)
     with running(tmp_path / "log") as exporter:
