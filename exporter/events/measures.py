@@ -50,6 +50,8 @@ class Declaration:
     """Other names of the event type."""
     family: str
     """The family of the current value; the families of its timestamp and its settled readings are named after it."""
+    title: str
+    """The measure for people."""
     help: str
     settled_help: str
 
@@ -68,6 +70,7 @@ class Measure(StrEnum):
             payload=Payload.COUNT,
             cadence=Cadence.MINUTE,
             family="butlr_zone_occupancy",
+            title="People",
             help="People in the zone now, deduplicated and corrected.",
             settled_help="People in the zone at that time, as finally computed.",
         ),
@@ -82,6 +85,7 @@ class Measure(StrEnum):
             # Butlr's changelog of 13 Aug 2025 spells it so; its webhook pages do not.
             spellings=("ZONE_OCCUPANCY_1M",),
             family="butlr_zone_occupancy_1min",
+            title="People, smoothed over a minute",
             help="People in the zone now, smoothed by Butlr over a minute.",
             settled_help="People in the zone at that time, smoothed over a minute, as finally computed.",
         ),

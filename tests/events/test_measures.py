@@ -21,6 +21,7 @@ DECLARATION = """
             cadence=Cadence.MINUTE,
             spellings=("ZONE_DIN",),
             family="butlr_zone_noise",
+            title="Noise",
             help="Noise now.",
             settled_help="Noise then.",
         ),
@@ -49,7 +50,7 @@ with exporter(NOW) as first:
     assert 'event_type="ZONE_NOISE",outcome="new"} 1.0' in scrape
     space = client.get("/api/v1/spaces/zone/z").get_json()
     assert space["measures"]["ZONE_NOISE"]["occupancy"] == 7
-    assert client.get("/spaces/zone/z").status_code == 200
+    assert "<h2>Noise " in client.get("/spaces/zone/z").text
 with exporter(NOW + 400) as second:
     settled = second.app.test_client().get("/metrics/settled").text
     assert "# HELP butlr_zone_noise_settled Noise then." in settled
