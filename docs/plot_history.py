@@ -168,8 +168,8 @@ def main(path: Path = PICTURE) -> str:
     draw(found, path)
     live, settled, minutes = wrong_minutes(found)
     return (
-        f"Of {minutes:,} minutes of {PLAN.zones} zones, the live count is not the truth in {live:,} "
-        f"({live / minutes:.0%}), the settled one in {settled:,}."
+        f"In {live:,} of {minutes:,} minutes of {PLAN.zones} zones ({live / minutes:.0%}) "
+        f"the live count is not the truth; the settled one is wrong in {settled:,}."
     )
 
 
