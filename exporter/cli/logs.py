@@ -52,6 +52,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _logfmt(value: object) -> str:
+    """Return a value as logfmt writes it: bare, or quoted with every odd character escaped."""
     text = str(value)
     if text.isprintable():
         return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

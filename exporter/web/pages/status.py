@@ -194,6 +194,7 @@ def _searchable(row: Row) -> str:
 
 
 def _place(space: Space) -> tuple[str, ...]:
+    """Return the sort key of a space by where it lies: site, building, floor, room, own name and id."""
     return (*(getattr(space.metadata, field) for field in _PLACE), space.id)
 
 
