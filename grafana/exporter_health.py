@@ -40,7 +40,7 @@ def build() -> Any:
                 [
                     _number_panel(
                         "Last event",
-                        "How long ago an event was taken.",
+                        "Time since an event was accepted.",
                         "time() - max(butlr_exporter_last_event_received_timestamp_seconds)",
                         unit="s",
                         steps=[(None, "green"), (300, "orange"), (900, "red")],
@@ -74,7 +74,7 @@ def build() -> Any:
                         .stacking(StackingConfig().mode(StackingMode.NORMAL))
                         .legend(legend()),
                         "Events by outcome",
-                        "How many arrive, and what became of them. Repetitions are usual: a minute is sent five times.",
+                        "Events per second, by outcome. Repetitions are usual: Butlr sends each minute five times.",
                         Query(EVENTS, "{{outcome}}"),
                         width=12,
                         height=9,
@@ -82,7 +82,7 @@ def build() -> Any:
                     ),
                     _line_panel(
                         "Delay of deliveries",
-                        "From being sensed to arriving; up to five minutes are usual, as Butlr computes that long.",
+                        "Time from sensing to arrival; up to five minutes are usual, as Butlr computes that long.",
                         Query(f"histogram_quantile(0.5, {DELAY})", "median {{event_type}}"),
                         Query(f"histogram_quantile(0.95, {DELAY})", "95 % {{event_type}}"),
                         unit="s",
@@ -90,7 +90,7 @@ def build() -> Any:
                     ),
                     _line_panel(
                         "Revisions",
-                        "How many of the readings that were sent again came with another count.",
+                        "Share of the readings sent again that came with another count.",
                         Query(
                             'sum(rate(butlr_exporter_events_total{outcome="corrected"}[$__rate_interval])) / '
                             'sum(rate(butlr_exporter_events_total{outcome=~"corrected|repeated"}[$__rate_interval]))',
@@ -155,7 +155,7 @@ def build() -> Any:
                     panel(
                         stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE),
                         "Capacity file",
-                        "How long ago it was last taken. Nothing where there is none.",
+                        "Time since the file was last accepted; empty without one.",
                         Query(
                             "time() - max(butlr_exporter_config_last_reload_success_timestamp_seconds)", instant=True
                         ),
@@ -166,7 +166,7 @@ def build() -> Any:
                     ),
                     _line_panel(
                         "Versions",
-                        "Which version runs, and whether the capacity file was taken when it was last read.",
+                        "The running version, and whether the capacity file was accepted when it was last read.",
                         Query(
                             "max by (version, python_version) (butlr_exporter_build_info)",
                             "{{version}}, Python {{python_version}}",

@@ -26,8 +26,8 @@ The profile `demo` adds a simulated building in fast motion; without it, the pan
 
 In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or later) and choose your Prometheus as the
 data source. The panels use the recording rules of [`alerts.yml`](../alerts.yml), and the labels that are the default.
-In queries, `...` stands for what was chosen at the top; sums of zones count a person twice who is in two zones that
-overlap.
+In queries, `...` stands for the choices at the top of the dashboard. A sum of zones counts a person twice who is in two
+overlapping zones.
 """
 
 

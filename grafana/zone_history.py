@@ -108,8 +108,8 @@ def build() -> Any:
                         .interval("1d")
                         .color(HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(64)),
                         "Busiest hours",
-                        "The most people in each hour (UTC) of the last two weeks, looked at every five minutes. "
-                        "Today comes tomorrow.",
+                        "The most people in each hour (UTC) of the last two weeks, sampled every five minutes. "
+                        "Today appears tomorrow.",
                         *HOURS,
                         width=24,
                         height=12,

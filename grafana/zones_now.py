@@ -53,7 +53,7 @@ def _zone_table() -> PlacedPanel:
     return panel(
         built,
         "Zones",
-        "Every zone: people now (empty while it is silent), what it is meant for, and the age of its newest reading.",
+        "Every zone: people now (empty while it is silent), its capacity, and the age of its newest reading.",
         Query(_one_per_zone(f"zone:butlr_zone_occupancy:people{{{ZONES}}}"), instant=True, table=True),
         Query(_one_per_zone(f"zone:butlr_zone_capacity:people{{{ZONES}}}"), instant=True, table=True),
         Query(_one_per_zone(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
@@ -88,7 +88,7 @@ def build() -> Any:
                     panel(
                         _number_panel(),
                         "Zones over capacity",
-                        "Zones with more people than they are meant for. Without a capacity file it stays 0.",
+                        "Zones with more people than their capacity. Without a capacity file it stays 0.",
                         Query(
                             f"count(max by (zone_id) (zone:butlr_zone_occupancy:utilisation{{{ZONES}}}) > 1) "
                             "or vector(0)",
@@ -114,7 +114,7 @@ def build() -> Any:
                     panel(
                         _number_panel(),
                         "Last event",
-                        "How long ago the exporter took an event, of any zone.",
+                        "Time since the exporter accepted an event, of any zone.",
                         Query("time() - max(butlr_exporter_last_event_received_timestamp_seconds)", instant=True),
                         width=6,
                         height=5,
@@ -135,7 +135,7 @@ def build() -> Any:
                         .min(0)
                         .max(1.5),
                         "Most crowded",
-                        "The ten zones nearest to, or furthest over, what they are meant for.",
+                        "The ten zones nearest to, or furthest over, their capacity.",
                         Query(
                             f"topk(10, zone:butlr_zone_occupancy:utilisation{{{ZONES}}})",
                             WHERE,

@@ -1,4 +1,4 @@
-"""What is locked is what pyproject.toml asks for, and every dependency has its licence in the documentation."""
+"""The locks fit pyproject.toml, and every dependency has its licence in the documentation."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ ASKED_FOR = {
 
 
 def locked(name: str) -> dict[str, str]:
-    """Return the versions of a lock file by package, but for what only Windows needs."""
+    """Return the versions of a lock file by package, without the packages that only Windows needs."""
     text = (ROOT / "locks" / f"{name}.txt").read_text()
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==([^ ]+) (?!; sys_platform == 'win32')", text, re.MULTILINE))
 
@@ -41,10 +41,10 @@ def test_locks(name: str) -> None:
 
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_extras_are_locked(name: str) -> None:
-    """With their package, or an older pip takes the newest version of it for one that is not locked."""
+    """An extra is locked with its package: otherwise an older pip installs the newest version of the package."""
     text = (ROOT / "locks" / f"{name}.txt").read_text()
     for package in locked(name):
-        with suppress(metadata.PackageNotFoundError):  # it is for another system
+        with suppress(metadata.PackageNotFoundError):  # the package is for another system
             for needed in map(Requirement, metadata.requires(package) or ()):
                 for extra in needed.extras if needed.marker is None else ():
                     assert re.search(rf"^{canonicalize_name(needed.name)}\[.*\b{extra}\b.*\]==", text, re.MULTILINE), (
@@ -53,13 +53,13 @@ def test_extras_are_locked(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["image", "build"])
-def test_what_is_tested_is_what_is_shipped(name: str) -> None:
+def test_ci_has_the_versions_of_the_image(name: str) -> None:
     """The versions of the image are those of CI."""
     assert locked(name).items() <= locked("ci").items()
 
 
 def test_licences() -> None:
-    """Every package of the image is listed, with the licence it declares."""
+    """docs/dependencies.md lists every package of the image with the licence that it declares."""
     rows = re.findall(r"^\| ([a-z0-9-]+) \| ([^|]+) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
     listed = dict(rows)
     listed.pop("package")
@@ -74,7 +74,7 @@ def test_licences() -> None:
 
 
 def test_image() -> None:
-    """It is made of what is locked, and of nothing newer."""
+    """The image installs locked versions only."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     for install in re.findall(r"pip install .*", dockerfile):
         assert "--require-hashes -r locks/" in install or "--no-deps --no-index" in install

@@ -132,7 +132,7 @@ def test_files(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_log_messages(document: Path) -> None:
-    """Every log message that a document quotes is one of the exporter's."""
+    """The exporter logs every message that a document quotes."""
     sources = "".join(path.read_text() for path in ROOT.glob("exporter/**/*.py"))
     for message in re.findall(r'msg="?([^"`\n]+)', document.read_text()):
         assert f'"{message}"' in sources, message

@@ -1,4 +1,4 @@
-"""The pictures of the documentation are those that their scripts draw."""
+"""The scripts draw the pictures of the documentation."""
 
 from pathlib import Path
 
