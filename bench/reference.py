@@ -14,7 +14,8 @@ from bench.building import Building
 from bench.processes import HOST
 from exporter.events.measures import Kind
 from exporter.events.model import Metadata
-from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, SPACES, TIMESTAMP, label_values, labels_of
+from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, SPACES, TIMESTAMP, labels_of
+from exporter.metrics.text import label_values
 from exporter.rule.store import Snapshot
 from exporter.settings.declared import Settings
 

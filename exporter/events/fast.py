@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from exporter.events.ids import generation
 from exporter.events.measures import measure_of
-from exporter.events.model import ID_POSITION, MAX_STRING, Metadata, OccupancyEvent
+from exporter.events.model import ID_POSITION, MAX_STRING, Metadata, OccupancyEvent, new_tuple
 from exporter.events.parse import parse_strict
 from exporter.events.times import EARLIEST_TIMESTAMP
 
@@ -39,8 +39,6 @@ class _Event(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
-_new: Any = tuple.__new__
-"""Makes a named tuple in half of the time that its own constructor takes."""
 
 
 def parse_fast(body: bytes) -> OccupancyEvent | None:
@@ -64,7 +62,7 @@ def parse_fast(body: bytes) -> OccupancyEvent | None:
     if not space_id:
         return None
     event_id = payload.id
-    event: OccupancyEvent = _new(
+    event: OccupancyEvent = new_tuple(
         OccupancyEvent,
         (
             event_id,
@@ -73,7 +71,7 @@ def parse_fast(body: bytes) -> OccupancyEvent | None:
             int(payload.timestamp),
             abs(payload.data),
             generation(event_id),
-            _new(Metadata, names),
+            new_tuple(Metadata, names),
         ),
     )
     return event

@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
     def key(self, space_id: str) -> str:
         """Return the key of a space, such as `zone:zone_a`: no other space, of any kind, has it."""
-        return f"{self}:{space_id}"
+        return self + ":" + space_id
 
 
 class Payload(Enum):

@@ -69,9 +69,9 @@ class Activity:
         self._refusals: dict[tuple[str, str, str, str], Refusal] = {}
         self._lock = Lock()
 
-    def count(self, results: Iterable[Result], arrival: float) -> None:
-        """Count events that arrived together at `arrival`, Unix seconds."""
-        number = int(arrival)
+    def count(self, results: Iterable[Result], arrival_seconds: float) -> None:
+        """Count events that arrived together at `arrival_seconds`, Unix time."""
+        number = int(arrival_seconds)
         with self._lock:
             second = self._seconds.get(number)
             if second is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.events.fast import parse_fast
-from exporter.events.model import OccupancyEvent, UnsupportedEvent
+from exporter.events.model import OccupancyEvent, UnsupportedEvent, new_tuple
 from exporter.events.parse import InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
 from exporter.ingest.observer import Observer
@@ -28,9 +28,6 @@ CHUNK = 100
 
 MAX_EVENTS = 10_000
 """Events of one array at most: a million mistakes of two bytes each must not keep others waiting."""
-
-_new: Any = tuple.__new__
-"""Makes a named tuple in half of the time that its own constructor takes."""
 
 
 class TooManyEvents(ValueError):  # noqa: N818 - the name reads as the answer it becomes
@@ -76,8 +73,8 @@ class Intake:
         items = parse_body(body)
         if len(items) > MAX_EVENTS:
             raise TooManyEvents(f"{len(items)} events in one array; send at most {MAX_EVENTS} at a time")
-        arrival = self._clock()
-        now = int(arrival * 1000)
+        arrival_seconds = self._clock()
+        now_ms = int(arrival_seconds * 1000)
         outcomes: Counter[Outcome] = Counter()
         errors: list[EventError] = []
         failure: JournalError | None = None
@@ -85,15 +82,15 @@ class Intake:
             chunk = items[first : first + CHUNK]
             parsed = list(map(_parse, chunk))
             try:
-                decided = self._decide([event for event in parsed if isinstance(event, OccupancyEvent)], now)
+                decided = self._decide([event for event in parsed if isinstance(event, OccupancyEvent)], now_ms)
             except NotWritten as error:
                 failure, decided = error, error.outcomes
-            results = list(_all_results(parsed, iter(decided), now))
-            self._observer.events(results, arrival)
+            results = list(_all_results(parsed, iter(decided), now_ms))
+            self._observer.events(results, arrival_seconds)
             outcomes.update(result.outcome for result in results)
             for index, (item, event, result) in enumerate(zip(chunk, parsed, results, strict=True), first):
                 if result.outcome in REFUSED:
-                    reasons = self._reasons(event, result.outcome, now)
+                    reasons = self._reasons(event, result.outcome, now_ms)
                     self._observer.event_refused(result.outcome, reasons, _id_of(item))
                     errors += [EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)]]
         if failure is not None:
@@ -109,28 +106,28 @@ class Intake:
         if self._recorder is not None and self._recorder.refuses:
             return [None] * len(bodies)
         parsed = list(map(parse_fast, bodies))
-        arrival = self._clock()
-        now = int(arrival * 1000)
+        arrival_seconds = self._clock()
+        now_ms = int(arrival_seconds * 1000)
         events = [event for event in parsed if event is not None]
-        decided = self._decide(events, now)
-        results = _results(events, decided, now)
+        decided = self._decide(events, now_ms)
+        results = _results(events, decided, now_ms)
         if not REFUSED.isdisjoint(decided):
             results = [result for result in results if result.outcome not in REFUSED]
-        self._observer.events(results, arrival)
+        self._observer.events(results, arrival_seconds)
         if len(results) == len(bodies):  # nearly always
             return list(decided)
         outcomes = iter(decided)
         return [None if event is None or (outcome := next(outcomes)) in REFUSED else outcome for event in parsed]
 
     def _reasons(
-        self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now: int
+        self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now_ms: int
     ) -> list[Reason]:
         """Return the reasons for which an event is refused, at least one."""
         if isinstance(event, InvalidEvent):
             return [Reason(field, message) for field, message in event.errors]
         if outcome is Outcome.FUTURE and isinstance(event, OccupancyEvent):
             limit = self._limits.future_tolerance // 1000
-            message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now)}"
+            message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now_ms)}"
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
             return [Reason("timestamp", message + hint)]
         assert isinstance(event, OccupancyEvent)  # noqa: S101 - the rule refuses no other
@@ -152,20 +149,21 @@ def _id_of(item: Any) -> str:
     return event_id if isinstance(event_id, str) else ""
 
 
-def _results(events: Sequence[OccupancyEvent], outcomes: Iterable[Outcome], now: int) -> list[Result]:
+def _results(events: Sequence[OccupancyEvent], outcomes: Iterable[Outcome], now_ms: int) -> list[Result]:
     """Return the result of each event, and log it if the log wants to know."""
     if log.isEnabledFor(logging.DEBUG):
         for event, outcome in zip(events, outcomes, strict=True):
-            space = {event.measure.kind.id_field: event.space_id}
-            log.debug("event", {"outcome": outcome, "id": event.id, **space, "value": event.value})
+            if outcome not in REFUSED:  # the observer logs a refused one, with the reason
+                space = {event.measure.kind.id_field: event.space_id}
+                log.debug("event", {"outcome": outcome, "id": event.id, **space, "value": event.value})
     return [
-        _new(Result, (event.measure, outcome, (now - event.timestamp) / 1000))
+        new_tuple(Result, (event.measure, outcome, (now_ms - event.timestamp) / 1000))
         for event, outcome in zip(events, outcomes, strict=True)
     ]
 
 
 def _all_results(
-    parsed: Sequence[OccupancyEvent | UnsupportedEvent | InvalidEvent], decided: Iterator[Outcome], now: int
+    parsed: Sequence[OccupancyEvent | UnsupportedEvent | InvalidEvent], decided: Iterator[Outcome], now_ms: int
 ) -> Iterator[Result]:
     """Return the result of each item of a body; `decided` has the outcomes of its valid, supported events."""
     for event in parsed:
@@ -174,4 +172,4 @@ def _all_results(
         elif isinstance(event, UnsupportedEvent):
             yield Result(None, Outcome.UNSUPPORTED, 0.0)
         else:
-            yield from _results([event], [next(decided)], now)
+            yield from _results([event], [next(decided)], now_ms)

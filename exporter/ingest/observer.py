@@ -26,10 +26,10 @@ class Observer:
         self._metrics = metrics
         self._activity = activity
 
-    def events(self, results: Sequence[Result], arrival: float) -> None:
-        """Report events that arrived together at `arrival`, Unix seconds."""
-        self._metrics.count(results, arrival)
-        self._activity.count(results, arrival)
+    def events(self, results: Sequence[Result], arrival_seconds: float) -> None:
+        """Report events that arrived together at `arrival_seconds`, Unix time."""
+        self._metrics.count(results, arrival_seconds)
+        self._activity.count(results, arrival_seconds)
 
     def event_refused(self, outcome: Outcome, reasons: Sequence[Reason], event_id: str) -> None:
         """Report one event that is answered as an error; at least one reason, and the id if the event has one."""
@@ -43,5 +43,5 @@ class Observer:
         self._activity.refuse(rejection, [Reason("", detail)])
 
     def reader_rejected(self, rejection: Rejection, _: str) -> None:
-        """Report one request of a reader that was rejected: a browser asks first and sends its password then."""
+        """Count one rejected request of a reader, but show it to nobody: a browser asks without its password first."""
         self._metrics.count_rejection(rejection)

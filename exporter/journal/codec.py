@@ -17,7 +17,8 @@ from exporter.rule.series import SeriesState
 from exporter.rule.space import SpaceState
 
 FORMAT = 1
-"""The version of all that is declared here, and of a reading as bytes (`rule.reading`)."""
+"""The version of all that is declared here, and of a packed reading (`exporter.rule.reading`). A new one needs a new
+`database.VERSION` too, by which a file of another version is refused before it is read."""
 
 _NUMBERS = {measure: measure.declared.number for measure in Measure}
 _MEASURES = {number: measure for measure, number in _NUMBERS.items()}

@@ -43,11 +43,11 @@ class FileJournal:
         self.outage: str | None = None
         """Why the file refuses every entry; None while it is written."""
         self._unsaved: dict[str, None] = {}
-        """The ids of the spaces with events that were applied and are not in the file."""
+        """The keys of the spaces with events that were applied and are not in the file."""
         self._is_gone = False
         """Whether the outage ends only with another file."""
-        self._is_rewritten = False
-        """Whether the open file was rewritten from memory, and does not have every space yet."""
+        self._is_being_rewritten = False
+        """Whether the open file is being rewritten from memory, and does not have every space yet."""
 
     def replay(self) -> Replay:
         """Return the content of the file."""
@@ -142,9 +142,9 @@ class FileJournal:
                 # One space that is saved already shows as well that the file can be written.
                 self._save(list(islice(self._unsaved, _CHUNK)) or self._source.keys()[:1])
                 self.outage = None
-            if self._is_rewritten:
+            if self._is_being_rewritten:
                 self._compact()
-                self._is_rewritten = False
+                self._is_being_rewritten = False
             while self._unsaved and self.outage is None:
                 sleep(_PAUSE)
                 with self._source.lock:
@@ -158,7 +158,7 @@ class FileJournal:
     def _reopen(self) -> None:
         """Open the file that is now at the path, or create one; all spaces count as unsaved. Raises JournalError."""
         self._file.abandon()
-        self._file, self._is_rewritten = self._open(True), True
+        self._file, self._is_being_rewritten = self._open(True), True
         for _ in chain(self._file.spaces(), self._file.deliveries()):  # so that it knows its numbers and sizes
             pass
         self._unsaved = dict.fromkeys(self._source.keys())

@@ -90,6 +90,7 @@ class Recorder:
                 with self._lock:
                     self._store.replay(self._journal.follow())
             finally:
+                self._maintained_at = monotonic()  # a maintenance may take longer than the patience of a delivery
                 self._maintaining.release()
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ class SqliteFile:
         """
         self._path, self._rewrite = path, rewrite
         self._saved_at: dict[str, int] = {}
-        """The number of the last entry before each space was saved, by the id of the space."""
+        """The number of the last entry before each space was saved, by the key of the space."""
         self._metadata: dict[str, Metadata] = {}
         """The metadata in the last record of each space: an entry has it only where it is other than this."""
         self._last = 0

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from exporter.events.model import Metadata
-from exporter.metrics.families import label_values
-from exporter.metrics.text import labelled_parts, number
+from exporter.metrics.text import label_values, labelled_parts, number
 
 NEVER = -1.0
 """The time of sensing of a space that has no reading of a measure."""

@@ -42,9 +42,9 @@ class Result(NamedTuple):
 class EventCounters:
     """The counters of one app. Thread-safe."""
 
-    def __init__(self, settle_after: float) -> None:
+    def __init__(self, settle_after_seconds: float) -> None:
         """Take the delay in seconds from which on a correction is counted as too late."""
-        self._settle_after = settle_after
+        self._settle_after_seconds = settle_after_seconds
         # Every combination that can occur is there from the start, at 0, so that a first refusal is an increase.
         self._events = {(measure, outcome): 0 for measure in EVENT_TYPES for outcome in OUTCOMES[measure]}
         self._delays: dict[Measure | None, list[int]] = {measure: [0] * (len(DELAY_BUCKETS) + 1) for measure in Measure}
@@ -62,7 +62,7 @@ class EventCounters:
                     positive = delay if delay > 0 else 0.0
                     delays[measure][bisect_left(DELAY_BUCKETS, positive)] += 1
                     sums[measure] += positive
-                    if delay >= self._settle_after and outcome is Outcome.CORRECTED:
+                    if delay >= self._settle_after_seconds and outcome is Outcome.CORRECTED:
                         self._late_corrections[measure] += 1
 
     def collect(self) -> Iterable[Metric]:

@@ -1,8 +1,7 @@
 """The families of spaces: names, help texts and labels, all made from the declarations of the measures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
-from operator import attrgetter
 from typing import NamedTuple
 
 from exporter.events.measures import Kind, Measure
@@ -75,11 +74,3 @@ def labels_of(kind: Kind, labels: Sequence[str]) -> list[str]:
 
 
 _POSITIONS = {field: position for position, field in enumerate(Metadata._fields)}
-
-
-def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
-    """Return a function from metadata to the values of these labels, each a metadata field."""
-    if len(labels) > 1:
-        return attrgetter(*labels)
-    (label,) = labels
-    return lambda metadata: (getattr(metadata, label),)

@@ -47,11 +47,11 @@ class Metrics:
         snapshot: Callable[[], Snapshot],
         labels: Sequence[str],
         capacity: CapacityFile,
-        settle_after: float,
+        settle_after_seconds: float,
     ) -> None:
         """Take a function that returns the spaces at a scrape, their labels (metadata fields), and their capacity.
 
-        A correction with a delay of `settle_after` seconds or more is counted as too late.
+        A correction with a delay of `settle_after_seconds` or more is counted as too late.
         """
         self._capacity = capacity
         self._spaces = SpaceFamilies(labels, lambda: capacity.current)
@@ -59,7 +59,7 @@ class Metrics:
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
-        self._counters = EventCounters(settle_after)
+        self._counters = EventCounters(settle_after_seconds)
         self.registry.register(self)
         self._own_families()
         client.ProcessCollector(registry=self.registry)
@@ -86,11 +86,11 @@ class Metrics:
         # Children made here start at 0.
         self._rejected = {reason: rejected.labels(reason) for reason in Rejection}
 
-    def count(self, results: Sequence[Result], arrival: float) -> None:
-        """Count events that arrived together at `arrival`, Unix seconds."""
+    def count(self, results: Sequence[Result], arrival_seconds: float) -> None:
+        """Count events that arrived together at `arrival_seconds`, Unix time."""
         self._counters.count(results)
         if any(outcome is not Outcome.INVALID for _, outcome, _ in results):
-            self.last_event = arrival
+            self.last_event = arrival_seconds
 
     def count_rejection(self, reason: Rejection) -> None:
         """Count one request that was rejected as a whole."""

@@ -15,8 +15,8 @@ from types import MappingProxyType
 
 from exporter.events.measures import Measure
 from exporter.events.model import Metadata
-from exporter.metrics.families import SETTLED, label_values, labels_of
-from exporter.metrics.text import head, labelled, number, timestamp
+from exporter.metrics.families import SETTLED, labels_of
+from exporter.metrics.text import head, label_values, labelled, number, timestamp
 from exporter.rule.store import Settled
 
 

@@ -51,16 +51,17 @@ class SpaceFamilies:
             for kind in self._kinds:
                 kind.write(snapshot.by_kind.get(kind.kind, []))
                 for family in kind.families:
-                    yield from _family(family.name, family.help, kind.lines(family, oldest_ms), names)
-            states = [line for kind in self._kinds for line in kind.states(oldest_ms)]
-            yield from _family(SPACES, SPACES_HELP, interleaved(states), names)
+                    if names is None or family.name in names:
+                        lines = kind.lines(family, oldest_ms)
+                        yield from _family(family.name, family.help, lines, with_samples_only=names is not None)
+            if names is None or SPACES in names:
+                states = [line for kind in self._kinds for line in kind.states(oldest_ms)]
+                yield from _family(SPACES, SPACES_HELP, interleaved(states), with_samples_only=False)
 
 
-def _family(name: str, help_text: str, pieces: Iterator[bytes], names: Container[str] | None) -> Iterator[bytes]:
-    if names is not None and name not in names:
-        return
+def _family(name: str, help_text: str, pieces: Iterator[bytes], *, with_samples_only: bool) -> Iterator[bytes]:
     first = next(pieces, b"")
-    if names is None or first:
+    if first or not with_samples_only:
         yield head(name, help_text).encode() + first
         yield from pieces
 

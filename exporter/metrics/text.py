@@ -3,10 +3,13 @@
 It knows no family. Source: prometheus.io/docs/specs/om/open_metrics_spec.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from prometheus_client.utils import floatToGoString
+
+from exporter.events.model import Metadata
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
@@ -39,3 +42,11 @@ def labelled_parts(names: Sequence[str], values: Sequence[str], cuts: Sequence[i
 def timestamp(timestamp_ms: int) -> str:
     """Return a timestamp of OpenMetrics: seconds since the epoch."""
     return repr(timestamp_ms / 1000)
+
+
+def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
+    """Return a function from metadata to the values of these labels, each a metadata field."""
+    if len(labels) > 1:
+        return attrgetter(*labels)
+    (label,) = labels
+    return lambda metadata: (getattr(metadata, label),)

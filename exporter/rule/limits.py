@@ -15,7 +15,3 @@ class Limits:
     max_spaces: int
     max_deliveries: int = 8192
     """Distinct deliveries remembered for each measure of a space: nine a second for the default window."""
-
-    def is_settled(self, timestamp: int, now: int) -> bool:
-        """Tell whether a reading is so old that Butlr will not compute it again."""
-        return now - timestamp >= self.settle_after

@@ -2,7 +2,7 @@
 
 A packed reading is: its timestamp, so that packed readings sort by time; a fingerprint of each of its deliveries, in
 order of arrival; the id of the delivery that its value is from; the numbers of `_TAIL`. Journals hold packed readings,
-so a change of this layout is a new version of the journal's file.
+so a change of this layout is a new `FORMAT` of `exporter.journal.codec`.
 
 Pure, like the rest of the rule.
 """

@@ -62,7 +62,7 @@ class Space(Struct, frozen=True, gc=False):
 class SpaceSeries:
     """All that is known of one space: one series for each measure, and the names of their newest reading."""
 
-    __slots__ = ("arrival", "named_at", "named_generation", "series", "view")
+    __slots__ = ("_key", "arrival", "named_at", "named_generation", "series", "view")
 
     def __init__(self, kind: Kind, space_id: str) -> None:
         self.arrival = 0
@@ -73,6 +73,14 @@ class SpaceSeries:
         self.series: tuple[Series, ...] = ()
         """In the order of their measures."""
         self.view = Space(kind, space_id, Metadata(), ())
+        self._key = ""
+
+    @property
+    def key(self) -> str:
+        """The key of the space, made when a journal first asks for it and then always the same object."""
+        if not self._key:
+            self._key = self.view.kind.key(self.view.id)
+        return self._key
 
     def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""

@@ -127,10 +127,10 @@ class Store:
     def keys(self) -> list[str]:
         """Return the keys of all spaces."""
         with self._lock:
-            return [kind.key(space_id) for kind, spaces in self._spaces.items() for space_id in spaces]
+            return [space.key for spaces in self._spaces.values() for space in spaces.values()]
 
     def __len__(self) -> int:
-        """Return the number of spaces that were not seen to be forgotten."""
+        """Return the number of spaces, with those that are to be forgotten and that no call has dropped yet."""
         return sum(map(len, self._spaces.values()))
 
     def restore(self, states: Iterable[SpaceState]) -> None:

@@ -47,7 +47,7 @@ def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Bluepr
             return refused(Rejection.TOO_LARGE, 413, str(error))
         except NotJson as error:
             return refused(Rejection.MALFORMED, 400, f"the body is not JSON: {error}")
-        except JournalError:  # the recorder logs the outage once
+        except JournalError:  # the journal logs the outage once
             response = unlogged(503, "the journal cannot be written now; please send this again")
             response.headers["Retry-After"] = str(RETRY_AFTER)
             return response

@@ -195,6 +195,7 @@ class TestLog:
         assert caplog.records == []
         caplog.set_level(logging.DEBUG)
         setup.intake.receive(body(delivery()))
+        setup.intake.receive_each([body(delivery(NOW + HOUR))])  # a refused one is the observer's to log
         assert [record.args for record in caplog.records] == [
             {"outcome": "duplicate", "id": "event_xxx", "zone_id": "zone_a", "value": 1.0}
         ]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from time import monotonic
 
 import pytest
 
@@ -102,6 +103,22 @@ class TestMaintain:
         recorded.recorder.apply([delivery()], NOW)
         assert recorded.journal.maintained == 0
         monkeypatch.setattr(recorder_module, "_PATIENCE", 0)
+        recorded.recorder.apply([delivery()], NOW)
+        assert recorded.journal.maintained == 1
+
+    def test_a_long_maintenance_is_not_followed_by_another(
+        self, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A delivery counts its patience from the end of a maintenance, however long that took."""
+        now = monotonic()
+        monkeypatch.setattr(recorder_module, "monotonic", lambda: now)
+
+        def a_minute_passes() -> None:
+            nonlocal now
+            now += 60
+
+        recorded.journal.meanwhile = a_minute_passes
+        recorded.recorder.maintain()
         recorded.recorder.apply([delivery()], NOW)
         assert recorded.journal.maintained == 1
 

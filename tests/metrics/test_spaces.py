@@ -1,7 +1,9 @@
 """The families of spaces as text, held against those of prometheus_client."""
 
 import threading
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -13,7 +15,7 @@ from exporter import capacity
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
-from exporter.metrics.families import HELP
+from exporter.metrics.families import HELP, Family
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
@@ -122,6 +124,25 @@ class TestAgainstTheLibrary:
         assert b'butlr_zone_occupancy{zone_id="z"} 1.0' in text
         assert b"butlr_zone_occupancy_1min{" not in text
         assert b"butlr_zone_occupancy_1min_timestamp_seconds{" not in text
+
+    def test_other_families_cost_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A scrape of one family does not work out the lines of any other."""
+        families = SpaceFamilies([], lambda: NONE)
+        asked: list[str] = []
+        kind = families._kinds[0]
+
+        def lines(family: Family, _: float) -> Iterator[bytes]:
+            asked.append(family.name)
+            return iter(())
+
+        def states(_: float) -> list[bytes]:
+            asked.append("states")
+            return []
+
+        monkeypatch.setattr(kind, "lines", lines)
+        monkeypatch.setattr(kind, "states", states)
+        b"".join(families.render(seen_now([]), {"butlr_zone_capacity"}))
+        assert asked == ["butlr_zone_capacity"]
 
     def test_pieces(self) -> None:
         """Each piece is too small for an mmap of its own, so that malloc reuses the memory of the one before."""
