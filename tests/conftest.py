@@ -5,6 +5,8 @@ for `make soak`.
 """
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 import trustme
@@ -26,11 +28,19 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
     return issued(authority, folder, "one"), issued(authority, folder, "two")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Exempt property tests from coverage: it doubles their time, and other tests reach every line."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run property tests without coverage: tracing doubles their time, and other tests reach every line.
+
+    `pytest.mark.no_cover` would not do: a worker of pytest-xdist has two measurements, of which it stops one.
+    """
+    trace = sys.gettrace()
     if is_hypothesis_test(getattr(item, "obj", None)):
-        item.add_marker("no_cover")
+        sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
 
 
 @pytest.hookimpl(trylast=True)
