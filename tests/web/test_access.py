@@ -55,13 +55,30 @@ def post(client: FlaskClient, environ: dict[str, str], data: bytes = b"[]") -> A
     return client.post("/webhook", data=data, environ_overrides=environ)
 
 
-@pytest.fixture(params=["one port", "two ports"])
+PORTS = ["one port", "two ports"]
+
+
+@pytest.fixture(params=PORTS)
 def apps(request: pytest.FixtureRequest) -> tuple[FlaskClient, FlaskClient]:
     """Return clients of the apps for senders and for readers: one app for both, or one for each."""
-    two = request.param == "two ports"
+    return clients(two=request.param == "two ports")
+
+
+@pytest.fixture(scope="module", params=PORTS)
+def shared_apps(request: pytest.FixtureRequest) -> tuple[FlaskClient, FlaskClient]:
+    """Return clients as `apps` does, of apps that all tests share which change nothing."""
+    return clients(two=request.param == "two ports")
+
+
+def clients(*, two: bool) -> tuple[FlaskClient, FlaskClient]:
+    """Build an exporter with one port or with two; return a client for senders and one for readers."""
     exporter = build(replace(CREDENTIALS, metrics_listen=Address("127.0.0.1", 9729) if two else None), Clock())
     assert (exporter.reading_app is not exporter.app) is two
     return exporter.app.test_client(), exporter.reading_app.test_client()
+
+
+SHARED = build(CREDENTIALS, Clock())
+"""An exporter for the examples of a property test, none of which changes anything."""
 
 
 class TestCredentials:
@@ -96,9 +113,11 @@ class TestCredentials:
 
     @pytest.mark.parametrize("path", [*READING, *ZONE, *ASSETS])
     @pytest.mark.parametrize("environ", [*WRONG_BASIC, SENDER, {"HTTP_X_BUTLR_KEY": "old-key"}], ids=repr)
-    def test_a_wrong_reader(self, apps: tuple[FlaskClient, FlaskClient], path: str, environ: dict[str, str]) -> None:
+    def test_a_wrong_reader(
+        self, shared_apps: tuple[FlaskClient, FlaskClient], path: str, environ: dict[str, str]
+    ) -> None:
         """The credentials of senders do not admit readers."""
-        response = apps[1].get(path, environ_overrides=environ)
+        response = shared_apps[1].get(path, environ_overrides=environ)
         problem(response, 401)
         assert response.headers.getlist("WWW-Authenticate") == ['Basic realm="Butlr metrics", charset="UTF-8"']
 
@@ -111,9 +130,9 @@ class TestCredentials:
         assert apps[1].head(path).status_code == 401
 
     @pytest.mark.parametrize("path", HEALTH)
-    def test_health(self, apps: tuple[FlaskClient, FlaskClient], path: str) -> None:
+    def test_health(self, shared_apps: tuple[FlaskClient, FlaskClient], path: str) -> None:
         """Probes need no credentials, on either port."""
-        assert [client.get(path).status_code for client in apps] == [200, 200]
+        assert [client.get(path).status_code for client in shared_apps] == [200, 200]
 
     def test_the_log_has_no_secret(
         self, apps: tuple[FlaskClient, FlaskClient], caplog: pytest.LogCaptureFixture
@@ -193,8 +212,7 @@ class TestBodies:
         self, path: str, encoding: str, environ: dict[str, str]
     ) -> None:
         """`wants_body` agrees with the app: the app reads a wanted body, and refuses a request without the others."""
-        exporter = build(CREDENTIALS, Clock())
-        client, (port,) = exporter.app.test_client(), exporter.ports
+        client, (port,) = SHARED.app.test_client(), SHARED.ports
 
         class Unread(io.BytesIO):
             def read(self, _: int | None = -1) -> bytes:
