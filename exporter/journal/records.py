@@ -24,6 +24,14 @@ def frame(content: bytes) -> bytes:
     return _FRAME.pack(len(content), len(content) ^ _COMPLEMENT, crc32(content)) + content
 
 
+def unframe_one(record: bytes) -> bytes:
+    """Return the content of a single record. Raises ValueError where it is damaged."""
+    content = record[_FRAME.size :]
+    if record[: _FRAME.size] != _FRAME.pack(len(content), len(content) ^ _COMPLEMENT, crc32(content)):
+        raise ValueError("a record is damaged")
+    return content
+
+
 def unframe(records: bytes) -> Iterator[bytes]:
     """Return the content of each record. Raises ValueError where one is damaged, Truncated where it is the last."""
     return contents(BytesIO(records))

@@ -5,7 +5,6 @@ A change that makes a test here fail makes the files of the version before unrea
 """
 
 import pytest
-from msgspec import Struct
 
 from exporter.events.measures import Measure
 from exporter.events.model import Metadata, OccupancyEvent
@@ -169,15 +168,15 @@ class TestDeclared:
         }
 
     @pytest.mark.parametrize(
-        ("record", "fields"),
+        ("written", "fields"),
         [
-            (MetadataRecord, {*Metadata._fields}),
-            (DeliveryRecord, {*OccupancyEvent._fields}),
-            (SeriesRecord, {*SeriesState._fields}),
-            (SpaceRecord, {*SpaceState._fields, "number"}),
+            (MetadataRecord._fields, {*Metadata._fields}),
+            (DeliveryRecord.__struct_fields__, {*OccupancyEvent._fields}),
+            (SeriesRecord.__struct_fields__, {*SeriesState._fields}),
+            (SpaceRecord.__struct_fields__, {*SpaceState._fields, "number"}),
         ],
-        ids=lambda value: value.__name__ if isinstance(value, type) else "",
+        ids=["metadata", "delivery", "series", "space"],
     )
-    def test_every_field_is_written(self, record: type[Struct], fields: set[str]) -> None:
+    def test_every_field_is_written(self, written: tuple[str, ...], fields: set[str]) -> None:
         """A field that is new in the rule is not forgotten here."""
-        assert set(record.__struct_fields__) == fields
+        assert set(written) == fields
