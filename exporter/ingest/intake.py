@@ -111,11 +111,10 @@ class Intake:
         events = [event for event in parsed if event is not None]
         decided = self._decide(events, now_ms)
         results = _results(events, decided, now_ms)
-        if not REFUSED.isdisjoint(decided):
-            results = [result for result in results if result.outcome not in REFUSED]
-        self._observer.events(results, arrival_seconds)
-        if len(results) == len(bodies):  # nearly always
-            return list(decided)
+        if len(results) == len(bodies) and REFUSED.isdisjoint(decided):  # nearly always
+            self._observer.events(results, arrival_seconds)
+            return [*decided]
+        self._observer.events([result for result in results if result.outcome not in REFUSED], arrival_seconds)
         outcomes = iter(decided)
         return [None if event is None or (outcome := next(outcomes)) in REFUSED else outcome for event in parsed]
 

@@ -73,7 +73,9 @@ class Recorder:
         apply = self._store.apply
         with self._lock:
             outcomes = [apply(event, now_ms) for event in events]
-            accepted = [event for event, outcome in zip(events, outcomes, strict=True) if outcome not in REFUSED]
+            accepted = events
+            if not REFUSED.isdisjoint(outcomes):
+                accepted = [event for event, outcome in zip(events, outcomes, strict=True) if outcome not in REFUSED]
             if accepted:
                 try:
                     self._journal.append(accepted, now_ms)

@@ -148,11 +148,10 @@ class SqliteFile:
         deliveries: list[DeliveryRecord] = []
         renamed: list[str] = []
         for event in events:
-            key = event.space_key
-            before = self._metadata.get(key)
-            is_renamed = before is not event.metadata and before != event.metadata
+            key, metadata = event.space_key, event.metadata
+            is_renamed = self._metadata.get(key) != metadata
             if is_renamed:
-                self._metadata[key] = event.metadata
+                self._metadata[key] = metadata
                 renamed.append(key)
             deliveries.append(encode_delivery(event, is_renamed))
         record = encode_entry(self._last + 1, arrival_ms, deliveries)
