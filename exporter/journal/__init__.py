@@ -3,7 +3,7 @@
 State is a fold of deliveries, so a journal is a log of deliveries, and each space as it was saved at some entry of the
 log. It knows neither how an event is decided nor how one arrives.
 
-- `interface`: what the recorder may ask of a journal, and its error.
+- `interface`: the methods of a journal, and its error.
 - `recorder`: applies events to the store and appends them to the journal.
 - `file`: a journal in a file: compaction, outages, a file that is gone.
 - `repair`: opens the file, and first replaces a truncated one by its undamaged rows.

@@ -25,7 +25,7 @@ _MEASURES = {number: measure for measure, number in _NUMBERS.items()}
 
 
 class MetadataRecord(NamedTuple):
-    """`Metadata`. A field is added at the end, with a default."""
+    """`Metadata` in a file. A new field goes to the end, with a default."""
 
     org_id: str
     org_name: str
@@ -45,7 +45,7 @@ class MetadataRecord(NamedTuple):
 
 
 class DeliveryRecord(Struct, array_like=True, gc=False):
-    """`OccupancyEvent`."""
+    """`OccupancyEvent` in a file."""
 
     id: str
     measure: int
@@ -58,16 +58,16 @@ class DeliveryRecord(Struct, array_like=True, gc=False):
 
 
 class EntryRecord(Struct, array_like=True, tag=FORMAT, gc=False):
-    """The deliveries that arrived together."""
+    """Deliveries that arrived together."""
 
     number: int
-    """One more than that of the entry before."""
+    """One more than the number of the entry before."""
     arrival_ms: int
     deliveries: list[DeliveryRecord]
 
 
 class SeriesRecord(Struct, array_like=True, gc=False):
-    """`SeriesState`."""
+    """`SeriesState` in a file."""
 
     measure: int
     floor: int
@@ -75,7 +75,7 @@ class SeriesRecord(Struct, array_like=True, gc=False):
 
 
 class SpaceRecord(Struct, array_like=True, tag=FORMAT, gc=False):
-    """`SpaceState`."""
+    """`SpaceState` in a file."""
 
     number: int
     """The number of the last entry before the space was saved."""

@@ -9,7 +9,7 @@ from exporter.rule.space import SpaceState
 
 
 class JournalError(Exception):
-    """A journal cannot be opened, read or written; the text says to people why, and what to do."""
+    """A journal cannot be opened, read or written; the text names the reason and the remedy, for people."""
 
 
 class Delivery(NamedTuple):
@@ -42,7 +42,7 @@ class Source(NamedTuple):
 
 
 class Journal(Protocol):
-    """The deliveries that this process accepted, and the spaces that they add up to, so that both survive it."""
+    """Accepted deliveries, and the spaces that they add up to, outside of the process."""
 
     @property
     def outage(self) -> str | None:
@@ -59,7 +59,7 @@ class Journal(Protocol):
         """Return the content, for an empty store, before the first `append`. Reading it raises JournalError."""
 
     def maintain(self) -> None:
-        """Do what is due: compact, detect that the journal is gone, end an outage. One thread at a time.
+        """Compact, detect that the journal is gone, and end an outage, each if it is due. For one thread at a time.
 
         Deliveries go on meanwhile. An error is logged and counted, and the next call tries again.
         """
@@ -68,4 +68,4 @@ class Journal(Protocol):
         """Return the deliveries that other processes appended since the last call; a file has none."""
 
     def close(self) -> None:
-        """Save what an outage left unwritten, if that is possible, and release the journal. Not beside `maintain`."""
+        """Save the spaces that an outage left unsaved, if possible, and release the journal. Not during `maintain`."""

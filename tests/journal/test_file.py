@@ -90,7 +90,7 @@ class TestOutage:
     def test_deliveries_during_recovery_are_written(
         self, recording: Recording, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Recovery ends although deliveries go on; also one whose first copy is not saved yet is safe at once."""
+        """Recovery ends although deliveries go on; each is safe at once, also a repetition of an unsaved one."""
         recording.file.refusal = DISK_FULL
         for n in range(250):
             with pytest.raises(NotWritten):
@@ -266,7 +266,7 @@ class TestCompaction:
         assert recording.file.saved == [100, 100, 50]
 
     def test_spaces_are_on_the_disk_before_entries_are_removed(self, recording: Recording) -> None:
-        """A loss of power at any moment loses no entry whose space is not on the disk."""
+        """A loss of power at any moment loses no entry before its space is on the disk."""
         recording.deliver_zones(250)
         recording.file.is_due = True
         recording.recorder.maintain()

@@ -16,7 +16,7 @@ from tests.support.journals import compact, file_of, files, full_disk, opened, r
 
 
 class Scene:
-    """An exporter whose journal has saved spaces and entries, with an older copy and a foreign journal beside it."""
+    """An exporter with saved spaces and entries in its journal, and an older copy and a foreign journal beside it."""
 
     def __init__(self, path: str) -> None:
         """Arrange all of it."""

@@ -127,7 +127,7 @@ class TestBeside:
             )
 
     def test_a_missing_log_among_others(self, path: str) -> None:
-        """A journal does not open without any of the logs whose spaces are not saved."""
+        """A journal does not open without each of the logs that it needs."""
         for zone in ("zone_a", "zone_b", "zone_c"):
             killed(path, zone)
         os.remove(log_path(path, 2))
@@ -151,7 +151,7 @@ class TestBeside:
 
     @pytest.mark.parametrize("column", ["journal = 'x'", "journal = x'00'", "oldest = 'x'", "newest = 'x'"])
     def test_a_damaged_row_about_the_logs(self, path: str, column: str) -> None:
-        """A file whose row about its logs is damaged does not open."""
+        """A file with a damaged row about its logs does not open."""
         recorded(path, delivery())
         with closing(sqlite3.connect(path)) as database:
             database.execute(f"UPDATE log SET {column}")  # noqa: S608 - one of the above

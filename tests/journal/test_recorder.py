@@ -56,7 +56,7 @@ class TestApply:
         assert recorded.recorder.apply([], NOW) == []
 
     def test_the_error_has_the_outcomes(self, recorded: Recorded) -> None:
-        """Events that could not be appended are applied, and the error says what became of each."""
+        """Events that could not be appended are applied, and the error has the outcome of each."""
         recorded.journal.outage = "disk full"
         with pytest.raises(NotWritten, match=r"^disk full$") as refused:
             recorded.recorder.apply([delivery(NOW, 7), delivery(NOW + HOUR)], NOW)
