@@ -1,18 +1,19 @@
-"""The pages, as axe sees them."""
+"""The pages judged by axe, which knows the rules of accessibility."""
 
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
 
-from tests.support.browsing import launched, post, with_capacity
+from tests.support.browsing import post, with_capacity
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
-def test_axe(tmp_path: Path, scheme: str, width: int) -> None:
-    """Nothing is wrong on a page that is empty, one with zones of every state and a refusal, and a zone's own."""
-    with launched() as browser, with_capacity(tmp_path) as exporter:
+def test_axe(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
+    """Axe finds nothing wrong on an empty page, one with zones of every state and a refusal, and a zone's own page."""
+    with with_capacity(tmp_path) as exporter:
         page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
 
         def violations() -> list[str]:
@@ -32,3 +33,4 @@ def test_axe(tmp_path: Path, scheme: str, width: int) -> None:
         page.goto(f"{exporter.url}/spaces/zone/zone%20Full%20Hall")
         assert violations() == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.close()
