@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -81,8 +82,6 @@ class Running:
         `package` is a folder with another version of the package, `tls` a client context that trusts the certificate,
         `prefix` a command that runs the exporter.
         """
-        self.port = port or free_port()
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.tls = tls
         self._log = log
         environ = {name: value for name, value in os.environ.items() if not name.startswith("BUTLR_EXPORTER_")}
@@ -92,7 +91,7 @@ class Running:
                     *prefix,
                     *([sys.executable, "-m", "exporter"] if package else [str(CONSOLE_SCRIPT)]),
                     "serve",
-                    f"--listen=127.0.0.1:{self.port}",
+                    f"--listen=127.0.0.1:{port or 0}",
                     *flags,
                 ],
                 cwd=package,
@@ -101,11 +100,19 @@ class Running:
                 env=environ,
             )
         try:
+            # A port that is free now may be another process's when the exporter comes to it, so it chooses its own.
+            self.port: int = port or wait_for(self._chosen_port, "the exporter to open a port")
+            self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
             wait_for(self._answers, "the exporter to serve")
         except BaseException:
             self.process.kill()
             self.process.wait()
             raise
+
+    def _chosen_port(self) -> int | None:
+        assert self.process.poll() is None, self.log()
+        found = re.search(r"""(?<!_)listen(?:=|": ")127\.0\.0\.1:([0-9]+)""", self.log())
+        return int(found[1]) if found else None
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log()
