@@ -28,6 +28,21 @@ def free_port() -> int:
         return port
 
 
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Raise SIGTERM and SIGINT only after the block: in the middle of a start, nobody would know the new process."""
+    received: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    handlers = [signal.signal(number, lambda signum, _: received.append(signum)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        for signum in received:
+            signal.raise_signal(signum)
+
+
 class Program:
     """A running program, in a session of its own by which its children are found."""
 
@@ -37,15 +52,17 @@ class Program:
         environ = os.environ | {"PYTHONPATH": str(_ROOT)}
         quiet = subprocess.DEVNULL
         began = time.monotonic()
-        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environ, start_new_session=True)  # noqa: S603
-        try:
+        with contextlib.ExitStack() as stack:
+            with signals_held_back():
+                self._process = subprocess.Popen(  # noqa: S603
+                    command, stdout=quiet, stderr=quiet, env=environ, start_new_session=True
+                )
+                stack.callback(self.end)
             while not self._answers(path):
                 if self._process.poll() is not None or time.monotonic() > began + START_SECONDS:
                     raise RuntimeError(f"{command[0]} did not start")
                 time.sleep(0.01)
-        except BaseException:
-            self.end()
-            raise
+            stack.pop_all()
         self.starting_seconds = time.monotonic() - began
 
     def _answers(self, path: str) -> bool:

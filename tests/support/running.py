@@ -39,7 +39,7 @@ def program(name: str, package: str) -> str:
     return found
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60.0, pause: float = 0.05) -> Any:
     """Return the first true value of a condition; fail if there is none within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -48,7 +48,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
                 return value
         except OSError:
             pass
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"waited {seconds:g} s for {what}")
 
 
