@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.journal.codec import decode_space
-from exporter.journal.database import PAGE_SIZE, check_header, connect, failure
+from exporter.journal.database import FAILURES, PAGE_SIZE, check_header, connect, failure
 from exporter.journal.records import unframe
 from exporter.journal.sqlite import PUT_PIECE, PUT_SPACE, SqliteFile
 
@@ -43,7 +43,7 @@ def open_file(path: str, rewrite: bool = False) -> SqliteFile:
     if is_truncated(path):
         try:
             repaired = repair(path)
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except FAILURES as error:
             raise failure(path, error) from None
         log.warning("journal was truncated", repaired._asdict())
     return SqliteFile(path, rewrite)

@@ -1,5 +1,7 @@
 """A truncated journal: its undamaged rows come back, and no damaged one does."""
 
+import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -184,3 +186,24 @@ class TestTruncated:
         assert found.isdisjoint(on_page[damaged] | on_page[blank])
         # Python's cursor loses the row beside an unreadable one.
         assert found.union(on_page[damaged], on_page[blank], *beside) == set(range(400))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "there is not enough memory to read it, or it is corrupt"),
+        (KeyError(99), "is corrupt (99)"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_a_failing_repair_says_why(path: str, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str) -> None:
+    """Whatever stops the repair of a truncated file, the start ends with a reason and no traceback."""
+    recorded(path, delivery())
+    os.truncate(path, os.path.getsize(path) - 1)
+
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(repair, "repair", fail)
+    with pytest.raises(JournalError, match=re.escape(text)):
+        open_file(path)
