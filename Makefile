@@ -8,12 +8,13 @@ COVERED := exporter/events/*,exporter/rule/*,exporter/metrics/*,exporter/setting
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-strip-extras --python-version 3.11 \
 	--custom-compile-command 'make lock'
 
-.PHONY: help run demo install test check lint bench dashboards lock audit clean
+.PHONY: help run demo install test soak check lint bench dashboards lock audit clean
 
 help:
 	@echo 'make run       the exporter on port 9728'
 	@echo 'make demo      the exporter with a simulated building, and Prometheus if it is installed'
 	@echo 'make test      all tests'
+	@echo 'make soak      the tests with examples, many of them and ever new ones: some twenty minutes'
 	@echo 'make install   only the environment: .venv with the package and its tools'
 	@echo 'make check     format, lint, types, tests: what CI runs'
 	@echo 'make bench     what an event, a scrape and a zone cost, beside other programs: some minutes'
@@ -41,19 +42,22 @@ $(READY): pyproject.toml locks/ci.txt
 
 # The rule, the parser, the settings and the families are covered line by line and branch by branch.
 test: $(READY)
-	$(BIN)/pytest --numprocesses auto --dist worksteal -m 'not alone' --cov --cov-report=
-	$(BIN)/pytest -m alone --cov --cov-append --cov-report=
+	$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include=$(COVERED) --fail-under=100 > /dev/null || \
 		{ echo 'These must be covered to 100 %: $(COVERED)' >&2; exit 1; }
+
+# Random examples, ever new ones: rule and order 20,000, every other property 4,000; kills and hostile requests.
+soak: $(READY)
+	HOSTILE=20 KILLS=200 $(BIN)/pytest --numprocesses auto --dist worksteal --hypothesis-profile soak -m soak
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint
-	@$(MAKE) --no-print-directory test
+check: $(READY)
+	@$(MAKE) --no-print-directory --jobs=2 lint test
 
 # Granian is only there to be compared with.
 bench: $(READY)

@@ -28,6 +28,12 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
     return issued(authority, folder, "one"), issued(authority, folder, "two")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Make every property test a part of `make soak`."""
+    if is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker("soak")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Run property tests without coverage: tracing doubles their time, and other tests reach every line.

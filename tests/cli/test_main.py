@@ -10,7 +10,7 @@ import pytest
 from exporter import __version__
 from exporter.cli.main import main
 from exporter.settings.declared import INPUTS, SETTINGS
-from tests.support.running import CONSOLE_SCRIPT
+from tests.support.running import CONSOLE_SCRIPT, PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ class TestServe:
                 [*command, "serve", "--listen=127.0.0.1:0", "--window=0", "--log-level=loud"],
                 capture_output=True,
                 text=True,
-                timeout=30,
+                timeout=PATIENCE,
                 check=False,
             )
             assert ended.returncode == 2
@@ -152,7 +152,7 @@ class TestServe:
                 env=os.environ | {"BUTLR_EXPORTER_WINDOWS": "1m"},
                 capture_output=True,
                 text=True,
-                timeout=30,
+                timeout=PATIENCE,
                 check=False,
             )
         assert ended.returncode == 1

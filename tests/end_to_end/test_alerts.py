@@ -181,7 +181,7 @@ class TestNotified:
             ) as simulate,
         ):
             try:
-                (crowd,) = wait_for(lambda: receiver.of("ButlrZoneOvercrowded", "firing"), "the crowd", 90)
+                (crowd,) = wait_for(lambda: receiver.of("ButlrZoneOvercrowded", "firing"), "the crowd", 120)
                 assert crowd["groupLabels"] == {
                     "building_name": "Main Building",
                     "site_name": crowd["commonLabels"]["site_name"],
@@ -195,19 +195,19 @@ class TestNotified:
 
                 capacity.write_text("capacity: [{max: 100}]")
                 exporter.reload()
-                wait_for(lambda: receiver.of("ButlrZoneOvercrowded", "resolved"), "the end of the crowd", 60)
+                wait_for(lambda: receiver.of("ButlrZoneOvercrowded", "resolved"), "the end of the crowd", 120)
                 assert len(receiver.of("ButlrZoneOvercrowded", "firing")) == 1
 
                 # One more zone in the same place, that says something once.
                 quiet = json.loads(fresh("quiet"))
                 quiet["metadata"] |= {key: crowd["commonLabels"][key] for key in ("site_name", "building_name")}
                 exporter.post(json.dumps(quiet).encode())
-                (silence,) = wait_for(lambda: receiver.of("ButlrZoneSilent", "firing"), "the silence", 90)
+                (silence,) = wait_for(lambda: receiver.of("ButlrZoneSilent", "firing"), "the silence", 120)
                 (alert,) = [each for each in silence["alerts"] if each["labels"]["alertname"] == "ButlrZoneSilent"]
                 assert alert["labels"]["zone_id"] == "quiet"
 
                 exporter.process.kill()
-                (down,) = wait_for(lambda: receiver.of("ButlrExporterDown", "firing"), "the exporter's end", 60)
+                (down,) = wait_for(lambda: receiver.of("ButlrExporterDown", "firing"), "the exporter's end", 120)
                 assert down["receiver"] == "platform"
                 # Nothing of the building, which cannot be known now.
                 time.sleep(3)

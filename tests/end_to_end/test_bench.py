@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from bench.table import Row, missing, ratio_of, text
-from tests.support.running import wait_for
+from tests.support.running import PATIENCE, wait_for
 
 
 def run(module: str, *flags: str) -> str:
     """Run a module, with nothing installed but Python; return what it prints."""
     environ = os.environ | {"PATH": str(Path(sys.executable).parent)}
     command = [sys.executable, "-m", module, "--rounds=1", "--minutes=6", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -49,7 +49,7 @@ def test_it_runs(tmp_path: Path) -> None:
 def test_what_cannot_be_measured(flags: str) -> None:
     """Is said at once."""
     command = [sys.executable, "-m", "bench", *flags.split()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
     assert flags.split()[0].partition("=")[0] in done.stderr.splitlines()[-1]
 
@@ -62,7 +62,7 @@ def test_it_is_ended() -> None:
             children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
             started = wait_for(lambda: children.read_text().split(), "a program that is measured", pause=0)
             bench.terminate()
-            assert bench.wait(60) == 128 + signal.SIGTERM
+            assert bench.wait(PATIENCE) == 128 + signal.SIGTERM
         finally:
             bench.kill()
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "the end of the program")

@@ -8,14 +8,14 @@ import sys
 import urllib.request
 
 from tests.support.paths import ROOT
-from tests.support.running import free_port, program, wait_for
+from tests.support.running import PATIENCE, free_port, program, wait_for
 
 DEMO = ROOT / "scripts" / "demo.py"
 
 
 def get(url: str) -> bytes:
     """Return what is there."""
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - to this machine
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - to this machine
         text: bytes = answer.read()
         return text
 
@@ -33,7 +33,7 @@ def test_a_building_until_it_is_stopped() -> None:
             targets = wait_for(lambda: json.loads(get(api))["data"]["activeTargets"], "a target")
             assert {target["scrapeUrl"] for target in targets} == {metrics, f"{metrics}/settled"}
             demo.send_signal(signal.SIGINT)
-            out, err = demo.communicate(timeout=30)
+            out, err = demo.communicate(timeout=PATIENCE)
         finally:
             demo.terminate()
     assert demo.returncode == 0
@@ -50,7 +50,7 @@ def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         ended = subprocess.run(
-            [sys.executable, str(DEMO), f"--port={port}"], capture_output=True, text=True, check=False, timeout=30
+            [sys.executable, str(DEMO), f"--port={port}"], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
     hint = "If that is `make run` in another terminal, stop it first."
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Port {port} is in use. {hint}\n")

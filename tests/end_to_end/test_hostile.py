@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,7 @@ from exporter.server.connection import REQUEST_TIMEOUT, WRITE_TIMEOUT
 from exporter.server.tls import HANDSHAKE_TIMEOUT
 from tests.support.certificates import Pair
 from tests.support.deliveries import body, delivery
-from tests.support.running import Running, free_port, running, wait_for
+from tests.support.running import PATIENCE, Running, free_port, running, wait_for
 from tests.support.sockets import fresh, many_zones, silent_reader
 
 TIMES = int(os.environ.get("HOSTILE", "1"))
@@ -82,6 +83,7 @@ class TestHeldOpen:
     """Connections that never finish what they began."""
 
     @pytest.mark.long
+    @pytest.mark.soak
     def test_500(self, tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
         """Good events and scrapes go on; who has no key is told before sending a body; each is ended in time."""
         (tmp_path / "key").write_text(KEY)
@@ -92,7 +94,7 @@ class TestHeldOpen:
             f"--webhook-api-keys-file={tmp_path / 'key'}",
         ]
         with running(tmp_path / "log", *flags, tls=pairs[0].client) as exporter, contextlib.ExitStack() as stack:
-            good = http.client.HTTPSConnection("127.0.0.1", exporter.port, timeout=10, context=pairs[0].client)
+            good = http.client.HTTPSConnection("127.0.0.1", exporter.port, timeout=PATIENCE, context=pairs[0].client)
             stack.callback(good.close)
 
             def post(event: bytes) -> float:
@@ -107,7 +109,7 @@ class TestHeldOpen:
                 return connection
 
             def plain(text: bytes) -> socket.socket:
-                connection = socket.create_connection(("127.0.0.1", inner), timeout=10)
+                connection = socket.create_connection(("127.0.0.1", inner), timeout=PATIENCE)
                 connection.sendall(text)
                 return connection
 
@@ -118,6 +120,7 @@ class TestHeldOpen:
 
             for start in range(0, 500, 100):
                 post(b"[" + b",".join(many_zones(start, start + 100)) + b"]")
+            undisturbed = median(post(fresh(f"good_{n % 10}", n)) for n in range(100))
             before = memory(exporter)
             event = fresh("held")
             chunk = b"%x\r\n%s\r\n" % (len(event), event)
@@ -142,28 +145,30 @@ class TestHeldOpen:
             took = sorted(post(fresh(f"good_{n % 10}", n)) for n in range(300 * TIMES))
             p99 = took[len(took) * 99 // 100]
             print(f"\n500 held open: p50 {took[len(took) // 2] * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms")  # noqa: T201
-            assert p99 < 0.5
-            scrape = http.client.HTTPConnection("127.0.0.1", inner, timeout=10)
+            assert took[len(took) // 2] < 10 * undisturbed
+            assert took[-1] < REQUEST_TIMEOUT / 2
+            scrape = http.client.HTTPConnection("127.0.0.1", inner, timeout=PATIENCE)
             stack.callback(scrape.close)
             for _ in range(3):
                 began = time.monotonic()
                 scrape.request("GET", "/metrics")
                 assert b'zone_id="good_9"' in scrape.getresponse().read()
-                assert time.monotonic() - began < 5.0
+                assert time.monotonic() - began < REQUEST_TIMEOUT / 2
 
             # The body is not awaited, let alone read, where the key is wrong.
             for text in (b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
                 with tls(HEAD.replace(KEY.encode(), b"wrong") + text) as stranger:
-                    stranger.settimeout(5.0)
+                    stranger.settimeout(PATIENCE)
                     assert stranger.recv(1000).startswith(b"HTTP/1.1 401 ")
 
-            assert held.still_open(max(REQUEST_TIMEOUT, HANDSHAKE_TIMEOUT) + 5) == set()
+            assert held.still_open(max(REQUEST_TIMEOUT, HANDSHAKE_TIMEOUT) + PATIENCE) == set()
             for name, seconds in held.ended.items():
                 print(f"{name}: {len(seconds)} ended after {min(seconds):.1f} to {max(seconds):.1f} s")  # noqa: T201
                 assert len(seconds) == 50
-                assert REQUEST_TIMEOUT - 1 < min(seconds) <= max(seconds) < REQUEST_TIMEOUT + 5
+                assert min(seconds) > REQUEST_TIMEOUT - 1
+                assert max(seconds) < REQUEST_TIMEOUT + 15
             # Who does not read does not see the end either, but the connections are closed.
-            wait_for(lambda: open_files(exporter) <= files + 1, "the readers to be cut off", WRITE_TIMEOUT + 10)
+            wait_for(lambda: open_files(exporter) <= files + 1, "the readers to be aborted", WRITE_TIMEOUT + PATIENCE)
             print(f"reader that stops: 50 ended after {time.monotonic() - reading:.1f} s")  # noqa: T201
             post(fresh("good_0"))
             print(f"memory: {before >> 20} MiB before, {memory(exporter) >> 20} MiB after")  # noqa: T201
@@ -262,10 +267,11 @@ class TestFuzz:
     """Requests that are none, or almost one."""
 
     @pytest.mark.long
+    @pytest.mark.soak
     def test_any_request(self, fuzzed: Running) -> None:
         """No answer is a 5xx, nothing is logged as an error, memory is flat, and the zone of before is as it was."""
         status: dict[int, int] = {}
-        count = 2_000 * TIMES
+        count = 500 * TIMES
 
         def run(examples: int) -> None:
             @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
@@ -306,11 +312,12 @@ class TestFuzz:
 class TestZonesWithoutEnd:
     """Another zone id in every event."""
 
+    @pytest.mark.soak
     def test_max_spaces(self, tmp_path: Path) -> None:
         """Memory is bounded, the overflow is counted, and the known zones go on."""
         zones, most = 20_000 * TIMES, 2_000 * TIMES
         with running(tmp_path / "log", f"--max-spaces={most}") as exporter, contextlib.ExitStack() as stack:
-            connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=PATIENCE)
             stack.callback(connection.close)
             chance = random.Random(1)
 

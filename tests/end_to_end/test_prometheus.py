@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.support.deliveries import event_id
 from tests.support.paths import ROOT
 from tests.support.prometheus import prometheus
-from tests.support.running import Running, program, running, wait_for
+from tests.support.running import PATIENCE, Running, program, running, wait_for
 
 DOCUMENTED = json.loads((ROOT / "tests" / "samples" / "valid" / "documented.json").read_bytes())
 
@@ -55,7 +55,7 @@ class TestPrometheus:
             assert one.query(count) == [(ZONE | {"zone_name": "old name"}, 3)]
 
             exporter.post(event(4, "new name"))
-            wait_for(lambda: one.query('butlr_zone_occupancy{zone_name="new name"}'), "the renamed zone", 60)
+            wait_for(lambda: one.query('butlr_zone_occupancy{zone_name="new name"}'), "the renamed zone")
             assert one.query(count) == [(ZONE | {"zone_name": "new name"}, 4)]
 
             wait_for(lambda: one.query(count) == [], "the silent zone to go stale", 120)
@@ -96,6 +96,6 @@ class TestPromtool:
         request = urllib.request.Request(  # noqa: S310 - to this machine
             f"{exporter.url}/metrics", headers={"Accept": "application/openmetrics-text"}
         )
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310
             families = {family.name: family for family in text_string_to_metric_families(response.read().decode())}
         assert families["butlr_zone_occupancy"].samples[0].value == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.running import CONSOLE_SCRIPT, free_port, program, running, wait_for
+from tests.support.running import CONSOLE_SCRIPT, PATIENCE, free_port, program, running, wait_for
 
 README = (ROOT / "README.md").read_text()
 EXPOSING = (ROOT / "docs" / "exposing.md").read_text()
@@ -22,7 +22,9 @@ def blocks(document: str, heading: str) -> list[str]:
 
 def run(command: str, folder: Path) -> str:
     """Return the output of a command."""
-    ended = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 

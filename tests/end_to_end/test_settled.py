@@ -21,7 +21,7 @@ from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from exporter.simulate.world.delivery import Plan, deliveries
 from tests.support.paths import ROOT
 from tests.support.prometheus import Prometheus, at, prometheus
-from tests.support.running import Running, running, wait_for
+from tests.support.running import PATIENCE, Running, running, wait_for
 from tests.support.simulating import verifies
 
 pytestmark = pytest.mark.long
@@ -67,7 +67,7 @@ class Building:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as simulator:
             try:
                 yield
-                out, _ = simulator.communicate(timeout=interval * 15 + 60)
+                out, _ = simulator.communicate(timeout=interval * 15 + PATIENCE)
             finally:
                 simulator.kill()
         assert simulator.returncode == 0, out
@@ -104,7 +104,7 @@ def stored(one: Prometheus) -> History:
 
 def refused(one: Prometheus) -> dict[str, float]:
     """Return how many samples Prometheus did not take, by what it calls the reason."""
-    with urllib.request.urlopen(f"{one.url}/metrics", timeout=10) as response:  # noqa: S310 - to this machine
+    with urllib.request.urlopen(f"{one.url}/metrics", timeout=PATIENCE) as response:  # noqa: S310 - to this machine
         lines = response.read().decode().splitlines()
     counters = dict(line.rsplit(" ", 1) for line in lines if REFUSALS.match(line))
     assert len(counters) >= 6

@@ -16,7 +16,7 @@ import pytest
 
 from exporter.cli.main import main
 from tests.support.paths import SAMPLES
-from tests.support.running import Running, free_port, running, wait_for
+from tests.support.running import PATIENCE, Running, free_port, running, wait_for
 from tests.support.simulating import FAST, ended, sends_to, started, verifies
 
 VALID = SAMPLES / "valid"
@@ -64,7 +64,7 @@ class TestFiles:
             assert writer.stdout is not None
             writer.stdout.readline()
             writer.stdout.close()
-            assert writer.wait(10) == 1
+            assert writer.wait(PATIENCE) == 1
             assert writer.stderr is not None
             assert writer.stderr.read() == ""
 
@@ -99,7 +99,7 @@ class TestEnds:
         with started(verifies(target, "--interval=1s", "--duration=0")) as simulator:
             wait_for(lambda: target.get("/metrics").count(b"\nbutlr_zone_occupancy{") == 20, "every zone")
             simulator.send_signal(number)
-            out, err = simulator.communicate(timeout=10)
+            out, err = simulator.communicate(timeout=PATIENCE)
         assert (simulator.returncode, err) == (0, "")
         assert " deliveries answered in " in out
         assert "verified: 20 counts" in out
@@ -112,7 +112,7 @@ class TestEnds:
             simulator.stdin.flush()
             wait_for(lambda: b'outcome="new"} 1.0' in target.get("/metrics"), "the delivery")
             simulator.send_signal(signal.SIGINT)
-            assert simulator.wait(5) == 0
+            assert simulator.wait(PATIENCE) == 0
 
     def test_while_it_scrapes(self) -> None:
         """No longer than for answers."""
@@ -124,7 +124,7 @@ class TestEnds:
                 for _ in range(2):
                     simulator.send_signal(signal.SIGINT)
                     time.sleep(0.2)
-                _, err = simulator.communicate(timeout=5)
+                _, err = simulator.communicate(timeout=PATIENCE)
                 connection.close()
         assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
 
@@ -139,7 +139,7 @@ class TestEnds:
                 time.sleep(0.3)
                 assert simulator.poll() is None
                 simulator.send_signal(signal.SIGINT)
-                _, err = simulator.communicate(timeout=5)
+                _, err = simulator.communicate(timeout=PATIENCE)
                 connection.close()
         assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
 
@@ -232,5 +232,5 @@ class TestOptions:
         except OSError:  # the other end was closed
             pass
         os.close(near)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert re.search(rb"\d+%\|.*\| 00:0\d, [\d,]+ deliveries", seen)

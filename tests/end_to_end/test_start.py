@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exporter.journal.repair import TRUNCATED
 from tests.support.deliveries import of_now
-from tests.support.running import CONSOLE_SCRIPT, outcomes, running
+from tests.support.running import CONSOLE_SCRIPT, PATIENCE, outcomes, running
 
 
 class TestStart:
@@ -19,7 +19,7 @@ class TestStart:
     def refusal(journal: Path) -> str:
         """Return the last line of the log of an exporter that must not start."""
         command = [str(CONSOLE_SCRIPT), "serve", "--listen=127.0.0.1:0", f"--journal={journal}"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert ended.returncode == 1
         assert "started" not in ended.stderr
         assert "Traceback" not in ended.stderr

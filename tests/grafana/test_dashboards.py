@@ -120,9 +120,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         ) as simulate,
     ):
         try:
-            wait_for(lambda: one.query("zone:butlr_zone_occupancy:utilisation > 0"), "people in zones", 60)
-            wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 60)
-            wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 60)
+            wait_for(lambda: one.query("zone:butlr_zone_occupancy:utilisation > 0"), "people in zones", 120)
+            wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
+            wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)
             yield one
         finally:
             simulate.terminate()

@@ -13,6 +13,7 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, delivery
 from tests.support.recordings import FakeJournal
+from tests.support.running import PATIENCE
 from tests.support.stores import LIMITS, readings, spaces
 
 
@@ -75,7 +76,7 @@ class TestApply:
 
         def slow() -> None:
             begun.set()
-            go_on.wait(5)
+            go_on.wait(PATIENCE)
 
         recorded.journal.meanwhile = slow
         outcomes: list[Outcome] = []
@@ -84,13 +85,13 @@ class TestApply:
             for _ in range(2)
         ]
         threads[0].start()
-        begun.wait(5)
+        begun.wait(PATIENCE)
         threads[1].start()
         threads[1].join(0.05)
         assert outcomes == []
         go_on.set()
         for thread in threads:
-            thread.join(5)
+            thread.join(PATIENCE)
         assert outcomes == [Outcome.NEW, Outcome.DUPLICATE]
         assert recorded.journal.deliveries == [Delivery(delivery(), NOW)] * 2
 
@@ -143,7 +144,7 @@ class TestMaintain:
             thread.start()
             thread.join(0.05)
             assert recorded.journal.source.keys() == []
-        thread.join(5)
+        thread.join(PATIENCE)
         assert recorded.journal.source.keys() == ["zone:zone_a"]
         assert recorded.journal.source.states(["zone:zone_a", "zone:zone_b"]) == recorded.store.states(["zone:zone_a"])
 
@@ -160,9 +161,9 @@ class TestMaintain:
         recorded.journal.meanwhile = slow
         thread = threading.Thread(target=recorded.recorder.maintain)
         thread.start()
-        begun.wait(5)
+        begun.wait(PATIENCE)
         recorded.recorder.close()
-        thread.join(5)
+        thread.join(PATIENCE)
         assert recorded.journal.is_closed
         assert not closed_early.is_set()
 

@@ -13,7 +13,7 @@ import pytest
 from exporter.server import connection as connection_module
 from exporter.server import process
 from exporter.server.service import Service
-from tests.support.running import Running, Threaded, free_port, running, wait_for
+from tests.support.running import PATIENCE, Running, Threaded, free_port, running, wait_for
 from tests.support.sockets import answers, drained, fresh, many_zones, silent_reader
 
 
@@ -48,20 +48,20 @@ class TestDeadlines:
                 b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
             ):
                 for before in (b"", whole):
-                    with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
+                    with socket.create_connection(("127.0.0.1", port), timeout=10) as sender:
                         if before:
                             assert answers(sender, before) == [(200, None, b"x")]
                         sender.sendall(text)
                         assert drained(sender) == b""
             # A connection in use is not aborted, however old it is.
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sender:
                 for _ in range(4):
                     assert answers(sender, whole) == [(200, None, b"x")]
                     time.sleep(0.2)
             # Of these sizes, some leave the server a small unsent rest, some a large one, some none.
             readers = [silent_reader(port, f"/{size}") for size in range(2 << 20, 4 << 20, 1 << 15)]
-            wait_for(lambda: running_server.server_state.connections, "the connections", 10)
-            wait_for(lambda: not running_server.server_state.connections, "the readers to be aborted", 10)
+            wait_for(lambda: running_server.server_state.connections, "the connections")
+            wait_for(lambda: not running_server.server_state.connections, "the readers to be aborted", 20)
             for reader in readers:
                 reader.close()
 
@@ -223,7 +223,7 @@ class TestTrailers:
 
         with (
             Threaded(Service(echo, 1000)) as (port, _),
-            socket.create_connection(("127.0.0.1", port), timeout=5) as connection,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection,
         ):
             assert answers(connection, text + b"X: trailer\r\n\r\n") == [(200, None, b"none")]
 
@@ -255,7 +255,7 @@ class TestLimit:
                 # The newest are still open, the oldest are not.
                 assert [drained(first) for first in idle[:50]] == [b""] * 50
                 assert answers(idle[-1], one)[0][0] == 200
-                with socket.create_connection(("127.0.0.1", inner), timeout=5) as scrape:
+                with socket.create_connection(("127.0.0.1", inner), timeout=PATIENCE) as scrape:
                     assert answers(scrape, one)[0][0] == 200
             assert exporter.get("/-/ready")
             assert 'msg="too many connections" limit=16 aborted=127.0.0.1 listener=listen' in exporter.log()

@@ -18,7 +18,7 @@ from exporter.server import connection, process
 from exporter.settings.load import load
 from tests.support.deliveries import NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
-from tests.support.running import Running, Threaded, running
+from tests.support.running import PATIENCE, Running, Threaded, running
 from tests.support.sockets import answers, drained, fresh
 
 PAYLOADS = sorted(path for path in SAMPLES.glob("*/*.json") if not path.stem.endswith(".answer"))
@@ -36,14 +36,14 @@ def client() -> Iterator[socket.socket]:
     """Return a connection to an exporter within this process; a test may change its limits before."""
     with (
         Threaded(build().ports[0].service) as (port, _),
-        socket.create_connection(("127.0.0.1", port), timeout=5) as client,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client,
     ):
         yield client
 
 
 def posted(exporter: Running, text: bytes, **headers: str) -> tuple[int, str | None, bytes]:
     """Post a body; return status, content type and body of the response."""
-    client = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=PATIENCE)
     try:
         client.request("POST", "/webhook", text, headers)
         response = client.getresponse()
@@ -149,7 +149,7 @@ class TestConnection:
             exporter.process.send_signal(signal.SIGTERM)
             client.sendall(text[100:])
             assert b'"new":1' in response_of(client)
-            assert exporter.process.wait(5) == 0
+            assert exporter.process.wait(PATIENCE) == 0
 
     def test_a_client_that_ends_its_side(self, exporter: Running) -> None:
         """A client that sends no more gets its response, also when the head of its request is known."""
@@ -170,14 +170,14 @@ class TestConnection:
         assert [text.partition(b",")[0] for _, _, text in both] == [b'{"received":2000', b'{"received":1']
 
     def test_very_many_pieces(self, exporter: Running) -> None:
-        """A body in very many pieces is answered promptly."""
+        """A body in very many pieces takes little processor time."""
         text = fresh("chunks")[:-1] + b" " * 30_000 + b"}"
         chunks = b"".join([b"1\r\n%c\r\n" % byte for byte in text]) + b"0\r\n\r\n"
-        began = time.monotonic()
+        before = exporter.processor_seconds()
         with exporter.connect() as client:
             client.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
             assert b'"new":1' in response_of(client)
-        assert time.monotonic() - began < 3
+        assert exporter.processor_seconds() - before < 2
 
 
 class TestIdle:
@@ -189,7 +189,7 @@ class TestIdle:
 
     @pytest.fixture
     def _short_idling(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(process, "KEEP_ALIVE", 1)
+        monkeypatch.setattr(process, "KEEP_ALIVE", 2)
 
     @pytest.mark.usefixtures("_short_requests")
     def test_after_a_response(self, client: socket.socket) -> None:
@@ -216,7 +216,7 @@ class TestIdle:
         time.sleep(1)
         client.sendall(request(fresh("blank")))
         response_of(client)
-        with socket.create_connection(client.getpeername(), timeout=5) as another:
+        with socket.create_connection(client.getpeername(), timeout=PATIENCE) as another:
             for _ in range(2):  # the head of the first request is known already
                 another.sendall(request(fresh("blank")))
                 response_of(another)
@@ -231,7 +231,7 @@ class TestIdle:
             time.sleep(0.6)
         began = time.monotonic()
         assert client.recv(1000) == b""
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 20
 
 
 def exchanged(port: int, pieces: list[tuple[bytes, int]], number: int) -> list[tuple[int, bytes]]:
@@ -240,7 +240,7 @@ def exchanged(port: int, pieces: list[tuple[bytes, int]], number: int) -> list[t
     With each piece comes the number of requests that are whole after it: the server limits how many may wait.
     """
     read: list[tuple[int, bytes]] = []
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client, client.makefile("rb") as reader:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client, client.makefile("rb") as reader:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def read_to(number: int) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.support.running import PATIENCE
+
 CODE = """
 import ctypes, threading
 from pathlib import Path
@@ -37,6 +39,6 @@ print(arenas)
 def test_all_threads_share_one_arena(tuned: bool) -> None:
     """No thread reserves 64 MiB for a malloc arena of its own, as each would do untuned."""
     ended = subprocess.run(
-        [sys.executable, "-c", CODE.format(tuned=tuned)], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", CODE.format(tuned=tuned)], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert (int(ended.stdout) > 0) is not tuned

@@ -12,7 +12,7 @@ import pytest
 from exporter.server import wsgi
 from exporter.server.service import Service
 from exporter.server.wsgi import PIECE, THREADS, WsgiAdapter
-from tests.support.running import Threaded
+from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import answers
 
 SCOPE: dict[str, Any] = {
@@ -69,7 +69,7 @@ class TestCalls:
 
         with (
             Threaded(Service(validator(app), 1000)) as (port, _),
-            socket.create_connection(("127.0.0.1", port), timeout=5) as connection,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection,
         ):
             head = b"POST /%C3%A9?a=b HTTP/1.1\r\nHost: x\r\nX-Two: 1\r\nX-Two: 2\r\nContent-Length: 5\r\n\r\n"
             assert answers(connection, head + b"hello") == [(201, "text/plain", b"hello")]
@@ -120,7 +120,7 @@ class TestCalls:
         def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
             called.append(environ["PATH_INFO"])
             if environ["PATH_INFO"] != "/quick":
-                release.wait(10)
+                release.wait(PATIENCE)
             start_response("200 OK", [])
             return []
 
@@ -133,7 +133,7 @@ class TestCalls:
             tasks = [asyncio.create_task(get("/slow")) for _ in range(THREADS)]
             tasks += [asyncio.create_task(get("/left", gone=True)) for _ in range(50)]
             await asyncio.sleep(0.05)
-            await asyncio.wait_for(get("/quick"), 5)
+            await asyncio.wait_for(get("/quick"), PATIENCE)
             release.set()
             await asyncio.gather(*tasks)
 
@@ -216,7 +216,7 @@ class TestWaiting:
             tasks = []
             for number, size in enumerate(sizes):
                 tasks.append(asyncio.create_task(ask(number, size)))
-                await asyncio.wait_for(begins[number].wait(), 10)
+                await asyncio.wait_for(begins[number].wait(), PATIENCE)
                 await asyncio.sleep(0)
             before_the_end = list(aborted)
             for end in ends:

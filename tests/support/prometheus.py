@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tests.support.paths import ROOT
-from tests.support.running import Running, free_port, program, wait_for
+from tests.support.running import PATIENCE, Running, free_port, program, wait_for
 
 Series = list[tuple[dict[str, str], float]]
 
@@ -62,7 +62,7 @@ class Prometheus:
     def get(self, path: str, **parameters: Any) -> Any:
         """Return the data of an answer of its API."""
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=PATIENCE) as response:  # noqa: S310
             return json.load(response)["data"]
 
     def query(self, promql: str) -> Series:
@@ -85,8 +85,8 @@ def prometheus(exporter: Running, folder: Path, *args: Any, **options: Any) -> I
     """Run one until the end of the block, from its first scrape on."""
     started = Prometheus(exporter, folder, *args, **options)
     try:
-        wait_for(lambda: started.query('up{job="butlr"} == 1'), "the first scrape", 60)
+        wait_for(lambda: started.query('up{job="butlr"} == 1'), "the first scrape")
         yield started
     finally:
         started.process.terminate()
-        started.process.wait(30)
+        started.process.wait(PATIENCE)

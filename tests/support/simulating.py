@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.running import CONSOLE_SCRIPT, Running
+from tests.support.running import CONSOLE_SCRIPT, PATIENCE, Running
 
 FAST = ("--interval=1s", "--duration=40s", "--rate=max")
 """The last forty seconds of a building in fast motion, as fast as it goes."""
@@ -22,7 +22,7 @@ def verifies(target: Running, *flags: str) -> list[str]:
 
 def ended(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @contextmanager

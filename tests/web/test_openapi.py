@@ -93,6 +93,7 @@ def test_every_field_of_the_answer_is_described() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.parametrize("secured", [False, True])
 def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
     """Schemathesis finds no 5xx, no undocumented answer, no wrong request accepted and no right one refused."""

@@ -11,7 +11,7 @@ from exporter.simulate.load import sender
 from exporter.simulate.load.sender import Sender, SendingFailed
 from exporter.simulate.verify.oracle import Exchange
 from exporter.simulate.world.delivery import Delivery
-from tests.support.running import free_port
+from tests.support.running import PATIENCE, free_port
 from tests.support.scripted import Cut, Scripted, answer, scripted, served
 
 PROBLEM = b'{"title": "x", "detail": "no", "errors": [{"index": 0, "field": "data", "message": "must be 0 or more"}]}'
@@ -104,7 +104,7 @@ class TestAnswered:
             while len(sent.exchanges) < 2:
                 await asyncio.sleep(0.01)
             sent.sender.stop()
-            await asyncio.wait_for(sending, 2)
+            await asyncio.wait_for(sending, PATIENCE)
 
         served(test)
 
@@ -293,7 +293,7 @@ class TestStop:
         async def test(server: Scripted) -> None:
             sent = Sent(server.url, connections=2)
             server.open.clear()
-            later = int((time.time() + 60) * 1000)
+            later = int((time.time() + 3600) * 1000)
             sending = asyncio.create_task(
                 sent.sender.send([Delivery(0, b"0"), Delivery(later, b"1"), Delivery(0, b"2")])
             )
@@ -301,7 +301,7 @@ class TestStop:
                 await asyncio.sleep(0.01)
             sent.sender.stop()
             server.open.set()
-            await asyncio.wait_for(sending, 5)
+            await asyncio.wait_for(sending, PATIENCE)
             assert [exchange.body for exchange in sent.exchanges] == [b"0"]
             assert sent.sender.unanswered == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import exporter
-from tests.support.running import free_port, running, wait_for
+from tests.support.running import PATIENCE, free_port, running, wait_for
 from tests.support.simulating import FAST, ended, started, verifies
 from tests.support.sockets import Cable
 
@@ -111,7 +111,7 @@ class TestVerify:
                     wait_for(lambda: simulator.poll() is not None or cable.connections >= 4 * n, "connections")  # noqa: B023
                     time.sleep(0.5)
                     assert cable.cut() == 4
-                out, err = simulator.communicate(timeout=30)
+                out, err = simulator.communicate(timeout=PATIENCE)
             cable.close()
         assert simulator.returncode == 0, (out, err)
 
@@ -126,7 +126,7 @@ class TestVerify:
                 target.process.send_signal(signal.SIGKILL)
                 target.process.wait()
                 with running(tmp_path / "log2", port=port):
-                    out, err = simulator.communicate(timeout=30)
+                    out, err = simulator.communicate(timeout=PATIENCE)
         assert simulator.returncode == status, (out, err)
         assert err.startswith(f"butlr-exporter: {target.url}/webhook: ")
         assert ("the exporter was restarted during the run: if it has no journal, pass --no-journal" in err) == (
