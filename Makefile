@@ -31,13 +31,14 @@ demo: $(READY)
 
 install: $(READY)
 
-$(READY): pyproject.toml locks/ci.txt
+$(READY): pyproject.toml locks/pip.txt locks/ci.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; set PYTHON=...' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear .venv || \
 		{ echo 'On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/ci.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/pip.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --require-hashes --requirement locks/ci.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The rule, the parser, the settings and the families are covered line by line and branch by branch.
@@ -75,6 +76,7 @@ lock: $(READY)
 	$(LOCK) --upgrade pyproject.toml --group build --group test --group tools --group plot --output-file locks/ci.txt
 	$(LOCK) --constraint locks/ci.txt pyproject.toml --output-file locks/image.txt
 	$(LOCK) --constraint locks/ci.txt --group build --output-file locks/build.txt
+	$(LOCK) --upgrade --group pip --output-file locks/pip.txt
 
 audit: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip

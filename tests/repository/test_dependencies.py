@@ -16,6 +16,7 @@ GROUPS = PROJECT["dependency-groups"]
 
 ASKED_FOR = {
     "image": PROJECT["project"]["dependencies"],
+    "pip": GROUPS["pip"],
     "build": [*PROJECT["build-system"]["requires"], *GROUPS["build"]],
     "ci": [*PROJECT["project"]["dependencies"], *GROUPS["test"], *GROUPS["tools"], *GROUPS["plot"], *GROUPS["build"]],
 }
