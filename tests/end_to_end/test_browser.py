@@ -1,64 +1,13 @@
-"""The pages in a real browser: Debian's Chromium, driven by Playwright."""
+"""Pages that are left open, in a real browser: Debian's Chromium, driven by Playwright."""
 
-import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browsing import post, with_capacity
+from tests.support.browsing import ask, post
 from tests.support.running import Running, running
-from tests.support.sockets import fresh
-
-SOON_MS = 15_000
-"""A page that asks every five seconds has shown a change by then; on a busy machine as well."""
-
-expect.set_options(timeout=SOON_MS)
-
-
-@pytest.fixture
-def exporter(tmp_path: Path) -> Iterator[Running]:
-    """Return an exporter."""
-    with with_capacity(tmp_path) as exporter:
-        yield exporter
-
-
-@pytest.fixture
-def page(browser: Browser, exporter: Running) -> Iterator[Page]:
-    """Return a page that must say nothing in the console and ask nobody but the exporter."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(SOON_MS)
-    trouble: list[str] = []
-
-    def said(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            trouble.append(message.text)
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith((exporter.url, "data:")):
-            trouble.append(request.url)
-
-    page.on("console", said)
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("request", asked)
-    page.clock.install()
-    yield page
-    context.close()
-    assert [text for text in trouble if "404 (Not Found)" not in text] == []
-
-
-def ask(page: Page) -> None:
-    """Move the clock of a page on, so that it asks the exporter now, once its first question was answered."""
-    page.wait_for_load_state("networkidle")
-    page.clock.fast_forward(5000)
-
-
-def names(page: Page) -> list[str]:
-    """Return the zones that are shown, in order."""
-    return page.locator("tbody th[scope=row] a").all_text_contents()
 
 
 class TestLive:
@@ -131,7 +80,7 @@ class TestLive:
         with running(tmp_path / "log2", port=exporter.port) as again:
             post(again, "Desk", 5)
             ask(page)
-            expect(alert).to_be_hidden(timeout=SOON_MS)
+            expect(alert).to_be_hidden()
             expect(page.locator("tbody td.number").first).to_contain_text("5")
         page.close()
 
@@ -217,143 +166,3 @@ class TestLive:
         assert [response for response in asked if not response[1].startswith("/assets/")] == [
             whole, (*head, 200), whole, (*head, 304), (*head, 304), (*head, 304), (*head, 200), whole,
         ]  # fmt: skip
-
-
-class TestChoosing:
-    """Search, filter, order, pages."""
-
-    @pytest.fixture
-    def page(self, page: Page, exporter: Running) -> Page:
-        """Return a page with some zones."""
-        for name, value, floor, age in [
-            ("Full Hall", 9, "1st Floor", 0),
-            ("Roomy Hall", 5, "2nd Floor", 5),
-            ("Desk", 7, "2nd Floor", 9),
-            ("Silent", 1, "2nd Floor", 3000),
-        ]:
-            post(exporter, name, value, floor, age)
-        page.goto(exporter.url)
-        return page
-
-    def test_search(self, page: Page, exporter: Running) -> None:
-        """As it is typed; the address has it, so that it can be passed on."""
-        page.get_by_label("Search").press_sequentially("2ND hall", delay=20)
-        expect(page.locator("tbody th[scope=row]")).to_have_count(1)
-        assert names(page) == ["Roomy Hall"]
-        expect(page.locator("caption")).to_have_text("1 of 4 zones")
-        expect(page).to_have_url(f"{exporter.url}/?q=2ND+hall")
-        expect(page.get_by_label("Search")).to_be_focused()
-        page.reload()
-        assert names(page) == ["Roomy Hall"]
-        page.get_by_label("Search").fill("nothing")
-        expect(page.get_by_text("No zone matches.")).to_be_visible()
-        page.get_by_label("Search").fill("")
-        expect(page.locator("tbody th[scope=row]")).to_have_count(4)
-
-    def test_filter_and_sort(self, page: Page) -> None:
-        """By state, and by what is most."""
-        page.get_by_label("State").select_option("crowded")
-        expect(page.locator("caption")).to_have_text("1 of 4 zones")
-        assert names(page) == ["Full Hall"]
-        page.get_by_label("State").select_option("stale")
-        expect(page.get_by_role("link", name="Silent")).to_be_visible()
-        assert names(page) == ["Silent"]
-        page.get_by_label("State").select_option("all")
-        expect(page.locator("caption")).to_have_text("4 zones")
-        for choice, order in [
-            ("most people", ["Full Hall", "Desk", "Roomy Hall", "Silent"]),
-            ("fullest", ["Full Hall", "Roomy Hall", "Desk", "Silent"]),
-            ("longest silent", ["Silent", "Desk", "Roomy Hall", "Full Hall"]),
-            ("name", ["Desk", "Full Hall", "Roomy Hall", "Silent"]),
-            ("place", ["Full Hall", "Desk", "Roomy Hall", "Silent"]),
-        ]:
-            page.get_by_label("Sort by").select_option(label=choice)
-            expect(page.locator("tbody th[scope=row] a")).to_have_text(order)
-
-    def test_pages(self, page: Page, exporter: Running) -> None:
-        """A hundred zones on each."""
-        items = [json.loads(fresh(f"z{n}", 1)) for n in range(250)]
-        exporter.post(json.dumps(items).encode())
-        ask(page)
-        expect(page.get_by_text("Page 1 of 3")).to_be_visible()
-        page.get_by_role("link", name="Next").click()
-        expect(page.get_by_text("Page 2 of 3")).to_be_visible()
-        expect(page.locator("tbody th[scope=row]")).to_have_count(100)
-
-    def test_a_zone(self, page: Page, exporter: Running) -> None:
-        """Its own page follows it as well."""
-        page.get_by_role("link", name="Desk").click()
-        expect(page.get_by_role("heading", name="Desk")).to_be_visible()
-        expect(page.locator("table tbody tr")).to_have_count(1)
-        post(exporter, "Desk", 8, "2nd Floor")
-        ask(page)
-        expect(page.locator("table tbody tr")).to_have_count(2)
-        expect(page.locator(".count")).to_contain_text("8")
-        page.get_by_role("link", name="All zones").click()
-        expect(page.locator("tbody th[scope=row]")).to_have_count(4)
-
-    def test_a_zone_that_is_forgotten(self, page: Page) -> None:
-        """Its page stays, and says so."""
-        page.get_by_role("link", name="Desk").click()
-        expect(page.get_by_role("heading", name="Desk")).to_be_visible()
-        page.route("**/api/v1/spaces/zone/**", lambda route: route.fulfill(status=404, body=""))
-        ask(page)
-        expect(page.get_by_role("alert")).to_contain_text("no longer known")
-        page.unroute_all()
-        ask(page)
-        expect(page.get_by_role("alert")).to_be_hidden()
-
-    def test_copying(self, browser: Browser, exporter: Running) -> None:
-        """A query is in the clipboard as it is shown."""
-        post(exporter, "Desk", 1)
-        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-        other = context.new_page()
-        other.goto(f"{exporter.url}/spaces/zone/zone%20Desk")
-        other.get_by_role("button", name="Copy").first.click()
-        expect(other.get_by_role("button", name="Copied")).to_be_visible()
-        assert other.evaluate("navigator.clipboard.readText()") == 'butlr_zone_occupancy{zone_id="zone Desk"}'
-        context.close()
-
-
-class TestWithout:
-    """What not everyone has."""
-
-    def test_a_script(self, browser: Browser, exporter: Running) -> None:
-        """The content is there, and search is a button away."""
-        post(exporter, "Desk", 3)
-        post(exporter, "Hall", 4)
-        context = browser.new_context(java_script_enabled=False)
-        page = context.new_page()
-        page.goto(exporter.url)
-        assert names(page) == ["Desk", "Hall"]
-        assert page.locator("svg.trace polyline").count() == 2
-        page.get_by_label("Search").fill("hall")
-        page.get_by_role("button", name="Show").click()
-        assert names(page) == ["Hall"]
-        page.get_by_role("link", name="Hall").click()
-        assert page.locator("table tbody tr").count() == 1
-        context.close()
-
-    def test_a_mouse(self, page: Page, exporter: Running) -> None:
-        """Everything is reached by the keyboard, in order, and where one is, is seen."""
-        post(exporter, "Desk", 3)
-        page.goto(exporter.url)
-        reached = []
-        for _ in range(8):
-            page.keyboard.press("Tab")
-            focused = page.evaluate_handle("document.activeElement")
-            reached.append(focused.evaluate("e => e.name || e.textContent.trim() || e.getAttribute('aria-label')")[:20])
-            assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
-        assert reached[:6] == ["Metrics", "Final counts", "JSON", "q", "state", "sort"]
-        assert reached[7] == "Desk"
-
-    def test_a_script_in_a_name(self, page: Page, exporter: Running) -> None:
-        """It stays text, also in what comes later."""
-        page.goto(exporter.url)
-        attack = "<script>document.title = 'forged'</script><img src=x onerror=\"document.title = 'forged'\">"
-        post(exporter, attack, 1)
-        ask(page)
-        expect(page.get_by_role("link", name=attack)).to_be_visible()
-        page.get_by_role("link", name=attack).click()
-        expect(page.get_by_role("heading", name=attack)).to_be_visible()
-        assert page.title() == f"{attack} · Butlr exporter"

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.running import Running, program, running
 from tests.support.sockets import fresh
+
+SOON_MS = 15_000
+"""A page that asks every five seconds has shown a change by then; on a busy machine as well."""
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -42,3 +45,14 @@ def post(exporter: Running, name: str, value: float, floor: str = "1st Floor", a
     event["metadata"] |= {"zone_name": name, "floor_name": floor, "room_name": "Room 7"}
     event["timestamp"] = int((time.time() - age) * 1000)
     exporter.post(json.dumps(event).encode())
+
+
+def ask(page: Page) -> None:
+    """Move the clock of a page on, so that it asks the exporter now, once its first question was answered."""
+    page.wait_for_load_state("networkidle")
+    page.clock.fast_forward(5000)
+
+
+def names(page: Page) -> list[str]:
+    """Return the zones that are shown, in order."""
+    return page.locator("tbody th[scope=row] a").all_text_contents()

@@ -1,0 +1,150 @@
+"""Pages that a person uses, in a real browser: Debian's Chromium, driven by Playwright."""
+
+import json
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browsing import ask, names, post
+from tests.support.running import Running
+from tests.support.sockets import fresh
+
+
+class TestChoosing:
+    """Search, filter, order, pages."""
+
+    @pytest.fixture
+    def page(self, page: Page, exporter: Running) -> Page:
+        """Return a page with some zones."""
+        for name, value, floor, age in [
+            ("Full Hall", 9, "1st Floor", 0),
+            ("Roomy Hall", 5, "2nd Floor", 5),
+            ("Desk", 7, "2nd Floor", 9),
+            ("Silent", 1, "2nd Floor", 3000),
+        ]:
+            post(exporter, name, value, floor, age)
+        page.goto(exporter.url)
+        return page
+
+    def test_search(self, page: Page, exporter: Running) -> None:
+        """As it is typed; the address has it, so that it can be passed on."""
+        page.get_by_label("Search").press_sequentially("2ND hall", delay=20)
+        expect(page.locator("tbody th[scope=row]")).to_have_count(1)
+        assert names(page) == ["Roomy Hall"]
+        expect(page.locator("caption")).to_have_text("1 of 4 zones")
+        expect(page).to_have_url(f"{exporter.url}/?q=2ND+hall")
+        expect(page.get_by_label("Search")).to_be_focused()
+        page.reload()
+        assert names(page) == ["Roomy Hall"]
+        page.get_by_label("Search").fill("nothing")
+        expect(page.get_by_text("No zone matches.")).to_be_visible()
+        page.get_by_label("Search").fill("")
+        expect(page.locator("tbody th[scope=row]")).to_have_count(4)
+
+    def test_filter_and_sort(self, page: Page) -> None:
+        """By state, and by what is most."""
+        page.get_by_label("State").select_option("crowded")
+        expect(page.locator("caption")).to_have_text("1 of 4 zones")
+        assert names(page) == ["Full Hall"]
+        page.get_by_label("State").select_option("stale")
+        expect(page.get_by_role("link", name="Silent")).to_be_visible()
+        assert names(page) == ["Silent"]
+        page.get_by_label("State").select_option("all")
+        expect(page.locator("caption")).to_have_text("4 zones")
+        for choice, order in [
+            ("most people", ["Full Hall", "Desk", "Roomy Hall", "Silent"]),
+            ("fullest", ["Full Hall", "Roomy Hall", "Desk", "Silent"]),
+            ("longest silent", ["Silent", "Desk", "Roomy Hall", "Full Hall"]),
+            ("name", ["Desk", "Full Hall", "Roomy Hall", "Silent"]),
+            ("place", ["Full Hall", "Desk", "Roomy Hall", "Silent"]),
+        ]:
+            page.get_by_label("Sort by").select_option(label=choice)
+            expect(page.locator("tbody th[scope=row] a")).to_have_text(order)
+
+    def test_pages(self, page: Page, exporter: Running) -> None:
+        """A hundred zones on each."""
+        items = [json.loads(fresh(f"z{n}", 1)) for n in range(250)]
+        exporter.post(json.dumps(items).encode())
+        ask(page)
+        expect(page.get_by_text("Page 1 of 3")).to_be_visible()
+        page.get_by_role("link", name="Next").click()
+        expect(page.get_by_text("Page 2 of 3")).to_be_visible()
+        expect(page.locator("tbody th[scope=row]")).to_have_count(100)
+
+    def test_a_zone(self, page: Page, exporter: Running) -> None:
+        """Its own page follows it as well."""
+        page.get_by_role("link", name="Desk").click()
+        expect(page.get_by_role("heading", name="Desk")).to_be_visible()
+        expect(page.locator("table tbody tr")).to_have_count(1)
+        post(exporter, "Desk", 8, "2nd Floor")
+        ask(page)
+        expect(page.locator("table tbody tr")).to_have_count(2)
+        expect(page.locator(".count")).to_contain_text("8")
+        page.get_by_role("link", name="All zones").click()
+        expect(page.locator("tbody th[scope=row]")).to_have_count(4)
+
+    def test_a_zone_that_is_forgotten(self, page: Page) -> None:
+        """Its page stays, and says so."""
+        page.get_by_role("link", name="Desk").click()
+        expect(page.get_by_role("heading", name="Desk")).to_be_visible()
+        page.route("**/api/v1/spaces/zone/**", lambda route: route.fulfill(status=404, body=""))
+        ask(page)
+        expect(page.get_by_role("alert")).to_contain_text("no longer known")
+        page.unroute_all()
+        ask(page)
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+    def test_copying(self, browser: Browser, exporter: Running) -> None:
+        """A query is in the clipboard as it is shown."""
+        post(exporter, "Desk", 1)
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        other = context.new_page()
+        other.goto(f"{exporter.url}/spaces/zone/zone%20Desk")
+        other.get_by_role("button", name="Copy").first.click()
+        expect(other.get_by_role("button", name="Copied")).to_be_visible()
+        assert other.evaluate("navigator.clipboard.readText()") == 'butlr_zone_occupancy{zone_id="zone Desk"}'
+        context.close()
+
+
+class TestWithout:
+    """What not everyone has."""
+
+    def test_a_script(self, browser: Browser, exporter: Running) -> None:
+        """The content is there, and search is a button away."""
+        post(exporter, "Desk", 3)
+        post(exporter, "Hall", 4)
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(exporter.url)
+        assert names(page) == ["Desk", "Hall"]
+        assert page.locator("svg.trace polyline").count() == 2
+        page.get_by_label("Search").fill("hall")
+        page.get_by_role("button", name="Show").click()
+        assert names(page) == ["Hall"]
+        page.get_by_role("link", name="Hall").click()
+        assert page.locator("table tbody tr").count() == 1
+        context.close()
+
+    def test_a_mouse(self, page: Page, exporter: Running) -> None:
+        """Everything is reached by the keyboard, in order, and where one is, is seen."""
+        post(exporter, "Desk", 3)
+        page.goto(exporter.url)
+        reached = []
+        for _ in range(8):
+            page.keyboard.press("Tab")
+            focused = page.evaluate_handle("document.activeElement")
+            reached.append(focused.evaluate("e => e.name || e.textContent.trim() || e.getAttribute('aria-label')")[:20])
+            assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+        assert reached[:6] == ["Metrics", "Final counts", "JSON", "q", "state", "sort"]
+        assert reached[7] == "Desk"
+
+    def test_a_script_in_a_name(self, page: Page, exporter: Running) -> None:
+        """It stays text, also in what comes later."""
+        page.goto(exporter.url)
+        attack = "<script>document.title = 'forged'</script><img src=x onerror=\"document.title = 'forged'\">"
+        post(exporter, attack, 1)
+        ask(page)
+        expect(page.get_by_role("link", name=attack)).to_be_visible()
+        page.get_by_role("link", name=attack).click()
+        expect(page.get_by_role("heading", name=attack)).to_be_visible()
+        assert page.title() == f"{attack} · Butlr exporter"
