@@ -65,7 +65,10 @@ class Rule(NamedTuple):
 
 
 class Capacity:
-    """The rules of one file, in order. Thread-safe, as the rules never change."""
+    """The rules of one file, in order.
+
+    Thread-safe: the rules never change, and a race for the cache costs at most a second match.
+    """
 
     def __init__(self, rules: list[Rule]) -> None:
         self.rules = rules
@@ -116,10 +119,10 @@ class CapacityFile:
         if self.path is None:
             log.info("no capacity file")
             return
-        self.last_read_succeeded = False
         try:
             self.current = read(self.path)
         except CapacityError as error:
+            self.last_read_succeeded = False
             log.error("capacity file rejected", {"path": self.path, "reason": str(error)})
             raise
         self.last_read_succeeded, self.last_success_seconds = True, self._clock()

@@ -18,7 +18,7 @@ _HERE = {"": "localhost", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - t
 
 
 def main() -> int:
-    """Return 0 if the exporter serves; else return 1, and print the reason of an error on standard error."""
+    """Return 0 if the exporter serves; else return 1, and print the reason on standard error."""
     try:
         settings = load({}, os.environ)
         address = settings.metrics_listen or settings.listen
@@ -37,7 +37,10 @@ def main() -> int:
     except (SettingsError, OSError, http.client.HTTPException) as error:
         print(f"butlr-exporter: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    return 0 if status == http.client.OK else 1
+    if status != http.client.OK:
+        print(f"butlr-exporter: /-/healthy answered {status}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -205,6 +205,21 @@ class TestExposition:
         scraped.store.apply(delivery(NOW + MINUTE, name="Hall"), NOW + MINUTE)
         assert "butlr_zone_capacity" not in scraped.samples()
 
+    def test_a_scrape_during_a_reload(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While a good file is read again, a scrape does not report a failed reload."""
+        path = tmp_path / "capacity.yml"
+        path.write_text("capacity: [{max: 5}]")
+        file = CapacityFile(str(path), Clock())
+        seen: list[bool] = []
+
+        def slow(name: str) -> capacity_module.Capacity:
+            seen.append(file.last_read_succeeded)
+            return read(name)
+
+        monkeypatch.setattr(capacity_module, "read", slow)
+        file.reload()
+        assert seen == [True]
+
     def test_without_a_file(self) -> None:
         """Without a file there are no families of capacities or of its reading."""
         families = Scraped(delivery()).samples()
@@ -259,10 +274,25 @@ class TestReload:
             "capacity file rejected",
         ]
 
+    def test_a_scrape_during_a_reload(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While a good file is read again, a scrape does not report a failed reload."""
+        path = tmp_path / "capacity.yml"
+        path.write_text("capacity: [{max: 5}]")
+        file = CapacityFile(str(path), Clock())
+        seen: list[bool] = []
+
+        def slow(name: str) -> capacity_module.Capacity:
+            seen.append(file.last_read_succeeded)
+            return read(name)
+
+        monkeypatch.setattr(capacity_module, "read", slow)
+        file.reload()
+        assert seen == [True]
+
     def test_without_a_file(self) -> None:
         """Without a file there is nothing to read, and the request succeeds."""
         exporter = build(clock=Clock())
-        assert exporter.app.test_client().post("/-/reload").status_code == 200
+        assert exporter.app.test_client().post("/-/reload").text == "There is no capacity file.\n"
         assert exporter.capacity.last_read_succeeded
 
     def test_credentials_and_port(self) -> None:

@@ -1,7 +1,9 @@
 """The probe of a container."""
 
 import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -48,3 +50,22 @@ def test_health(
     monkeypatch.setenv("BUTLR_EXPORTER_TLS_KEY", "/nowhere")
     assert probe.main() == 1
     assert "tls_key cannot be read" in capsys.readouterr().err
+
+
+def test_another_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An answer other than 200 makes the probe fail, and the probe prints its status."""
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", f"127.0.0.1:{server.server_port}")
+        assert probe.main() == 1
+        thread.join(5)
+    assert capsys.readouterr().err == "butlr-exporter: /-/healthy answered 503\n"

@@ -1,6 +1,7 @@
 """Types of arguments that several commands have."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -31,3 +32,8 @@ def time_ms(text: str) -> int:
     if parsed_ms < EARLIEST_TIMESTAMP:
         raise ValueError("must be in 2015 or later")
     return parsed_ms
+
+
+def print_error(text: str) -> None:
+    """Print a line on standard error."""
+    print(f"butlr-exporter: {text}", file=sys.stderr)  # noqa: T201

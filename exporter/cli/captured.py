@@ -1,8 +1,8 @@
 """Captured deliveries: a file with a request body, an event or an array of them, on each line."""
 
-import sys
 from collections.abc import Iterator
 
+from exporter.cli.arguments import print_error
 from exporter.events.model import OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from exporter.files import STANDARD_STREAM, open_binary, reason
@@ -63,8 +63,3 @@ class CapturedEvents:
         self.mistakes += 1
         if self.mistakes <= MAX_MISTAKES_SHOWN:
             print_error(f"{self._name} line {number}: {error}")
-
-
-def print_error(text: str) -> None:
-    """Print a line on standard error."""
-    print(f"butlr-exporter: {text}", file=sys.stderr)  # noqa: T201

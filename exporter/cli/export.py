@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, Any
 
-from exporter.cli.arguments import time_ms
-from exporter.cli.captured import CapturedEvents, UnreadableCapture, print_error
+from exporter.cli.arguments import print_error, time_ms
+from exporter.cli.captured import CapturedEvents, UnreadableCapture
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.events.measures import Kind
 from exporter.events.times import milliseconds, utc

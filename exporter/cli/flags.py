@@ -1,9 +1,9 @@
 """Settings on the command line: their flags, and the messages about mistakes in them."""
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from exporter.cli.arguments import print_error
 from exporter.settings.advice import suggestion
 from exporter.settings.declared import INPUTS, Setting, Settings, SettingsError
 from exporter.settings.load import load
@@ -54,7 +54,7 @@ def settings_from(
     except SettingsError as error:
         mistakes += error.mistakes
     for mistake in mistakes:
-        print(f"butlr-exporter: {mistake}", file=sys.stderr)  # noqa: T201
+        print_error(mistake)
     return None if mistakes else settings
 
 

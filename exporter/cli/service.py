@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from exporter import __version__
 from exporter.app import Port, build
 from exporter.capacity import Capacity, CapacityError, read
 from exporter.cli import against, logs
+from exporter.cli.arguments import print_error
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.ingest import observer
 from exporter.journal.interface import JournalError
@@ -64,7 +64,7 @@ def _run(command: Callable[[Settings, argparse.Namespace], int], options: argpar
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
     for warning in filter(None, [*warnings(settings, os.environ), exposure(settings)]):
-        print(f"butlr-exporter: warning: {warning}", file=sys.stderr)  # noqa: T201
+        print_error(f"warning: {warning}")
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
     if options.against is None:

@@ -1,4 +1,4 @@
-"""KSUIDs, of which Butlr makes its ids: a time and a random part in 27 base-62 digits."""
+"""KSUIDs, the form of Butlr's ids: a time and a random part in 27 base-62 digits."""
 
 from functools import lru_cache
 
@@ -8,7 +8,9 @@ KSUID_EPOCH = 1_400_000_000
 _KSUID_LENGTH = 27
 _KSUID_RANDOM_BITS = 128
 _KSUID_TIME_LIMIT = 1 << 32
-_BASE62 = {digit: n for n, digit in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE62 = {digit: n for n, digit in enumerate(_DIGITS)}
+_PAIRS = [a + b for a in _DIGITS for b in _DIGITS]
 _LEADING = 6
 """Leading digits that mostly suffice to know the second; the ids of a second begin with about eight of them, so that
 they are worth a cache."""
@@ -41,15 +43,12 @@ def _seconds(digits: str) -> int | None:
 
 _leading_seconds = lru_cache(1 << 13)(_seconds)
 
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_PAIRS = [a + b for a in _DIGITS for b in _DIGITS]
-
 
 def ksuid(seconds: int, random: int) -> str:
     """Return the KSUID of a Unix second and 128 random bits (github.com/segmentio/ksuid)."""
-    number = (seconds - KSUID_EPOCH << 128) | random
+    number = (seconds - KSUID_EPOCH << _KSUID_RANDOM_BITS) | random
     pairs = []
-    for _ in range(14):
-        number, pair = divmod(number, 3844)
+    for _ in range((_KSUID_LENGTH + 1) // 2):
+        number, pair = divmod(number, len(_PAIRS))
         pairs.append(_PAIRS[pair])
     return "".join(reversed(pairs))[1:]

@@ -36,7 +36,7 @@ ID_POSITION = {kind: Metadata._fields.index(kind.id_field) for kind in Kind}
 
 
 class OccupancyEvent(NamedTuple):
-    """One delivery of one reading of one space."""
+    """One event: one JSON object from Butlr that reports a reading of a space."""
 
     id: str
     measure: Measure

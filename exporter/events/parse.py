@@ -1,7 +1,7 @@
 """Butlr's webhook JSON turned into frozen events, or into errors that name the field.
 
-This module alone decides whether an event is valid; no code behind it checks again. It knows nothing of Flask, of
-metrics, or of the use that is made of an event.
+This module decides whether an event is valid; `fast` accepts only a subset, and no code behind them checks again. It
+knows nothing of Flask, of metrics, or of the use that is made of an event.
 
 Source of the payload: docs.butlr.io/real-time-occupancy/webhooks-overview/zone-occupancy. The docs promise neither the
 shape of ids nor that optional fields are left out, so a missing field, null and an empty string are read alike.
@@ -22,10 +22,14 @@ from exporter.events.times import EARLIEST_TIMESTAMP, LATEST_SECONDS, utc
 
 
 class FieldError(NamedTuple):
-    """One mistake in an event; `field` is a dotted path, `""` for the event as a whole."""
+    """One mistake in an event or request; `field` is a dotted path, `""` for the whole."""
 
     field: str
     message: str
+
+    def __str__(self) -> str:
+        """Return the mistake in one line."""
+        return f"{self.field}: {self.message}" if self.field else self.message
 
 
 class NotJson(ValueError):  # noqa: N818 - the name reads as the answer it becomes
@@ -36,7 +40,7 @@ class InvalidEvent(ValueError):  # noqa: N818
     """A rejected event: `errors` says why, `measure` is its type if that is exported."""
 
     def __init__(self, errors: list[FieldError], measure: Measure | None) -> None:
-        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in errors))
+        super().__init__("; ".join(map(str, errors)))
         self.errors = errors
         self.measure = measure
 

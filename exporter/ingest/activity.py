@@ -1,7 +1,7 @@
 """The last minute and the last refusals, for people who want to see whether events arrive.
 
-Of the last 60 seconds it knows the number of events by outcome and the delays of new readings. Of the last 20 refusals
-it knows the reason and the event id, and nothing else of the content. It knows nothing of HTTP.
+It keeps the events by outcome and the delays of new readings for 60 seconds, and the reason and event id of the last 20
+refusals. It keeps nothing else of their content, and knows nothing of HTTP.
 """
 
 import math
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.ingest.receipt import Reason
+from exporter.events.parse import FieldError
 from exporter.metrics.counters import Result
 from exporter.rule.outcome import Outcome
 
 SPAN = 60
-"""Seconds of which the outcomes are known."""
+"""Seconds that `last_minute` covers."""
 
 MAX_REFUSALS = 20
 
@@ -84,7 +84,7 @@ class Activity:
                 if outcome is Outcome.NEW:
                     delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1
 
-    def refuse(self, what: str, reasons: Sequence[Reason], event_id: str = "") -> None:
+    def refuse(self, what: str, reasons: Sequence[FieldError], event_id: str = "") -> None:
         """Remember a refusal with the first of its reasons."""
         now = int(self._clock() * 1000)
         field, message = reasons[0]

@@ -10,10 +10,10 @@ from typing import Any
 
 from exporter.events.fast import parse_fast
 from exporter.events.model import OccupancyEvent, UnsupportedEvent, new_tuple
-from exporter.events.parse import InvalidEvent, parse_body, parse_event
+from exporter.events.parse import FieldError, InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
 from exporter.ingest.observer import Observer
-from exporter.ingest.receipt import MAX_ERRORS, EventError, Reason, Receipt
+from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten, Recorder
 from exporter.metrics.counters import Result
@@ -120,18 +120,18 @@ class Intake:
 
     def _reasons(
         self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now_ms: int
-    ) -> list[Reason]:
+    ) -> list[FieldError]:
         """Return the reasons for which an event is refused, at least one."""
         if isinstance(event, InvalidEvent):
-            return [Reason(field, message) for field, message in event.errors]
+            return event.errors
         if outcome is Outcome.FUTURE and isinstance(event, OccupancyEvent):
             limit = self._limits.future_tolerance // 1000
             message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now_ms)}"
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
-            return [Reason("timestamp", message + hint)]
+            return [FieldError("timestamp", message + hint)]
         assert isinstance(event, OccupancyEvent)  # noqa: S101 - the rule refuses no other
         field = f"metadata.{event.measure.kind.id_field}"
-        return [Reason(field, f"one space too many: max_spaces is {self._limits.max_spaces}")]
+        return [FieldError(field, f"one space too many: max_spaces is {self._limits.max_spaces}")]
 
 
 def _parse(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Sequence
 
+from exporter.events.parse import FieldError
 from exporter.ingest.activity import Activity
-from exporter.ingest.receipt import Reason
 from exporter.metrics.counters import Result
 from exporter.metrics.registry import Metrics, Rejection
 from exporter.rule.outcome import Outcome
@@ -31,16 +31,16 @@ class Observer:
         self._metrics.count(results, arrival_seconds)
         self._activity.count(results, arrival_seconds)
 
-    def event_refused(self, outcome: Outcome, reasons: Sequence[Reason], event_id: str) -> None:
+    def event_refused(self, outcome: Outcome, reasons: Sequence[FieldError], event_id: str) -> None:
         """Report one event that is answered as an error; at least one reason, and the id if the event has one."""
-        reason = "; ".join(f"{field}: {message}" if field else message for field, message in reasons)
+        reason = "; ".join(map(str, reasons))
         log.warning("event refused", {"outcome": outcome, "reason": reason[:_MAX_REASON], "id": event_id[:_MAX_ID]})
         self._activity.refuse(outcome, reasons, event_id[:_MAX_ID])
 
     def request_rejected(self, rejection: Rejection, detail: str) -> None:
-        """Report one request that was rejected before any event was read; `detail` is in the answer to the sender."""
+        """Report one request that was rejected before any event was read; pages show `detail` as the reason."""
         self._metrics.count_rejection(rejection)
-        self._activity.refuse(rejection, [Reason("", detail)])
+        self._activity.refuse(rejection, [FieldError("", detail)])
 
     def reader_rejected(self, rejection: Rejection, _: str) -> None:
         """Count one rejected request of a reader, but show it to nobody: a browser asks without its password first."""

@@ -9,13 +9,6 @@ MAX_ERRORS = 100
 """Errors reported for one request at most: an array of mistakes must not make an answer far larger than itself."""
 
 
-class Reason(NamedTuple):
-    """A reason for a refusal; `field` is a dotted path, `""` for the whole event or request."""
-
-    field: str
-    message: str
-
-
 @dataclass(frozen=True, slots=True)
 class EventError:
     """The reason for which the event at `index` of a request was refused."""

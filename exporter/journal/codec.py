@@ -6,12 +6,12 @@ name, and a measure is its declared number. So a file depends on the order of no
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct, msgpack
 
 from exporter.events.measures import Kind, Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.model import Metadata, OccupancyEvent, new_tuple
 from exporter.journal.records import frame, unframe_one
 from exporter.rule.series import SeriesState
 from exporter.rule.space import SpaceState
@@ -98,8 +98,6 @@ _encode = msgpack.Encoder().encode
 _decode_space = msgpack.Decoder(SpaceRecord).decode
 _written_order = itemgetter(*map(Metadata._fields.index, MetadataRecord._fields))
 _read_order = itemgetter(*map(MetadataRecord._fields.index, Metadata._fields))
-_new: Any = tuple.__new__
-"""Creates a named tuple in half of the time that its own constructor takes."""
 
 decode_entry = msgpack.Decoder(EntryRecord).decode
 """Return an entry from the content of its record. Raises ValueError."""
@@ -132,13 +130,13 @@ def decode_delivery(record: DeliveryRecord, metadata: Metadata) -> OccupancyEven
 
 
 def _encode_metadata(metadata: Metadata) -> MetadataRecord:
-    record: MetadataRecord = _new(MetadataRecord, _written_order(metadata))
+    record: MetadataRecord = new_tuple(MetadataRecord, _written_order(metadata))
     return record
 
 
 def decode_metadata(record: MetadataRecord) -> Metadata:
     """Return the metadata of a record."""
-    metadata: Metadata = _new(Metadata, _read_order(record))
+    metadata: Metadata = new_tuple(Metadata, _read_order(record))
     return metadata
 
 
@@ -164,7 +162,10 @@ def kind_of(record: DeliveryRecord) -> Kind:
 
 
 def decode_space(key: str, blob: bytes) -> SavedSpace:
-    """Return the space of a framed record. Raises ValueError where it is damaged or another space's, and KeyError."""
+    """Return the space of a framed record.
+
+    Raises ValueError for a damaged record or another space's, KeyError for an unknown measure.
+    """
     record = _decode_space(unframe_one(blob))
     state = SpaceState(
         space_id=record.space_id,

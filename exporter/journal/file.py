@@ -119,17 +119,15 @@ class FileJournal:
             self._unsaved.pop(key, None)
 
     def _begin_outage(self, error: JournalError) -> None:
-        self._is_gone = isinstance(error, JournalGone)
-        self.outage = str(error)
-        log.error("journal cannot be written", {"reason": self.outage})
+        """Begin an outage, or go on with one; each new reason is logged once."""
+        self._is_gone = self._is_gone or isinstance(error, JournalGone)
+        if str(error) != self.outage:
+            self.outage = str(error)
+            log.error("journal cannot be written", {"reason": self.outage})
 
     def _fail(self, error: JournalError) -> None:
-        """Begin an outage; log its reason, unless that is the same as before."""
         with self._source.lock:
-            was_gone = self._is_gone
-            if str(error) != self.outage:
-                self._begin_outage(error)
-            self._is_gone = was_gone or isinstance(error, JournalGone)
+            self._begin_outage(error)
         self._failed()
 
     def _recover(self) -> None:

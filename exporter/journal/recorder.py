@@ -70,9 +70,8 @@ class Recorder:
         """
         if monotonic() > self._maintained_at + _PATIENCE:
             self.maintain()
-        apply = self._store.apply
         with self._lock:
-            outcomes = [apply(event, now_ms) for event in events]
+            outcomes = self._store.apply_all(events, now_ms)
             accepted = events
             if not REFUSED.isdisjoint(outcomes):
                 accepted = [event for event, outcome in zip(events, outcomes, strict=True) if outcome not in REFUSED]

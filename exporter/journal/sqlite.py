@@ -226,7 +226,7 @@ class SqliteFile:
             raise failure(self._path, error) from None
 
     def remove_covered(self, checkpoint: int) -> bool:
-        """Remove one log or some pieces that a checkpoint covers; tell whether more are left. Raises JournalError."""
+        """Remove one log or some pieces that a checkpoint covers; tell whether there may be more. Raises JournalError."""
         for number in self._logs.numbers:
             if number <= checkpoint:
                 try:
@@ -234,11 +234,11 @@ class SqliteFile:
                 except OSError as error:
                     raise failure(self._path, error) from None
                 return True
-        is_more = self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
-        if not is_more:
+        may_be_more = self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
+        if not may_be_more:
             self._entry_bytes -= self._covered_bytes
             self._covered_bytes = 0
-        return is_more
+        return may_be_more
 
     def retain(self, keys: Set[str]) -> None:
         """Remove every saved space but these. Raises JournalError."""

@@ -22,7 +22,7 @@ SMALL_COUNTS = {float(people): b" %d.0\n" % people for people in range(1000)}
 """The end of the line of nearly every count."""
 
 _BILLION_SECONDS_MS = 10**12
-"""Until 2033 a timestamp has one of them."""
+"""10^9 seconds: a timestamp from 2001 to 2033 is between one and two of these."""
 
 _Item = TypeVar("_Item")
 
@@ -82,7 +82,7 @@ def interleaved(*columns: list[bytes]) -> Iterator[bytes]:
     """Join columns of equal length line by line, in pieces."""
     if not columns[0]:
         return
-    lines_of_a_piece = max(1, _PIECE // sum(len(column[0]) for column in columns))  # no line is much longer
+    lines_of_a_piece = max(1, _PIECE // sum(len(column[0]) for column in columns))  # the first line stands for all
     for first in range(0, len(columns[0]), lines_of_a_piece):
         last = min(first + lines_of_a_piece, len(columns[0]))
         parts = [b""] * ((last - first) * len(columns))

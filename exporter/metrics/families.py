@@ -22,7 +22,7 @@ CAPACITY = {kind: f"butlr_{kind}_capacity" for kind in Kind}
 
 SPACES = "butlr_exporter_spaces"
 
-SPACES_HELP = "Spaces known, by kind, and by whether they are silent."
+SPACES_HELP = "Known spaces by kind and state: fresh or stale."
 
 
 class Role(Enum):

@@ -46,16 +46,16 @@ class SpaceFamilies:
 
     def render(self, snapshot: Snapshot, names: Container[str] | None = None) -> Iterator[bytes]:
         """Write the families in pieces of some ten KiB; with `names`, only those of them that have samples."""
-        oldest_ms = max(0.0, float(snapshot.now - snapshot.stale_after)) if snapshot.stale_after > 0 else 0.0
+        fresh_since_ms = float(snapshot.fresh_since)
         with self._lock:  # one scrape at a time
             for kind in self._kinds:
                 kind.write(snapshot.by_kind.get(kind.kind, []))
                 for family in kind.families:
                     if names is None or family.name in names:
-                        lines = kind.lines(family, oldest_ms)
+                        lines = kind.lines(family, fresh_since_ms)
                         yield from _family(family.name, family.help, lines, with_samples_only=names is not None)
             if names is None or SPACES in names:
-                states = [line for kind in self._kinds for line in kind.states(oldest_ms)]
+                states = [line for kind in self._kinds for line in kind.states(fresh_since_ms)]
                 yield from _family(SPACES, SPACES_HELP, interleaved(states), with_samples_only=False)
 
 
@@ -93,8 +93,8 @@ class _KindFamilies:
         self._named: list[Metadata] = []
         """The metadata that each space's labels were written from."""
 
-    def lines(self, family: Family, oldest_ms: float) -> Iterator[bytes]:
-        """Return the lines of a family in pieces; a value sensed before `oldest_ms` is left out."""
+    def lines(self, family: Family, fresh_since_ms: float) -> Iterator[bytes]:
+        """Return the lines of a family in pieces; a value sensed before `fresh_since_ms` is left out."""
         if family.role is Role.INFO:
             info = self._info
             return interleaved(info.floors, info.rooms, info.owns, [b" 1.0\n"] * len(info.owns))
@@ -102,25 +102,25 @@ class _KindFamilies:
             return self._series(family.name, self._capacities, self._capacities)
         columns = (self._measures.get(family.measure) if family.measure else None) or MeasureColumns()
         is_time = family.role is Role.TIMESTAMP
-        suffixes, least = (columns.times, 0.0) if is_time else (columns.values, oldest_ms)
+        suffixes, least = (columns.times, 0.0) if is_time else (columns.values, fresh_since_ms)
         all_shown = columns.oldest_ms >= least
         return self._series(family.name, suffixes, None if all_shown else [ms >= least for ms in columns.sensed_ms])
 
-    def states(self, oldest_ms: float) -> list[bytes]:
+    def states(self, fresh_since_ms: float) -> list[bytes]:
         """Return the lines that count the spaces of this kind by state."""
-        fresh = self._fresh(oldest_ms)
+        fresh = self._fresh(fresh_since_ms)
         numbers = (("fresh", fresh), ("stale", len(self._spaces) - fresh))
         return [
             f'{SPACES}{{kind="{self.kind}",state="{state}"}} {number(spaces)}\n'.encode() for state, spaces in numbers
         ]
 
-    def _fresh(self, oldest_ms: float) -> int:
-        """Return the number of spaces with any reading sensed at `oldest_ms` or later."""
+    def _fresh(self, fresh_since_ms: float) -> int:
+        """Return the number of spaces with any reading sensed at `fresh_since_ms` or later."""
         columns = self._measures.values()
-        if any(column.oldest_ms >= oldest_ms for column in columns):
+        if any(column.oldest_ms >= fresh_since_ms for column in columns):
             return len(self._spaces)
         sensed = zip(*[column.sensed_ms for column in columns], strict=True)
-        return sum([max(times) >= oldest_ms for times in sensed])
+        return sum([max(times) >= fresh_since_ms for times in sensed])
 
     def _series(self, family: str, suffixes: list[bytes], shown: Sequence[object] | None) -> Iterator[bytes]:
         """Write the lines with these suffixes; with `shown`, only where its entry is true."""
@@ -140,8 +140,7 @@ class _KindFamilies:
         if len(spaces) != len(self._spaces):
             self._reorder(spaces)
         named, measures = self._named, self._measures
-        times: dict[int, bytes] = {}
-        """Suffixes of the timestamps that many spaces have in common."""
+        times: dict[int, bytes] = {}  # suffixes of the timestamps that many spaces have in common
         for at in list(compress(range(len(spaces)), map(is_not, spaces, self._spaces))):
             space = spaces[at]
             counts = space.counts

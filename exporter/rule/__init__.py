@@ -4,8 +4,8 @@ Pure: no clock, no I/O, no pydantic, Flask or prometheus_client. State is a fold
 times are integers, milliseconds since the epoch; generations are Unix seconds.
 
 A *space* has a kind and an id. A *reading* is a value of one measure of one space at one timestamp. Each measure of a
-space keeps its readings for a `window`, counted back from the newest of them, `n`. For an event with timestamp `t` and
-value `v`, the first row that holds decides:
+space keeps its readings for a `window`, counted back from the newest of them, `n`, which is unknown before the first.
+For an event with timestamp `t` and value `v`, the first row that holds decides:
 
 | #  | when                                                        | outcome     | effect                        |
 |----|-------------------------------------------------------------|-------------|-------------------------------|
@@ -13,15 +13,19 @@ value `v`, the first row that holds decides:
 | 2  | type is not one we export                                   | unsupported | none                          |
 | 3  | `t` > now + `future_tolerance`                              | future      | none                          |
 | 4  | space unknown and `max_spaces` reached                      | overflow    | none                          |
-| 5  | space known and `t` <= `n` - `window`                       | late        | none                          |
+| 5  | `n` known and `t` <= `n` - `window`                         | late        | none                          |
 | 6  | the same id with the same `v` already received for this `t` | duplicate   | none                          |
-| 7  | `t` known, both generations known, the event's is older     | superseded  | none                          |
+| 7  | `t` known, both generations known, the event's is older     | superseded  | the delivery is remembered    |
 | 8  | `t` known, same `v`                                         | repeated    | generation moves up           |
 | 9  | `t` known, other `v`                                        | corrected   | the reading takes `v`         |
-| 10 | space unknown, or `t` > `n`                                 | new         | becomes the current reading   |
+| 10 | `n` unknown, or `t` > `n`                                   | new         | becomes the current reading   |
 | 11 | otherwise                                                   | backfilled  | an older reading is added     |
 
 `exporter.events` decides rows 1 and 2.
+
+A space has the metadata of its newest reading of any measure: among the applied events for that timestamp the latest
+generation decides, and where generations are equal or one is unknown, the later arrival does. Every event of rows 5 to
+11 keeps its space from being forgotten; a space without one for longer than `forget_after` is unknown to the next event.
 
 Memory is bounded: each measure of a space remembers `max_deliveries` distinct deliveries. One more drops the oldest
 reading, as if the window were shorter, and its timestamp stays `late`. The dropped reading depends on the set of

@@ -12,7 +12,7 @@ from exporter.rule.series import Point
 from exporter.rule.store import Settled, Store
 
 _DECISIVE = frozenset({Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED})
-"""Outcomes after which a reading has the value of the event."""
+"""Outcomes that set the value of a reading."""
 
 
 class History:

@@ -35,13 +35,19 @@ class Snapshot(NamedTuple):
         """The spaces of all kinds."""
         return list(chain.from_iterable(self.by_kind.values()))
 
+    @property
+    def fresh_since(self) -> int:
+        """The oldest timestamp of a count that is exported as the present one; 0 if no count is too old."""
+        return max(0, self.now - self.stale_after) if self.stale_after > 0 else 0
+
     def is_stale(self, count: Count) -> bool:
         """Tell whether a count is too old to be exported as the present one."""
-        return 0 < self.stale_after < self.now - count.timestamp
+        return count.timestamp < self.fresh_since
 
     def is_fresh(self, space: Space) -> bool:
         """Tell whether any count of a space is still exported."""
-        return not all(map(self.is_stale, space.counts))
+        fresh_since = self.fresh_since
+        return any([count.timestamp >= fresh_since for count in space.counts])
 
 
 class Settled(NamedTuple):
@@ -55,7 +61,7 @@ class Settled(NamedTuple):
 
 
 class Store:
-    """All spaces. Thread-safe: each call is atomic, and readers get values that no writer touches."""
+    """All spaces. Thread-safe: each event is applied atomically, and readers get values that no writer changes."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -65,7 +71,7 @@ class Store:
         self._lock = Lock()
 
     def apply(self, event: OccupancyEvent, now: int) -> Outcome:
-        """Apply one delivery that arrives at `now`, milliseconds since the epoch."""
+        """Apply one event that arrives at `now`, milliseconds since the epoch; return its outcome."""
         if event.timestamp > now + self._limits.future_tolerance:
             return Outcome.FUTURE
         with self._lock:
@@ -78,7 +84,7 @@ class Store:
             return space.apply(event, now, self._limits)
 
     def apply_all(self, events: Iterable[OccupancyEvent], now: int) -> list[Outcome]:
-        """Apply deliveries that arrive together at `now`, milliseconds since the epoch."""
+        """Apply events that arrive together at `now`, milliseconds since the epoch; return their outcomes."""
         return [self.apply(event, now) for event in events]
 
     def snapshot(self, now: int) -> Snapshot:

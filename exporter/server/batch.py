@@ -3,7 +3,7 @@
 Work that is the same for all of them is done once, and a client with several connections is woken once. A head is
 parsed only the first time: the same bytes at the beginning of a request mean the same each time.
 
-This module knows only two facts of HTTP: a head ends at an empty line, and nothing else could end it.
+This module knows one fact of HTTP: a head ends at its first empty line.
 """
 
 import asyncio

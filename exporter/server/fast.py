@@ -1,7 +1,7 @@
 """A connection with a fast path: some requests are answered without any object of their own.
 
-A request that comes whole, with a head that the batch remembers, is not even parsed. Of any other request the head is
-parsed, and then the fast path may answer the body. A request that is unusual in any way falls back to the app, as if
+A request that comes whole, with a head that the batch remembers, is not even parsed. The head of any other request is
+parsed; then the fast path may answer its body. A request that is unusual in any way falls back to the app, as if
 there were no fast path.
 """
 

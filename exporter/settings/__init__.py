@@ -1,7 +1,5 @@
 """Every setting, declared once.
 
-This package does not know the use of any setting.
-
 - `declared`: name, default, help and type of each.
 - `load`: flags and environment variables turned into settings, or into a list of every mistake.
 - `types`: the types of values, parsed from text and shown as text.

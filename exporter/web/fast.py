@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from exporter.ingest.intake import Intake
 from exporter.journal.interface import JournalError
-from exporter.rule.outcome import Outcome
+from exporter.rule.outcome import REFUSED, Outcome
 from exporter.web.auth import Guard
 
 
@@ -17,8 +17,8 @@ def _response(outcome: Outcome) -> bytes:
     return b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-RESPONSES = {outcome: _response(outcome) for outcome in Outcome}
-"""The response to an event of each outcome, without the status line: headers and body as the view sends them."""
+RESPONSES = {outcome: _response(outcome) for outcome in Outcome if outcome not in REFUSED}
+"""The response to an event of each outcome but the refused, without the status line: headers and body as the view sends them."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, as received."""

@@ -55,5 +55,6 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        log.error("internal error", exc_info=error)
-        return problem(500, "the exporter failed; its log says more")
+        fields = {"method": request.method, "path": _path(), "client": request.remote_addr}
+        log.error("internal error", fields, exc_info=error)
+        return unlogged(500, "the exporter failed; its log says more")

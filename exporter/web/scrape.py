@@ -59,7 +59,8 @@ def views(
             capacity.reload()
         except CapacityError as error:  # the capacity file logs it
             return unlogged(422, f"the capacity file was rejected, the previous one stays in use: {error}")
-        return Response("The capacity file was read again.\n", content_type="text/plain; charset=utf-8")
+        text = "The capacity file was read again.\n" if capacity.path else "There is no capacity file.\n"
+        return Response(text, content_type="text/plain; charset=utf-8")
 
     return blueprint
 

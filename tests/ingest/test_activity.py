@@ -1,7 +1,7 @@
 """The activity: outcomes and delays of the last minute, and the last refusals."""
 
+from exporter.events.parse import FieldError
 from exporter.ingest.activity import MAX_REFUSALS, MAX_TEXT, SPAN, Activity
-from exporter.ingest.receipt import Reason
 from exporter.metrics.counters import Result
 from exporter.rule.outcome import Outcome
 from tests.support.deliveries import NOW, SECOND, Clock
@@ -73,10 +73,10 @@ class TestRefusals:
         """Equal refusals are one with a number, so that a stranger without a key does not displace the others."""
         clock = Clock()
         activity = Activity(clock)
-        activity.refuse("invalid", [Reason("data", "bad")], "event_1")
+        activity.refuse("invalid", [FieldError("data", "bad")], "event_1")
         for _ in range(1000):
             clock.now += SECOND
-            activity.refuse("unauthorized", [Reason("", "wrong key")])
+            activity.refuse("unauthorized", [FieldError("", "wrong key")])
         strangers, event = activity.refusals()
         assert (strangers.times, strangers.time, event.id) == (1000, NOW + 1000 * SECOND, "event_1")
 
@@ -84,7 +84,9 @@ class TestRefusals:
         """The newest refusals are first, with one reason each, and long texts are truncated."""
         activity = Activity(Clock())
         for n in range(MAX_REFUSALS + 5):
-            activity.refuse("invalid", [Reason(f"field_{n}", "m" * 999), Reason("other", "not shown")], "i" * 999)
+            activity.refuse(
+                "invalid", [FieldError(f"field_{n}", "m" * 999), FieldError("other", "not shown")], "i" * 999
+            )
         found = activity.refusals()
         assert [refusal.field for refusal in found] == [f"field_{n}" for n in range(MAX_REFUSALS + 4, 4, -1)]
         assert {(r.time, r.what, len(r.message), len(r.id)) for r in found} == {(NOW, "invalid", MAX_TEXT, MAX_TEXT)}

@@ -271,7 +271,7 @@ class TestErrors:
             assert "several" in members["detail"]
 
     def test_an_unexpected_error(self, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
-        """An unexpected error is a problem without details; the log has them."""
+        """An unexpected error is a problem without details; one line of the log has them, with the request."""
 
         def broken() -> str:
             raise RuntimeError("inside")
@@ -279,7 +279,9 @@ class TestErrors:
         client.application.add_url_rule("/broken", view_func=broken)
         members = problem(client.get("/broken"), 500)
         assert "inside" not in json.dumps(members)
-        assert [record.getMessage() for record in caplog.records] == ["internal error", "request refused"]
+        (record,) = caplog.records
+        assert record.getMessage() == "internal error"
+        assert record.args == {"method": "GET", "path": "/broken", "client": "127.0.0.1"}
 
     def test_other_refusals_of_the_framework(self, client: FlaskClient) -> None:
         """Refusals by the framework are problems as well."""

@@ -37,7 +37,7 @@ POLICY = (
 )
 """The content security policy: only the exporter's own style and script, should a name ever stay unescaped."""
 
-UNKNOWN_SPACE = "no {kind} has this id; a {kind} that is silent for a long time is forgotten"
+UNKNOWN_SPACE = "no {kind} has this id; a {kind} without a delivery for forget_after is forgotten"
 
 
 class IdConverter(BaseConverter):
