@@ -14,7 +14,7 @@ help:
 	@echo 'make run       the exporter on port 9728'
 	@echo 'make demo      the exporter with a simulated building, and Prometheus if it is installed'
 	@echo 'make test      all tests'
-	@echo 'make soak      the tests with examples, many of them and ever new ones: some twenty minutes'
+	@echo 'make soak      property tests with many random examples, kills, hostile requests: twenty minutes'
 	@echo 'make install   only the environment: .venv with the package and its tools'
 	@echo 'make check     format, lint, types, tests: what CI runs'
 	@echo 'make bench     what an event, a scrape and a zone cost, beside other programs: some minutes'
@@ -48,7 +48,7 @@ test: $(READY)
 	$(BIN)/coverage report --include=$(COVERED) --fail-under=100 > /dev/null || \
 		{ echo 'These must be covered to 100 %: $(COVERED)' >&2; exit 1; }
 
-# Random examples, ever new ones: rule and order 20,000, every other property 4,000; kills and hostile requests.
+# Other random examples on each run: 20,000 of the rule, 4,000 of every other property; kills and hostile requests.
 soak: $(READY)
 	HOSTILE=20 KILLS=200 $(BIN)/pytest --numprocesses auto --dist worksteal --hypothesis-profile soak -m soak
 
@@ -60,7 +60,7 @@ lint: $(READY)
 check: $(READY)
 	@$(MAKE) --no-print-directory --jobs=2 lint test
 
-# Granian is only there to be compared with.
+# Granian, gunicorn and waitress are only compared with.
 bench: $(READY)
 	@$(BIN)/python -c 'import granian' 2>/dev/null || { \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip && \

@@ -226,7 +226,7 @@ class SqliteFile:
             raise failure(self._path, error) from None
 
     def remove_covered(self, checkpoint: int) -> bool:
-        """Remove one log or some pieces that a checkpoint covers; tell whether there may be more. Raises JournalError."""
+        """Remove a log or some pieces that a checkpoint covers; tell whether there may be more. Raises JournalError."""
         for number in self._logs.numbers:
             if number <= checkpoint:
                 try:
