@@ -47,7 +47,7 @@ class Snapshot(NamedTuple):
     def is_fresh(self, space: Space) -> bool:
         """Tell whether any count of a space is still exported."""
         fresh_since = self.fresh_since
-        return any([count.timestamp >= fresh_since for count in space.counts])
+        return any(count.timestamp >= fresh_since for count in space.counts)
 
 
 class Settled(NamedTuple):

@@ -34,11 +34,11 @@ class Service:
 
     wsgi: WSGIApplication
     max_body: int
-    """Bytes of the largest body that the app accepts; a request that announces more reaches the app without its body."""
+    """Bytes of the largest body that the app accepts; a request that announces more comes to it without the body."""
     name: str = ""
     """The port's name in log lines."""
     wants_body: Callable[[Mapping[str, Any]], bool] = _always
-    """Returns whether the app reads the body of a POST with this WSGI environment; if not, the app is called at once."""
+    """Returns whether the app reads the body of a POST with this WSGI environment; if not, it is called at once."""
     is_quick: Callable[[bytes], bool] = _always
     """Returns whether the app answers a POST with this body so quickly that the event loop may call it."""
     quick_paths: Container[str] = ()

@@ -18,7 +18,8 @@ def _response(outcome: Outcome) -> bytes:
 
 
 RESPONSES = {outcome: _response(outcome) for outcome in Outcome if outcome not in REFUSED}
-"""The response to an event of each outcome but the refused, without the status line: headers and body as the view sends them."""
+"""The response to an event of each accepted outcome, without the status line: headers and body as the view sends
+them."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, as received."""

@@ -16,7 +16,7 @@ from exporter.web.pages import display
 from exporter.web.pages.status import State
 from exporter.web.pages.views import ASSETS, VERSIONS
 from tests.support.certificates import Pair
-from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, G, body, delivery
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
 from tests.support.placed import post, three_zones
 from tests.support.responses import problem
 
@@ -115,8 +115,15 @@ class TestPage:
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=b"{}")
         page = client.get("/").text
-        assert "No zone is known yet" in page
+        assert "No zone is known: " in page
         assert "No event has arrived" not in page
+
+    def test_only_forgotten_zones(self, clock: Clock) -> None:
+        """When every zone was forgotten, the page says that this may be so."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery()))
+        clock.now += 25 * HOUR
+        assert "or is of a zone that was forgotten" in client.get("/").text
 
     def test_absurd_counts(self, clock: Clock) -> None:
         """Absurd counts are shown with an exponent, and their sum is finite."""
