@@ -25,7 +25,7 @@ For an event with timestamp `t` and value `v`, the first row that holds decides:
 
 A space has the metadata of its newest reading of any measure: among the applied events for that timestamp the latest
 generation decides, and where generations are equal or one is unknown, the later arrival does. Every event of rows 5 to
-11 keeps its space from being forgotten; without one for longer than `forget_after`, a space is unknown to the next event.
+11 keeps its space from being forgotten; without one for longer than `forget_after` a space is forgotten.
 
 Memory is bounded: each measure of a space remembers `max_deliveries` distinct deliveries. One more drops the oldest
 reading, as if the window were shorter, and its timestamp stays `late`. The dropped reading depends on the set of

@@ -91,7 +91,7 @@ class Series:
     def settled(self, now: int, points: int, limits: Limits) -> list[Point]:
         """Return the newest settled readings, at most `points`, oldest first.
 
-        Readings older than the window, counted from `now`, are left out, so those of a silent space disappear with time.
+        Readings older than the window, counted from `now`, are left out: those of a silent space disappear.
         """
         begin, _ = self._find(max(now - limits.window, -1) + 1)
         end, _ = self._find(max(now - limits.settle_after, -1) + 1)
