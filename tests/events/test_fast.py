@@ -1,4 +1,4 @@
-"""An event straight from its bytes: as in two steps, or nothing."""
+"""The fast parser: an event straight from its bytes, as the strict parser reads it, or nothing."""
 
 import json
 from typing import Any
@@ -30,17 +30,17 @@ PIECES = [
     b"/**/",
     b",",
 ]
-"""What may be in the wrong place."""
+"""Bytes that damage a body."""
 FIELDS = st.sampled_from([*payload(delivery()), "more", "zone_id", "floor_name"])
 
 
 class TestParsing:
-    """Straight from the bytes."""
+    """The fast parser beside the strict one."""
 
     @thorough
     @given(st.dictionaries(FIELDS, VALUES), st.dictionaries(FIELDS, VALUES), st.booleans())
     def test_the_same_as_in_two_steps(self, changed: dict[str, Any], names: dict[str, Any], twice: bool) -> None:
-        """Or nothing; an event of which a field is there twice as well."""
+        """The fast parser returns the event of the strict parser or nothing, even if a field is there twice."""
         item = payload(delivery()) | changed
         if isinstance(item["metadata"], dict):
             item["metadata"] |= names
@@ -64,8 +64,8 @@ class TestParsing:
     @example([(-6, 3, b"-0.0")])
     @example([(1, 0, b'"more": ["\xff"], ')])
     @example([(1, 0, b'"metadata": {"more": ["\xff"], "zone_id": "z"}, ')])
-    def test_bytes_that_were_damaged(self, damages: list[tuple[int, int, bytes]]) -> None:
-        """Are never taken where they would not be in two steps, nor for another event."""
+    def test_damaged_bytes(self, damages: list[tuple[int, int, bytes]]) -> None:
+        """A damaged body yields the event of the strict parser or nothing."""
         text = body(delivery(NOW, 2.5, generation=G, name="Büro"))
         for at, length, piece in damages:
             text = text[:at] + piece + text[at + length :]
@@ -78,8 +78,8 @@ class TestParsing:
         assert single is None or repr(single) == repr(expected)  # 0 is not -0
 
     @pytest.mark.parametrize("name", ["zone_name", "floor_name", "room_custom_id"])
-    def test_null_is_no_trouble(self, name: str) -> None:
-        """Whatever has none is taken in one step all the same."""
+    def test_a_name_that_is_null(self, name: str) -> None:
+        """An optional name that is null is parsed in one step, as empty."""
         item = payload(delivery())
         item["metadata"] |= {name: None}
         single = parse_fast(json.dumps(item).encode())
@@ -103,5 +103,5 @@ class TestParsing:
         assert parse_fast(text) is None
 
     def test_a_new_field_goes_in_one_step(self) -> None:
-        """A field that Butlr adds one day neither costs an event nor two steps."""
+        """An event with a field that Butlr adds one day is parsed in one step."""
         assert parse_fast(json.dumps(payload(delivery()) | {"more": [1]}).encode()) == delivery()

@@ -98,6 +98,6 @@ def test_other_types_are_not_exported(event_type: str) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_kind_has_an_id_in_the_metadata(kind: Kind) -> None:
-    """The own id of a space stands in the metadata field named after its kind, and its key holds both."""
+    """The metadata field named after a kind holds the id of a space, and the key of a space holds both."""
     assert Metadata._fields[ID_POSITION[kind]] == f"{kind}_id"
     assert kind.key("a:b").partition(":") == (kind, ":", "a:b")

@@ -1,4 +1,4 @@
-"""The parser: every payload Butlr may send is taken, every other is refused with the field and the reason."""
+"""The parser: every payload that Butlr may send is accepted, every other is refused with the field and the reason."""
 
 import json
 import random
@@ -35,14 +35,14 @@ def sample(name: str) -> OccupancyEvent:
 
 
 def refusal(item: Any) -> tuple[Measure | None, dict[str, str]]:
-    """Return the type of a refused event and why, by field."""
+    """Return the measure of a refused event, and its errors by field."""
     with pytest.raises(InvalidEvent) as caught:
         parse_event(item)
     return caught.value.measure, dict(caught.value.errors)
 
 
 class TestDocumentedPayload:
-    """The event on Butlr's page, and what its reference leaves open."""
+    """The event on Butlr's page, and the cases that its reference leaves open."""
 
     def test_every_field_is_read(self) -> None:
         """The documented event becomes one frozen value."""
@@ -57,35 +57,35 @@ class TestDocumentedPayload:
         )
 
     def test_the_type_may_come_in_either_case(self) -> None:
-        """The docs print both."""
+        """The type may come in either case, as the docs print both."""
         assert sample("type-in-lower-case") == sample("documented")
 
     @pytest.mark.parametrize("name", ["one-minute", "one-minute-as-in-the-changelog"])
     def test_both_spellings_of_the_smoothed_type(self, name: str) -> None:
-        """They are one measure."""
+        """Both spellings of the smoothed type are one measure."""
         assert sample(name) == sample("documented")._replace(measure=Measure.ZONE_OCCUPANCY_1MIN)
 
     def test_optional_fields_absent_null_and_empty_are_the_same(self) -> None:
-        """The docs do not say which of the three Butlr sends."""
+        """An optional field may be absent, null or empty, and the event is the same."""
         absent = sample("optional-fields-absent")
         assert absent == sample("optional-fields-null") == sample("optional-fields-empty")
         assert absent.metadata.room_name == absent.metadata.zone_custom_id == ""
         assert absent.metadata.zone_name == "Desk 01"
 
     def test_the_zone_id_alone_is_enough(self) -> None:
-        """A missing name must not cost a count."""
+        """An event without names, but with a zone id, is accepted."""
         assert sample("only-the-zone-id").metadata == Metadata(zone_id=sample("documented").space_id)
 
     def test_unknown_fields_are_ignored(self) -> None:
-        """Butlr may add some."""
+        """Unknown fields, which Butlr may add, are ignored."""
         assert sample("fields-nobody-knows") == sample("documented")
 
     def test_fractions_are_legal(self) -> None:
-        """The docs say number, not integer."""
+        """A count may be a fraction, as the docs say number, not integer."""
         assert sample("fraction").value == 2.5
 
     def test_minus_zero_is_zero(self) -> None:
-        """So that nobody sees -0 people."""
+        """A count of minus zero becomes zero."""
         event = parse_event(DOCUMENTED | {"data": -0.0})
         assert isinstance(event, OccupancyEvent)
         assert str(event.value) == "0.0"
@@ -94,33 +94,33 @@ class TestDocumentedPayload:
         ("name", "event_type"), [("other-type-room", "ROOM_OCCUPANCY"), ("other-type-without-data", "PIR_MOTION")]
     )
     def test_other_types_are_unsupported(self, name: str, event_type: str) -> None:
-        """They are valid by their envelope alone."""
+        """An event of another type with a valid envelope is unsupported."""
         (item,) = parse_body((VALID / f"{name}.json").read_bytes())
         assert parse_event(item) == UnsupportedEvent(event_type)
 
     def test_look_alike_letters_are_not_the_type(self) -> None:
-        """A dotless i has the upper case of an i."""
+        """A dotless i is no i in a type, although both have the same upper case."""
         assert parse_event(DOCUMENTED | {"type": "zone_occupancy_1m\u0131n"}) == UnsupportedEvent(
             "zone_occupancy_1m\u0131n"
         )
 
     def test_a_timestamp_may_have_a_fraction(self) -> None:
-        """It is cut to the millisecond."""
+        """A timestamp with a fraction is truncated to the millisecond."""
         event = parse_event(DOCUMENTED | {"timestamp": 1727735832000.9})
         assert isinstance(event, OccupancyEvent)
         assert event.timestamp == 1727735832000
 
 
 class TestRefusals:
-    """Errors name the field and say what to do; the exact answers stand beside the broken samples."""
+    """Errors name the field and the remedy; the exact answers stand beside the broken samples."""
 
-    def test_the_type_is_told_if_it_is_exported(self) -> None:
-        """So that the event is counted under its type."""
+    def test_the_measure_of_a_refused_event(self) -> None:
+        """A refused event keeps its measure, so that it is counted under its type."""
         assert refusal(DOCUMENTED | {"data": -1}) == (Measure.ZONE_OCCUPANCY, {"data": "must be 0 or more"})
         assert refusal({"type": "ROOM_OCCUPANCY"})[0] is None
 
     def test_the_text_names_every_field(self) -> None:
-        """It is what the log says."""
+        """The error's text, which the log shows, names every wrong field."""
         with pytest.raises(InvalidEvent, match=r"^id: is required; metadata: is required; data: is required$"):
             parse_event({"type": "zone_occupancy", "timestamp": NOW})
         with pytest.raises(InvalidEvent, match=r"^an event must be a JSON object$"):
@@ -140,19 +140,19 @@ class TestRefusals:
         ],
     )
     def test_early_timestamps(self, timestamp: float, message: str) -> None:
-        """Seconds sent by mistake get an error that says so."""
+        """A timestamp before 2015 is refused, and one in seconds gets an error that says so."""
         assert refusal(DOCUMENTED | {"timestamp": timestamp})[1] == {"timestamp": message}
 
-    def test_the_earliest_timestamp_is_taken(self) -> None:
-        """2015 itself is in."""
+    def test_the_earliest_timestamp_is_accepted(self) -> None:
+        """The first timestamp of 2015 is accepted."""
         assert parse_event(DOCUMENTED | {"timestamp": EARLIEST_TIMESTAMP})
 
     def test_an_integer_beyond_any_float(self) -> None:
-        """It is a number, but not a finite one."""
+        """An integer beyond any float is refused as not finite."""
         assert refusal(DOCUMENTED | {"data": 10**400})[1] == {"data": "must be a finite number"}
 
-    def test_strings_of_1024_characters_are_taken(self) -> None:
-        """One more is refused; characters, not bytes."""
+    def test_strings_of_1024_characters_are_accepted(self) -> None:
+        """A string of 1,024 characters is accepted, however many bytes it has, and one of 1,025 is refused."""
         metadata = DOCUMENTED["metadata"]
         assert parse_event(DOCUMENTED | {"metadata": metadata | {"zone_name": "é" * 1024}})
         assert refusal(DOCUMENTED | {"metadata": metadata | {"zone_name": "é" * 1025}})[1] == {
@@ -162,13 +162,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "text", [b"", b"{", b"nul", b'{"data": NaN}', b'{"data": Infinity}', b"\xff", b"[" * 300 + b"]" * 300, b"1 2"]
     )
-    def test_what_is_not_json(self, text: bytes) -> None:
-        """The text gives the position."""
+    def test_not_json(self, text: bytes) -> None:
+        """A body that is not JSON is refused with the position of its error."""
         with pytest.raises(NotJson, match=r"at line 1 column \d+$"):
             parse_body(text)
 
     def test_an_array_is_its_items(self) -> None:
-        """Anything else is the one item."""
+        """An array is its items, and any other value is the one item."""
         assert parse_body(b"[1, [2]]") == [1, [2]]
         assert parse_body(b"{}") == [{}]
         assert parse_body(b"[]") == []
@@ -195,12 +195,12 @@ class TestGeneration:
         ],
     )
     def test_examples(self, id_: str, seconds: int | None) -> None:
-        """Butlr's own ids, the largest KSUID, and shapes that are none."""
+        """Butlr's own ids and the largest KSUID have a generation, and other shapes have none."""
         assert generation(id_) == seconds
 
     @given(st.integers(1_400_000_000, 1_400_000_000 + (1 << 32) - 1), st.integers(0, (1 << 128) - 1))
     def test_round_trip(self, seconds: int, tail: int) -> None:
-        """Any second and any random part."""
+        """An id made of any second and any random part yields that second."""
         assert generation(event_id(seconds, tail)) == seconds
 
 
@@ -208,16 +208,16 @@ class TestUtc:
     """Times for people."""
 
     def test_milliseconds(self) -> None:
-        """Whole seconds are shown."""
+        """A time is shown in whole seconds."""
         assert utc(1727735832999) == "2024-09-30T22:37:12Z"
 
     def test_beyond_the_calendar(self) -> None:
-        """The plain number."""
+        """A time beyond the calendar is shown as its number of milliseconds."""
         assert utc(10**20) == str(10**20)
 
 
 class TestFuzz:
-    """Whatever comes is taken or refused in the two ways foreseen."""
+    """Every input is parsed, or refused with NotJson or InvalidEvent."""
 
     @staticmethod
     def feed(text: bytes) -> None:
@@ -237,7 +237,7 @@ class TestFuzz:
             assert all(message for _, message in errors)
 
     def test_mutated_bytes_of_a_good_event(self) -> None:
-        """Twelve thousand: bytes replaced, removed and doubled, one to four at a time."""
+        """Each of 12,000 mutations of a good event is parsed or refused."""
         rng = random.Random(9728)
         good = body(delivery(generation=NOW // 1000))
         for _ in range(12_000):
@@ -251,17 +251,17 @@ class TestFuzz:
 
     @given(st.binary(max_size=200))
     def test_any_bytes(self, text: bytes) -> None:
-        """Nothing but NotJson or InvalidEvent."""
+        """Any bytes are parsed or refused."""
         self.feed(text)
 
     @given(JSON)
     def test_any_json(self, item: Any) -> None:
-        """Any JSON value, also with numbers that JSON does not have."""
+        """Any JSON value is parsed or refused, even with numbers that JSON does not have."""
         self.feed(json.dumps(item).encode())
 
     @given(st.sampled_from([*payload(delivery()), "metadata.zone_id", "metadata.room_name"]), JSON)
     def test_any_json_in_any_field(self, field: str, value: Any) -> None:
-        """One field of a good event replaced by anything."""
+        """An event with any value in one of its fields is parsed or refused."""
         item = payload(delivery())
         *path, last = field.split(".")
         inner = item

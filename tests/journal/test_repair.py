@@ -20,7 +20,7 @@ from exporter.rule.reading import Reading
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, delivery
 from tests.support.journals import files, opened, recorded, restored, states
-from tests.support.stores import readings, told
+from tests.support.stores import applied, readings
 
 
 def all_readings(store: Store) -> list[tuple[str, Reading]]:
@@ -63,7 +63,7 @@ class TestTruncated:
 
     def test_the_write_ahead_log(self, path: str) -> None:
         """A truncated write-ahead log of SQLite costs the space that was saved last, and nothing else."""
-        store, _ = told(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
+        store, _ = applied(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
         journal = open_file(path)
         for state in store.states(store.keys()):
             journal.save([state])
@@ -197,7 +197,7 @@ class TestTruncated:
     ],
 )
 def test_a_failing_repair_says_why(path: str, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str) -> None:
-    """Whatever stops the repair of a truncated file, the start ends with a reason and no traceback."""
+    """A failing repair of a truncated file ends the start with a reason and no traceback."""
     recorded(path, delivery())
     os.truncate(path, os.path.getsize(path) - 1)
 

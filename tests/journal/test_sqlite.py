@@ -20,7 +20,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.repair import TRUNCATED, open_file
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
 from tests.support.journals import compact, opened, recorded, restored, states
-from tests.support.stores import LIMITS, readings, spaces, told
+from tests.support.stores import LIMITS, applied, readings, spaces
 
 
 @pytest.mark.parametrize("compacted", [False, True])
@@ -78,7 +78,7 @@ class TestRestored:
         recorded(path, *events[half // 2 : half], compacted=False)
         after = restored(path)
         outcomes = [after.apply(event, NOW) for event in events[half:]]
-        before, all_outcomes = told(*events, limits=LIMITS, now=NOW)
+        before, all_outcomes = applied(*events, limits=LIMITS, now=NOW)
         assert outcomes == all_outcomes[half:]
         assert spaces(after) == spaces(before)
         assert states(after) == states(before)

@@ -16,7 +16,7 @@ from exporter.journal.sqlite import JournalGone, SqliteFile
 from exporter.rule.space import SpaceState
 from tests.support.deliveries import HOUR, NOW, delivery
 from tests.support.journals import compact, copy_files, file_of, full_disk, opened, restored, states
-from tests.support.stores import readings, told
+from tests.support.stores import applied, readings
 
 
 class Keyless(SpaceState):
@@ -30,7 +30,7 @@ class TestWriting:
 
     def test_all_or_none(self, path: str) -> None:
         """A write of several spaces that fails in the middle saves none of them."""
-        store, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        store, _ = applied(delivery(NOW), delivery(NOW, zone="zone_b"))
         first, second = store.states(store.keys())
         journal = open_file(path)
         with pytest.raises(JournalError):
@@ -56,7 +56,7 @@ class TestWriting:
 
     def test_retain(self, path: str) -> None:
         """`retain` removes every saved space but those that are named; a removed space can be saved again."""
-        store, _ = told(delivery(NOW), delivery(NOW, zone="zone_b"))
+        store, _ = applied(delivery(NOW), delivery(NOW, zone="zone_b"))
         states = store.states(store.keys())
         for returns in (False, True):
             journal = open_file(path)
@@ -83,7 +83,7 @@ class TestWriting:
     def test_a_saved_space_covers_its_entries(self, path: str) -> None:
         """Entries before a space was saved are not applied to it again, and its metadata is not written again."""
         events = [delivery(NOW - n, n, id=f"{n}") for n in range(3)]
-        store, _ = told(*events[:2])
+        store, _ = applied(*events[:2])
         journal = SqliteFile(path)
         journal.append(events[:1], NOW)
         journal.append(events[1:2], NOW)
@@ -130,7 +130,7 @@ class TestWriting:
     def test_when_a_compaction_is_due(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A compaction is due above half the size of the spaces and a minimum; entries of earlier runs count."""
         monkeypatch.setattr(journal_module, "_FEW_BYTES", 500)
-        store, _ = told(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
+        store, _ = applied(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
         journal = SqliteFile(path)
         assert list(journal.deliveries()) == []
         journal.save(store.states(store.keys()))

@@ -16,49 +16,49 @@ from exporter.rule.space import Space
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, deliveries, delivery
 from tests.support.examples import thorough
-from tests.support.stores import LIMITS, readings, spaces, told, value
+from tests.support.stores import LIMITS, applied, readings, spaces, value
 
 
 class TestBounds:
-    """Memory is bounded per zone whatever arrives."""
+    """Memory per zone is bounded for every stream of deliveries."""
 
     def test_too_many_timestamps_shorten_the_window(self) -> None:
-        """The newest are kept; what was dropped is late for good, in any order of arrival."""
+        """In any order of arrival the newest readings stay, and a dropped reading is late when it returns."""
         limits = replace(LIMITS, max_deliveries=10)
         events = [delivery(NOW - n * SECOND, n) for n in range(30)]
         for seed in range(20):
             random.Random(seed).shuffle(events)
-            store, _ = told(*events, limits=limits)
+            store, _ = applied(*events, limits=limits)
             assert readings(store) == {NOW - n * SECOND: n for n in range(10)}
             assert store.apply(delivery(NOW - 10 * SECOND, 99), NOW) is Outcome.LATE
 
     def test_a_dropped_reading_does_not_come_back(self) -> None:
-        """Even when its going left room: else a retry could bring back what a correction replaced."""
+        """A retry of a dropped reading is late, even when the drop has left room for it."""
         limits = replace(LIMITS, max_deliveries=10)
         old = [delivery(NOW - MINUTE, n, id=f"old_{n}") for n in range(5)]
-        store, _ = told(*old, *[delivery(NOW, n, id=f"new_{n}") for n in range(6)], limits=limits)
+        store, _ = applied(*old, *[delivery(NOW, n, id=f"new_{n}") for n in range(6)], limits=limits)
         assert readings(store) == {NOW: 5}
         assert store.apply(old[0], NOW) is Outcome.LATE
 
-    def test_what_was_dropped_stays_late(self) -> None:
-        """Although there is room for it again."""
+    def test_a_dropped_reading_stays_late(self) -> None:
+        """A dropped reading stays late although there is room again."""
         limits = replace(LIMITS, max_deliveries=3)
         old = [delivery(NOW - MINUTE, n, id=f"old_{n}") for n in range(3)]
-        store, _ = told(*old, delivery(NOW), limits=limits)
+        store, _ = applied(*old, delivery(NOW), limits=limits)
         assert store.apply(old[0]._replace(id="once more"), NOW) is Outcome.LATE
         assert readings(store) == {NOW: 1}
 
     def test_too_many_deliveries_of_one_reading_forget_the_first(self) -> None:
-        """The last reading is never dropped; only then an id goes before its reading."""
+        """The only reading of a zone is never dropped; its first ids are forgotten instead."""
         limits = replace(LIMITS, max_deliveries=3)
         events = [delivery(v=n, id=f"e_{n}") for n in range(5)]
-        store, _ = told(*events, limits=limits)
+        store, _ = applied(*events, limits=limits)
         assert value(store) == 4
         assert [store.apply(event, NOW) for event in events[2:]] == [Outcome.DUPLICATE] * 3
         assert store.apply(events[0], NOW) is Outcome.CORRECTED
 
     def test_a_flood_of_one_zone_stays_small(self) -> None:
-        """50,000 timestamps and ids inside the window keep less than 4 MiB."""
+        """A zone with 50,000 timestamps and ids inside the window takes less than 4 MiB."""
         store = Store(LIMITS)
         tracemalloc.start()
         for n in range(50_000):
@@ -70,7 +70,7 @@ class TestBounds:
 
 
 def state(store: Store) -> object:
-    """Return everything that a reader can see, and the readings behind it."""
+    """Return everything that a reader can see, and the stored readings."""
     seen = spaces(store)
     return seen, {
         (space.id, count.measure): [r[:3] for r in store.readings(count.measure, space.id)]
@@ -83,7 +83,7 @@ Kept = dict[tuple[str, Measure], dict[int, float]]
 
 
 def oracle(events: Sequence[OccupancyEvent], window: int) -> tuple[dict[str, Metadata], Kept]:
-    """Work out the end state from the whole list at once, in the words of the contract."""
+    """Return the names and readings of the end state, computed from the whole list in the words of the contract."""
     zones: dict[str, dict[Measure, list[OccupancyEvent]]] = {}
     for event in events:
         zones.setdefault(event.space_id, {}).setdefault(event.measure, []).append(event)
@@ -103,16 +103,16 @@ def oracle(events: Sequence[OccupancyEvent], window: int) -> tuple[dict[str, Met
 
 
 class TestOrderDoesNotMatter:
-    """For events whose generations differ every delivery of one set ends in the same state."""
+    """Events with generations that all differ end in the same state in every order of deliveries."""
 
     @thorough
     @given(deliveries(), st.randoms(use_true_random=False))
     def test_any_order_and_repetition(self, events: list[OccupancyEvent], rng: random.Random) -> None:
-        """Two orders agree with each other and with the oracle."""
-        first, outcomes = told(*events)
+        """Two orders of the same deliveries agree with each other and with the oracle."""
+        first, outcomes = applied(*events)
         shuffled = list(events)
         rng.shuffle(shuffled)
-        second, _ = told(*shuffled)
+        second, _ = applied(*shuffled)
         assert state(first) == state(second)
         assert Outcome.FUTURE not in outcomes
         names, kept = oracle(events, LIMITS.window)
@@ -129,19 +129,19 @@ class TestOrderDoesNotMatter:
 
     @thorough
     @given(deliveries(), st.randoms(use_true_random=False), st.integers(1, 12))
-    def test_a_full_zone_too(self, events: list[OccupancyEvent], rng: random.Random, bound: int) -> None:
-        """The bound on memory shortens the window by what was delivered, not by when."""
+    def test_any_order_in_a_full_zone(self, events: list[OccupancyEvent], rng: random.Random, bound: int) -> None:
+        """A zone at its bound on memory ends in the same state in any order of deliveries."""
         limits = replace(LIMITS, max_deliveries=bound)
-        first, _ = told(*events, limits=limits)
+        first, _ = applied(*events, limits=limits)
         rng.shuffle(events)
-        second, _ = told(*events, limits=limits)
+        second, _ = applied(*events, limits=limits)
         assert state(first) == state(second)
 
     @thorough
     @given(deliveries())
     def test_everything_again_changes_nothing(self, events: list[OccupancyEvent]) -> None:
-        """The fold is idempotent: what is in the window is a duplicate, what is not is late."""
-        store, _ = told(*events)
+        """Every event that is delivered again is a duplicate or late, and changes nothing."""
+        store, _ = applied(*events)
         before = state(store)
         again = {store.apply(event, NOW) for event in events}
         assert again <= {Outcome.DUPLICATE, Outcome.LATE}
@@ -150,7 +150,7 @@ class TestOrderDoesNotMatter:
     @thorough
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["e_1", "e_2", "e_3"]))))
     def test_exact_repeats_of_unknown_generations(self, drawn: list[tuple[int, int, str]]) -> None:
-        """Ids of any shape: an event seen before never changes anything."""
+        """An event with an unknown generation is a duplicate when it comes again, and changes nothing."""
         store = Store(LIMITS)
         seen = set()
         for minutes, v, id_ in drawn:
@@ -163,17 +163,17 @@ class TestOrderDoesNotMatter:
 
 
 class TestThreads:
-    """Many senders and readers at once."""
+    """Many senders and readers work at once."""
 
     def test_threads_end_in_the_same_state(self) -> None:
-        """Four senders in different orders and a reader that never sees half a write."""
+        """Four senders in different orders end in the same state, and a reader never sees half a write."""
         events = [
             delivery(NOW - minute * MINUTE, 10 * minute + revision, generation=G + 100 * minute + revision, zone=zone)
             for minute in range(10)
             for revision in range(5)
             for zone in ("zone_a", "zone_b", "zone_c")
         ]
-        expected, _ = told(*events)
+        expected, _ = applied(*events)
         store = Store(LIMITS)
         outcomes: list[Outcome] = []
         done = threading.Event()

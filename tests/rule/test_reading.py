@@ -1,4 +1,4 @@
-"""A reading as bytes: what goes in comes out, and a delivery is found only where it is one."""
+"""A reading as bytes: it unpacks to the values that were packed, and holds whole hashes of deliveries only."""
 
 import sys
 
@@ -38,7 +38,7 @@ def event(count: float, generation: int | None = None, event_id: str = "") -> Oc
 def test_a_first_delivery(
     count: float, generation: int | None, event_id: str, arrival: int, outcome: Outcome, deliveries: int
 ) -> None:
-    """Is all that there is, with any number of hashes."""
+    """A packed first delivery unpacks to the same reading."""
     packed = pack(event(count, generation, event_id), bytes(8 * deliveries), arrival, outcome)
     assert unpack(packed) == Reading(NOW, count, generation, 0, deliveries, outcome, arrival, event_id)
     assert (timestamp_of(packed), value_of(packed), delivery_count(packed)) == (NOW, count, deliveries)
@@ -58,7 +58,7 @@ def test_another_delivery(
     other_id: str,
     arrival: int,
 ) -> None:
-    """Stands, unless it is known to be older; an unknown generation does not hide a known one."""
+    """A further delivery replaces the reading, unless its generation is known to be older."""
     before = pack(event(count, generation, event_id), b"firsthash"[:8], 1, Outcome.BACKFILLED)
     packed, outcome = revise(before, event(other, later, other_id), b"2nd hash", arrival)
     assert has(packed, b"firsthas")
@@ -73,8 +73,8 @@ def test_another_delivery(
     assert outcome is expected.outcome
 
 
-def test_a_hash_astride_two_others_is_none_of_them() -> None:
-    """Deliveries are kept one behind the other, and only whole ones count."""
+def test_a_hash_astride_two_others_is_not_found() -> None:
+    """A hash is found only as a whole delivery, never across two that are adjacent."""
     one, two = bytes(range(8)), bytes(range(8, 16))
     astride = (one + two)[3:11]
     for event_id in ("", "event_1", astride.decode()):  # an id is no delivery either
@@ -89,7 +89,7 @@ def test_a_hash_astride_two_others_is_none_of_them() -> None:
 
 
 def test_very_many_revisions() -> None:
-    """Are counted as far as there is room; the reading is right."""
+    """Revisions are counted up to 65,535, and the value stays right beyond them."""
     packed = pack(event(0.0), b"", NOW, Outcome.NEW)
     for n in range(1, 65_538):
         packed, _ = revise(packed, event(float(n)), b"", NOW)
@@ -98,7 +98,7 @@ def test_very_many_revisions() -> None:
     assert (unpack(packed).revisions, unpack(packed).value) == (65_535, 65_537.0)
 
 
-def test_it_is_small() -> None:
-    """Five deliveries with an id as Butlr's fit into a size class of the allocator."""
+def test_a_reading_is_small() -> None:
+    """Five deliveries with an id as long as Butlr's fit into one size class of the allocator."""
     packed = pack(event(1.0, G, "event_" + "x" * 27), bytes(40), NOW, Outcome.NEW)
     assert sys.getsizeof(packed) == 143

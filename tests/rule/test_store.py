@@ -7,32 +7,32 @@ import pytest
 from exporter.events.measures import Measure
 from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
-from tests.support.stores import LIMITS, current, readings, settled, told, value
+from tests.support.stores import LIMITS, applied, current, readings, settled, value
 
 
 class TestTruthTable:
-    """Rows 3 to 11; rows 1 and 2 never reach the rule."""
+    """Rows 3 to 11 of the truth table; rows 1 and 2 never reach the rule."""
 
     def test_row_3_future(self) -> None:
-        """Beyond the tolerance an event is refused, and the zone is as if it had not come."""
-        store, outcomes = told(delivery(NOW + 5 * MINUTE), delivery(NOW + 5 * MINUTE + 1, 9))
+        """An event beyond the tolerance is refused, and the zone is as if the event had not come."""
+        store, outcomes = applied(delivery(NOW + 5 * MINUTE), delivery(NOW + 5 * MINUTE + 1, 9))
         assert outcomes == [Outcome.NEW, Outcome.FUTURE]
         assert readings(store) == {NOW + 5 * MINUTE: 1}
 
     def test_row_3_future_of_an_unknown_zone_makes_no_zone(self) -> None:
         """A bad clock does not create a zone."""
-        store, outcomes = told(delivery(NOW + HOUR))
+        store, outcomes = applied(delivery(NOW + HOUR))
         assert outcomes == [Outcome.FUTURE]
         assert store.snapshot(NOW).spaces == []
 
     def test_row_3_comes_before_row_4(self) -> None:
-        """A future event of one space too many is `future`."""
-        _, outcomes = told(delivery(), delivery(NOW + HOUR, zone="zone_b"), limits=replace(LIMITS, max_spaces=1))
+        """A future event of a new zone is `future`, even when `max_spaces` is reached."""
+        _, outcomes = applied(delivery(), delivery(NOW + HOUR, zone="zone_b"), limits=replace(LIMITS, max_spaces=1))
         assert outcomes[1] is Outcome.FUTURE
 
     def test_row_4_overflow(self) -> None:
-        """With max_spaces reached an unknown zone is refused and the known ones go on."""
-        store, outcomes = told(
+        """At `max_spaces` an unknown zone is refused, and the known zones go on."""
+        store, outcomes = applied(
             delivery(),
             delivery(zone="zone_b"),
             delivery(NOW + 1, 2),
@@ -43,57 +43,57 @@ class TestTruthTable:
         assert len(store.snapshot(NOW).spaces) == 1
 
     def test_row_4_counts_zones_not_measures(self) -> None:
-        """The other measure of a known zone is not one space too many."""
-        _, outcomes = told(
+        """A second measure of a known zone does not count as a space."""
+        _, outcomes = applied(
             delivery(), delivery(measure=Measure.ZONE_OCCUPANCY_1MIN), limits=replace(LIMITS, max_spaces=1)
         )
         assert outcomes == [Outcome.NEW, Outcome.NEW]
 
     def test_row_5_late(self) -> None:
-        """At or before the end of the window nothing changes; one millisecond inside is taken."""
-        store, outcomes = told(
+        """A reading at or before the start of the window is late; a millisecond later it is backfilled."""
+        store, outcomes = applied(
             delivery(NOW), delivery(NOW - 15 * MINUTE, 7), delivery(NOW - 15 * MINUTE + 1, 8), delivery(NOW - HOUR)
         )
         assert outcomes == [Outcome.NEW, Outcome.LATE, Outcome.BACKFILLED, Outcome.LATE]
         assert readings(store) == {NOW: 1, NOW - 15 * MINUTE + 1: 8}
 
-    def test_row_5_an_unknown_zone_takes_any_age(self) -> None:
+    def test_row_5_an_unknown_zone_accepts_any_age(self) -> None:
         """The window counts from the zone's newest reading, so a first event is never late."""
-        _, outcomes = told(delivery(NOW - 1000 * HOUR))
+        _, outcomes = applied(delivery(NOW - 1000 * HOUR))
         assert outcomes == [Outcome.NEW]
 
     def test_row_6_duplicate(self) -> None:
-        """The same id with the same value again is nothing."""
-        _, outcomes = told(delivery(generation=G), delivery(generation=G))
+        """The same id with the same value is a duplicate."""
+        _, outcomes = applied(delivery(generation=G), delivery(generation=G))
         assert outcomes == [Outcome.NEW, Outcome.DUPLICATE]
 
     @pytest.mark.parametrize("first_id", ["event_old", "17", "zone_abc123", "event_" + "z" * 27])
     def test_row_6_an_old_delivery_retried_does_not_undo_a_correction(self, first_id: str) -> None:
-        """Whatever the shape of its id."""
+        """A retry does not undo a correction, whatever the shape of its id."""
         first, correction = delivery(v=1, id=first_id), delivery(v=2, id="event_correction")
-        store, outcomes = told(first, correction, first, first, correction)
+        store, outcomes = applied(first, correction, first, first, correction)
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED] + [Outcome.DUPLICATE] * 3
         assert value(store) == 2
 
     def test_row_6_needs_the_same_value(self) -> None:
         """An id that comes back with another value is a correction; the first delivery again is a duplicate."""
-        store, outcomes = told(delivery(v=1, id="e"), delivery(v=2, id="e"), delivery(v=1, id="e"))
+        store, outcomes = applied(delivery(v=1, id="e"), delivery(v=2, id="e"), delivery(v=1, id="e"))
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED, Outcome.DUPLICATE]
         assert value(store) == 2
 
     def test_row_6_needs_the_same_timestamp(self) -> None:
         """One id for two timestamps is two readings."""
-        _, outcomes = told(delivery(id="e"), delivery(NOW - 1, id="e"))
+        _, outcomes = applied(delivery(id="e"), delivery(NOW - 1, id="e"))
         assert outcomes == [Outcome.NEW, Outcome.BACKFILLED]
 
     def test_row_6_comes_before_row_7(self) -> None:
-        """A superseded delivery was received all the same: again, it is a duplicate."""
-        _, outcomes = told(delivery(generation=G), delivery(v=2, generation=G - 1), delivery(v=2, generation=G - 1))
+        """A superseded delivery is a duplicate when it is delivered again."""
+        _, outcomes = applied(delivery(generation=G), delivery(v=2, generation=G - 1), delivery(v=2, generation=G - 1))
         assert outcomes == [Outcome.NEW, Outcome.SUPERSEDED, Outcome.DUPLICATE]
 
     def test_row_7_superseded(self) -> None:
         """An older computation that arrives late changes nothing, not even the labels."""
-        store, outcomes = told(
+        store, outcomes = applied(
             delivery(v=5, generation=G + 60, name="new name"), delivery(v=3, generation=G, name="old name")
         )
         assert outcomes == [Outcome.NEW, Outcome.SUPERSEDED]
@@ -102,27 +102,27 @@ class TestTruthTable:
 
     def test_row_7_needs_both_generations(self) -> None:
         """With an unknown generation on either side the later arrival wins."""
-        _, known_first = told(delivery(v=1, generation=G), delivery(v=2, id="unknown"))
-        store, unknown_first = told(delivery(v=2, id="unknown"), delivery(v=1, generation=G))
+        _, known_first = applied(delivery(v=1, generation=G), delivery(v=2, id="unknown"))
+        store, unknown_first = applied(delivery(v=2, id="unknown"), delivery(v=1, generation=G))
         assert known_first == unknown_first == [Outcome.NEW, Outcome.CORRECTED]
         assert value(store) == 1
 
     def test_row_8_repeated(self) -> None:
-        """A recomputation that agrees moves the generation up, and so holds off what is older than it."""
-        store, outcomes = told(
+        """A recomputation with the same value raises the generation, and older computations are superseded."""
+        store, outcomes = applied(
             delivery(v=1, generation=G), delivery(v=1, generation=G + 60), delivery(v=2, generation=G + 30)
         )
         assert outcomes == [Outcome.NEW, Outcome.REPEATED, Outcome.SUPERSEDED]
         assert value(store) == 1
 
     def test_row_8_an_unknown_generation_keeps_the_known_one(self) -> None:
-        """A generation only moves up."""
-        _, outcomes = told(delivery(v=1, generation=G), delivery(v=1, id="unknown"), delivery(v=2, generation=G - 1))
+        """A delivery of an unknown generation does not lower the known generation."""
+        _, outcomes = applied(delivery(v=1, generation=G), delivery(v=1, id="unknown"), delivery(v=2, generation=G - 1))
         assert outcomes == [Outcome.NEW, Outcome.REPEATED, Outcome.SUPERSEDED]
 
     def test_row_8_names_of_an_unknown_generation(self) -> None:
-        """They stand, as the later arrival wins, but do not let those of an older computation in."""
-        store, _ = told(
+        """Names of an unknown generation replace the known ones, and an older computation changes neither."""
+        store, _ = applied(
             delivery(v=1, generation=G, name="known"),
             delivery(v=1, id="unknown", name="later"),
             delivery(v=1, generation=G - 1, name="older", measure=Measure.ZONE_OCCUPANCY_1MIN),
@@ -131,7 +131,7 @@ class TestTruthTable:
 
     def test_row_9_corrected(self) -> None:
         """A later computation of the newest reading changes the current count and its generation."""
-        store, outcomes = told(
+        store, outcomes = applied(
             delivery(v=1, generation=G), delivery(v=2, generation=G + 60), delivery(v=3, generation=G + 30)
         )
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED, Outcome.SUPERSEDED]
@@ -139,7 +139,7 @@ class TestTruthTable:
 
     def test_row_9_of_an_older_reading(self) -> None:
         """A correction of the past leaves the current count and the labels alone."""
-        store, outcomes = told(
+        store, outcomes = applied(
             delivery(NOW - MINUTE, 1, generation=G),
             delivery(NOW, 4, generation=G + 1),
             delivery(NOW - MINUTE, 2, generation=G + 2, name="elsewhere"),
@@ -150,27 +150,27 @@ class TestTruthTable:
         assert current(store).metadata.zone_name == "Desk 01"
 
     def test_row_9_with_equal_generations_the_later_arrival_wins(self) -> None:
-        """A KSUID counts whole seconds; within one there is no other order."""
-        store, outcomes = told(delivery(v=1, generation=G, id="a_1"), delivery(v=2, generation=G, id="a_2"))
+        """The later arrival wins between two deliveries that were computed in the same second."""
+        store, outcomes = applied(delivery(v=1, generation=G, id="a_1"), delivery(v=2, generation=G, id="a_2"))
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED]
         assert value(store) == 2
 
     def test_row_10_new(self) -> None:
-        """A newer reading becomes the current one, and what falls out of the window goes."""
-        store, outcomes = told(delivery(NOW - 15 * MINUTE, 1), delivery(NOW - 15 * MINUTE + 1, 2), delivery(NOW, 3))
+        """A newer reading becomes the current one, and readings that leave the window are removed."""
+        store, outcomes = applied(delivery(NOW - 15 * MINUTE, 1), delivery(NOW - 15 * MINUTE + 1, 2), delivery(NOW, 3))
         assert outcomes == [Outcome.NEW] * 3
         assert readings(store) == {NOW - 15 * MINUTE + 1: 2, NOW: 3}
         assert value(store) == 3
 
     def test_row_11_backfilled(self) -> None:
         """An older reading fills a gap and leaves the current count alone."""
-        store, outcomes = told(delivery(NOW, 3), delivery(NOW - MINUTE, 9))
+        store, outcomes = applied(delivery(NOW, 3), delivery(NOW - MINUTE, 9))
         assert outcomes == [Outcome.NEW, Outcome.BACKFILLED]
         assert value(store) == 3
         assert readings(store) == {NOW: 3, NOW - MINUTE: 9}
 
     def test_every_outcome_is_refused_applied_or_neither(self) -> None:
-        """The sets that the rest of the program asks are the table's columns."""
+        """The sets `REFUSED` and `APPLIED` hold the outcomes that the truth table marks so."""
         assert {Outcome.INVALID, Outcome.FUTURE, Outcome.OVERFLOW} == REFUSED
         assert {Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED, Outcome.REPEATED} == APPLIED
 
@@ -179,29 +179,29 @@ class TestLabels:
     """A zone has the names of its newest reading."""
 
     def test_a_rename_comes_with_a_newer_reading(self) -> None:
-        """And not back with an older one."""
-        store, _ = told(
+        """A newer reading renames a zone, and an older one does not undo the rename."""
+        store, _ = applied(
             delivery(NOW, name="new"), delivery(NOW - MINUTE, name="old"), delivery(NOW - HOUR, name="older")
         )
         assert current(store).metadata.zone_name == "new"
 
     @pytest.mark.parametrize("second_value", [1, 2])
     def test_at_the_same_timestamp_the_later_generation_names_it(self, second_value: int) -> None:
-        """Whether the value was repeated or corrected."""
-        store, _ = told(delivery(generation=G, name="old"), delivery(v=second_value, generation=G + 1, name="new"))
+        """At equal timestamps the later generation names the zone, with an equal value or a corrected one."""
+        store, _ = applied(delivery(generation=G, name="old"), delivery(v=second_value, generation=G + 1, name="new"))
         assert current(store).metadata.zone_name == "new"
 
     def test_a_duplicate_does_not_rename(self) -> None:
-        """Row 6 never changes anything."""
-        store, _ = told(delivery(name="old"), delivery(name="new"))
+        """A duplicate does not rename its zone."""
+        store, _ = applied(delivery(name="old"), delivery(name="new"))
         assert current(store).metadata.zone_name == "old"
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_both_measures_share_the_newest_names(self, order: int) -> None:
-        """A zone is one zone: a rename seen in one measure renames the other, whichever came first."""
+        """A rename that arrives with one measure renames the other, in either order of arrival."""
         plain = delivery(NOW - MINUTE, generation=G, name="old")
         smoothed = delivery(NOW, 7, generation=G + 1, name="new", measure=Measure.ZONE_OCCUPANCY_1MIN)
-        store, outcomes = told(*[plain, smoothed][::order])
+        store, outcomes = applied(*[plain, smoothed][::order])
         space = current(store)
         assert outcomes == [Outcome.NEW, Outcome.NEW]
         assert space.metadata.zone_name == "new"
@@ -211,71 +211,71 @@ class TestLabels:
         }
 
     def test_an_unchanged_space_is_the_same_object(self) -> None:
-        """So that a reader can tell by identity what it need not render again."""
-        store, _ = told(delivery(generation=G))
+        """A repeated reading leaves the space the same object, so that a reader need not render it again."""
+        store, _ = applied(delivery(generation=G))
         before = current(store)
         store.apply(delivery(generation=G + 1), NOW)
         assert current(store) is before
 
 
 class TestTime:
-    """Silence: stale, then forgotten."""
+    """A silent zone becomes stale, and later it is forgotten."""
 
     def test_stale(self) -> None:
-        """Older than stale_after, not just as old."""
-        store, _ = told(delivery())
+        """A count is stale when it is older than `stale_after`, and fresh when it is just as old."""
+        store, _ = applied(delivery())
         for age, stale in [(10 * MINUTE, False), (10 * MINUTE + 1, True)]:
             snapshot = store.snapshot(NOW + age)
             assert snapshot.is_stale(snapshot.spaces[0].counts[0]) is stale
             assert snapshot.is_fresh(snapshot.spaces[0]) is not stale
 
     def test_stale_after_0_is_never(self) -> None:
-        """For webhooks that send on change only."""
-        store, _ = told(delivery(), limits=replace(LIMITS, stale_after=0, forget_after=0))
+        """With `stale_after` 0 a count never becomes stale."""
+        store, _ = applied(delivery(), limits=replace(LIMITS, stale_after=0, forget_after=0))
         snapshot = store.snapshot(NOW + 1000 * HOUR)
         assert snapshot.is_fresh(snapshot.spaces[0])
 
     def test_fresh_while_any_measure_is(self) -> None:
         """One silent measure does not make a zone stale."""
-        store, _ = told(delivery(NOW - HOUR), delivery(measure=Measure.ZONE_OCCUPANCY_1MIN))
+        store, _ = applied(delivery(NOW - HOUR), delivery(measure=Measure.ZONE_OCCUPANCY_1MIN))
         snapshot = store.snapshot(NOW)
         assert [snapshot.is_stale(count) for count in snapshot.spaces[0].counts] == [True, False]
         assert snapshot.is_fresh(snapshot.spaces[0])
 
     def test_forgotten_after_silence(self) -> None:
-        """Longer than forget_after, not just as long; any delivery counts, a late or repeated one too."""
-        store, _ = told(delivery())
+        """A zone is forgotten when its last delivery, be it a duplicate, is longer ago than `forget_after`."""
+        store, _ = applied(delivery())
         assert store.apply(delivery(), NOW + HOUR) is Outcome.DUPLICATE
         assert len(store.snapshot(NOW + 25 * HOUR).spaces) == 1
         assert store.snapshot(NOW + 25 * HOUR + 1).spaces == []
 
     def test_a_refused_event_does_not_keep_a_zone(self) -> None:
-        """`future` has no effect at all."""
-        store, _ = told(delivery())
+        """A silent zone is forgotten in spite of an event that was refused."""
+        store, _ = applied(delivery())
         assert store.apply(delivery(NOW + 3 * HOUR), NOW + HOUR) is Outcome.FUTURE
         assert store.snapshot(NOW + 24 * HOUR + 1).spaces == []
 
     def test_forget_after_0_is_never(self) -> None:
-        """For those who would rather see it stale for ever."""
-        store, _ = told(delivery(), limits=replace(LIMITS, forget_after=0))
+        """With `forget_after` 0 no zone is forgotten."""
+        store, _ = applied(delivery(), limits=replace(LIMITS, forget_after=0))
         assert len(store.snapshot(NOW + 10_000 * HOUR).spaces) == 1
 
     def test_a_forgotten_zone_begins_anew(self) -> None:
-        """Its readings, ids and names are gone even when nobody looked in between."""
-        store, _ = told(delivery(name="old"))
+        """A forgotten zone returns without its old readings and names, even if no snapshot came in between."""
+        store, _ = applied(delivery(name="old"))
         assert store.apply(delivery(NOW - HOUR, name="new"), NOW + 25 * HOUR) is Outcome.NEW
         assert readings(store) == {NOW - HOUR: 1}
         assert current(store, now=NOW + 25 * HOUR).metadata.zone_name == "new"
 
     def test_forgotten_zones_make_room(self) -> None:
-        """max_spaces counts the zones that are known now."""
-        store, _ = told(delivery(), limits=replace(LIMITS, max_spaces=1))
+        """Forgotten zones do not count towards `max_spaces`."""
+        store, _ = applied(delivery(), limits=replace(LIMITS, max_spaces=1))
         assert store.apply(delivery(zone="zone_b"), NOW + 24 * HOUR) is Outcome.OVERFLOW
         assert store.apply(delivery(zone="zone_b"), NOW + 25 * HOUR) is Outcome.NEW
 
     def test_an_old_event_makes_a_stale_zone(self) -> None:
-        """Something that people can see, not a silent nothing."""
-        store, _ = told(delivery(NOW - 1000 * HOUR))
+        """A first event that is older than `stale_after` makes a zone that is stale."""
+        store, _ = applied(delivery(NOW - 1000 * HOUR))
         snapshot = store.snapshot(NOW)
         assert [snapshot.is_fresh(space) for space in snapshot.spaces] == [False]
 
@@ -284,38 +284,38 @@ class TestSettled:
     """The newest readings that Butlr will not compute again."""
 
     def test_from_settle_after_on(self) -> None:
-        """Just as old is settled; a millisecond younger is not."""
-        store, _ = told(delivery(NOW - 6 * MINUTE, 1), delivery(NOW - 6 * MINUTE + 1, 2))
+        """A reading as old as `settle_after` is settled; one a millisecond younger is not."""
+        store, _ = applied(delivery(NOW - 6 * MINUTE, 1), delivery(NOW - 6 * MINUTE + 1, 2))
         assert settled(store) == [(NOW - 6 * MINUTE, 1)]
         assert settled(store, NOW + 1) == [(NOW - 6 * MINUTE + 1, 2)]
 
     def test_no_reading_has_settled(self) -> None:
-        """Then there is nothing of the zone."""
-        store, _ = told(delivery(NOW - 6 * MINUTE + 1))
+        """A zone without a settled reading is left out."""
+        store, _ = applied(delivery(NOW - 6 * MINUTE + 1))
         assert list(store.settled(NOW, 9)) == []
 
     def test_the_newest_few_ascending(self) -> None:
-        """Whatever the order in which they came."""
-        store, _ = told(*[delivery(NOW - m * MINUTE, m) for m in (8, 10, 6, 9, 7)])
+        """The newest settled readings are in ascending order, in any order of arrival."""
+        store, _ = applied(*[delivery(NOW - m * MINUTE, m) for m in (8, 10, 6, 9, 7)])
         minutes = [NOW - m * MINUTE for m in (8, 7, 6)]
         assert settled(store, points=3) == list(zip(minutes, (8, 7, 6), strict=True))
         assert [t for t, _ in settled(store, points=99)] == [NOW - m * MINUTE for m in (10, 9, 8, 7, 6)]
 
     def test_the_corrected_value(self) -> None:
-        """Also if the correction came too late to be final."""
-        store, _ = told(delivery(NOW - 6 * MINUTE, 1, generation=G), delivery(NOW - 6 * MINUTE, 2, generation=G + 1))
+        """A settled reading has its corrected value, even if the correction came after `settle_after`."""
+        store, _ = applied(delivery(NOW - 6 * MINUTE, 1, generation=G), delivery(NOW - 6 * MINUTE, 2, generation=G + 1))
         assert settled(store) == [(NOW - 6 * MINUTE, 2)]
 
     def test_a_silent_zone(self) -> None:
-        """Its last reading stays, stale or not, until the clock has left it behind by the window."""
-        store, _ = told(delivery())
+        """The last reading of a silent zone stays settled until it is as old as the window."""
+        store, _ = applied(delivery())
         assert settled(store, NOW + 15 * MINUTE - 1) == [(NOW, 1)]
         assert list(store.settled(NOW + 15 * MINUTE, 9)) == []
 
     def test_both_measures_under_the_newest_name(self) -> None:
-        """Each has points of its own; the names are those that the zone has now."""
+        """Each measure has points of its own, and both have the zone's newest name."""
         smoothed = Measure.ZONE_OCCUPANCY_1MIN
-        store, _ = told(
+        store, _ = applied(
             delivery(NOW - 7 * MINUTE, 1, name="old"),
             delivery(NOW - 8 * MINUTE, 2, name="older", measure=smoothed),
             delivery(NOW, 3, name="new"),
@@ -326,16 +326,16 @@ class TestSettled:
         assert {each.metadata.zone_name for each in shown.values()} == {"new"}
 
     def test_many_zones(self) -> None:
-        """Each once, also those that are looked at later; but none that is forgotten."""
+        """Every known zone appears once, and a forgotten zone does not."""
         zones = [f"zone_{n}" for n in range(450)]
         limits = replace(LIMITS, max_spaces=1000, window=48 * HOUR)
-        store, _ = told(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
+        store, _ = applied(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
         assert [each.metadata.zone_id for each in store.settled(NOW, 1)] == zones
         assert list(store.settled(NOW + 24 * HOUR + 1, 1)) == []
 
     def test_deliveries_go_on_meanwhile(self) -> None:
-        """Whoever reads slowly holds up nobody, and a zone that is new by then may be missed."""
-        store, _ = told(delivery(NOW - 7 * MINUTE))
+        """A slow reader does not hold up deliveries, and may miss a zone that appears meanwhile."""
+        store, _ = applied(delivery(NOW - 7 * MINUTE))
         reader = store.settled(NOW, 1)
         next(reader)
         assert store.apply(delivery(zone="zone_b"), NOW) is Outcome.NEW

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, and an exporter to look at."""
+"""Debian's Chromium, driven by Playwright, and an exporter whose pages it shows."""
 
 import json
 import time
@@ -33,14 +33,14 @@ def launched() -> Iterator[Browser]:
 
 @contextmanager
 def with_capacity(folder: Path) -> Iterator[Running]:
-    """Run an exporter with a capacity file, whose zones are stale soon."""
+    """Run an exporter with a capacity file and zones that are soon stale."""
     (folder / "capacity.yml").write_text("capacity: [{zone_name: 'Full *', max: 2}, {zone_name: 'Roomy *', max: 9}]")
     with running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}", "--stale-after=20s") as exporter:
         yield exporter
 
 
 def post(exporter: Running, name: str, value: float, floor: str = "1st Floor", age: float = 0) -> None:
-    """Post one reading of a zone that is called so."""
+    """Post one reading of a zone with this name."""
     event = json.loads(fresh(f"zone {name}", value))
     event["metadata"] |= {"zone_name": name, "floor_name": floor, "room_name": "Room 7"}
     event["timestamp"] = int((time.time() - age) * 1000)

@@ -1,4 +1,4 @@
-"""Every right and many a wrong way to bring a key or a password."""
+"""Keys and passwords as requests bring them: every right form and many wrong ones."""
 
 import base64
 

@@ -37,7 +37,7 @@ def delivery(
     name: str = "Desk 01",
     measure: Measure = Measure.ZONE_OCCUPANCY,
 ) -> OccupancyEvent:
-    """Return one parsed event; with a generation its id is made of it and so is one per generation."""
+    """Return one parsed event; a generation makes its id, so equal generations give equal ids."""
     return OccupancyEvent(
         id=id or (event_id(generation) if generation else "event_xxx"),
         measure=measure,
@@ -50,7 +50,7 @@ def delivery(
 
 
 def payload(event: OccupancyEvent) -> dict[str, Any]:
-    """Return what Butlr would POST for an event."""
+    """Return the payload that Butlr would POST for an event."""
     return {
         "id": event.id,
         "type": event.measure.value,
@@ -74,14 +74,14 @@ def of_now(number: int, zone: str = "zone_a") -> list[bytes]:
 
 
 class Clock:
-    """A clock that tests move: Unix seconds, as `time.time` tells them."""
+    """A clock that tests move: Unix seconds, as `time.time` returns them."""
 
     def __init__(self, milliseconds: int = NOW) -> None:
         """Start at a time in milliseconds."""
         self.now = milliseconds
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time (s)."""
         return self.now / 1000
 
 

@@ -1,4 +1,4 @@
-"""Zones that are somewhere, for pages."""
+"""An app with zones in several places, for tests of pages."""
 
 from flask.testing import FlaskClient
 
@@ -17,12 +17,12 @@ def three_zones(clock: Clock) -> FlaskClient:
 
 
 def post(client: FlaskClient, value: float, name: str, floor: str = "1st Floor", age: int = 0) -> None:
-    """Post one reading of a zone that is called so."""
+    """Post one reading of a zone with this name."""
     item = payload(delivery(NOW - age, value, zone=f"zone_{name}", name=name, id=f"event_{name}_{age}"))
     item["metadata"] |= {"floor_name": floor, "building_name": "HQ", "site_name": "SF"}
     assert client.post("/webhook", json=item).status_code == 200
 
 
-def with_capacity(clock: Clock, tmp_path_text: str) -> FlaskClient:
+def with_capacity(clock: Clock, capacity_file: str) -> FlaskClient:
     """Return a client of an app with this capacity file."""
-    return create_app(Settings(capacity_file=tmp_path_text), clock).test_client()
+    return create_app(Settings(capacity_file=capacity_file), clock).test_client()

@@ -19,7 +19,7 @@ Series = list[tuple[dict[str, str], float]]
 
 
 class Prometheus:
-    """One that scrapes one exporter, and may notify one Alertmanager."""
+    """A Prometheus that scrapes one exporter, and may notify one Alertmanager."""
 
     def __init__(
         self,
@@ -29,9 +29,9 @@ class Prometheus:
         change: Callable[[dict[str, Any]], None] = lambda _: None,
         data: str = "data",
     ) -> None:
-        """Start it with the shipped configuration, of which the ports are others, and time is shorter.
+        """Start Prometheus with the shipped configuration, but with other ports and shorter times.
 
-        `change` may change more of it; `data` is where in the folder it stores.
+        `change` edits the configuration further; `data` is the storage folder inside `folder`.
         """
         self.url = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
@@ -60,29 +60,29 @@ class Prometheus:
             )
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """Return the data of an answer of its API."""
+        """Return the data of an answer of the API."""
         query = urllib.parse.urlencode(parameters)
         with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=PATIENCE) as response:  # noqa: S310
             return json.load(response)["data"]
 
     def query(self, promql: str) -> Series:
         """Return the series of an instant query without their instance, and their values."""
-        told = []
+        found = []
         for series in self.get("query", query=promql)["result"]:
             labels = series["metric"]
             labels.pop("instance", None)
-            told.append((labels, float(series["value"][1])))
-        return told
+            found.append((labels, float(series["value"][1])))
+        return found
 
 
 def at(port: int) -> dict[str, list[str]]:
-    """Return targets of one port here."""
+    """Return the targets for one port of this machine."""
     return {"targets": [f"127.0.0.1:{port}"]}
 
 
 @contextmanager
 def prometheus(exporter: Running, folder: Path, *args: Any, **options: Any) -> Iterator[Prometheus]:
-    """Run one until the end of the block, from its first scrape on."""
+    """Run a Prometheus until the end of the block, which begins after the first scrape."""
     started = Prometheus(exporter, folder, *args, **options)
     try:
         wait_for(lambda: started.query('up{job="butlr"} == 1'), "the first scrape")

@@ -1,4 +1,4 @@
-"""Records of a journal, read as far as they are whole."""
+"""Records of a journal, read up to the first damage."""
 
 from io import BytesIO
 

@@ -25,7 +25,7 @@ DESK = {
     "zone_id": "zone_a",
     "zone_name": "Desk 01",
 }
-"""The labels of the zone that `delivery()` is about."""
+"""The labels of the zone in `delivery()`."""
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 """Labels and value of each sample, by the sample's name."""

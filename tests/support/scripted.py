@@ -1,4 +1,4 @@
-"""A server that says what it is told to say, for tests of clients."""
+"""A server that sends scripted responses, for tests of clients."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -14,27 +14,27 @@ def answer(status: int = 200, body: bytes = b'{"received": 1, "outcomes": {"new"
 
 
 class Cut(bytes):
-    """What is said before the connection is cut."""
+    """A response after which the server closes the connection."""
 
 
 class Scripted:
-    """What it says, one item for each request; at the end, 200."""
+    """The responses of a script, one for each request, then 200."""
 
     def __init__(self, script: Iterable[bytes]) -> None:
-        """Take the script."""
+        """Keep the script."""
         self.script = list(script)
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         """Request line, headers and body of each request."""
         self.connections = 0
         self.open = asyncio.Event()
-        """Answers wait for it."""
+        """Responses wait until it is set."""
         self.open.set()
         self.port = 0
         self._writers: list[asyncio.StreamWriter] = []
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the webhook."""
         return f"http://127.0.0.1:{self.port}/webhook"
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,9 +47,9 @@ class Scripted:
                 headers = dict(text.split(": ", 1) for text in lines if text)
                 self.requests.append((line, headers, await reader.readexactly(int(headers["Content-Length"]))))
                 await self.open.wait()
-                said = self.script.pop(0) if self.script else answer()
-                writer.write(said)
-                if isinstance(said, Cut):
+                response = self.script.pop(0) if self.script else answer()
+                writer.write(response)
+                if isinstance(response, Cut):
                     break
         writer.close()
 
@@ -63,7 +63,7 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted(*script: bytes, port: int = 0) -> AsyncIterator[Scripted]:
-    """Serve a script."""
+    """Serve a script until the end of the block."""
     served = Scripted(script)
     server = await asyncio.start_server(served.handle, "127.0.0.1", port)
     served.port = server.sockets[0].getsockname()[1]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from tests.support.running import CONSOLE_SCRIPT, PATIENCE, Running
 
 FAST = ("--interval=1s", "--duration=40s", "--rate=max")
-"""The last forty seconds of a building in fast motion, as fast as it goes."""
+"""The last forty seconds of a building, sent without pauses."""
 
 
 def sends_to(url: str, *flags: str) -> list[str]:
@@ -16,7 +16,7 @@ def sends_to(url: str, *flags: str) -> list[str]:
 
 
 def verifies(target: Running, *flags: str) -> list[str]:
-    """Return a command that sends to an exporter and verifies what it makes of it."""
+    """Return a command that sends to an exporter and verifies its counts and answers."""
     return sends_to(f"{target.url}/webhook", f"--verify={target.url}/metrics", *flags)
 
 
@@ -27,7 +27,7 @@ def ended(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """Start a command; whatever happens, it ends."""
+    """Start a command, and kill it at the end of the block."""
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,4 +1,4 @@
-"""HTTP over plain sockets, spoken well and badly."""
+"""HTTP over plain sockets, valid and invalid."""
 
 import contextlib
 import json
@@ -96,6 +96,6 @@ class Cable:
         return len(cut) // 2
 
     def close(self) -> None:
-        """Forward no more."""
+        """Stop forwarding."""
         self._listener.close()
         self.cut()

@@ -1,4 +1,4 @@
-"""Stores that have received some events, and what they hold."""
+"""Stores that have applied some events, and their content."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -21,14 +21,14 @@ LIMITS = Limits(
 )
 
 
-def told(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
-    """Return a store that has received these events, and what it said to each."""
+def applied(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
+    """Return a store that has applied these events, and the outcome of each."""
     store = Store(limits)
     return store, [store.apply(event, now) for event in events]
 
 
 def spaces(store: Store, now: int = NOW) -> list[Space]:
-    """Return all as a reader sees them, in the order of their ids."""
+    """Return all spaces as a reader sees them, in the order of their ids."""
     return sorted(store.snapshot(now).spaces, key=attrgetter("id"))
 
 

@@ -9,7 +9,7 @@ from exporter.events.model import OccupancyEvent
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
 from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery
 from tests.support.examples import thorough
-from tests.support.stores import LIMITS, told
+from tests.support.stores import LIMITS, applied
 
 RULE = Rule(LIMITS.window, LIMITS.stale_after, LIMITS.future_tolerance)
 
@@ -205,7 +205,7 @@ class TestAgainstTheStore:
     @given(st.one_of(deliveries(), any_deliveries()))
     def test_the_same_counts_names_and_outcomes(self, events: list[OccupancyEvent]) -> None:
         """Oracle and store agree on counts, names and outcomes for any deliveries in any order."""
-        store, outcomes = told(*events, limits=LIMITS, now=NOW)
+        store, outcomes = applied(*events, limits=LIMITS, now=NOW)
         answered = [
             Exchange(body(event), 0, NOW + n / 1000, NOW + n / 1000, 1, {outcome.value: 1})
             for n, (event, outcome) in enumerate(zip(events, outcomes, strict=True))
