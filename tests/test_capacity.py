@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,7 @@ from exporter.settings.declared import Settings, SettingsError
 from exporter.settings.load import load
 from tests.support.deliveries import MINUTE, NOW, Clock, body, delivery
 from tests.support.responses import problem, samples
-from tests.support.running import running, wait_for
 from tests.support.scraped import DESK, Scraped
-from tests.support.sockets import fresh
 
 DOCUMENTED = """
 capacity:
@@ -300,21 +296,6 @@ class TestReload:
         client = create_app(load({"metrics_username": "u", "metrics_password": "p"}, {}), Clock()).test_client()
         problem(client.post("/-/reload"), 401)
         problem(create_app(load({"metrics_listen": ":1"}, {}), Clock()).test_client().post("/-/reload"), 404)
-
-    def test_by_signal(self, tmp_path: Path) -> None:
-        """SIGHUP reads the file again, and a bad file does not end the exporter."""
-        file = tmp_path / "capacity.yml"
-        file.write_text("capacity: [{max: 4}]")
-        with running(tmp_path / "log", f"--capacity-file={file}") as exporter:
-            exporter.post(fresh())
-            file.write_text("capacity: [{max: none}]")
-            os.kill(exporter.process.pid, signal.SIGHUP)
-            wait_for(lambda: "capacity file rejected" in exporter.log(), "the bad file in the log")
-            assert b"} 4.0" in exporter.get("/metrics?name[]=butlr_zone_capacity")
-            file.write_text("capacity: [{max: 5}]")
-            os.kill(exporter.process.pid, signal.SIGHUP)
-            wait_for(lambda: b"} 5.0" in exporter.get("/metrics?name[]=butlr_zone_capacity"), "the good file")
-            assert exporter.stop() == 0
 
 
 class TestCheck:

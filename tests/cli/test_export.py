@@ -1,4 +1,4 @@
-"""`butlr-exporter export`: its files, its messages about bad ones, and the import by Prometheus."""
+"""`butlr-exporter export`: its files, and its messages about bad ones."""
 
 import gzip
 import io
@@ -12,12 +12,7 @@ import pytest
 from exporter.cli.captured import MAX_MISTAKES_SHOWN
 from exporter.cli.main import main
 from exporter.events.measures import Measure
-from exporter.metrics.families import SETTLED
-from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
-from exporter.simulate.world.delivery import Plan, deliveries
-from tests.support.deliveries import HOUR, MINUTE, SECOND, body, delivery
-from tests.support.prometheus import prometheus
-from tests.support.running import program, running
+from tests.support.deliveries import MINUTE, SECOND, body, delivery
 
 PAST = 1_790_000_000_000
 """A time at which nothing is unsettled any more, milliseconds since the epoch."""
@@ -230,25 +225,3 @@ def test_a_compressed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (tmp_path / "in").write_bytes(gzip.compress(b"{}"))
     assert main(["export", "--in", str(tmp_path / "in"), "--out=-"]) == 1
     assert capsys.readouterr().err.endswith("is compressed; pass it through gunzip\n")
-
-
-def test_promtool_and_prometheus(tmp_path: Path) -> None:
-    """Blocks made from the file give the values that the oracle works out for each reading."""
-    plan = Plan(zones=20, measures=tuple(Measure), intervals=180, seed=3)
-    start = int(time.time() * SECOND) - 6 * HOUR
-    sent = list(deliveries(plan, start))
-    (tmp_path / "in").write_bytes(b"".join(each.body + b"\n" for each in sent))
-    assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
-    command = [program("promtool", "prometheus"), "tsdb", "create-blocks-from", "openmetrics"]
-    subprocess.run([*command, str(tmp_path / "out"), str(tmp_path / "data")], check=True, capture_output=True)
-
-    answered = [Exchange(each.body, 0, each.due_ms, each.due_ms, 1, {"?": 1}) for each in sent]
-    history = Oracle(answered, Rule()).history()
-    assert sum(map(len, history.values())) > 180 * 20
-    with running(tmp_path / "log") as exporter, prometheus(exporter, tmp_path) as one:
-        for measure, family in SETTLED.items():
-            stored = {
-                series["metric"]["zone_id"]: {round(t * 1000): float(value) for t, value in series["values"]}
-                for series in one.get("query", query=f"{family}[12h]")["result"]
-            }
-            assert stored == {zone: readings for (zone, of), readings in history.items() if of is measure}

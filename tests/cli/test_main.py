@@ -1,16 +1,12 @@
 """The command line: its output and exit status."""
 
 import os
-import socket
-import subprocess
-import sys
 
 import pytest
 
 from exporter import __version__
 from exporter.cli.main import main
 from exporter.settings.declared import INPUTS, SETTINGS
-from tests.support.running import CONSOLE_SCRIPT, PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -122,42 +118,3 @@ class TestHelp:
             main([])
         assert exit_.value.code == 2
         assert "COMMAND" in capsys.readouterr().err
-
-
-class TestServe:
-    """`butlr-exporter serve` up to the opening of its port; tests/server has the rest."""
-
-    def test_mistakes_before_the_port_opens(self) -> None:
-        """Mistakes end `serve`, also as `python -m exporter`, with exit status 2 before the port opens."""
-        for command in ([str(CONSOLE_SCRIPT)], [sys.executable, "-m", "exporter"]):
-            ended = subprocess.run(
-                [*command, "serve", "--listen=127.0.0.1:0", "--window=0", "--log-level=loud"],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            assert ended.returncode == 2
-            assert ended.stderr.splitlines() == [
-                "butlr-exporter: --window must be longer than 0, not '0'",
-                "butlr-exporter: --log-level must be one of debug, info, warning, error, not 'loud'",
-            ]
-
-    @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid", "a..b"])
-    def test_an_address_that_cannot_be_had(self, host: str) -> None:
-        """An address that cannot be listened on is reported in one line, with exit status 1."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            ended = subprocess.run(
-                [str(CONSOLE_SCRIPT), "serve", f"--listen={host}:{listener.getsockname()[1]}"],
-                env=os.environ | {"BUTLR_EXPORTER_WINDOWS": "1m"},
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-        assert ended.returncode == 1
-        warning, error = ended.stderr.splitlines()
-        assert "did you mean BUTLR_EXPORTER_WINDOW?" in warning
-        assert f'msg="cannot listen" listen={host}:' in error
-        reasons = ("Address already in use", "Name or service not known", "not a valid host name")
-        assert error.endswith(tuple(f'reason="{reason}"' for reason in reasons))

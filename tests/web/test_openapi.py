@@ -1,14 +1,8 @@
 """docs/openapi.yaml and the program agree, in both directions."""
 
-import os
-import random
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from exporter import __version__
@@ -24,10 +18,6 @@ from exporter.settings.declared import Settings
 from exporter.web.pages.status import PAGE_SIZE, Sort, State
 from tests.support.deliveries import Clock, body, delivery
 from tests.support.paths import ROOT
-from tests.support.running import running
-from tests.support.sockets import fresh
-
-TIMES = int(os.environ.get("HOSTILE", "1"))
 
 SPECIFICATION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
 SCHEMAS = SPECIFICATION["components"]["schemas"]
@@ -90,40 +80,3 @@ def test_every_field_of_the_answer_is_described() -> None:
     assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
     assert set(whole) - set(zone) == set(SCHEMAS["WholeSpace"]["allOf"][1]["properties"])
     assert set(whole["readings"]["ZONE_OCCUPANCY"][0]) == set(SCHEMAS["Reading"]["properties"])
-
-
-@pytest.mark.long
-@pytest.mark.soak
-@pytest.mark.parametrize("secured", [False, True])
-def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
-    """Schemathesis finds no 5xx, no undocumented answer, no wrong request accepted and no right one refused."""
-    flags = [
-        "--webhook-api-keys=0123456789abcdef",
-        "--metrics-username=prometheus",
-        "--metrics-password=hush",
-        "--webhook-username=prometheus",
-        "--webhook-password=hush",
-    ]
-    with running(tmp_path / "log", *(flags if secured else [])) as exporter:
-        if not secured:
-            exporter.post(fresh("before", 3))
-        ended = subprocess.run(
-            [
-                Path(sys.executable).with_name("schemathesis"),
-                f"--config-file={ROOT / 'tests' / 'schemathesis.toml'}",
-                "run",
-                str(ROOT / "docs" / "openapi.yaml"),
-                f"--url={exporter.url}",
-                f"--max-examples={25 * TIMES}",
-                f"--seed={1 if TIMES == 1 else random.randrange(1 << 32)}",
-                *(["--auth=prometheus:hush"] if secured else []),
-            ],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stdout[-5000:] + ended.stderr[-5000:]
-        assert "level=error" not in exporter.log()
-        if not secured:
-            assert b'zone_id="before"' in exporter.get("/metrics?name[]=butlr_zone_occupancy")
