@@ -21,14 +21,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[Running]:
-    """Return an exporter."""
+    """Return an exporter with a capacity file."""
     with with_capacity(tmp_path) as exporter:
         yield exporter
 
 
 @pytest.fixture
 def page(browser: Browser, exporter: Running) -> Iterator[Page]:
-    """Return a page that must say nothing in the console and ask nobody but the exporter."""
+    """Return a page that may log no trouble in the console and may make requests to the exporter only."""
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(SOON_MS)

@@ -23,7 +23,7 @@ ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule
 
 
 def promtool(*arguments: str) -> None:
-    """Run it; it must find nothing wrong."""
+    """Run promtool, which must find nothing wrong."""
     ended = subprocess.run(
         [program("promtool", "prometheus"), *arguments], cwd=ROOT / "tests", capture_output=True, text=True, check=False
     )
@@ -31,15 +31,15 @@ def promtool(*arguments: str) -> None:
 
 
 class TestRules:
-    """alerts.yml, as it is."""
+    """The shipped alerts.yml."""
 
     def test_rules(self) -> None:
-        """They are valid, and each alert fires and stays quiet as tests/alerts_test.yml says."""
+        """The rules are valid, and each alert fires and stays quiet as tests/alerts_test.yml says."""
         promtool("check", "rules", "../alerts.yml")
         promtool("test", "rules", "alerts_test.yml")
 
-    def test_every_alert_was_seen_firing(self) -> None:
-        """In those tests; and quiet as well."""
+    def test_every_alert_is_tested(self) -> None:
+        """Each alert is seen both firing and quiet in tests/alerts_test.yml."""
         tests = yaml.safe_load((ROOT / "tests" / "alerts_test.yml").read_text())["tests"]
         seen = [
             (each["alertname"], bool(each.get("exp_alerts")))
@@ -50,8 +50,8 @@ class TestRules:
             assert {fires for name, fires in seen if name == alert["alert"]} == {True, False}, alert["alert"]
 
     @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
-    def test_what_each_says(self, alert: dict[str, Any]) -> None:
-        """Summary, description, severity, and the section of the runbook that is about it."""
+    def test_annotations(self, alert: dict[str, Any]) -> None:
+        """An alert has a summary, a description, a severity and a section of the runbook."""
         assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
         assert alert["labels"]["severity"] in ("warning", "critical")
         assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
@@ -72,7 +72,7 @@ class TestRules:
 
 
 class Receiver:
-    """Takes what Alertmanager sends."""
+    """A server that collects the notifications of Alertmanager."""
 
     def __init__(self) -> None:
         self.notifications: list[dict[str, Any]] = []
@@ -92,22 +92,22 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Take nothing any more."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
     def of(self, alert: str, status: str) -> list[dict[str, Any]]:
-        """Return the notifications that say this of an alert."""
+        """Return the notifications in which an alert has this status."""
         return [
-            told
-            for told in self.notifications
-            if any((each["labels"]["alertname"], each["status"]) == (alert, status) for each in told["alerts"])
+            notification
+            for notification in self.notifications
+            if any((each["labels"]["alertname"], each["status"]) == (alert, status) for each in notification["alerts"])
         ]
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Return one that listens."""
+    """Return a receiver that listens."""
     receiver = Receiver()
     yield receiver
     receiver.close()
@@ -115,7 +115,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def alertmanager(receiver: Receiver, tmp_path: Path) -> Iterator[int]:
-    """Return the port of a real one with the shipped routes, impatient, whose receivers are here."""
+    """Return the port of an Alertmanager with the shipped routes, short waits and the receiver of this test."""
     config = yaml.safe_load((ROOT / "alertmanager.yml").read_text())
     config["route"] |= {"group_wait": "2s", "group_interval": "2s"}
     for each in config["receivers"]:
@@ -140,7 +140,7 @@ def alertmanager(receiver: Receiver, tmp_path: Path) -> Iterator[int]:
 
 
 def impatient(rules: str) -> str:
-    """Return the rules with seconds where they have minutes."""
+    """Return the rules with seconds in the place of minutes."""
     for text, here in [
         ("for: 5m", "for: 3s"),
         ("for: 2m", "for: 2s"),
@@ -160,7 +160,7 @@ class TestNotified:
     """Exporter, Prometheus, Alertmanager and a receiver, all real."""
 
     def test_a_crowd_a_silence_and_an_end(self, receiver: Receiver, alertmanager: int, tmp_path: Path) -> None:
-        """The crowd is told once, for its building, and its end; a silent zone and the exporter's end are told too."""
+        """A crowd is notified once, and its end, a silent zone and the exporter's end are notified too."""
         capacity = tmp_path / "capacity.yml"
         capacity.write_text("capacity: [{zone_name: Tables, max: 0.5}]")
         (tmp_path / "alerts.yml").write_text(impatient((ROOT / "alerts.yml").read_text()))

@@ -1,4 +1,4 @@
-"""The benchmark runs, with sizes that measure nothing, and its table says what it should."""
+"""The benchmark runs, with sizes too small to measure anything, and its table is right."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.support.running import PATIENCE, wait_for
 
 
 def run(module: str, *flags: str) -> str:
-    """Run a module, with nothing installed but Python; return what it prints."""
+    """Run a module, with nothing installed but Python; return its output."""
     environ = os.environ | {"PATH": str(Path(sys.executable).parent)}
     command = [sys.executable, "-m", module, "--rounds=1", "--minutes=6", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=10 * PATIENCE)
@@ -21,11 +21,11 @@ def run(module: str, *flags: str) -> str:
     return done.stdout
 
 
-def test_it_runs(tmp_path: Path) -> None:
-    """Every row is there, and a picture; what is not installed is said to be not measured."""
+def test_every_row(tmp_path: Path) -> None:
+    """The benchmark prints every row, draws a picture, and names each program that is not installed."""
     picture = tmp_path / "bench.svg"
-    told = run("bench", "--zones=10", "--scraped", "10", "100", "--kept=50", "--plot", str(picture))
-    table = told[told.index("\n\n") :]
+    printed = run("bench", "--zones=10", "--scraped", "10", "100", "--kept=50", "--plot", str(picture))
+    table = printed[printed.index("\n\n") :]
     for what in (
         "events  ",
         "an event with a header of its own",
@@ -46,16 +46,16 @@ def test_it_runs(tmp_path: Path) -> None:
     "flags",
     ["--rounds=0", "--zones=0", "--kept=x", "--scraped 10 20", "--scraped 100 10", "--plot=/no/such/folder.svg"],
 )
-def test_what_cannot_be_measured(flags: str) -> None:
-    """Is said at once."""
+def test_invalid_flags(flags: str) -> None:
+    """An invalid flag ends the benchmark at once with an error that names the flag."""
     command = [sys.executable, "-m", "bench", *flags.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
     assert flags.split()[0].partition("=")[0] in done.stderr.splitlines()[-1]
 
 
-def test_it_is_ended() -> None:
-    """SIGTERM ends the benchmark and the program that it measures, also one that it is just starting."""
+def test_sigterm() -> None:
+    """SIGTERM ends the benchmark and the program that it measures, even one that is just starting."""
     command = [sys.executable, "-m", "bench", "--zones=10"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
         try:
@@ -69,7 +69,7 @@ def test_it_is_ended() -> None:
 
 
 def test_servers() -> None:
-    """Ours stands, whatever else is installed."""
+    """The exporter's own server is measured, even if no other server is installed."""
     (line,) = [line for line in run("bench.servers", "--zones=2").splitlines() if line.startswith("exporter, its own")]
     assert line.endswith("  ok")
 

@@ -14,8 +14,8 @@ class TestLive:
     """A page that is left open."""
 
     @pytest.mark.long
-    def test_the_first_event_and_what_comes_then(self, page: Page, exporter: Running) -> None:
-        """Without reload: a zone appears, its count changes, it is crowded, and at last silent."""
+    def test_a_page_follows_a_zone(self, page: Page, exporter: Running) -> None:
+        """Without a reload a page shows a new zone, its changed count, its crowd and its silence."""
         page.goto(exporter.url)
         page.evaluate("window.same = true")
         expect(page.locator("h2", has_text="No event has arrived yet")).to_be_visible()
@@ -50,7 +50,7 @@ class TestLive:
         expect(age).to_have_text("2 h")
 
     def test_a_refusal(self, page: Page, exporter: Running) -> None:
-        """Is told with field and reason, and stays open when it was opened."""
+        """A refusal is shown with its field and reason, and stays open through an update."""
         post(exporter, "Desk", 1)
         page.goto(exporter.url)
         with pytest.raises(OSError, match="422"):
@@ -66,7 +66,7 @@ class TestLive:
         assert "secret" not in page.content()
 
     def test_the_exporter_is_gone_and_returns(self, browser: Browser, tmp_path: Path) -> None:
-        """It is said, and that what is shown is old; once it is back, no more."""
+        """A page says that the exporter does not answer, until the exporter answers again."""
         with running(tmp_path / "log") as exporter:
             post(exporter, "Desk", 4)
             page = browser.new_page()
@@ -85,7 +85,7 @@ class TestLive:
         page.close()
 
     def test_an_exporter_that_hangs(self, browser: Browser, exporter: Running) -> None:
-        """Is as good as gone; what it says at last is shown."""
+        """A page says that a hanging exporter does not answer, and shows its count once it goes on."""
         post(exporter, "Desk", 4)
         page = browser.new_page()
         page.clock.install()
@@ -107,7 +107,7 @@ class TestLive:
         page.close()
 
     def test_a_reader_stays_where_it_is(self, page: Page, exporter: Running) -> None:
-        """What is new does not take the focus, the selection or the place in a table."""
+        """An update leaves the focus, the selection and the place in a table as they are."""
         page.set_viewport_size({"width": 390, "height": 800})
         with pytest.raises(OSError, match="422"):
             exporter.post(b'{"id": "' + b"x" * 90 + b'"}')
@@ -128,7 +128,7 @@ class TestLive:
 
     @pytest.mark.parametrize("secret_in_address", [False, True])
     def test_with_a_password(self, browser: Browser, tmp_path: Path, secret_in_address: bool) -> None:
-        """Also one in the address; once it is no longer taken, the page says so and asks no more."""
+        """A page works with a password, even one in the address, and reports it when it becomes invalid."""
         flags = ["--metrics-username=me"]
         with running(tmp_path / "log", *flags, "--metrics-password=first") as exporter:
             context = browser.new_context(
@@ -150,7 +150,7 @@ class TestLive:
                 expect(page.get_by_role("alert")).to_contain_text("no longer accepted")
         context.close()
 
-    def test_asks_whether_anything_has_changed(self, page: Page, exporter: Running) -> None:
+    def test_a_page_asks_for_changes(self, page: Page, exporter: Running) -> None:
         """A page asks the API with the ETag that it has, and fetches itself again only after a change."""
         post(exporter, "Desk", 1)
         asked: list[tuple[str, str, int]] = []

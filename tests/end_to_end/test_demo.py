@@ -14,14 +14,14 @@ DEMO = ROOT / "scripts" / "demo.py"
 
 
 def get(url: str) -> bytes:
-    """Return what is there."""
+    """Return the body at a URL."""
     with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - to this machine
         text: bytes = answer.read()
         return text
 
 
 def test_a_building_until_it_is_stopped() -> None:
-    """All zones appear, Prometheus is to scrape them, and at the end nothing is left running."""
+    """All zones appear, Prometheus gets its targets, and an interrupt leaves nothing running."""
     program("prometheus", "prometheus")
     port, prometheus = free_port(), free_port()
     command = [sys.executable, str(DEMO), f"--port={port}", f"--prometheus-port={prometheus}"]
@@ -45,8 +45,8 @@ def test_a_building_until_it_is_stopped() -> None:
         socket.create_server(("127.0.0.1", ended)).close()
 
 
-def test_a_port_that_is_taken() -> None:
-    """Nothing is started, let alone sent to whoever is there."""
+def test_a_port_in_use() -> None:
+    """With its port in use the demo says so and starts nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""What was acknowledged survives: the exporter killed, stopped, restarted, and its journal broken for real."""
+"""Acknowledged events survive: the exporter is killed, stopped and restarted, and its journal breaks for real."""
 
 import json
 import os
@@ -24,35 +24,35 @@ KILLS = int(os.environ.get("KILLS", "8"))
 
 
 def failures(exporter: Running) -> int:
-    """Return how often the journal refused, as the exporter counts it."""
+    """Return the exporter's count of journal failures."""
     found = re.search(rb"(?m)^butlr_exporter_journal_failures_total (\d+)", exporter.get("/metrics"))
     assert found
     return int(found[1])
 
 
 def refused(exporter: Running, event: bytes) -> bool:
-    """Tell whether a delivery is answered with 503, and when to come again."""
+    """Tell whether a delivery is answered with 503 and the time of the next try."""
     try:
         exporter.post(event)
     except urllib.error.HTTPError as error:
         with error:
-            told = (error.code, error.headers["Retry-After"], json.load(error)["detail"])
+            response = (error.code, error.headers["Retry-After"], json.load(error)["detail"])
     else:
         return False
-    assert told == (503, "5", "the journal cannot be written now; please send this again")
+    assert response == (503, "5", "the journal cannot be written now; please send this again")
     return True
 
 
 class Witness:
-    """Sends deliveries as fast as they are answered, and knows which were acknowledged."""
+    """A client that sends deliveries as fast as they are answered, and keeps the acknowledged ones."""
 
     def __init__(self) -> None:
-        """Begin."""
+        """Begin with no deliveries."""
         self.acknowledged: list[bytes] = []
         self._zones = 0
 
     def send(self, port: int, until: float) -> None:
-        """Send until a time, or until the exporter is gone."""
+        """Send until a time (s, monotonic), or until the exporter is gone."""
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
             while time.monotonic() < until:
@@ -69,18 +69,18 @@ class Witness:
             connection.close()
 
     def lost(self, exporter: Running, number: int) -> list[bytes]:
-        """Return those of the last acknowledged, and of some before, that the exporter does not know."""
+        """Return the events among the last acknowledged and some earlier ones that the exporter does not know."""
         asked = self.acknowledged[-number:] + random.sample(self.acknowledged, min(number, len(self.acknowledged)))
         return [event for event in asked if outcomes(exporter.post(event)) != {"duplicate": 1}]
 
 
 class TestKilled:
-    """SIGKILL under load."""
+    """The exporter after SIGKILL under load."""
 
     @pytest.mark.long
     @pytest.mark.soak
     def test_at_random_moments(self, tmp_path: Path) -> None:
-        """All that was acknowledged is there after each restart, and the oracle finds nothing at the end."""
+        """Each acknowledged event is there after each restart, and the oracle finds nothing wrong at the end."""
         port = free_port()
         journal = f"--journal={tmp_path / 'journal.db'}"
         witness = Witness()
@@ -112,8 +112,8 @@ class TestKilled:
         finally:
             simulator.__exit__(None, None, None)
 
-    def test_metrics_and_page_after_a_restart(self, tmp_path: Path) -> None:
-        """No hole: the first scrape shows what the last one did."""
+    def test_metrics_after_a_restart(self, tmp_path: Path) -> None:
+        """The first scrape after a restart shows the same as the last scrape before SIGKILL."""
         journal = f"--journal={tmp_path / 'journal.db'}"
 
         def shown(exporter: Running) -> list[bytes]:
@@ -135,14 +135,14 @@ class TestKilled:
 
 
 class TestSignals:
-    """Ends and what is no end."""
+    """Signals that end the exporter, and SIGHUP, which does not."""
 
     @pytest.mark.parametrize(
         "numbers",
         [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP)],
     )
     def test_the_end(self, tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
-        """Status 0 within five seconds, the log file closed into the journal, and nothing lost."""
+        """The exporter ends with status 0, with its journal in one file and with no delivery lost."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             exporter.process.send_signal(signal.SIGHUP)
@@ -158,10 +158,10 @@ class TestSignals:
 
 
 class TestBroken:
-    """A journal that cannot be written, and heals."""
+    """A journal that cannot be written, and is written again later."""
 
     def test_a_full_disk(self, tmp_path: Path) -> None:
-        """The count is right at once, the answer is 503 until it is written, and then nothing is missing."""
+        """A full disk makes the exporter answer 503, and once there is room nothing is missing."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             first, second, third = of_now(3)
@@ -192,7 +192,7 @@ class TestBroken:
 
     @pytest.mark.parametrize("what", ["journal.db", "journal.db-wal", "journal.db-log.1"])
     def test_a_file_is_deleted(self, tmp_path: Path, what: str) -> None:
-        """It is noticed though nothing comes, and written anew."""
+        """The deletion of a journal's file is noticed without a delivery, and the journal is written anew."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             known = of_now(9)
@@ -205,8 +205,8 @@ class TestBroken:
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             assert [outcomes(exporter.post(event)) for event in known] == [{"duplicate": 1}] * 9
 
-    def test_an_older_one_in_its_place(self, tmp_path: Path) -> None:
-        """It is not mixed with what is known now."""
+    def test_an_older_journal_in_its_place(self, tmp_path: Path) -> None:
+        """An older journal in the place of the current one is not mixed with the known zones."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             for zone in range(9):
@@ -227,7 +227,7 @@ class TestBroken:
             assert [outcomes(exporter.post(event)) for event in known] == [{"duplicate": 1}] * len(known)
 
     def test_its_folder_is_moved_away_and_back(self, tmp_path: Path) -> None:
-        """It goes on with it."""
+        """A journal is written again after its folder was moved away and back."""
         folder = tmp_path / "data"
         folder.mkdir()
         with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
@@ -243,8 +243,8 @@ class TestBroken:
         with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
             assert [outcomes(exporter.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2
 
-    def test_it_heals_just_before_the_end(self, tmp_path: Path) -> None:
-        """What was pending is written then."""
+    def test_a_journal_that_heals_just_before_the_end(self, tmp_path: Path) -> None:
+        """A pending delivery is written at the end if the journal can be written by then."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             first, second = of_now(2)
@@ -258,7 +258,7 @@ class TestBroken:
             assert outcomes(exporter.post(second)) == {"duplicate": 1}
 
     def test_its_folder_is_gone(self, tmp_path: Path) -> None:
-        """What is acknowledged is never only in a file that nobody will find."""
+        """No delivery is acknowledged while the folder of the journal is gone."""
         folder = tmp_path / "data"
         folder.mkdir()
         with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:

@@ -33,7 +33,7 @@ FORGERIES = [
 
 
 def event(number: int, text: str) -> bytes:
-    """Return an event of now with this text for its id, its zone and every name of it."""
+    """Return an event of now with this text in its id, its zone id and each of its names."""
     names = ("site_name", "building_name", "floor_name", "room_name", "zone_name", "zone_custom_id")
     metadata = dict.fromkeys(names, text) | {"zone_id": f"{number}{text}"}
     now = time.time()
@@ -42,16 +42,16 @@ def event(number: int, text: str) -> bytes:
 
 
 def refused(text: str) -> bytes:
-    """Return an event that is refused for each thing that can hold a text."""
+    """Return an event that is refused, with this text in each field that can hold a text."""
     return json.dumps({"id": text, "type": text, "timestamp": text, "metadata": {"zone_id": text}, text: text}).encode()
 
 
 class TestLog:
-    """One line is one line, and says what it says."""
+    """The log with forged texts."""
 
     @pytest.mark.parametrize("log_format", ["logfmt", "json"])
     def test_lines(self, tmp_path: Path, log_format: str) -> None:
-        """Whatever the names, ids, paths and headers; read back, each is what was sent."""
+        """A text from a request neither begins a line of the log nor adds a field to one."""
         with running(tmp_path / "log", f"--log-format={log_format}", "--log-level=debug") as exporter:
             for number, text in enumerate(FORGERIES):
                 exporter.post(event(number, text))
@@ -78,25 +78,25 @@ class TestLog:
 
 
 class TestSamples:
-    """One zone is one series."""
+    """The exposition with forged texts."""
 
     def test_samples(self, tmp_path: Path) -> None:
-        """Read back, every name is what was sent, and there is none more."""
+        """Every name is read back as it was sent, and no text forges a sample."""
         with running(tmp_path / "log") as exporter:
             for number, text in enumerate(FORGERIES):
                 exporter.post(event(number, text))
             exposition = exporter.get("/metrics?name[]=butlr_zone_occupancy").decode()
         (family,) = text_string_to_metric_families(exposition)
-        told = {sample.labels["zone_id"]: (sample.labels["zone_name"], sample.value) for sample in family.samples}
-        assert told == {f"{number}{text}": (text, float(number)) for number, text in enumerate(FORGERIES)}
+        found = {sample.labels["zone_id"]: (sample.labels["zone_name"], sample.value) for sample in family.samples}
+        assert found == {f"{number}{text}": (text, float(number)) for number, text in enumerate(FORGERIES)}
 
 
 class TestPage:
-    """A real browser."""
+    """A page with forged texts in a real browser."""
 
     @staticmethod
     def shown(exporter: Running, folder: Path) -> str:
-        """Return the page as it is once the browser has run what it runs."""
+        """Return the page after the browser has run its scripts."""
         for number, text in enumerate(FORGERIES):
             exporter.post(event(number, text))
         flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -112,15 +112,15 @@ class TestPage:
         return ended.stdout
 
     def test_names_are_text(self, tmp_path: Path) -> None:
-        """A script in a name is read by people, not run."""
+        """A script in a name is shown as text and does not run."""
         with running(tmp_path / "log") as exporter:
             page = self.shown(exporter, tmp_path)
         assert "<title>Butlr exporter</title>" in page
         assert "&lt;script&gt;document.title = 'forged'&lt;/script&gt;" in page
         assert not re.search("<script(?! src=./assets/page.js)|<img", page)
 
-    def test_if_they_were_not(self, tmp_path: Path) -> None:
-        """Then the page's policy would still not let them run: this one does not escape."""
+    def test_names_that_are_not_escaped(self, tmp_path: Path) -> None:
+        """The page's policy stops a script in a name, even if a template does not escape the name."""
         shutil.copytree(ROOT / "exporter", tmp_path / "exporter")
         template = tmp_path / "exporter" / "web" / "pages" / "templates" / "spaces.html"
         escaped = "<bdi>{{ name }}</bdi></a>"

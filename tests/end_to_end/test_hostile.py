@@ -1,4 +1,4 @@
-"""The open internet: connections held open in every way, requests that are no requests, zones without end.
+"""The open internet: connections held open in every way, invalid requests, zones without end.
 
 `HOSTILE=50` does fifty times as much as is done by default; figures are printed with `pytest -s`.
 """
@@ -42,19 +42,19 @@ def memory(exporter: Running) -> int:
 
 
 def open_files(exporter: Running) -> int:
-    """Return how many files, connections among them, a process has open."""
+    """Return the number of files, connections among them, that a process has open."""
     return len(os.listdir(f"/proc/{exporter.process.pid}/fd"))
 
 
 class Held:
-    """Connections held open, and when the other side ended each, in seconds since it began."""
+    """Connections that are held open, and the seconds after which the other side ended each."""
 
     def __init__(self) -> None:
         self.ended: dict[str, list[float]] = {}
         self._threads: list[threading.Thread] = []
 
     def hold(self, name: str, connection: socket.socket, trickle: bytes = b"") -> None:
-        """Hold one; of `trickle` a byte a second is sent."""
+        """Hold a connection open, and send a byte of `trickle` each second."""
         arguments = (name, connection, time.monotonic(), iter(trickle))
         thread = threading.Thread(target=self._wait, args=arguments, name=name, daemon=True)
         thread.start()
@@ -72,7 +72,7 @@ class Held:
         self.ended.setdefault(name, []).append(time.monotonic() - began)
 
     def still_open(self, seconds: float) -> set[str]:
-        """Return the names of those that have not ended within some seconds."""
+        """Return the names of the connections that are still open after some seconds."""
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -80,12 +80,12 @@ class Held:
 
 
 class TestHeldOpen:
-    """Connections that never finish what they began."""
+    """Connections that never finish their handshake, request or response."""
 
     @pytest.mark.long
     @pytest.mark.soak
     def test_500(self, tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
-        """Good events and scrapes go on; who has no key is told before sending a body; each is ended in time."""
+        """Good events and scrapes go on beside 500 held connections, and each of those is ended in time."""
         (tmp_path / "key").write_text(KEY)
         inner = free_port()
         flags = [
@@ -167,7 +167,7 @@ class TestHeldOpen:
                 assert len(seconds) == 50
                 assert min(seconds) > REQUEST_TIMEOUT - 1
                 assert max(seconds) < REQUEST_TIMEOUT + 15
-            # Who does not read does not see the end either, but the connections are closed.
+            # A client that does not read does not see the end, but its connection is closed.
             wait_for(lambda: open_files(exporter) <= files + 1, "the readers to be aborted", WRITE_TIMEOUT + PATIENCE)
             print(f"reader that stops: 50 ended after {time.monotonic() - reading:.1f} s")  # noqa: T201
             post(fresh("good_0"))
@@ -189,7 +189,7 @@ EVENT = body(delivery(zone="fuzz"))
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Draw a body: an event with something of it exchanged, any JSON, or any bytes."""
+    """Draw a body: an event with one part exchanged, any JSON, or any bytes."""
     kind = draw(st.integers(0, 4))
     if kind == 0:
         return draw(st.binary(max_size=200))
@@ -226,7 +226,7 @@ PATHS = [
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[bytes, bool]:
-    """Draw the bytes of a request, and whether they are whole; if not, they are no request any more."""
+    """Draw the bytes of a request, and whether the request is whole."""
     posts = draw(st.integers(0, 9)) < 6
     method = (
         b"POST" if posts else draw(st.sampled_from([b"GET"] * 9 + [b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"get"]))
@@ -256,7 +256,7 @@ def requests(draw: st.DrawFn) -> tuple[bytes, bool]:
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Return an exporter with few zones, one of them known."""
+    """Return an exporter with few zones, of which one is known."""
     flags = ["--max-spaces=50", "--forget-after=0"]
     with running(tmp_path_factory.mktemp("fuzz") / "log", *flags) as exporter:
         exporter.post(fresh("before", 7))
@@ -264,12 +264,12 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 class TestFuzz:
-    """Requests that are none, or almost one."""
+    """Requests that are invalid, or almost."""
 
     @pytest.mark.long
     @pytest.mark.soak
     def test_any_request(self, fuzzed: Running) -> None:
-        """No answer is a 5xx, nothing is logged as an error, memory is flat, and the zone of before is as it was."""
+        """Any request is answered without a 5xx or a logged error, and leaves memory and a zone as they are."""
         status: dict[int, int] = {}
         count = 500 * TIMES
 
@@ -310,11 +310,11 @@ class TestFuzz:
 
 
 class TestZonesWithoutEnd:
-    """Another zone id in every event."""
+    """Events with a new zone id each."""
 
     @pytest.mark.soak
     def test_max_spaces(self, tmp_path: Path) -> None:
-        """Memory is bounded, the overflow is counted, and the known zones go on."""
+        """Beyond `max_spaces` memory is bounded, the overflow is counted, and the known zones go on."""
         zones, most = 20_000 * TIMES, 2_000 * TIMES
         with running(tmp_path / "log", f"--max-spaces={most}") as exporter, contextlib.ExitStack() as stack:
             connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=PATIENCE)

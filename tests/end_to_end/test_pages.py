@@ -15,7 +15,7 @@ class TestChoosing:
 
     @pytest.fixture
     def page(self, page: Page, exporter: Running) -> Page:
-        """Return a page with some zones."""
+        """Return a page with four zones in different states."""
         for name, value, floor, age in [
             ("Full Hall", 9, "1st Floor", 0),
             ("Roomy Hall", 5, "2nd Floor", 5),
@@ -27,7 +27,7 @@ class TestChoosing:
         return page
 
     def test_search(self, page: Page, exporter: Running) -> None:
-        """As it is typed; the address has it, so that it can be passed on."""
+        """The zones are filtered while the search is typed, and the address holds the search."""
         page.get_by_label("Search").press_sequentially("2ND hall", delay=20)
         expect(page.locator("tbody th[scope=row]")).to_have_count(1)
         assert names(page) == ["Roomy Hall"]
@@ -42,7 +42,7 @@ class TestChoosing:
         expect(page.locator("tbody th[scope=row]")).to_have_count(4)
 
     def test_filter_and_sort(self, page: Page) -> None:
-        """By state, and by what is most."""
+        """The zones are filtered by state and sorted in each order on offer."""
         page.get_by_label("State").select_option("crowded")
         expect(page.locator("caption")).to_have_text("1 of 4 zones")
         assert names(page) == ["Full Hall"]
@@ -62,7 +62,7 @@ class TestChoosing:
             expect(page.locator("tbody th[scope=row] a")).to_have_text(order)
 
     def test_pages(self, page: Page, exporter: Running) -> None:
-        """A hundred zones on each."""
+        """The list shows a hundred zones on each page."""
         items = [json.loads(fresh(f"z{n}", 1)) for n in range(250)]
         exporter.post(json.dumps(items).encode())
         ask(page)
@@ -72,7 +72,7 @@ class TestChoosing:
         expect(page.locator("tbody th[scope=row]")).to_have_count(100)
 
     def test_a_zone(self, page: Page, exporter: Running) -> None:
-        """Its own page follows it as well."""
+        """The page of a zone follows new readings of the zone."""
         page.get_by_role("link", name="Desk").click()
         expect(page.get_by_role("heading", name="Desk")).to_be_visible()
         expect(page.locator("table tbody tr")).to_have_count(1)
@@ -83,8 +83,8 @@ class TestChoosing:
         page.get_by_role("link", name="All zones").click()
         expect(page.locator("tbody th[scope=row]")).to_have_count(4)
 
-    def test_a_zone_that_is_forgotten(self, page: Page) -> None:
-        """Its page stays, and says so."""
+    def test_a_forgotten_zone(self, page: Page) -> None:
+        """The page of a forgotten zone stays, and says that the zone is no longer known."""
         page.get_by_role("link", name="Desk").click()
         expect(page.get_by_role("heading", name="Desk")).to_be_visible()
         page.route("**/api/v1/spaces/zone/**", lambda route: route.fulfill(status=404, body=""))
@@ -95,7 +95,7 @@ class TestChoosing:
         expect(page.get_by_role("alert")).to_be_hidden()
 
     def test_copying(self, browser: Browser, exporter: Running) -> None:
-        """A query is in the clipboard as it is shown."""
+        """The copy button puts the shown query into the clipboard."""
         post(exporter, "Desk", 1)
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         other = context.new_page()
@@ -107,10 +107,10 @@ class TestChoosing:
 
 
 class TestWithout:
-    """What not everyone has."""
+    """The pages without scripts, without a mouse and without harm from a name."""
 
-    def test_a_script(self, browser: Browser, exporter: Running) -> None:
-        """The content is there, and search is a button away."""
+    def test_no_scripts(self, browser: Browser, exporter: Running) -> None:
+        """Without scripts the zones are shown, and a button starts the search."""
         post(exporter, "Desk", 3)
         post(exporter, "Hall", 4)
         context = browser.new_context(java_script_enabled=False)
@@ -125,8 +125,8 @@ class TestWithout:
         assert page.locator("table tbody tr").count() == 1
         context.close()
 
-    def test_a_mouse(self, page: Page, exporter: Running) -> None:
-        """Everything is reached by the keyboard, in order, and where one is, is seen."""
+    def test_no_mouse(self, page: Page, exporter: Running) -> None:
+        """The Tab key reaches every control in order, and the focus is visible."""
         post(exporter, "Desk", 3)
         page.goto(exporter.url)
         reached = []
@@ -139,7 +139,7 @@ class TestWithout:
         assert reached[7] == "Desk"
 
     def test_a_script_in_a_name(self, page: Page, exporter: Running) -> None:
-        """It stays text, also in what comes later."""
+        """A script in a name stays text, even when the name arrives in an update."""
         page.goto(exporter.url)
         attack = "<script>document.title = 'forged'</script><img src=x onerror=\"document.title = 'forged'\">"
         post(exporter, attack, 1)

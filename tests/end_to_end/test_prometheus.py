@@ -1,4 +1,4 @@
-"""The whole of it: the installed console script, scraped by a real Prometheus with the shipped configuration."""
+"""The installed console script, scraped by a real Prometheus with the shipped configuration."""
 
 import json
 import subprocess
@@ -31,13 +31,13 @@ ZONE = {
 
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[Running]:
-    """Return an exporter whose zones are stale soon."""
+    """Return an exporter with zones that are soon stale."""
     with running(tmp_path / "log", "--stale-after=12s") as exporter:
         yield exporter
 
 
 def event(v: float, name: str) -> bytes:
-    """Return the documented event as if it were of now, with a value and a zone name."""
+    """Return the documented event with the current time, a value and a zone name."""
     now = time.time()
     metadata = DOCUMENTED["metadata"] | {"zone_name": name}
     changed = {"id": event_id(int(now)), "timestamp": int(now * 1000), "metadata": metadata, "data": v}
@@ -45,10 +45,10 @@ def event(v: float, name: str) -> bytes:
 
 
 class TestPrometheus:
-    """What a real Prometheus stores."""
+    """The series in a real Prometheus."""
 
     def test_a_zones_series(self, exporter: Running, tmp_path: Path) -> None:
-        """Exactly the contract's labels; after a rename one series; when stale none, but its time still."""
+        """A zone is one series with the contract's labels, even after a rename; a stale one has no count."""
         exporter.post(event(3, "old name"))
         with prometheus(exporter, tmp_path) as one:
             count = 'butlr_zone_occupancy{job="butlr"}'
@@ -67,10 +67,10 @@ class TestPrometheus:
 
 
 class TestPromtool:
-    """What Prometheus' own linter says."""
+    """The verdict of Prometheus' own linter."""
 
     def test_check_metrics(self, exporter: Running) -> None:
-        """Nothing."""
+        """The exposition passes `promtool check metrics` without a remark."""
         exporter.post(event(3, 'a "name" \\ of\nlines'))
         ended = subprocess.run(
             [program("promtool", "prometheus"), "check", "metrics"],
@@ -91,7 +91,7 @@ class TestPromtool:
         assert ended.returncode == 0, ended.stderr
 
     def test_openmetrics(self, exporter: Running) -> None:
-        """The served OpenMetrics text is read by prometheus_client's strict parser."""
+        """The strict parser of prometheus_client reads the served OpenMetrics text."""
         exporter.post(event(3, 'a "name" \\ of\nlines'))
         request = urllib.request.Request(  # noqa: S310 - to this machine
             f"{exporter.url}/metrics", headers={"Accept": "application/openmetrics-text"}

@@ -1,4 +1,4 @@
-"""The corrected history in a real Prometheus: every reading at its own time, with the value that it came to."""
+"""The corrected history in a real Prometheus: every reading at its own time, with its final value."""
 
 import re
 import subprocess
@@ -42,17 +42,17 @@ History = dict[tuple[str, str], dict[int, float]]
 
 
 class Building:
-    """A simulated building, of which a minute is some seconds, and what is to be stored of it."""
+    """A simulated building whose minutes last some seconds, and its expected history."""
 
     def __init__(self, interval: int) -> None:
-        """Take the seconds that are a minute."""
+        """Plan a building whose minutes last `interval` seconds."""
         self.plan = Plan(zones=12, measures=MEASURES, interval_ms=interval * 1000, intervals=15, seed=7)
         self.settle_after = COMPUTED * interval
         self.start = 0
 
     @contextmanager
     def simulated(self, exporter: Running) -> Iterator[None]:
-        """Send its deliveries beside the block, and verify what the exporter makes of them."""
+        """Send the building's deliveries beside the block, and verify the exporter's counts and answers."""
         self.start = int(time.time() * 1000)
         begins = datetime.fromtimestamp(self.start / 1000, UTC).isoformat(timespec="milliseconds")
         interval = self.plan.interval_ms // 1000
@@ -73,16 +73,16 @@ class Building:
         assert simulator.returncode == 0, out
 
     def settles(self) -> None:
-        """Wait until the last reading has settled, and was seen."""
+        """Wait until the last reading has settled and was scraped."""
         last = max(t for readings in self.history().values() for t in readings) / 1000
         wait_for(lambda: time.time() > last + self.settle_after + 2, "the last reading to settle", 120)
 
     def history(self) -> History:
-        """Return what every reading came to."""
+        """Return the final value of every reading."""
         sent = [
             Exchange(each.body, 0, each.due_ms, each.due_ms, 1, {"?": 1}) for each in deliveries(self.plan, self.start)
         ]
-        # What is from before the beginning was sent to be late, and is older than the window by the clock.
+        # Readings from before the start were sent to be late, and are older than the window by the clock.
         return {
             (zone, SETTLED[measure]): {t: value for t, value in readings.items() if t >= self.start}
             for (zone, measure), readings in Oracle(sent, Rule()).history().items()
@@ -103,7 +103,7 @@ def stored(one: Prometheus) -> History:
 
 
 def refused(one: Prometheus) -> dict[str, float]:
-    """Return how many samples Prometheus did not take, by what it calls the reason."""
+    """Return the number of samples that Prometheus refused, by the counter of each reason."""
     with urllib.request.urlopen(f"{one.url}/metrics", timeout=PATIENCE) as response:  # noqa: S310 - to this machine
         lines = response.read().decode().splitlines()
     counters = dict(line.rsplit(" ", 1) for line in lines if REFUSALS.match(line))
@@ -113,7 +113,7 @@ def refused(one: Prometheus) -> dict[str, float]:
 
 @contextmanager
 def now_and_then(exporter: Running) -> Iterator[int]:
-    """Give the port of a proxy that passes requests on for two seconds, and then none for three."""
+    """Yield the port of a proxy that passes requests on for two seconds, and refuses them for three."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -136,7 +136,7 @@ def now_and_then(exporter: Running) -> Iterator[int]:
 
 
 def test_every_minute_at_its_own_time(tmp_path: Path) -> None:
-    """None missing, none wrong, and nothing that Prometheus did not want."""
+    """Prometheus has every reading at its own time with its final value, and refuses no sample."""
     building = Building(2)
     flags = f"--settle-after={building.settle_after}s"
     with running(tmp_path / "log", flags) as exporter, prometheus(exporter, tmp_path) as one:
@@ -150,7 +150,7 @@ def test_every_minute_at_its_own_time(tmp_path: Path) -> None:
 
 
 def test_scrapes_that_fail_now_and_then(tmp_path: Path) -> None:
-    """With three points on each, and Prometheus told that they are out of order."""
+    """With three points in a scrape no reading is missing, although some scrapes fail."""
     building = Building(2)
     flags = [f"--settle-after={building.settle_after}s", "--settled-points=3"]
     with running(tmp_path / "log", *flags) as exporter, now_and_then(exporter) as port:
@@ -171,7 +171,7 @@ def test_scrapes_that_fail_now_and_then(tmp_path: Path) -> None:
 
 
 def test_a_restart(tmp_path: Path) -> None:
-    """Killed in the middle, and started again with its journal."""
+    """No reading is missing after SIGKILL and a restart with the journal."""
     building = Building(4)
     flags = [f"--settle-after={building.settle_after}s", f"--journal={tmp_path / 'journal.db'}"]
     with (

@@ -1,4 +1,4 @@
-"""`butlr-exporter simulate`: options, files, how a run ends before its time, what a person sees."""
+"""`butlr-exporter simulate`: options, files, early ends and the progress bar."""
 
 import json
 import os
@@ -24,16 +24,16 @@ VALID = SAMPLES / "valid"
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Running]:
-    """Return an exporter that knows nothing yet."""
+    """Return an exporter that knows no zone yet."""
     with running(tmp_path / "log") as exporter:
         yield exporter
 
 
 class TestFiles:
-    """`--out` and `--in`."""
+    """The options `--out` and `--in`."""
 
     def test_there_and_back(self, target: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """What was written is sent in order, and answered as was foretold."""
+        """The deliveries in a file are sent in order, and answered as `--out` foretold."""
         file = tmp_path / "deliveries.ndjson"
         assert main(["simulate", "--interval=1s", "--duration=40s", f"--out={file}"]) == 0
         foretold = capsys.readouterr().out.splitlines()
@@ -48,7 +48,7 @@ class TestFiles:
         )
 
     def test_equal_seeds(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-        """And equal starts give equal bytes; others do not. Only the deliveries are on standard output."""
+        """Equal seeds and starts give equal bytes on standard output, and other seeds do not."""
         written = []
         for seed in ("1", "1", "2"):
             assert main(["simulate", "--out=-", f"--seed={seed}", "--start=2026-11-25T08:00:00Z"]) == 0
@@ -58,8 +58,8 @@ class TestFiles:
             written.append(out)
         assert written[0] == written[1] != written[2]
 
-    def test_a_reader_that_has_had_enough(self) -> None:
-        """Ends it without a word."""
+    def test_a_closed_pipe(self) -> None:
+        """A reader that closes its pipe ends the writer without a message."""
         with started(sends_to("http://nobody/", "--out=-", "--zones=100")) as writer:
             assert writer.stdout is not None
             writer.stdout.readline()
@@ -68,8 +68,8 @@ class TestFiles:
             assert writer.stderr is not None
             assert writer.stderr.read() == ""
 
-    def test_a_captured_stream_with_what_is_none(self, target: Running, tmp_path: Path) -> None:
-        """The good is taken, the bad is counted and told, and the exit status says so."""
+    def test_a_captured_stream_with_invalid_lines(self, target: Running, tmp_path: Path) -> None:
+        """Invalid lines of a captured stream are counted and reported, and the valid ones are applied."""
         file = tmp_path / "captured.ndjson"
         sample = (VALID / "documented.json").read_text().replace("\n", " ")
         file.write_text(f'{sample}\n\nnonsense\n{{"id": "x"}}\n[{sample}, {sample}]\n')
@@ -85,17 +85,17 @@ class TestFiles:
 
     @pytest.mark.parametrize("flag", ["--in", "--out"])
     def test_no_such_file(self, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """One line."""
+        """A file that cannot be opened is reported in one line."""
         assert main(["simulate", f"{flag}=/nowhere/at/all"]) == 1
         assert capsys.readouterr().err == "butlr-exporter: /nowhere/at/all: No such file or directory\n"
 
 
 class TestEnds:
-    """How a run ends before its time."""
+    """Runs that end before their time."""
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal(self, target: Running, number: signal.Signals) -> None:
-        """The summary and the verdict on what was sent, and exit status 0."""
+        """A signal ends the run with the summary, the verdict on the sent deliveries and exit status 0."""
         with started(verifies(target, "--interval=1s", "--duration=0")) as simulator:
             wait_for(lambda: target.get("/metrics").count(b"\nbutlr_zone_occupancy{") == 20, "every zone")
             simulator.send_signal(number)
@@ -104,8 +104,8 @@ class TestEnds:
         assert " deliveries answered in " in out
         assert "verified: 20 counts" in out
 
-    def test_while_a_pipe_is_waited_for(self, target: Running) -> None:
-        """As soon as while anything else is."""
+    def test_a_signal_while_a_pipe_is_empty(self, target: Running) -> None:
+        """A signal ends a run that waits for a pipe."""
         with started(sends_to(f"{target.url}/webhook", "--in=-")) as simulator:
             assert simulator.stdin is not None
             simulator.stdin.write((VALID / "documented.json").read_text().replace("\n", " ") + "\n")
@@ -114,8 +114,8 @@ class TestEnds:
             simulator.send_signal(signal.SIGINT)
             assert simulator.wait(PATIENCE) == 0
 
-    def test_while_it_scrapes(self) -> None:
-        """No longer than for answers."""
+    def test_a_second_signal_during_a_scrape(self) -> None:
+        """A second signal ends a run that waits for the answer to a scrape."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
             with started(sends_to(url, f"--verify={url}")) as simulator:
@@ -129,7 +129,7 @@ class TestEnds:
         assert (simulator.returncode, err) == (1, "butlr-exporter: stopped without waiting for answers\n")
 
     def test_a_second_signal(self) -> None:
-        """Does not wait for answers that do not come."""
+        """A second signal ends a run that waits for answers."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhook"
             with started(sends_to(url)) as simulator:
@@ -152,13 +152,13 @@ class TestEnds:
         ],
     )
     def test_a_wrong_url(self, target: Running, url: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """One line, at once, and exit status 1."""
+        """A wrong URL ends the run at once with one line and exit status 1."""
         url = url.format(port=target.port, free=free_port())
         assert main(["simulate", f"--url={url}"]) == 1
         assert capsys.readouterr() == ("", f"butlr-exporter: {url}: {reason}\n")
 
     def test_all_is_refused(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:
-        """It stops after ten, and those on the way on the other three connections, with what the exporter says."""
+        """The run stops after ten refusals, besides those on the way, with the exporter's reason."""
         assert main(["simulate", f"--url={target.url}/webhook", "--start=2099-01-01", "--rate=max"]) == 1
         out, err = capsys.readouterr()
         (refused,) = re.findall(r", (\d+) refused$", out, re.MULTILINE)
@@ -168,14 +168,14 @@ class TestEnds:
         )
 
     def test_metrics_that_are_not_there(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:
-        """Are told before anything is sent."""
+        """A wrong URL of the metrics is reported before any delivery is sent."""
         assert main(["simulate", f"--url={target.url}/webhook", f"--verify={target.url}/"]) == 1
         assert capsys.readouterr() == ("", f"butlr-exporter: {target.url}/: shows no metrics of butlr-exporter\n")
         assert b'zone_id="' not in target.get("/metrics")
 
 
 class TestOptions:
-    """What can be asked for."""
+    """Mistakes in the options, and the progress bar."""
 
     @pytest.mark.parametrize(
         ("flags", "message"),
@@ -213,14 +213,14 @@ class TestOptions:
         ],
     )
     def test_mistakes(self, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """Are told in a line, with exit status 2."""
+        """A mistake in the options is reported in one line, with exit status 2."""
         with pytest.raises(SystemExit) as exit_:
             main(["simulate", *flags])
         assert exit_.value.code == 2
         assert f"butlr-exporter simulate: error: {message}" in capsys.readouterr().err
 
-    def test_a_bar_while_a_person_is_watching(self, target: Running) -> None:
-        """On a terminal; it is gone at the end."""
+    def test_a_progress_bar(self, target: Running) -> None:
+        """A terminal shows a progress bar."""
         near, far = pty.openpty()
         termios.tcsetwinsize(far, (24, 80))
         process = subprocess.Popen(verifies(target, *FAST), stdout=subprocess.DEVNULL, stderr=far)

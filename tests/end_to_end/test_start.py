@@ -1,4 +1,4 @@
-"""Journals that the exporter does not start with, or only with a word, before its port opens."""
+"""Journals that keep the exporter from starting, or make it warn, before its port opens."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from tests.support.running import CONSOLE_SCRIPT, PATIENCE, outcomes, running
 
 
 class TestStart:
-    """Journals that it does not start with, before the port opens."""
+    """The start with a journal that is in use, foreign, damaged or not writable."""
 
     @staticmethod
     def refusal(journal: Path) -> str:
@@ -26,14 +26,14 @@ class TestStart:
         return ended.stderr.splitlines()[-1]
 
     def test_a_second_process(self, tmp_path: Path) -> None:
-        """It says why; the first is not disturbed."""
+        """A second process on a journal ends with the reason, and the first goes on."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             assert f'msg="cannot start" reason="{journal} is in use by another process"' in self.refusal(journal)
             assert outcomes(exporter.post(of_now(1)[0])) == {"new": 1}
 
     def test_foreign_and_corrupt(self, tmp_path: Path) -> None:
-        """With what to do, and the file as it was."""
+        """A foreign or corrupt journal is reported with a remedy; the foreign file stays as it was."""
         journal = tmp_path / "journal.db"
         journal.write_text("my diary")
         assert "is not a journal of butlr-exporter; choose another path" in self.refusal(journal)
@@ -49,8 +49,8 @@ class TestStart:
         assert "is corrupt" in self.refusal(journal)
         assert "move it away to start with no spaces" in self.refusal(journal)
 
-    def test_cut_off(self, tmp_path: Path) -> None:
-        """It starts with what was whole, and says so."""
+    def test_truncated(self, tmp_path: Path) -> None:
+        """A truncated journal is restored up to the damage, with a warning."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             for event in of_now(100):
@@ -64,7 +64,7 @@ class TestStart:
             assert outcomes(exporter.post(of_now(1, zone="zone_b")[0])) == {"new": 1}
 
     def test_a_folder_that_may_not_be_written(self) -> None:
-        """Says so, also to root, who here gives that up."""
+        """A folder without write permission is reported, after root has dropped its privileges."""
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o555)  # noqa: S103
             code = (

@@ -22,7 +22,7 @@ FLAGS = (
 
 @contextmanager
 def launched() -> Iterator[Browser]:
-    """Run a browser for a while."""
+    """Run a browser until the end of the block."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=program("chromium", "chromium"), args=FLAGS.split(), headless=True
