@@ -11,6 +11,12 @@ from tests.support.paths import ROOT
 
 EXPORTER = ROOT / "exporter"
 
+FOLDERS = ("exporter", "tests", "bench", "docs", "scripts", "grafana")
+"""All folders with code."""
+
+RIDDLES = ["What", "Who", "Whatever", "Whoever", "Of", "That", "Those", "Are", "Is", "Says", "And", "Also", "Although"]
+"""Words with which no docstring begins."""
+
 MAX_ROOMS = 12
 """Modules and packages of one package."""
 
@@ -59,25 +65,22 @@ def test_a_package_loads_nothing_by_itself(package: Path) -> None:
     assert {room for room in rooms if f"`{room}`" not in str(docstring.value.value)} == set()
 
 
-def test_docstrings_name_things() -> None:
-    """No docstring of the exporter begins with a pronoun in the place of a noun."""
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_docstrings_name_things(folder: str) -> None:
+    """No docstring begins with a pronoun in the place of a noun, or with the middle of a sentence."""
     riddles = [
         f"{path.relative_to(ROOT)}: {docstring}"
-        for path in EXPORTER.rglob("*.py")
+        for path in ROOT.glob(f"{folder}/**/*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if (docstring := ast.get_docstring(node) or "").partition(" ")[0] in ("What", "Who", "Of", "That", "Those")
+        if (docstring := ast.get_docstring(node) or "").partition(" ")[0].rstrip(",:;") in RIDDLES
     ]
     assert riddles == []
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted(
-        path
-        for folder in ("exporter", "tests", "bench", "docs", "scripts", "grafana")
-        for path in ROOT.glob(f"{folder}/**/*.py")
-    ),
+    sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py")),
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_a_file_fits_a_sitting(path: Path) -> None:
