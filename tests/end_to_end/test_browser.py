@@ -106,7 +106,7 @@ class TestLive:
         expect(page.locator("tbody td.number").first).to_contain_text("5")
         page.close()
 
-    def test_a_reader_stays_where_it_is(self, page: Page, exporter: Running) -> None:
+    def test_an_update_leaves_a_reader_alone(self, page: Page, exporter: Running) -> None:
         """An update leaves the focus, the selection and the place in a table as they are."""
         page.set_viewport_size({"width": 390, "height": 800})
         with pytest.raises(OSError, match="422"):

@@ -119,7 +119,7 @@ class TestPage:
         assert "&lt;script&gt;document.title = 'forged'&lt;/script&gt;" in page
         assert not re.search("<script(?! src=./assets/page.js)|<img", page)
 
-    def test_names_that_are_not_escaped(self, tmp_path: Path) -> None:
+    def test_unescaped_names(self, tmp_path: Path) -> None:
         """The page's policy stops a script in a name, even if a template does not escape the name."""
         shutil.copytree(ROOT / "exporter", tmp_path / "exporter")
         template = tmp_path / "exporter" / "web" / "pages" / "templates" / "spaces.html"

@@ -167,7 +167,7 @@ class TestEnds:
             f"butlr-exporter: {target.url}/webhook: every delivery is refused: 422 Unprocessable Entity: timestamp: "
         )
 
-    def test_metrics_that_are_not_there(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_wrong_url_of_the_metrics(self, target: Running, capsys: pytest.CaptureFixture[str]) -> None:
         """A wrong URL of the metrics is reported before any delivery is sent."""
         assert main(["simulate", f"--url={target.url}/webhook", f"--verify={target.url}/"]) == 1
         assert capsys.readouterr() == ("", f"butlr-exporter: {target.url}/: shows no metrics of butlr-exporter\n")
