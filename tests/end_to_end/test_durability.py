@@ -166,7 +166,7 @@ class TestBroken:
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
             first, second, third = of_now(3)
             assert outcomes(exporter.post(first)) == {"new": 1}
-            for _ in range(30):  # so that what the exporter tells of itself still has room
+            for _ in range(30):  # so that the limit leaves room for the exporter's log
                 exporter.post(first)
             size = (tmp_path / "journal.db-log.1").stat().st_size
             resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
