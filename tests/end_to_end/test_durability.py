@@ -30,6 +30,12 @@ def failures(exporter: Running) -> int:
     return int(found[1])
 
 
+def received(exporter: Running) -> float:
+    """Return the number of events that the exporter has received since its start."""
+    counts: list[bytes] = re.findall(rb"(?m)^butlr_exporter_events_total{.*} (.*)$", exporter.get("/metrics"))
+    return sum(map(float, counts))
+
+
 def refused(exporter: Running, event: bytes) -> bool:
     """Tell whether a delivery is answered with 503 and the time of the next try."""
     try:
@@ -104,7 +110,8 @@ class TestKilled:
             assert len(witness.acknowledged) > 5 * KILLS
             with running(tmp_path / "last", journal, port=port) as exporter:
                 assert witness.lost(exporter, 1000) == []
-                time.sleep(2)  # the simulator tries again every second
+                before = received(exporter)
+                wait_for(lambda: received(exporter) > before + 40, "the simulator, which tries again every second")
                 process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=PATIENCE)
                 assert process.returncode == 0, (out, err)

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,8 @@ class TestVerify:
             for _ in range(2):
                 run = ended(verifies(target, *now))
                 assert (run.returncode, run.stderr) == (0, "")
-            run = ended(verifies(target, *FAST))
+            earlier = datetime.fromtimestamp(time.time() - 600, UTC).isoformat(timespec="seconds")
+            run = ended(verifies(target, *FAST, f"--start={earlier}"))
         assert run.returncode == 1
         reason = "the exporter had newer readings of these zones; another --seed makes other zones"
         assert run.stderr == f"butlr-exporter: there was no count to verify: {reason}\n"
