@@ -25,7 +25,7 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each unknown variable, and for each setting that is valid but hardly intended."""
     unknown = [f"{name} is not a setting{suggestion(name)}" for name in sorted(filter(_is_unknown, environ))]
     recomputed, max_age = show_duration(RECOMPUTED_FOR), show_duration(MAX_SAMPLE_AGE)
-    doubts = {
+    checks = {
         f"window is shorter than the {recomputed} in which Butlr corrects a reading": settings.window < RECOMPUTED_FOR,
         "window is shorter than settle_after and a minute for each of settled_points; "
         "/metrics/settled then shows readings too briefly, or never": (
@@ -47,7 +47,7 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
             any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in settings.webhook_api_keys or ())
         ),
     }
-    return unknown + [message for message, applies in doubts.items() if applies]
+    return unknown + [message for message, applies in checks.items() if applies]
 
 
 def exposure(settings: Settings) -> str:

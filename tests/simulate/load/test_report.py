@@ -7,7 +7,7 @@ import pytest
 from exporter.simulate.load.report import MAX_ROWS, Totals, table
 
 
-class TestTally:
+class TestTotals:
     """Counts and latencies."""
 
     @pytest.mark.parametrize(("share", "seconds"), [(0.5, 0.05), (0.9, 0.09), (0.99, 0.099), (1.0, 0.1)])
