@@ -83,7 +83,7 @@ class TestVerify:
         (file,) = [file for file in files if line in file.read_text()]
         file.write_text(file.read_text().replace(line, broken, 1))
         with running(tmp_path / "log", package=package) as wrong:
-            run = ended(verifies(wrong, *FAST))
+            run = ended(verifies(wrong, *FAST, "--duration=20s"))
         assert run.returncode == 1
         assert re.search(r"^zone +what +expected +actual$", run.stdout, re.MULTILINE)
         assert re.search(difference, run.stdout), run.stdout
