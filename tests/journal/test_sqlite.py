@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.repair import TRUNCATED, open_file
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
 from tests.support.journals import compact, opened, recorded, restored, states
+from tests.support.paths import MEMORY
 from tests.support.stores import LIMITS, applied, readings, spaces
 
 
@@ -68,15 +70,14 @@ class TestRestored:
         assert restored(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
 
     @given(events=deliveries())
-    def test_a_restart_anywhere_changes_nothing(
-        self, tmp_path_factory: pytest.TempPathFactory, events: list[OccupancyEvent], compacted: bool
-    ) -> None:
+    def test_a_restart_anywhere_changes_nothing(self, events: list[OccupancyEvent], compacted: bool) -> None:
         """A store that is restarted between any deliveries ends as one that runs on, whichever are delivered again."""
-        path = str(tmp_path_factory.mktemp("journal") / "journal.db")
         half = len(events) // 2
-        recorded(path, *events[: half // 2], compacted=compacted)
-        recorded(path, *events[half // 2 : half], compacted=False)
-        after = restored(path)
+        with TemporaryDirectory(dir=MEMORY) as folder:
+            path = f"{folder}/journal.db"
+            recorded(path, *events[: half // 2], compacted=compacted)
+            recorded(path, *events[half // 2 : half], compacted=False)
+            after = restored(path)
         outcomes = [after.apply(event, NOW) for event in events[half:]]
         before, all_outcomes = applied(*events, limits=LIMITS, now=NOW)
         assert outcomes == all_outcomes[half:]
