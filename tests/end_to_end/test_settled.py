@@ -137,7 +137,7 @@ def now_and_then(exporter: Running) -> Iterator[int]:
 
 def test_every_minute_at_its_own_time(tmp_path: Path) -> None:
     """Prometheus has every reading at its own time with its final value, and refuses no sample."""
-    building = Building(2)
+    building = Building(3)
     flags = f"--settle-after={building.settle_after}s"
     with running(tmp_path / "log", flags) as exporter, prometheus(exporter, tmp_path) as one:
         with building.simulated(exporter):
