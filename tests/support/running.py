@@ -14,7 +14,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,20 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE,
     raise AssertionError(f"waited {seconds:g} s for {what}")
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_PORTS = count(os.getpid() * 64 % 2500)
+
+
 def free_port() -> int:
-    """Return a free port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a free port of this machine.
+
+    The system would give the next process the same one until a program listens on it. So every worker has ports of its
+    own, below those that the system gives to connections.
+    """
+    while True:
+        port = 12_000 + 2500 * _WORKER + next(_PORTS) % 2500
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def outcomes(answer: bytes) -> dict[str, int]:
