@@ -48,9 +48,15 @@ def post(exporter: Running, name: str, value: float, floor: str = "1st Floor", a
 
 
 def ask(page: Page) -> None:
-    """Move the clock of a page on, so that it asks the exporter now, once its first question was answered."""
-    page.wait_for_load_state("networkidle")
+    """Move the clock of a page on, so that it asks the exporter now: it would not while it waits for an answer."""
+    settle(page)
     page.clock.fast_forward(5000)
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has dealt with each answer that it asked for."""
+    while page.evaluate("pending !== null"):
+        page.wait_for_timeout(20)
 
 
 def names(page: Page) -> list[str]:
