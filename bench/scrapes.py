@@ -16,11 +16,9 @@ from bench.building import ZONES_PER_CHANGE, Building, post, scrape
 from bench.processes import exporter, program
 from bench.reference import Reference
 from bench.table import Row, ratio_of
-from exporter.capacity import Capacity
+from exporter.capacity.rules import NO_RULES
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.settings.declared import Settings
-
-_NO_CAPACITY = Capacity([])
 
 _GOAL_FROM = 10_000
 """Least number of zones for which there is a goal."""
@@ -79,7 +77,7 @@ class _RenderedZones:
     def __init__(self, number: int) -> None:
         self.building = Building(number)
         labels = Settings().labels
-        self._families = SpaceFamilies(labels, lambda: _NO_CAPACITY)
+        self._families = SpaceFamilies(labels, lambda: NO_RULES)
         self.reference: CollectorRegistry = Reference(self.building.snapshot, labels, lambda _: None).registry
         self.render()  # the first rendering renders every label
 

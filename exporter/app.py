@@ -11,7 +11,9 @@ from typing import NamedTuple
 from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
 
-from exporter.capacity import CapacityError, CapacityFile
+from exporter.capacity.file import CapacityFile
+from exporter.capacity.parse import CapacityError
+from exporter.events.model import Metadata
 from exporter.events.times import milliseconds
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
@@ -121,12 +123,16 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
         detail = "the request was not HTTP, or its head was too large; the log says more"
         observer.request_rejected(Rejection.MALFORMED, detail)
 
-    capacity = CapacityFile(settings.capacity_file, clock)
+    def known() -> list[Metadata]:
+        return [space.metadata for space in snapshot().spaces]
+
+    capacity = CapacityFile(settings.capacity_file, clock, known)
     metrics = Metrics(snapshot, settings.labels, capacity, settings.settle_after.total_seconds())
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal, metrics.count_journal_failure))
         recorder.restore()
+        capacity.prepare()
     activity = Activity(clock)
     observer = Observer(metrics, activity)
     intake = Intake(store, observer, limits, clock, recorder)

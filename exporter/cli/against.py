@@ -1,6 +1,6 @@
 """`butlr-exporter check --against FILE`: the capacity rule that matches each zone of some events."""
 
-from exporter.capacity import Capacity
+from exporter.capacity.rules import Capacity
 from exporter.cli.arguments import print_error
 from exporter.cli.captured import CapturedEvents, UnreadableCapture
 from exporter.events.model import Metadata

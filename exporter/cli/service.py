@@ -10,7 +10,8 @@ from typing import Any
 
 from exporter import __version__
 from exporter.app import Port, build
-from exporter.capacity import Capacity, CapacityError, read
+from exporter.capacity.parse import CapacityError, read
+from exporter.capacity.rules import NO_RULES
 from exporter.cli import against, logs
 from exporter.cli.arguments import print_error
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
@@ -69,9 +70,7 @@ def _check(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{name} = {value}")  # noqa: T201
     if options.against is None:
         return 0
-    return against.print_rules(
-        read(settings.capacity_file) if settings.capacity_file else Capacity([]), options.against
-    )
+    return against.print_rules(read(settings.capacity_file) if settings.capacity_file else NO_RULES, options.against)
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:

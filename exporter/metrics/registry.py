@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
-from exporter.capacity import CapacityFile
+from exporter.capacity.file import CapacityFile
 from exporter.metrics.counters import EventCounters, Result
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.outcome import Outcome

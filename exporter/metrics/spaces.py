@@ -14,7 +14,7 @@ from itertools import compress
 from operator import is_not
 from threading import Lock
 
-from exporter.capacity import Capacity
+from exporter.capacity.rules import Capacity
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
 from exporter.metrics.columns import (
@@ -134,9 +134,9 @@ class _KindFamilies:
 
     def write(self, spaces: list[Space]) -> None:
         """Write the lines of the spaces that have changed since the last scrape."""
-        if self._capacity() is not self._rules:
-            self._rules = self._capacity()
-            self._clear()
+        if (rules := self._capacity()) is not self._rules:
+            self._rules = rules
+            self._capacities = list(map(self._capacity_suffix, self._named))
         if len(spaces) != len(self._spaces):
             self._reorder(spaces)
         named, measures = self._named, self._measures
@@ -181,9 +181,13 @@ class _KindFamilies:
         self._info.write(at, metadata, self._shared.setdefault)
         if self._labels.owns[at] == self._info.owns[at]:
             self._labels.owns[at] = self._info.owns[at]
-        people = self._rules.of(metadata)
-        self._capacities[at] = b"" if people is None else value_suffix(people)
+        self._capacities[at] = self._capacity_suffix(metadata)
         self._named[at] = metadata
+
+    def _capacity_suffix(self, metadata: Metadata) -> bytes:
+        """Return the end of the line of a space's capacity; empty without one."""
+        people = self._rules.of(metadata)
+        return b"" if people is None else SMALL_COUNTS.get(people) or value_suffix(people)
 
     def _clear_others(self, at: int, counts: Iterable[Count]) -> None:
         """Clear the lines of a space for every measure that is not among its counts."""

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from exporter import capacity
-from exporter.capacity import CapacityError
+from exporter.capacity.parse import CapacityError, read
 from exporter.files import FileError, read_text, shown_path
 from exporter.settings.advice import misspelt_credentials, suggestion
 from exporter.settings.certificate import Certificate, TlsError
@@ -139,7 +138,7 @@ def _mistakes_in_files(values: Mapping[str, Any]) -> dict[str, str]:
             mistakes["tls_cert"] = str(error)
     if values.get("capacity_file"):
         try:
-            capacity.read(values["capacity_file"])
+            read(values["capacity_file"])
         except CapacityError as error:
             mistakes |= {f"capacity_file {n}": f"capacity_file: {m}" for n, m in enumerate(error.mistakes)}
     return mistakes

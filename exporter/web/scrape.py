@@ -6,7 +6,8 @@ from flask import Blueprint, Response, request
 from isal import isal_zlib
 from werkzeug.datastructures import MIMEAccept
 
-from exporter.capacity import CapacityError, CapacityFile
+from exporter.capacity.file import CapacityFile
+from exporter.capacity.parse import CapacityError
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Metrics
 from exporter.web.access import Refuse, guarded
 from exporter.web.auth import Guard

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.capacity import CapacityFile
+from exporter.capacity.file import CapacityFile
 from exporter.events.measures import Measure
 from exporter.events.parse import NotJson
 from exporter.ingest.activity import Activity

@@ -11,7 +11,8 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from bench.reference import Reference
-from exporter import capacity
+from exporter.capacity.parse import parse
+from exporter.capacity.rules import NO_RULES
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
@@ -51,9 +52,7 @@ def seen_now(zones: list[Space], stale_after: int = 0, now: int = NOW) -> Snapsh
     return Snapshot(now, stale_after, {Kind.ZONE: zones})
 
 
-RULES = capacity.parse("capacity: [{zone_name: '?', max: 1}, {zone_name: '??', max: 2.5}]")
-
-NONE = capacity.Capacity([])
+RULES = parse("capacity: [{zone_name: '?', max: 1}, {zone_name: '??', max: 2.5}]")
 
 
 class TestAgainstTheLibrary:
@@ -76,7 +75,7 @@ class TestAgainstTheLibrary:
 
     def test_unchanged_zones_are_not_rendered_again(self) -> None:
         """The labels of a zone are rendered again only after its names or the capacities have changed."""
-        rules = NONE
+        rules = NO_RULES
         families = SpaceFamilies(["zone_name"], lambda: rules)
         space = Space(Kind.ZONE, "z", Metadata(zone_id="z", zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
 
@@ -87,7 +86,7 @@ class TestAgainstTheLibrary:
         first = cached()
         b"".join(families.render(seen_now([space], now=NOW + HOUR)))
         assert cached() is first
-        rules = capacity.parse("capacity: [{zone_name: a, max: 5}]")
+        rules = parse("capacity: [{zone_name: a, max: 5}]")
         assert b'butlr_zone_capacity{zone_id="z",zone_name="a"} 5.0' in b"".join(families.render(seen_now([space])))
         renamed = replace(space, metadata=Metadata(zone_id="z", zone_name="b"))
         assert b'butlr_zone_occupancy{zone_id="z",zone_name="b"} 1.0' in b"".join(families.render(seen_now([renamed])))
@@ -95,9 +94,24 @@ class TestAgainstTheLibrary:
         b"".join(families.render(seen_now([])))
         assert families._kinds[0]._labels.owns == []
 
+    def test_a_reload_leaves_the_labels(self) -> None:
+        """New capacity rules change the capacities alone, so the first scrape after a reload costs little more."""
+        rules = NO_RULES
+        families = SpaceFamilies(["zone_name"], lambda: rules)
+        spaces = [Space(Kind.ZONE, name, Metadata(zone_id=name, zone_name=name), (NOW_COUNT,)) for name in "ab"]
+        b"".join(families.render(seen_now(spaces)))
+        labels = families._kinds[0]._labels.owns.copy()
+        rules = parse("capacity: [{zone_name: a, max: 5}]")
+        text = b"".join(families.render(seen_now(spaces)))
+        assert text.count(b"butlr_zone_capacity{") == 1
+        assert b'butlr_zone_capacity{zone_id="a",zone_name="a"} 5.0' in text
+        assert all(now is before for now, before in zip(families._kinds[0]._labels.owns, labels, strict=True))
+        rules = NO_RULES
+        assert b"butlr_zone_capacity{" not in b"".join(families.render(seen_now(spaces)))
+
     def test_old_names(self) -> None:
         """Old names of renamed zones do not stay in memory, and zones share the text of the names they share."""
-        families = SpaceFamilies(["room_name", "zone_id"], lambda: NONE)
+        families = SpaceFamilies(["room_name", "zone_id"], lambda: NO_RULES)
         for n in range(100):
             names = [Metadata(zone_id=zone, room_name=f"{n}", floor_name=f"{n}") for zone in "ab"]
             b"".join(families.render(seen_now([Space(Kind.ZONE, m.zone_id, m, (NOW_COUNT,)) for m in names])))
@@ -107,7 +121,7 @@ class TestAgainstTheLibrary:
 
     def test_chosen_families(self) -> None:
         """Only named families with samples are rendered, and nothing for names of other families."""
-        families = SpaceFamilies(["zone_id"], lambda: NONE)
+        families = SpaceFamilies(["zone_id"], lambda: NO_RULES)
         snapshot = seen_now([Space(Kind.ZONE, "z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
         text = b"".join(families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"}))
         assert text.count(b"# TYPE") == 1
@@ -116,7 +130,7 @@ class TestAgainstTheLibrary:
 
     def test_a_measure_that_is_gone(self) -> None:
         """A zone that is forgotten and returns with one measure of two has no line of the other any more."""
-        families = SpaceFamilies(["zone_id"], lambda: NONE)
+        families = SpaceFamilies(["zone_id"], lambda: NO_RULES)
         smoothed = Count(Measure.ZONE_OCCUPANCY_1MIN, NOW, 2.0)
         zone = Space(Kind.ZONE, "z", Metadata(zone_id="z"), (NOW_COUNT, smoothed))
         assert b'butlr_zone_occupancy_1min{zone_id="z"} 2.0' in b"".join(families.render(seen_now([zone])))
@@ -127,7 +141,7 @@ class TestAgainstTheLibrary:
 
     def test_other_families_cost_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A scrape of one family does not work out the lines of any other."""
-        families = SpaceFamilies([], lambda: NONE)
+        families = SpaceFamilies([], lambda: NO_RULES)
         asked: list[str] = []
         kind = families._kinds[0]
 
@@ -150,13 +164,13 @@ class TestAgainstTheLibrary:
             name = "x" * length
             zones = [Metadata(site_name=name, room_name=name, zone_id=f"z{n}", zone_name=name) for n in range(1000)]
             snapshot = seen_now([Space(Kind.ZONE, zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
-            pieces = list(SpaceFamilies(["zone_id", "zone_name"], lambda: NONE).render(snapshot))
+            pieces = list(SpaceFamilies(["zone_id", "zone_name"], lambda: NO_RULES).render(snapshot))
             assert max(map(len, pieces)) < memory.LARGE
             assert len(pieces) < sum(map(len, pieces)) / memory.LARGE * 2 + len(HELP)
 
     def test_scrapes_at_once(self) -> None:
         """Each of several scrapes at once is complete."""
-        families = SpaceFamilies(["zone_id"], lambda: NONE)
+        families = SpaceFamilies(["zone_id"], lambda: NO_RULES)
         several = [
             seen_now([Space(Kind.ZONE, f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
             for zones in (300, 200, 100)

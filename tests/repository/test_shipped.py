@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from grafana_foundation_sdk.models.alerting import Query
 
-from exporter import capacity
+from exporter.capacity.parse import read
 from exporter.settings.declared import INPUTS, SETTINGS
 from grafana import alerting
 from tests.support.documents import ALERTS
@@ -88,4 +88,4 @@ def test_grafana_provisioning() -> None:
 
 def test_capacity_example() -> None:
     """capacity.yml is a valid capacity file."""
-    assert len(capacity.read(str(ROOT / "capacity.yml")).rules) >= 3
+    assert len(read(str(ROOT / "capacity.yml")).rules) >= 3

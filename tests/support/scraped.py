@@ -6,7 +6,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.capacity import CapacityFile
+from exporter.capacity.file import CapacityFile
 from exporter.events.model import OccupancyEvent
 from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits

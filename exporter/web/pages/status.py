@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from exporter.capacity import CapacityFile
+from exporter.capacity.file import CapacityFile
 from exporter.events.measures import Kind, Measure
 from exporter.events.times import utc
 from exporter.ingest.activity import Activity

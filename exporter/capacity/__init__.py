@@ -1,0 +1,13 @@
+"""The number of people that each zone is meant for, by the first matching rule of a YAML file.
+
+    capacity:
+      - {zone_id: zone_2oUJLGKGlqPjwnUCwXNXpX3HB28, max: 4}
+      - {floor_name: "1st Floor", zone_name: "Desk *", max: 1}
+      - {max: 20}
+
+A rule matches a zone if each of its fields does, with shell-style wildcards (`*`, `?`, `[ab]`). `max: null` says that
+the zones that it matches have no capacity. This package knows the names of a zone, but not its counts.
+
+- `file`: the file, read again on demand. `parse`: its text, and the mistakes in it.
+- `rules`: the first rule that matches a zone. `index`: the few rules that may match it. `pattern`: one wildcard text.
+"""

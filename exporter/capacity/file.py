@@ -1,0 +1,75 @@
+"""The capacity file of a running exporter: its rules, and what became of the last attempt to read them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+from exporter.capacity.parse import CapacityError, read
+from exporter.capacity.rules import NO_RULES
+from exporter.events.model import Metadata
+
+log = logging.getLogger(__name__)
+
+
+class CapacityFile:
+    """The rules of a file as last read without mistakes; no rules without a file. Thread-safe."""
+
+    def __init__(
+        self, path: str | None, clock: Callable[[], float], known: Callable[[], Sequence[Metadata]] = tuple
+    ) -> None:
+        """Read the file, if any; `clock` returns Unix seconds, `known` the known zones. Raises CapacityError."""
+        self.path = path
+        self.current = read(path) if path else NO_RULES
+        self.last_read_succeeded = True
+        self.last_success_seconds = clock()
+        """When the file was last read without mistakes, Unix seconds."""
+        self._clock = clock
+        self._known = known
+        self._asked = 0
+        """Number of reloads that were asked for."""
+        self._answered = 0
+        """Number of these that the last read answered, as it began after them."""
+        self._failure: CapacityError | None = None
+        """The failure of the last read."""
+        self._counting = Lock()
+        self._reading = Lock()
+
+    def of(self, metadata: Metadata) -> float | None:
+        """Return the capacity of a zone in people; None if unknown."""
+        return self.current.of(metadata)
+
+    def prepare(self) -> None:
+        """Match all known zones, so that no scrape or page has to do so."""
+        self.current.prepare(self._known())
+
+    def reload(self) -> None:
+        """Read the file again; the old rules stay if that raises CapacityError.
+
+        Of many reloads at once, the first reads the file and one more does so for all others. The new rules are in
+        force once all known zones are matched.
+        """
+        if self.path is None:
+            log.info("no capacity file")
+            return
+        with self._counting:
+            self._asked += 1
+            asked = self._asked
+        with self._reading:
+            if self._answered < asked:
+                self._answered = self._asked
+                self._failure = self._read(self.path)
+            if self._failure is not None:
+                raise CapacityError(self._failure.mistakes)
+
+    def _read(self, path: str) -> CapacityError | None:
+        """Read the file and return the failure, if any."""
+        try:
+            capacity = read(path)
+        except CapacityError as error:
+            self.last_read_succeeded = False
+            log.error("capacity file rejected", {"path": path, "reason": str(error)})
+            return error
+        capacity.prepare(self._known())
+        self.current, self.last_read_succeeded, self.last_success_seconds = capacity, True, self._clock()
+        log.info("capacity file read", {"path": path, "rules": len(capacity.rules)})
+        return None

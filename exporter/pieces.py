@@ -1,0 +1,36 @@
+"""Long work in pieces, with a pause between two of them in which other threads run, above all the event loop.
+
+Without the pauses Python lets another thread run only every 5 ms, so each step of each request would wait for so long.
+This module knows nothing of the work.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from time import sleep
+from typing import Any, TypeVar
+
+PAUSE_SECONDS = 5e-5
+"""Long enough for a thread that waits to wake up; the system adds as much."""
+
+_SORTED = 500
+"""Entries that are sorted at a time."""
+
+_Item = TypeVar("_Item")
+
+
+def in_pieces(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    """Return `items` in pieces of `size`; choose one whose work takes a millisecond."""
+    for first in range(0, len(items), size):
+        if first:
+            sleep(PAUSE_SECONDS)
+        yield items[first : first + size]
+
+
+def sorted_in_pieces(items: Sequence[_Item], key: Callable[[_Item], Any]) -> Iterator[_Item]:
+    """Return `items` sorted by `key`, equal ones in their order; the first come long before the last are sorted."""
+    pieces = in_pieces(range(len(items)), _SORTED)
+    runs = [sorted([(key(items[number]), number) for number in numbers]) for numbers in pieces]
+    for at, (_, number) in enumerate(merge(*runs)):
+        if at % _SORTED == _SORTED - 1:
+            sleep(PAUSE_SECONDS)
+        yield items[number]
