@@ -1,7 +1,10 @@
 # make run and make test need python3 >= 3.11 and nothing else; every other tool comes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# The exporter and what it needs; then also the tools of make test, make check and the others.
+RUNS := .venv/.runs
 READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COVERED := exporter/events/*,exporter/rule/*,exporter/metrics/*,exporter/settings/*
 
 # Every version with its hashes, for every Python and platform.
@@ -23,22 +26,41 @@ help:
 	@echo 'make audit     asks a public database for known weaknesses of the locked versions'
 	@echo 'make clean     removes the environment and what tools left behind'
 
-run: $(READY)
-	@exec $(BIN)/butlr-exporter serve
+# A setting of the user's own wins over the journal in the clone.
+run: $(RUNS)
+	@[ -n "$$BUTLR_EXPORTER_JOURNAL" ] || { mkdir -p journal && export BUTLR_EXPORTER_JOURNAL=journal/journal.db; }; \
+		exec $(BIN)/butlr-exporter serve
 
-demo: $(READY)
+demo: $(RUNS)
 	@exec $(BIN)/python scripts/demo.py
 
 install: $(READY)
 
-$(READY): pyproject.toml locks/pip.txt locks/ci.txt
+# .venv knows the path of this folder and of its Python: it is made anew where one of them is gone or another, also
+# where PYTHON asks for another version, and where an installation did not end.
+MADE_FOR := import os, sys; print(*sys.version_info[:2], ascii(os.getcwd()))
+ASKED := $(if $(filter file,$(origin PYTHON)),$(BIN)/python,$(PYTHON))
+ifneq ($(shell { $(BIN)/python -c '' && [ "$$($(ASKED) -c '$(MADE_FOR)')" = "$$(cat $(RUNS))" ]; } 2> /dev/null && echo usable),usable)
+.PHONY: $(RUNS)
+endif
+
+$(RUNS): pyproject.toml locks/pip.txt locks/image.txt locks/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; set PYTHON=...' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear .venv || \
 		{ echo 'On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/pip.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-compile --require-hashes --requirement locks/ci.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes --requirement locks/pip.txt
+	$(PIP) --no-deps --no-compile --require-hashes --requirement locks/image.txt --requirement locks/build.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c '$(MADE_FOR)' > $@
+
+# The stamp of .venv is away meanwhile, so that the next make begins anew if this installation does not end. Other
+# versions of the tools get a new .venv too: pip would leave the packages that are no longer needed.
+$(READY): $(RUNS) locks/ci.txt
+	@[ ! -e $@ ] || { rm $(RUNS) && $(MAKE) --no-print-directory $(RUNS); }
+	@rm $(RUNS)
+	$(PIP) --no-deps --no-compile --require-hashes --requirement locks/ci.txt
+	@$(BIN)/python -c '$(MADE_FOR)' > $(RUNS)
 	@touch $@
 
 # The rule, the parser, the settings and the families are covered line by line and branch by branch.
@@ -63,24 +85,23 @@ check: $(READY)
 # Granian, gunicorn and waitress are only compared with.
 bench: $(READY)
 	@$(BIN)/python -c 'import granian' 2>/dev/null || { \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip && \
-		$(BIN)/python -m pip install --quiet --group bench; }
+		$(PIP) --upgrade pip && $(PIP) --group bench; }
 	@$(BIN)/python -m bench $(BENCH)
 
 dashboards: $(READY)
 	$(BIN)/python -m grafana.build
 
 lock: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --group supply
+	$(PIP) --upgrade pip
+	$(PIP) --group supply
 	$(LOCK) --upgrade pyproject.toml --group build --group test --group tools --group plot --output-file locks/ci.txt
 	$(LOCK) --constraint locks/ci.txt pyproject.toml --output-file locks/image.txt
 	$(LOCK) --constraint locks/ci.txt --group build --output-file locks/build.txt
 	$(LOCK) --upgrade --group pip --output-file locks/pip.txt
 
 audit: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --group supply
+	$(PIP) --upgrade pip
+	$(PIP) --group supply
 	$(BIN)/pip-audit --strict --disable-pip --requirement locks/image.txt
 	$(BIN)/pip-audit --strict --disable-pip --requirement locks/ci.txt
 
