@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.events.times import EARLIEST_TIMESTAMP
+from exporter.spelling import not_text
 
 
 def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -16,7 +17,7 @@ def argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return parse(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
+            raise argparse.ArgumentTypeError(not_text(error, text)) from None
 
     return parsed
 

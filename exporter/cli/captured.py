@@ -28,6 +28,7 @@ class CapturedEvents:
         """Read from the file of this name; `-` is standard input."""
         self._file = file
         self._name = "standard input" if file == STANDARD_STREAM else file
+        self._shown = self._name if file == STANDARD_STREAM else repr(file)
         self.mistakes = 0
 
     def __iter__(self) -> Iterator[OccupancyEvent]:
@@ -39,7 +40,7 @@ class CapturedEvents:
                         raise UnreadableCapture(f"{self._name} is compressed; pass it through gunzip")
                     yield from self._events(number, line.removeprefix(_BYTE_ORDER_MARK))
         except (OSError, ValueError) as error:
-            raise UnreadableCapture(f"{self._name!r} cannot be read: {reason(error)}") from None
+            raise UnreadableCapture(f"{self._shown} cannot be read: {reason(error)}") from None
         if self.mistakes > MAX_MISTAKES_SHOWN:
             print_error(f"{self._name}: {self.mistakes - MAX_MISTAKES_SHOWN:,} more such mistakes")
 

@@ -86,7 +86,7 @@ def _label(text: str) -> tuple[str, str]:
 def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> int:
     # Only the variables of these settings: the others may be for another machine.
     environ = {s.variable: os.environ[s.variable] for s in _SETTINGS if s.variable in os.environ}
-    settings = settings_from(options, rest, environ, _SETTINGS)
+    settings = settings_from(command, options, rest, environ)
     if settings is None:
         return USAGE_ERROR
     if not options.sources or not options.out:

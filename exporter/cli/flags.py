@@ -4,20 +4,16 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.cli.arguments import print_error
-from exporter.settings.advice import suggestion
 from exporter.settings.declared import INPUTS, Setting, Settings, SettingsError
 from exporter.settings.load import load
+from exporter.spelling import did_you_mean
 
 USAGE_ERROR = 2
 """Exit status of mistakes in flags or settings."""
 
 
-def spellings(settings: Iterable[Setting]) -> set[str]:
-    """Return every spelling of the flags of some settings."""
-    return {spelling for setting in settings for spelling in (setting.flag, f"--{setting.name}")}
-
-
-FLAGS = spellings(INPUTS)
+FLAGS = {spelling for setting in INPUTS for spelling in (setting.flag, f"--{setting.name}")}
+"""Every spelling of every flag."""
 
 
 def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
@@ -42,13 +38,10 @@ def join_values(arguments: Sequence[str]) -> list[str]:
 
 
 def settings_from(
-    options: argparse.Namespace, rest: list[str], environ: Mapping[str, str], accepted: Iterable[Setting] = INPUTS
+    command: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
 ) -> Settings | None:
-    """Return the settings; None after printing every mistake, with unknown arguments among them.
-
-    `accepted` are the settings whose flags the command has.
-    """
-    mistakes = list(_unknown_arguments(rest, spellings(accepted)))
+    """Return the settings; None after printing every mistake, with unknown arguments among them."""
+    mistakes = list(unknown_arguments(command, rest))
     try:
         settings = load(vars(options), environ)
     except SettingsError as error:
@@ -58,8 +51,10 @@ def settings_from(
     return None if mistakes else settings
 
 
-def _unknown_arguments(rest: Iterable[str], accepted: set[str]) -> Iterator[str]:
+def unknown_arguments(command: argparse.ArgumentParser, rest: Iterable[str]) -> Iterator[str]:
     """Return a mistake for each unknown argument, without its value: it may be the secret of a misspelt flag."""
+    accepted = command._option_string_actions
+    shown = [spelling for spelling, action in accepted.items() if action.help != argparse.SUPPRESS]
     flag = ""
     for text in rest:
         if text[:1] in ("-", "\N{EN DASH}", "\N{EM DASH}"):  # some programs turn -- into a dash
@@ -69,7 +64,7 @@ def _unknown_arguments(rest: Iterable[str], accepted: set[str]) -> Iterator[str]
             elif flag in FLAGS:
                 yield f"this command does not take {flag}"
             else:
-                yield f"unknown argument {flag!r}{suggestion(flag)}"
+                yield f"unknown argument {flag!r}{did_you_mean(flag, shown)}"
             flag = "" if value else flag
         elif flag:
             flag = ""

@@ -4,22 +4,24 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any
 
 from exporter import __version__
 from exporter.cli import export, service, simulate
 from exporter.cli.flags import join_values
+from exporter.spelling import did_you_mean
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C in a command that does not handle it, as in a shell."""
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Report a mistake, but not a wrong command: a secret may have been written in its place."""
-        if "invalid choice" in message:
-            message = "the first argument must be a command: serve, check, simulate or export"
-        super().error(message)
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Reject a wrong command without showing it: a secret may have been written in its place."""
+        if action.choices is not None and value not in action.choices:
+            *others, last = action.choices
+            commands = f"{', '.join(others)} or {last}"
+            self.error(f"the first argument must be a command: {commands}{did_you_mean(value, action.choices)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(run=partial(_run, run))
+        command.set_defaults(run=partial(_run, run, command))
         add_settings(command, INPUTS)
     command.add_argument(
         "--against",
@@ -58,9 +58,14 @@ def add_commands(commands: Any) -> None:
     )
 
 
-def _run(command: Callable[[Settings, argparse.Namespace], int], options: argparse.Namespace, rest: list[str]) -> int:
-    settings = settings_from(options, rest, os.environ)
-    return USAGE_ERROR if settings is None else command(settings, options)
+def _run(
+    run: Callable[[Settings, argparse.Namespace], int],
+    command: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    rest: list[str],
+) -> int:
+    settings = settings_from(command, options, rest, os.environ)
+    return USAGE_ERROR if settings is None else run(settings, options)
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:

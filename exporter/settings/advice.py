@@ -1,12 +1,14 @@
 """Advice about settings: warnings about unlikely values, missing credentials and misspelt names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 
-from exporter.settings.declared import INPUTS, PREFIX, Settings
-from exporter.settings.types import ZERO, Address, show_duration
+from pydantic import SecretStr
+
+from exporter.settings.declared import INPUTS, PREFIX, SETTINGS, Settings
+from exporter.settings.types import ZERO, Address, is_quoted, show_duration
+from exporter.spelling import closest
 
 MIN_KEY_LENGTH = 16
 """Characters of the shortest API key that is hard to guess."""
@@ -19,6 +21,12 @@ READING_INTERVAL = timedelta(minutes=1)
 
 MAX_SAMPLE_AGE = timedelta(hours=1)
 """Age of the oldest sample that Prometheus accepts."""
+
+QUOTES_COUNT = "quotes count as a part of a value, so leave them out; docker --env-file, for instance, keeps them"
+"""Advice about a value in quotes."""
+
+_OURS = re.compile("^BUTLE?RS?[_-]?EXPORTERS?[_-]", re.IGNORECASE)
+"""The beginning of a variable that is meant for the exporter, however it is spelt."""
 
 
 def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
@@ -47,7 +55,27 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
             any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in settings.webhook_api_keys or ())
         ),
     }
-    return unknown + [message for message, applies in checks.items() if applies]
+    return [*unknown, *_taken_literally(settings), *(message for message, applies in checks.items() if applies)]
+
+
+def _taken_literally(settings: Settings) -> Iterator[str]:
+    """Return a warning for each value with characters that only a shell removes."""
+    for setting in SETTINGS:
+        texts = _texts(getattr(settings, setting.name))
+        if any(map(is_quoted, texts)):
+            yield f"the value of {setting.name} is in quotes; {QUOTES_COUNT}"
+        if any(text != text.strip() for text in texts):
+            yield f"the value of {setting.name} begins or ends with white space, which counts as a part of it"
+        if not setting.type.secret and any(re.search(r"\s#", text) for text in texts):
+            yield f"the value of {setting.name} contains a #; docker --env-file keeps a comment behind a value"
+
+
+def _texts(value: object) -> list[str]:
+    """Return every text in a value, and the text of a list as a whole."""
+    parts = value if isinstance(value, tuple) else (value,)
+    plain = [part.get_secret_value() if isinstance(part, SecretStr) else part for part in parts]
+    texts = [text for text in plain if isinstance(text, str)]
+    return [*texts, ",".join(texts)]
 
 
 def exposure(settings: Settings) -> str:
@@ -65,14 +93,10 @@ def _is_loopback(address: Address) -> bool:
     return address.host == "localhost" or address.host.startswith("127.") or address.host == "::1"
 
 
-def suggestion(name: str) -> str:
-    """Return `; did you mean ...?` with the setting closest to an unknown flag or variable; empty if none is close."""
-    is_variable = name.startswith(PREFIX)
-    plain = name.removeprefix(PREFIX).strip("-\N{EN DASH}\N{EM DASH}").replace("-", "_").lower()
-    for close in get_close_matches(plain, [setting.name for setting in INPUTS], n=1, cutoff=0.75):
-        meant = next(setting for setting in INPUTS if setting.name == close)
-        return f"; did you mean {meant.variable if is_variable else meant.flag}?"
-    return ""
+def suggestion(variable: str) -> str:
+    """Return `; did you mean ...?` with the variable closest to an unknown one; empty if none is close."""
+    name = closest(_OURS.sub("", variable), [setting.name for setting in INPUTS])
+    return "" if name is None else f"; did you mean {PREFIX}{name.upper()}?"
 
 
 def misspelt_credentials(environ: Mapping[str, str]) -> list[str]:
@@ -80,7 +104,7 @@ def misspelt_credentials(environ: Mapping[str, str]) -> list[str]:
     return [
         name
         for name in sorted(filter(_is_unknown, environ))
-        if re.search("WEBHOOK|METRICS|TLS|KEY|PASSWORD|SECRET", name.removeprefix(PREFIX))
+        if re.search("WEBHOOK|METRICS|TLS|KEY|PASSWORD|SECRET", _OURS.sub("", name), re.IGNORECASE)
         # Kubernetes sets BUTLR_EXPORTER_METRICS_PORT for a service named butlr-exporter-metrics.
         and not name.endswith("_PORT")
     ]
@@ -89,7 +113,7 @@ def misspelt_credentials(environ: Mapping[str, str]) -> list[str]:
 def _is_unknown(variable: str) -> bool:
     # Kubernetes sets variables such as BUTLR_EXPORTER_SERVICE_HOST for a service named butlr-exporter.
     return (
-        variable.startswith(PREFIX)
-        and re.search("(^|_)(SERVICE_(HOST|PORT)|PORT_[0-9]+_)|^PORT$", variable.removeprefix(PREFIX)) is None
+        _OURS.match(variable) is not None
+        and re.search("(^|_)(SERVICE_(HOST|PORT)|PORT_[0-9]+_)|^PORT$", _OURS.sub("", variable)) is None
         and variable not in [setting.variable for setting in INPUTS]
     )

@@ -51,7 +51,9 @@ class Settings:
     """The effective settings; times are `timedelta`s, sizes are bytes."""
 
     listen: Address = _setting(
-        "0.0.0.0:9728", ADDRESS, "address for every request that metrics_listen does not serve; port 0: any free port"
+        "0.0.0.0:9728",
+        ADDRESS,
+        "address for every request that metrics_listen does not serve; :PORT is IPv4 and IPv6, port 0 any free port",
     )
     metrics_listen: Address | None = _setting(
         "none", optional(ADDRESS), "second address, for all but /webhook; listen then serves only /webhook and health"
@@ -87,7 +89,9 @@ class Settings:
         "metadata fields that label each space, besides its own id",
     )
     capacity_file: str | None = _setting(
-        "none", optional(FILE), "YAML file with the capacity of each space in people; reloaded on SIGHUP"
+        "none",
+        optional(FILE),
+        "YAML file with the capacity of each space in people; reloaded on SIGHUP and POST /-/reload",
     )
     webhook_api_key_header: str = _setting("X-API-Key", HEADER, "request header in which Butlr sends an API key")
     webhook_api_keys: tuple[SecretStr, ...] | None = _setting(

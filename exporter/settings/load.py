@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from exporter.capacity.parse import CapacityError, read
 from exporter.files import FileError, read_text, shown_path
-from exporter.settings.advice import misspelt_credentials, suggestion
+from exporter.settings.advice import QUOTES_COUNT, misspelt_credentials, suggestion
 from exporter.settings.certificate import Certificate, TlsError
 from exporter.settings.declared import SETTINGS, Setting, Settings, SettingsError
-from exporter.settings.types import Address
+from exporter.settings.types import Address, is_quoted
+from exporter.spelling import not_text
 
 PAIRS = (
     ("webhook_username", "webhook_password"),
@@ -46,9 +47,7 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
     mistakes: dict[str, str] = {}
     for setting in SETTINGS:
         try:
-            found = _find(setting, flags, environ)
-            if found is not None:
-                values[setting.name] = _parse(setting, found)
+            values |= given(setting, flags, environ)
         except ValueError as error:
             mistakes[setting.name] = str(error)
     mistakes |= _conflicts(values, mistakes)
@@ -57,6 +56,12 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
     if mistakes:
         raise SettingsError(list(mistakes.values()))
     return Settings(**values)
+
+
+def given(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the value of a setting by its name; empty if no flag, variable or file gives it. Raises ValueError."""
+    found = _find(setting, flags, environ)
+    return {} if found is None else {setting.name: _parse(setting, found)}
 
 
 def _find(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Input | None:
@@ -70,7 +75,8 @@ def _find(setting: Setting, flags: Mapping[str, str | None], environ: Mapping[st
         if source.path is not None:
             return Input(source.file_name, _read_secret(source.file_name, source.path))
         if source.text is not None:
-            return Input(source.name, source.text if setting.type.secret else source.text.strip())
+            # A Kubernetes secret made with `echo` ends in a line break, and one of a Windows file in a carriage return.
+            return Input(source.name, source.text.rstrip("\r\n") if setting.type.secret else source.text.strip())
     return None
 
 
@@ -106,12 +112,14 @@ def _read_secret(source: str, path: str) -> str:
     return text
 
 
-def _parse(setting: Setting, given: Input) -> Any:
+def _parse(setting: Setting, found: Input) -> Any:
     """Return the value of a setting. Raises ValueError with its flag or variable."""
     try:
-        return setting.type.parse(given.text)
+        return setting.type.parse(found.text)
     except ValueError as error:
-        raise ValueError(f"{given.source} {error}" + (f", not {given.text!r}" if setting.type.echoes else "")) from None
+        mistake = not_text(error, found.text) if setting.type.echoes else error
+        hint = f"; {QUOTES_COUNT}" if is_quoted(found.text) else ""
+        raise ValueError(f"{found.source} {mistake}{hint}") from None
 
 
 def _conflicts(values: Mapping[str, Any], mistaken: Collection[str]) -> dict[str, str]:

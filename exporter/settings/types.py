@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from exporter.events.model import Metadata
+from exporter.spelling import NotAChoice
 
 ZERO = timedelta()
 
@@ -93,6 +94,11 @@ def show_size(size: int) -> str:
     return f"{size // _SIZES[unit]}{unit}"
 
 
+def is_quoted(text: str) -> bool:
+    """Tell whether a text begins and ends with the same quote."""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+
+
 def _address(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
@@ -111,7 +117,7 @@ def _labels(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in Metadata._fields:
-            raise ValueError(f"must be some of {', '.join(Metadata._fields)}")
+            raise NotAChoice(f"must be some of {', '.join(Metadata._fields)}", name, Metadata._fields)
         if names.count(name) > 1:
             raise ValueError(f"must have {name} only once")
     return tuple(names)
@@ -134,7 +140,7 @@ def one_of(*choices: str) -> ValueType:
 
     def parse(text: str) -> str:
         if text.lower() not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
+            raise NotAChoice(f"must be one of {', '.join(choices)}", text, choices)
         return text.lower()
 
     return ValueType(parse, str, "|".join(choices))

@@ -211,13 +211,19 @@ class TestMistakes:
         assert source.read_bytes() == before
 
 
-@pytest.mark.parametrize(("flags", "closed"), [("--in - --out -", "<&-"), ("--in {} --out -", ">&-")])
-def test_a_closed_stream(source: Path, flags: str, closed: str) -> None:
+@pytest.mark.parametrize(
+    ("flags", "closed", "printed"),
+    [
+        ("--in - --out -", "<&-", "standard input cannot be read: Bad file descriptor"),
+        ("--in {} --out -", ">&-", "standard output cannot be written: Bad file descriptor"),
+    ],
+)
+def test_a_closed_stream(source: Path, flags: str, closed: str, printed: str) -> None:
     """A closed standard stream is reported like a file that cannot be opened."""
     command = f"{sys.executable} -m exporter export {flags.format(source)} {closed}"
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
     assert ended.returncode == 1
-    assert ended.stderr.endswith("Bad file descriptor\n")
+    assert ended.stderr == f"butlr-exporter: {printed}\n"
 
 
 def test_a_compressed_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

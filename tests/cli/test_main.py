@@ -1,6 +1,7 @@
 """The command line: its output and exit status."""
 
 import os
+import sys
 
 import pytest
 
@@ -111,6 +112,55 @@ class TestHelp:
         assert "hush" not in err
         assert main(["--webhook-api-keys", "hush", "check"]) == 2
         assert capsys.readouterr().err == "butlr-exporter: --webhook-api-keys belongs after the command\n"
+
+    @pytest.mark.parametrize(
+        ("arguments", "meant"),
+        [
+            (["sirve"], "serve"),
+            (["server", "--listen=:1"], "serve"),
+            (["chek"], "check"),
+            (["sim"], "simulate"),
+            (["Export"], "export"),
+            (["--window=5m", "serv"], "serve"),
+        ],
+    )
+    def test_a_misspelt_command(self, capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str) -> None:
+        """A misspelt command brings the command that was probably meant."""
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 2
+        assert capsys.readouterr().err.endswith(f"serve, check, simulate or export; did you mean {meant}?\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "mistake"),
+        [
+            (["serve", "--lisen=:1"], "'--lisen'; did you mean --listen?"),
+            (["check", "--aganist", "x"], "'--aganist'; did you mean --against?"),
+            (["serve", "--aganist", "x"], "'--aganist'"),
+            (["simulate", "--zone", "3"], "'--zone'; did you mean --zones?"),
+            (["simulate", "--durration=3s"], "'--durration'; did you mean --duration?"),
+            (["simulate", "--no_jurnal"], "'--no_jurnal'; did you mean --no-journal?"),
+            (["export", "--untill=2026"], "'--untill'; did you mean --until?"),
+            (["export", "--settle_aftr", "3m"], "'--settle_aftr'; did you mean --settle-after?"),
+        ],
+    )
+    def test_a_misspelt_option(self, capsys: pytest.CaptureFixture[str], arguments: list[str], mistake: str) -> None:
+        """Every command suggests the option of its own that was probably meant."""
+        with pytest.raises(SystemExit) as exit_:
+            sys.exit(main(arguments))
+        assert exit_.value.code == 2
+        assert capsys.readouterr().err.endswith(f"unknown argument {mistake}\n")
+
+    def test_a_misspelt_value(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Every command suggests the word that was probably meant."""
+        assert main(["check", "--log-level=warn"]) == 2
+        assert capsys.readouterr().err.endswith(", not 'warn'; did you mean warning?\n")
+        with pytest.raises(SystemExit):
+            main(["simulate", "--types=zone_ocupancy"])
+        assert capsys.readouterr().err.endswith(", not 'zone_ocupancy'; did you mean ZONE_OCCUPANCY?\n")
+        with pytest.raises(SystemExit):
+            main(["simulate", "--rate=maxx"])
+        assert capsys.readouterr().err.endswith(", not 'maxx'; did you mean max?\n")
 
     def test_no_command(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A missing command is reported."""

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.settings.advice import exposure, suggestion, warnings
+from exporter.settings.advice import exposure, warnings
 from exporter.settings.declared import SETTINGS, Settings, SettingsError
 from exporter.settings.load import PAIRS, load
 from tests.support.values import VALID, partner
@@ -103,7 +103,7 @@ class TestLoad:
         (mistake,) = caught.value.mistakes
         assert mistake.startswith(f"--{name.replace('_', '-')} ")
         echoes = next(setting.type.echoes for setting in SETTINGS if setting.name == name)
-        assert mistake.endswith(f", not {text!r}") is echoes
+        assert (f", not {text!r}" in mistake) is echoes
 
     def test_all_mistakes_together(self) -> None:
         """All mistakes of flags and variables are reported together, in the order of the settings."""
@@ -161,23 +161,48 @@ class TestConflicts:
 
 
 class TestSuggestion:
-    """A misspelt name brings a suggestion."""
+    """A misspelt name or word brings a suggestion."""
 
     @pytest.mark.parametrize(
-        ("name", "meant"),
+        ("variable", "meant"),
         [
-            ("--webhook-api-keys-flie", "--webhook-api-keys-file"),
-            ("--webhook-api-key-file", "--webhook-api-keys-file"),
-            ("--webhook-apikeys-file", "--webhook-api-keys-file"),
-            ("--webhook-api-key", "--webhook-api-keys"),
-            ("--metric_password", "--metrics-password"),
-            ("--tls-crt", "--tls-cert"),
-            ("--stale", None),
+            ("BUTLR_EXPORTER_LISTN", "LISTEN"),
+            ("BUTLR_EXPORTER_METRICS_LISEN", "METRICS_LISTEN"),
+            ("BUTLR_EXPORTER_STALE", "STALE_AFTER"),
+            ("BUTLR_EXPORTER_FORGET-AFTER", "FORGET_AFTER"),
+            ("butlr_exporter_listen", "LISTEN"),
+            ("BUTLER_EXPORTER_LISTEN", "LISTEN"),
+            ("BUTLREXPORTER_LOG_LEVEL", "LOG_LEVEL"),
+            ("BUTLR_EXPORTERS_LABEL", "LABELS"),
         ],
     )
-    def test_closest_name(self, name: str, meant: str | None) -> None:
-        """The suggestion is the closest of all similar names; there is none for a name that is like no other."""
-        assert suggestion(name) == (f"; did you mean {meant}?" if meant else "")
+    def test_a_misspelt_variable_is_reported(self, variable: str, meant: str) -> None:
+        """A variable with a mistake in the setting's name or in front of it brings a warning with the right name."""
+        assert warnings(Settings(), {variable: "x"}) == [
+            f"{variable} is not a setting; did you mean BUTLR_EXPORTER_{meant}?"
+        ]
+
+    def test_a_variable_of_another_program(self) -> None:
+        """A variable that only resembles ours is another program's."""
+        for variable in ("BUTLR_LISTEN", "EXPORTER_LISTEN", "MY_BUTLR_EXPORTER_LISTEN", "BUTLR_EXPORTER"):
+            assert warnings(Settings(), {variable: "x"}) == []
+
+    @pytest.mark.parametrize(
+        ("name", "text", "meant"),
+        [
+            ("log_level", "warn", "warning"),
+            ("log_level", "ERR", "error"),
+            ("log_level", "loud", None),
+            ("log_format", "jsn", "json"),
+            ("labels", "zone_name,building-nmae", "building_name"),
+            ("labels", "room", None),
+        ],
+    )
+    def test_a_misspelt_word(self, name: str, text: str, meant: str | None) -> None:
+        """A value that is none of the allowed words brings the closest of them."""
+        with pytest.raises(SettingsError) as caught:
+            load({name: text}, {})
+        assert caught.value.mistakes[0].endswith(f", not {text!r}" + (f"; did you mean {meant}?" if meant else ""))
 
 
 class TestWarnings:
@@ -219,6 +244,37 @@ class TestWarnings:
     def test_unlikely_settings(self, flags: dict[str, str], expected: str) -> None:
         """Each unlikely setting brings one warning."""
         assert len([warning for warning in warnings(load(flags, {}), {}) if expected in warning]) == 1
+
+    @pytest.mark.parametrize(
+        ("text", "warning"),
+        [
+            ('"a/b"', "is in quotes; quotes count as a part of a value"),
+            ("'a/b'", "is in quotes; quotes count as a part of a value"),
+            ("a/b # here", "contains a #; docker --env-file keeps a comment behind a value"),
+            ('"a', None),
+            ("a#b", None),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["journal", "webhook_username", "metrics_username"])
+    def test_a_text_as_a_shell_would_read_it(self, name: str, text: str, warning: str | None) -> None:
+        """Quotes around a text, and a comment behind it, bring a warning that names the setting."""
+        environ = {f"BUTLR_EXPORTER_{name.upper()}": text}
+        found = [each for each in warnings(load(partner(name), environ), environ) if name in each]
+        assert [each.startswith(f"the value of {name} {warning}") for each in found] == [True] * bool(warning)
+
+    @pytest.mark.parametrize("name", ["listen", "window", "max_spaces", "max_body", "labels", "log_level"])
+    def test_quotes_in_a_value_that_is_rejected(self, name: str) -> None:
+        """A value that is rejected for its quotes brings the same advice."""
+        default = next(setting.default for setting in SETTINGS if setting.name == name)
+        with pytest.raises(SettingsError, match="quotes count as a part of a value"):
+            load({}, {f"BUTLR_EXPORTER_{name.upper()}": f'"{default}"'})
+
+    def test_line_ends_of_windows(self) -> None:
+        """Spaces and carriage returns around a value, as in a file written on Windows, are removed."""
+        environ = {"BUTLR_EXPORTER_JOURNAL": "j.db\r", "BUTLR_EXPORTER_WINDOW": " 30m \r"}
+        settings = load({}, environ)
+        assert (settings.journal, settings.window.total_seconds()) == ("j.db", 1800)
+        assert warnings(settings, environ) == []
 
     @pytest.mark.parametrize(
         "flags",

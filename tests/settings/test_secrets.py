@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from exporter.settings.advice import warnings
 from exporter.settings.declared import SETTINGS, Setting, SettingsError
@@ -59,6 +60,36 @@ class TestSecrets:
         assert getattr(load(flags, {setting.variable: "x"}), setting.name) == expected
         environ = {variable: str(file)}
         assert not any(variable in warning for warning in warnings(load(other, environ), environ))
+
+    @pytest.mark.parametrize("setting", SECRET_SETTINGS, ids=lambda setting: setting.name)
+    @pytest.mark.parametrize("text", ['"hush-0123456789abcdef"', "'hush-0123456789abcdef'"])
+    def test_in_quotes(self, setting: Setting, text: str, tmp_path: Path) -> None:
+        """A secret in quotes, in a variable or a file, brings a warning that names the setting and hides the secret."""
+        (tmp_path / "secret").write_text(f"{text}\n")
+        other = partner(setting.name)
+        for environ in ({setting.variable: text}, {f"{setting.variable}_FILE": str(tmp_path / "secret")}):
+            (warning,) = warnings(load(other, environ), environ)
+            assert warning.startswith(f"the value of {setting.name} is in quotes; ")
+            assert "hush" not in warning
+
+    @pytest.mark.parametrize("text", ['"hush-0123456789,hush-0123456789"', '"hush-0123456789" , "hush-0123456789"'])
+    def test_a_list_in_quotes(self, text: str) -> None:
+        """Quotes around a list, or around each key in it, bring the same warning."""
+        (warning,) = warnings(load({"webhook_api_keys": text}, {}), {})
+        assert warning.startswith("the value of webhook_api_keys is in quotes; ")
+
+    def test_line_ends_and_spaces(self) -> None:
+        """A variable loses its line end, as a file does; the spaces of a password stay, and bring a warning."""
+        for text in ("hush\n", "hush\r\n", "hush\r"):
+            settings = load({"metrics_username": "x"}, {"BUTLR_EXPORTER_METRICS_PASSWORD": text})
+            assert settings.metrics_password == SecretStr("hush")
+            assert warnings(settings, {}) == []
+        for text in (" hush", "hush ", "hush \n", "hush\t"):
+            (warning,) = warnings(load({"metrics_username": "x", "metrics_password": text}, {}), {})
+            assert (
+                warning == "the value of metrics_password begins or ends with white space, which counts as a part of it"
+            )
+        assert warnings(load({"webhook_api_keys": " hush-0123456789abc \r\n"}, {}), {}) == []
 
     def test_several_keys_in_a_file(self, tmp_path: Path) -> None:
         """Line ends and commas separate the keys in a file."""
@@ -152,6 +183,8 @@ class TestSecrets:
             ("BUTLR_EXPORTER_WEBHOOK_API_KEY", "; did you mean BUTLR_EXPORTER_WEBHOOK_API_KEYS?"),
             ("BUTLR_EXPORTER_WEBHOOK_API_KEYS_FIEL", "; did you mean BUTLR_EXPORTER_WEBHOOK_API_KEYS_FILE?"),
             ("BUTLR_EXPORTER_PASSWORD", ""),
+            ("BUTLER_EXPORTER_WEBHOOK_API_KEYS", "; did you mean BUTLR_EXPORTER_WEBHOOK_API_KEYS?"),
+            ("butlr_exporter_metrics_password", "; did you mean BUTLR_EXPORTER_METRICS_PASSWORD?"),
         ]:
             with pytest.raises(SettingsError) as caught:
                 load({}, {variable: "hush"})
