@@ -1,6 +1,7 @@
 """`butlr-exporter simulate`: its options, and a run of the simulator made from them."""
 
 import argparse
+import ssl
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,15 +9,22 @@ from functools import partial
 from typing import Any
 
 from exporter.cli.arguments import argument_type, time_ms
+from exporter.cli.flags import unknown_arguments
 from exporter.events.measures import Measure
 from exporter.events.times import milliseconds
-from exporter.settings.types import parse_duration, show_duration
-from exporter.simulate.client import Target
+from exporter.files import reason
+from exporter.settings.declared import Setting
+from exporter.settings.load import given
+from exporter.settings.types import SECRETS, parse_duration, show_duration
+from exporter.simulate.client import Target, trusting
 from exporter.simulate.run import Job, run
 from exporter.simulate.verify.oracle import Rule
 from exporter.simulate.world.delivery import Plan
+from exporter.spelling import NotAChoice
 
 _MIN_INTERVAL = timedelta(seconds=1)
+
+_KEYS = Setting("api_key", SECRETS, "none", "keys of an exporter, of which the simulator sends the first")
 
 _DESCRIPTION = """\
 Send deliveries as Butlr's cloud does: people come and go in a building, every reading is computed five
@@ -51,6 +59,13 @@ def add_command(commands: Any) -> None:
     option = command.add_argument_group("target").add_argument
     option("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
     option("--api-key", metavar="KEY", type=_api_key, help="sent with each delivery as the header X-API-Key")
+    option("--api-key-file", metavar="FILE", help="file that contains the key; of several keys the first is sent")
+    option(
+        "--cacert",
+        metavar="FILE",
+        type=_trusted,
+        help="PEM file with the certificates that https:// URLs may have, instead of those that this machine trusts",
+    )
     option("--connections", metavar="N", type=_connections, help="open at the same time (default: 4, or 1 with --in)")
     option("--retry", action="store_true", help="wait for an exporter that does not answer, also at the start")
     option("--rate", metavar="N|max", type=_rate, help="deliveries a second (default: as they are due; with --in: max)")
@@ -109,7 +124,7 @@ def add_command(commands: Any) -> None:
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> int:
     if rest:
-        parser.error(f"unknown argument {rest[0]!r}")
+        parser.error(next(unknown_arguments(parser, rest)))
     defaults = parser.parse_args([])
     changed_plan = [name for name in options.plan_options if getattr(options, name) != getattr(defaults, name)]
     endless = options.duration == timedelta() and options.source is None
@@ -134,8 +149,8 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
         if is_mistake:
             parser.error(message)
     headers = {"Content-Type": "application/json"}
-    if options.api_key is not None:
-        headers["X-API-Key"] = options.api_key
+    if key := _key(parser, options):
+        headers["X-API-Key"] = key
     plan = Plan(
         zones=options.zones,
         measures=options.types,
@@ -147,8 +162,8 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     )
     return run(
         Job(
-            webhook=_target(parser, "--url", options.url, headers, "POST"),
-            metrics=None if options.verify is None else _target(parser, "--verify", options.verify, {}, "GET"),
+            webhook=_target(parser, "--url", options, headers, "POST"),
+            metrics=None if options.verify is None else _target(parser, "--verify", options, {}, "GET"),
             plan=plan,
             rule=Rule(window_ms=milliseconds(options.window), stale_after_ms=milliseconds(options.stale_after)),
             start_ms=options.start,
@@ -162,9 +177,25 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     )
 
 
-def _target(parser: argparse.ArgumentParser, option: str, url: str, headers: dict[str, str], method: str) -> Target:
+def _key(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str | None:
+    """Return the API key of each delivery, if any."""
+    if options.api_key_file is None:
+        return options.api_key  # type: ignore[no-any-return]
     try:
-        return Target(url, headers, method)
+        keys = given(_KEYS, vars(options), {})[_KEYS.name]
+    except ValueError as error:
+        parser.error(str(error))
+    key: str = keys[0].get_secret_value()
+    if not key.isprintable():
+        parser.error("--api-key-file names a file with a key that has unprintable characters")
+    return key
+
+
+def _target(
+    parser: argparse.ArgumentParser, option: str, options: argparse.Namespace, headers: dict[str, str], method: str
+) -> Target:
+    try:
+        return Target(getattr(options, option.removeprefix("--")), headers, method, options.cacert)
     except ValueError as error:
         parser.error(f"argument {option}: {error}")
 
@@ -190,6 +221,15 @@ def _api_key(text: str) -> str:
     return text
 
 
+def _trusted(path: str) -> ssl.SSLContext:
+    try:
+        return trusting(path)
+    except ssl.SSLError:
+        raise argparse.ArgumentTypeError(f"{path!r} has no PEM certificate") from None
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path!r} cannot be read: {reason(error)}") from None
+
+
 @argument_type
 def _duration(text: str) -> timedelta:
     return parse_duration(text)
@@ -206,8 +246,9 @@ def _interval(text: str) -> timedelta:
 @argument_type
 def _types(text: str) -> tuple[Measure, ...]:
     names = [name.strip().upper() for name in text.split(",")]
-    if not set(names) <= set(Measure):
-        raise ValueError(f"must be some of {', '.join(Measure)}")
+    for name in names:
+        if name not in set(Measure):
+            raise NotAChoice(f"must be some of {', '.join(Measure)}", name, Measure)
     return tuple(measure for measure in Measure if measure in names)
 
 
@@ -229,7 +270,7 @@ def _rate(text: str) -> float:
     try:
         rate = float("inf" if text.lower() == "max" else text)
     except ValueError:
-        raise ValueError(message) from None
+        raise NotAChoice(message, text, ["max"]) from None
     if not rate > 0:
         raise ValueError(message)
     return rate

@@ -58,8 +58,13 @@ class Answer(NamedTuple):
 class Target:
     """A URL, with the method and the headers of all requests to it."""
 
-    def __init__(self, url: str, headers: dict[str, str], method: str = "POST") -> None:
-        """Accept an `http://` or `https://` URL, which may hold `user:password@`. Raises ValueError."""
+    def __init__(
+        self, url: str, headers: dict[str, str], method: str = "POST", tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Accept an `http://` or `https://` URL, which may hold `user:password@`. Raises ValueError.
+
+        `tls` is the context of an `https://` URL; None trusts the authorities of this machine.
+        """
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -72,7 +77,7 @@ class Target:
         authority = parts.netloc.rpartition("@")[2]
         self.url = parts._replace(netloc=authority).geturl()
         self.host = parts.hostname
-        self.tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self.tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self.port = (443 if self.tls else 80) if port is None else port
         fields = {"Host": authority, "User-Agent": "butlr-exporter-simulate", **headers}
         if parts.username is not None:
@@ -87,6 +92,17 @@ class Target:
     def request(self, body: bytes) -> bytes:
         """Return the bytes of a request with this body."""
         return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
+
+
+def trusting(path: str) -> ssl.SSLContext:
+    """Return a context that trusts the certificates in a PEM file instead of those of this machine.
+
+    Raises OSError, ValueError; an ssl.SSLError, which is an OSError, if the file has no certificate.
+    """
+    context = ssl.create_default_context(cafile=path)
+    # As curl: Python 3.13 and later refuse the certificate that `openssl req -x509` makes, which lacks a key usage.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 async def fetch(target: Target, timeout_seconds: float, max_answer_bytes: int) -> Answer:
@@ -222,7 +238,7 @@ class Connection(asyncio.Protocol):
 def _reason(error: OSError) -> str:
     """Return why a connection could not be made, for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: {error.verify_message}"
+        return f"TLS: {error.verify_message}; --cacert names the file of a certificate to trust"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     # asyncio may add words of its own to `strerror`.

@@ -1,6 +1,7 @@
 """The commands of README and docs/exposing.md, copied but for ports and folders, do what the text says."""
 
 import json
+import platform
 import re
 import subprocess
 from pathlib import Path
@@ -49,8 +50,7 @@ def test_exposing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program("curl", "curl")
     program("openssl", "openssl")
     monkeypatch.delenv("BUTLR_EXPORTER_JOURNAL", raising=False)
-    secrets, serve, requests = blocks(EXPOSING, "Two ports and a key")
-    (certificate,) = re.findall(r"`(openssl req .*?)`", EXPOSING)
+    secrets, certificate, serve, requests, simulate = blocks(EXPOSING, "Two ports and a key")
     folder = tmp_path / "butlr-exporter"
     run(secrets.replace("/etc/butlr-exporter", str(folder)), tmp_path)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -70,11 +70,22 @@ def test_exposing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 "127.0.0.1:9729", f"127.0.0.1:{inner}"
             )
             right, wrong, outside, inside = [run(f"{line} -s", folder) for line in here.splitlines()]
+            # The certificate is valid for every name that a first try has.
+            for name in ("localhost", platform.node()):
+                connect = f"--connect-to {name}:9728:127.0.0.1:{public}"
+                run(f"curl -sSf --cacert tls.crt {connect} https://{name}:9728/-/healthy", folder)
+            verdict = run(
+                simulate.replace("butlr-exporter simulate", f"{CONSOLE_SCRIPT} simulate --rate max")
+                .replace("localhost:9728", f"localhost:{public}")
+                .replace("127.0.0.1:9729", f"127.0.0.1:{inner}"),
+                folder,
+            )
         finally:
             exporter.terminate()
     assert exporter.returncode == 0
     assert json.loads(right)["received"] == 0
     assert (json.loads(wrong)["status"], json.loads(outside)["status"]) == (401, 404)
     assert "butlr_exporter_build_info" in inside
+    assert "verified: 20 counts with their labels" in verdict
     # The one warning is the rejected request: nothing is open to everyone.
     assert (tmp_path / "log").read_text().count("level=warning") == 1

@@ -209,7 +209,15 @@ class TestOptions:
             (["--in=a", "--out=b"], "--in sends a file and --out writes one"),
             (["--out=b", "--verify=http://x/"], "--verify needs an exporter"),
             (["--duration=0", "--burst"], "--out, --rate and --burst need a --duration"),
-            (["--zone=3"], "unknown argument '--zone=3'"),
+            (["--zone=3"], "unknown argument '--zone'; did you mean --zones?"),
+            (["--api-key=a", "--api-key-file=b.key"], "--api-key and --api-key-file are both set; one is enough"),
+            (
+                ["--api-key-file=./b.key"],
+                "--api-key-file names './b.key', which cannot be read: No such file or directory",
+            ),
+            (["--api-key-file=/dev/null"], "--api-key-file must not be empty"),
+            (["--cacert=./b.crt"], "argument --cacert: './b.crt' cannot be read: No such file or directory"),
+            (["--cacert=/dev/null"], "argument --cacert: '/dev/null' has no PEM certificate"),
         ],
     )
     def test_mistakes(self, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

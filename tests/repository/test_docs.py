@@ -89,6 +89,14 @@ def test_paths() -> None:
     }
 
 
+def test_statuses() -> None:
+    """docs/http.md lists every status of an error that the exporter answers, and no other."""
+    sources = "".join(path.read_text() for path in ROOT.glob("exporter/**/*.py"))
+    calls = re.findall(r"\b(?:problem|unlogged|refused|abort|_refuse)\((?:Rejection\.\w+, )?([45]\d\d)\b", sources)
+    listed = [status for row in table("docs/http.md", "status") for status in re.findall(r"\d+", row[0])]
+    assert listed == sorted(set(calls))
+
+
 def test_make_targets() -> None:
     """Every make target that a document names exists, and `make help` lists every target."""
     targets = re.findall(r"^([a-z]+):", page("Makefile"), re.MULTILINE)

@@ -144,6 +144,19 @@ class TestParts:
             except OSError:
                 assert family == socket.AF_INET6, "IPv4 must work"
 
+    @pytest.mark.parametrize(
+        ("host", "serves_ipv4", "serves_ipv6"),
+        [("", True, True), ("0.0.0.0", True, False), ("::", False, True)],  # noqa: S104
+    )
+    def test_every_interface(self, host: str, serves_ipv4: bool, serves_ipv6: bool) -> None:
+        """No host is every interface of IPv4 and IPv6, `0.0.0.0` only of IPv4, and `::` only of IPv6."""
+        if not socket.has_dualstack_ipv6():
+            return
+        with bind(host, 0) as listener:
+            is_ipv6 = listener.family == socket.AF_INET6
+            only_ipv6 = is_ipv6 and listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) != 0
+        assert (is_ipv6, not only_ipv6) == (serves_ipv6, serves_ipv4)
+
     def test_a_periodic_task_that_fails_is_logged_and_runs_again(self, caplog: pytest.LogCaptureFixture) -> None:
         """An error of a periodic task ends neither the task nor the process."""
         runs = []

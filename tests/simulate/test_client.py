@@ -1,8 +1,12 @@
 """The simulator's HTTP client: requests, answers, and the reasons why there is none."""
 
-import pytest
+import ssl
+from pathlib import Path
 
-from exporter.simulate.client import Answer, Connection, NoAnswer, Target
+import pytest
+import trustme
+
+from exporter.simulate.client import Answer, Connection, NoAnswer, Target, trusting
 from tests.support.scripted import Cut, Scripted, answer, served
 
 
@@ -116,6 +120,16 @@ class TestClient:
         """A URL that no request can be sent to is refused."""
         with pytest.raises(ValueError, match=r".+"):
             Target(url, {})
+
+    def test_another_authority(self, tmp_path: Path) -> None:
+        """A file of certificates replaces the authorities of the machine, for https alone and on every Python alike."""
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+        context = trusting(str(tmp_path / "ca.crt"))
+        assert len(context.get_ca_certs()) == 1
+        assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+        assert Target("https://host/", {}, tls=context).tls is context
+        assert Target("http://host/", {}, tls=context).tls is None
 
     def test_headers_cannot_be_forged(self) -> None:
         """A key with a line break is refused."""
