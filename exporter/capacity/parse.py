@@ -11,8 +11,12 @@ from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
 from exporter.events.model import MAX_STRING, Metadata
 from exporter.files import FileError, read_text, shown_path
+from exporter.spelling import did_you_mean
 
 MAX = "max"
+
+MAX_SUGGESTED = 20
+"""Mistakes of a file for which the field that was probably meant is looked up."""
 
 MAX_CHARACTERS = 1 << 20
 """Size of the largest file that is read: some ten thousand rules."""
@@ -124,7 +128,9 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
         elif name == MAX:
             found[name] = _max_people(value, at, mistakes)
         elif name not in Metadata._fields:
-            mistakes.append(f"{at}{name} is neither {MAX} nor one of {', '.join(Metadata._fields)}")
+            # Only for the first mistakes: a suggestion costs as much as the rest of a hundred rules.
+            meant = did_you_mean(name, [MAX, *Metadata._fields]) if len(mistakes) < MAX_SUGGESTED else ""
+            mistakes.append(f"{at}{name} is neither {MAX} nor one of {', '.join(Metadata._fields)}{meant}")
         elif not isinstance(value, yaml.ScalarNode) or (value.tag.endswith(":null") and value.value):
             mistakes.append(f"{at}{name} must be a text, with * and ? as wildcards")
         elif len(value.value) > MAX_STRING:

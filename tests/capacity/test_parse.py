@@ -66,6 +66,16 @@ MISTAKES: list[tuple[str, list[str]]] = [
 class TestMistakes:
     """Mistakes in a capacity file."""
 
+    @pytest.mark.parametrize(
+        ("name", "meant"), [("zone_nmae", "zone_name"), ("Zone-Name", "zone_name"), ("maxx", "max")]
+    )
+    def test_a_misspelt_field(self, name: str, meant: str) -> None:
+        """A misspelt field brings the one that was probably meant, in the first mistakes of a file."""
+        with pytest.raises(CapacityError) as caught:
+            parse("capacity:\n" + f"  - {{{name}: 1}}\n" * 25)
+        suggested = [mistake.endswith(f"; did you mean {meant}?") for mistake in caught.value.mistakes]
+        assert suggested == [True] * 20 + [False] * 5
+
     @pytest.mark.parametrize(("text", "mistakes"), MISTAKES, ids=[text[:60] for text, _ in MISTAKES])
     def test_lines(self, text: str, mistakes: list[str]) -> None:
         """All mistakes are reported at once, each with its line."""
