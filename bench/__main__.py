@@ -21,7 +21,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure everything, from the smallest to the largest."""
     announce("events, one for each request ...")
     yield from ingest.rows(options.zones, options.minutes, options.rounds)
-    yield ingest.latency(options.scraped[-1], options.zones, options.minutes)
+    yield from ingest.latency(options.scraped[-1], options.zones, options.minutes)
     announce("scrapes ...")
     yield from scrapes.rendering(options.scraped, options.rounds)
     yield from scrapes.over_http(options.scraped, options.rounds)

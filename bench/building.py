@@ -92,10 +92,10 @@ def post(port: int, events: Iterator[dict[str, object]], per_request: int = _EVE
     client.close()
 
 
-def scrape(port: int, encoding: str = "") -> None:
-    """Scrape a port and discard the samples. Raises RuntimeError for an error or another encoding."""
+def scrape(port: int, encoding: str = "", path: str = "/metrics") -> None:
+    """Scrape a port, or read another path, and discard the answer. Raises RuntimeError for an error or encoding."""
     client = http.client.HTTPConnection(HOST, port, timeout=300)
-    client.request("GET", "/metrics", headers={"Accept-Encoding": encoding} if encoding else {})
+    client.request("GET", path, headers={"Accept-Encoding": encoding} if encoding else {})
     response = client.getresponse()
     if response.status != 200 or response.getheader("Content-Encoding", "") != encoding:
         raise RuntimeError(f"a scrape was answered with {response.status} and the wrong encoding")

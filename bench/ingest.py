@@ -126,27 +126,40 @@ def _microseconds(seconds: Sequence[float]) -> str:
     return f"{median(seconds) * 1e6:,.1f} us"
 
 
-def latency(known: int, zones: int, minutes: int) -> Row:
-    """Measure the time within which 99 % of events are answered during scrapes of many zones, one after the other."""
-    with exporter() as running:
-        fill(running.port, known)
-        scrape(running.port, "gzip")  # the first scrape renders every label
-        ended = threading.Event()
-        scrapes = 0
+READERS = {
+    "scrapes": "/metrics",
+    "lists as JSON": "/api/v1/spaces",
+    "searched pages": "/?q=desk&sort=people",
+}
+"""Requests of readers, beside which events are answered."""
 
-        def scrape_until_ended() -> None:
-            nonlocal scrapes
-            while not ended.is_set():
-                scrape(running.port, "gzip")
-                scrapes += 1
 
-        thread = threading.Thread(target=scrape_until_ended)
-        thread.start()
-        try:
-            answered = send(running.port, "webhooks", zones, minutes)
-        finally:
-            ended.set()
-            thread.join()
+def latency(known: int, zones: int, minutes: int) -> Iterator[Row]:
+    """Measure the time within which 99 % of events are answered beside readers of many zones."""
+    for readers, path in READERS.items():
+        with exporter() as running:
+            fill(running.port, known)
+            scrape(running.port, "gzip", path)  # the first one prepares the lines of all zones
+            yield _latency_beside(running.port, path, f"{readers} of {known:,} zones", zones, minutes)
+
+
+def _latency_beside(port: int, path: str, readers: str, zones: int, minutes: int) -> Row:
+    ended = threading.Event()
+    answers = 0
+
+    def read_until_ended() -> None:
+        nonlocal answers
+        while not ended.is_set():
+            scrape(port, "gzip", path)
+            answers += 1
+
+    thread = threading.Thread(target=read_until_ended)
+    thread.start()
+    try:
+        answered = send(port, "webhooks", zones, minutes)
+    finally:
+        ended.set()
+        thread.join()
     subject = f"p99 of {answered.requests:,} POSTs at {answered.rate:,.0f}/s"
-    other = f"50 ms, beside {scrapes} scrapes of {known:,} zones"
+    other = f"50 ms, beside {answers} {readers}"
     return Row(subject, f"{answered.p99_seconds * 1e3:.1f} ms", other, 0.05 / answered.p99_seconds, ">= 1")

@@ -19,7 +19,8 @@ from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
-from exporter.web.pages.status import Query, Status
+from exporter.web.pages.rows import Query
+from exporter.web.pages.status import Status
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, payload
 from tests.support.stores import LIMITS, value
 

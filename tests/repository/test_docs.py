@@ -21,6 +21,7 @@ from exporter.rule.outcome import REFUSED, Outcome
 from exporter.server import connection, process, tls, wsgi
 from exporter.settings.declared import INPUTS, SETTINGS
 from exporter.web import webhook
+from exporter.web.pages import views
 from tests.support.documents import DOCUMENTS, FAMILIES, anchors, code, page, table
 from tests.support.paths import ROOT
 
@@ -181,6 +182,7 @@ def test_limits() -> None:
         ("none is accepted", webhook),
         (f"{intake.MAX_EVENTS:,}", intake),
         (f"{receipt.MAX_ERRORS}", receipt),
+        (f"{views.MAX_WORDS} characters", views),
         ("200 levels", parse),
         (f"{model.MAX_STRING:,} characters", model),
         (f"`max_spaces` ({int(defaults['max_spaces']):,})", None),

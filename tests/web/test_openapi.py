@@ -15,7 +15,9 @@ from exporter.ingest.intake import MAX_EVENTS
 from exporter.ingest.receipt import MAX_ERRORS
 from exporter.rule.outcome import APPLIED, Outcome
 from exporter.settings.declared import Settings
-from exporter.web.pages.status import PAGE_SIZE, Sort, State
+from exporter.web.pages.rows import Sort, State
+from exporter.web.pages.status import PAGE_SIZE
+from exporter.web.pages.views import MAX_WORDS
 from tests.support.deliveries import Clock, body, delivery
 from tests.support.paths import ROOT
 
@@ -48,6 +50,7 @@ def test_numbers_and_names() -> None:
     parameters = SPECIFICATION["components"]["parameters"]
     assert set(parameters["State"]["schema"]["enum"]) == {"", *State}
     assert set(parameters["Sort"]["schema"]["enum"]) == set(Sort)
+    assert parameters["Words"]["schema"]["maxLength"] == MAX_WORDS
     assert f"Of {PAGE_SIZE} spaces" in parameters["Page"]["description"]
     assert SCHEMAS["Spaces"]["properties"]["events"]["properties"]["refused"]["maxItems"] == MAX_REFUSALS
     assert SPECIFICATION["components"]["securitySchemes"]["apiKey"]["name"] == Settings().webhook_api_key_header

@@ -1,6 +1,6 @@
 """Pages for people, and the same as JSON.
 
 - `views`: the content of each address, and the style and script.
-- `status`: rows and totals, without Flask.
+- `status`: the answer to each query, without Flask. `rows`: the spaces as they are listed.
 - `display`: numbers, ages and charts for people.
 """

@@ -20,7 +20,8 @@ from exporter import __version__
 from exporter.events.measures import Kind, Measure
 from exporter.metrics.families import CAPACITY, OCCUPANCY, SETTLED, TIMESTAMP
 from exporter.web.pages import display
-from exporter.web.pages.status import Query, Sort, State, Status
+from exporter.web.pages.rows import Query, Sort, State
+from exporter.web.pages.status import Status
 from exporter.web.problems import unlogged
 
 MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
@@ -36,6 +37,9 @@ POLICY = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """The content security policy: only the exporter's own style and script, should a name ever stay unescaped."""
+
+MAX_WORDS = 200
+"""Characters of the words to search for: each space may be compared with each word."""
 
 UNKNOWN_SPACE = "no {kind} has this id; a {kind} without a delivery for forget_after is forgotten"
 
@@ -82,6 +86,8 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
     @blueprint.get("/")
     def page() -> Response:
         query = query_of(page=1)
+        if request.method == "HEAD":
+            return _html("")
         content = status.spaces(query)
         by_floor = groupby(content["spaces"], key=floor if query.sort is Sort.PLACE else lambda _: ())
         return _page(
@@ -91,6 +97,7 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
             line=status.line,
             other=lambda **changed: url_for("reading.page", **parameters(query._replace(**changed))),
             choices={"state": State, "sort": Sort},
+            max_words=MAX_WORDS,
             webhook=_webhook_url(webhook),
             credentials=webhook.credentials,
             api=url_for("reading.spaces", **parameters(query)),
@@ -114,14 +121,16 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
     @blueprint.get("/api/v1/spaces")
     def spaces() -> Response:
         query = query_of(page=None)
-        return _json(status.etag(query), lambda: status.spaces(query))
+        return _conditional(
+            status.etag(query), lambda: Response(status.spaces_as_json(query), mimetype="application/json")
+        )
 
     @blueprint.get("/api/v1/spaces/<kind:kind>/<id:space_id>")
     def space(kind: Kind, space_id: str) -> Response:
         found = status.space(kind, space_id)
         if found is None:
             return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
-        return _json(status.space_etag(found), lambda: found)
+        return _conditional(status.space_etag(found), lambda: jsonify(found))
 
     @blueprint.get("/assets/<name>")
     def asset(name: str) -> Response:
@@ -135,8 +144,11 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
 def query_of(page: int | None) -> Query:
     """Return the query in the request's parameters, with `page` as the default page. Raises BadRequest."""
     arguments = request.args
+    words = arguments.get("q", "").strip()
+    if len(words) > MAX_WORDS:
+        raise BadRequest(f"q must have at most {MAX_WORDS} characters")
     return Query(
-        words=arguments.get("q", "").strip(),
+        words=words,
         # A form sends "all states" as an empty parameter.
         state=_one_of(State, arguments["state"]) if arguments.get("state") else None,
         sort=_one_of(Sort, arguments.get("sort", Sort.PLACE)),
@@ -194,21 +206,24 @@ def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
 
 
 def _page(template: str, **values: Any) -> Response:
-    text = render_template(template, version=__version__, versions=VERSIONS, display=display, **values)
+    return _html(render_template(template, version=__version__, versions=VERSIONS, display=display, **values))
+
+
+def _html(text: str) -> Response:
     response = Response(text, mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-def _json(etag: str, content: Callable[[], Any]) -> Response:
+def _conditional(etag: str, content: Callable[[], Response]) -> Response:
     """Answer with JSON, or with 304 if the client has it; the ETag is weak, as times and ages always differ."""
     if request.if_none_match.contains_weak(etag):
         response = Response(status=304)
     elif request.method == "HEAD":
         response = Response(mimetype="application/json")
     else:
-        response = jsonify(content())
+        response = content()
     response.set_etag(etag, weak=True)
     return response
 

@@ -1,5 +1,6 @@
 """`GET /api/v1/spaces` and `/api/v1/spaces/zone/<zone_id>`: zones that a query finds, and everything known of them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ from flask.testing import FlaskClient
 
 from exporter.app import build, create_app
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import Metadata, OccupancyEvent
+from exporter.server import memory
+from exporter.web.pages import status as status_module
 from exporter.web.pages.status import PAGE_SIZE
-from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery, payload
 from tests.support.placed import post, three_zones, with_capacity
 from tests.support.responses import problem
 
@@ -88,6 +91,8 @@ class TestJson:
             ("?q=desk+hall", []),
             ("?q=zone_Hall", ["Hall"]),
             ("?q=+", ["Desk 01", "Cellar", "Hall"]),
+            ("?q=" + "h+" * 100, ["Desk 01", "Cellar", "Hall"]),
+            ("?q=&q=hall", ["Desk 01", "Cellar", "Hall"]),
             ("?page=1", ["Desk 01", "Cellar", "Hall"]),
             ("?page=7", ["Desk 01", "Cellar", "Hall"]),
         ],
@@ -105,6 +110,9 @@ class TestJson:
             ("?page=", "page must be a whole number from 1"),
             ("?page=-1", "page must be a whole number from 1"),
             ("?page=1000000000", "page must be a whole number from 1"),
+            ("?page=" + "9" * 5000, "page must be a whole number from 1"),
+            ("?q=" + "a+" * 3500, "q must have at most 200 characters"),
+            ("?q=" + "a" * 201, "q must have at most 200 characters"),
             ("?page=\N{ARABIC-INDIC DIGIT THREE}", "page must be a whole number from 1"),
         ],
     )
@@ -125,6 +133,28 @@ class TestJson:
         assert names(client, "?sort=full") == ["Hall", "Desk 01", "Cellar", "Yard"]
         assert names(client, "?state=crowded") == ["Hall"]
         assert client.get("/api/v1/spaces").get_json()["totals"]["crowded"] == 1
+
+    @pytest.mark.parametrize("query", ["", "?q=desk", "?q=none", "?sort=people", "?page=1&sort=name"])
+    def test_written_in_pieces(self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+        """The answer is the same to the byte as if it were written at once."""
+        for n in range(7):
+            post(client, n / 3, f'Desk \u00e9\N{PILE OF POO}"\\\n{n}')
+        whole = client.get(f"/api/v1/spaces{query}").data
+        assert f"{client.application.json.dumps(json.loads(whole), separators=(',', ':'))}\n".encode() == whole
+        monkeypatch.setattr(status_module, "_WRITTEN", 2)
+        assert client.get(f"/api/v1/spaces{query}").data == whole
+
+    def test_a_piece_is_small(self, client: FlaskClient) -> None:
+        """Each piece of a long answer is below 64 KiB with ordinary names, so that malloc does not map it anew."""
+        metadata = {field: f"{field} of twenty-seven letters" for field in Metadata._fields}
+        for n in range(3):
+            events = [payload(delivery(zone=f"z{n}{m}")) for m in range(100)]
+            for event in events:
+                event["metadata"] |= {**metadata, "zone_id": event["metadata"]["zone_id"]}
+            assert client.post("/webhook", json=events).status_code == 200
+        pieces = list(client.get("/api/v1/spaces").iter_encoded())
+        assert len(pieces) > 4
+        assert max(map(len, pieces)) < memory.LARGE
 
     def test_pages(self, client: FlaskClient) -> None:
         """A page has a hundred zones, and the last page has the rest."""
@@ -156,6 +186,7 @@ class TestJson:
         assert known(first)
         assert client.head(path).headers["ETag"] == first
         assert client.head(path, headers={"If-None-Match": first}).status_code == 304
+        assert client.head(path).data == b""
         assert not known(first, "?page=1")
         assert not known(first, "?q=x")
         post(client, 5, "Desk 01", age=0)

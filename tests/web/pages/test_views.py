@@ -13,7 +13,8 @@ from exporter.settings.declared import Settings
 from exporter.settings.load import load
 from exporter.settings.types import Address
 from exporter.web.pages import display
-from exporter.web.pages.status import State
+from exporter.web.pages.rows import State
+from exporter.web.pages.status import Status
 from exporter.web.pages.views import ASSETS, VERSIONS
 from tests.support.certificates import Pair
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
@@ -140,6 +141,15 @@ class TestPage:
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery(name=name)))
         assert "<bdi>zone_a</bdi></a>" in client.get("/").text
+
+    def test_only_the_head(self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A request for the head of the page gets its headers, and no page is made."""
+        whole = client.get("/").headers
+        monkeypatch.setattr(Status, "spaces", lambda *_: pytest.fail("the page was made"))
+        head = client.head("/")
+        assert (head.status_code, head.data) == (200, b"")
+        assert {name for name, _ in whole} - {name for name, _ in head.headers} == {"Content-Length"}
+        assert client.head("/?page=0").status_code == 400
 
     def test_compressed(self, client: FlaskClient) -> None:
         """The page is compressed for a browser that accepts gzip."""

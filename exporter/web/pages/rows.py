@@ -1,0 +1,210 @@
+"""The spaces as they are listed: filtered, sorted, counted. Without Flask.
+
+A hundred thousand spaces are listed in pieces, so that events are answered in between, and a row is kept until its
+space changes.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from itertools import compress
+from operator import attrgetter, is_not
+from threading import Lock
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from exporter.capacity.file import CapacityFile
+from exporter.capacity.rules import Capacity
+from exporter.events.model import Metadata, composed
+from exporter.pieces import in_pieces, sorted_in_pieces
+from exporter.rule.space import Count, Space
+from exporter.rule.store import Snapshot
+
+_PIECE = 2000
+"""Rows that are passed without a pause."""
+
+_SEARCHED = 300
+"""Rows that are searched for words without a pause."""
+
+_place_names = attrgetter("site_name", "building_name", "floor_name", "room_name", "zone_name")
+"""Returns the metadata fields that order spaces by their place in a building."""
+
+
+class State(StrEnum):
+    """The states by which spaces may be filtered."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    CROWDED = "crowded"
+
+
+class Sort(StrEnum):
+    """The orders in which spaces may be sorted."""
+
+    PLACE = "place"
+    PEOPLE = "people"
+    FULL = "full"
+    AGE = "age"
+    NAME = "name"
+
+
+class Query(NamedTuple):
+    """A search for spaces; by default it finds all of them."""
+
+    words: str = ""
+    """Words that the names and ids of a space must contain, in any case."""
+    state: State | None = None
+    sort: Sort = Sort.PLACE
+    page: int | None = None
+    """The page, from 1; None returns all pages at once."""
+
+
+class Row(Struct, frozen=True, gc=False):
+    """One space as it is filtered, sorted and listed."""
+
+    space: Space
+    shown: Count
+    """The first fresh count of the space, plain before smoothed; its first count if none is fresh."""
+    stale: bool
+    capacity: float | None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the space has more people than it is meant for."""
+        return not self.stale and self.capacity is not None and self.shown.value > self.capacity
+
+
+class Totals(NamedTuple):
+    """The spaces of all rows, counted."""
+
+    spaces: int
+    fresh: int
+    stale: int
+    crowded: int
+    people: float
+
+
+class Rows:
+    """The rows of all spaces, kept from one listing to the next. Thread-safe."""
+
+    def __init__(self, capacity: CapacityFile) -> None:
+        """Take the capacity of each space from this file."""
+        self._capacity = capacity
+        self._rules = capacity.current
+        """The rules by which the rows have their capacity."""
+        self._fresh_since_ms = 0
+        """The least time of sensing of a count that was fresh at the last listing."""
+        self._rows: Sequence[Row | None] = []
+        """In the order of the spaces of a snapshot."""
+        self._named: list[Metadata] = []
+        """The metadata by which the spaces were sorted."""
+        self._order: list[int] = []
+        """The positions of the rows, sorted by place."""
+        self._lock = Lock()
+
+    def by_place(self, snapshot: Snapshot) -> list[Row]:
+        """Return the rows of all spaces of a snapshot, sorted by place."""
+        spaces = snapshot.spaces
+        with self._lock:
+            rows = self._update(spaces, snapshot.fresh_since)
+            named = [space.metadata for space in spaces]
+            if len(named) != len(self._named) or any(map(is_not, named, self._named)):
+                self._order = list(sorted_in_pieces(range(len(spaces)), lambda at: _place(spaces[at])))
+                self._named = named
+            return [rows[at] for at in self._order]
+
+    def _update(self, spaces: Sequence[Space], fresh_since_ms: int) -> list[Row]:
+        """Return the rows of these spaces; a row whose space, capacity and staleness are the same is kept."""
+        rules, before = self._capacity.current, self._rows
+        if rules is not self._rules or fresh_since_ms < self._fresh_since_ms:  # the clock may have been set back
+            before = [None] * len(spaces)
+        elif len(before) != len(spaces):
+            known = {(row.space.kind, row.space.id): row for row in before if row is not None}
+            before = [known.get((space.kind, space.id)) for space in spaces]
+        rows: list[Row] = []
+        for piece in in_pieces(range(len(spaces)), _PIECE):
+            span = slice(piece[0], piece[-1] + 1)
+            rows += [
+                row
+                if row is not None and row.space is space and row.stale is (row.shown.timestamp < fresh_since_ms)
+                else make_row(space, rules, fresh_since_ms)
+                for space, row in zip(spaces[span], before[span], strict=True)
+            ]
+        self._rows, self._rules, self._fresh_since_ms = rows, rules, fresh_since_ms
+        return rows
+
+
+def make_row(space: Space, rules: Capacity, fresh_since_ms: int) -> Row:
+    """Return the row of a space, whose counts are fresh if they were sensed at `fresh_since_ms` or later."""
+    counts = space.counts
+    shown = next((count for count in counts if count.timestamp >= fresh_since_ms), counts[0])
+    return Row(space, shown, shown.timestamp < fresh_since_ms, rules.of(space.metadata))
+
+
+def totals(rows: Sequence[Row]) -> Totals:
+    """Count the spaces of some rows, and the people in the fresh ones."""
+    fresh = crowded = 0
+    people = 0.0
+    for piece in in_pieces(rows, _PIECE):
+        present = [row for row in piece if not row.stale]
+        fresh += len(present)
+        crowded += sum([row.crowded for row in present])
+        people += sum([row.shown.value for row in present])
+    people = min(people, sys.float_info.max)  # absurd counts may add up to infinity, which JSON does not have
+    return Totals(len(rows), fresh, len(rows) - fresh, crowded, people)
+
+
+def stale_counts(rows: Sequence[Row], fresh_since_ms: int) -> int:
+    """Return the number of counts, of all measures, that are too old to be shown."""
+    return sum(
+        sum([count.timestamp < fresh_since_ms for row in piece for count in row.space.counts])
+        for piece in in_pieces(rows, _PIECE)
+    )
+
+
+def found(rows: Sequence[Row], query: Query) -> Sequence[Row]:
+    """Return the rows that a query finds, in their order."""
+    if query.state is not None:
+        has_state = _HAS_STATE[query.state]
+        rows = [row for piece in in_pieces(rows, _PIECE) for row in piece if has_state(row)]
+    # The longest word is the one that most spaces lack.
+    if words := sorted({_searchable(word) for word in query.words.split()}, key=len, reverse=True):
+        kept: list[Row] = []
+        for piece in in_pieces(rows, _SEARCHED):
+            texts = [_searchable("\n".join(row.space.metadata)) for row in piece]
+            kept += compress(piece, [_contains(text, words) for text in texts])
+        rows = kept
+    return rows
+
+
+def in_order(rows: Sequence[Row], sort: Sort) -> Iterable[Row]:
+    """Return rows that are sorted by place in another order, equal ones by place."""
+    return rows if sort is Sort.PLACE else sorted_in_pieces(rows, _KEYS[sort])
+
+
+_HAS_STATE: dict[State, Callable[[Row], bool]] = {
+    State.FRESH: lambda row: not row.stale,
+    State.STALE: lambda row: row.stale,
+    State.CROWDED: lambda row: row.crowded,
+}
+
+_KEYS: dict[Sort, Callable[[Row], Any]] = {
+    Sort.PEOPLE: lambda row: 1 if row.stale else -row.shown.value,
+    Sort.FULL: lambda row: 1 if row.stale or not row.capacity else -row.shown.value / row.capacity,
+    Sort.AGE: lambda row: row.shown.timestamp,
+    Sort.NAME: lambda row: getattr(row.space.metadata, f"{row.space.kind}_name").casefold(),
+}
+
+
+def _contains(text: str, words: Sequence[str]) -> bool:
+    return all(word in text for word in words)
+
+
+def _searchable(text: str) -> str:
+    return composed(text.casefold())
+
+
+def _place(space: Space) -> tuple[str, ...]:
+    """Return the sort key of a space by where it lies: site, building, floor, room, own name and id."""
+    return (*_place_names(space.metadata), space.id)
