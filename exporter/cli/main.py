@@ -40,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal shows all Unicode names
-    options, rest = parser.parse_known_args(join_values(sys.argv[1:] if arguments is None else arguments))
+    joined = join_values(sys.argv[1:] if arguments is None else arguments)
+    for flag, _, value in (argument.partition("=") for argument in joined):
+        if value == "--":  # argparse would make an empty list of it
+            parser.error(f"{flag} needs a value")
+    options, rest = parser.parse_known_args(joined)
     try:
         status: int = options.run(options, rest)
     except KeyboardInterrupt:

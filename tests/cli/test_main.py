@@ -151,6 +151,16 @@ class TestHelp:
         assert exit_.value.code == 2
         assert capsys.readouterr().err.endswith(f"unknown argument {mistake}\n")
 
+    @pytest.mark.parametrize(
+        "arguments", [["check", "--listen", "--"], ["simulate", "--zones=--"], ["export", "--in=--"]]
+    )
+    def test_two_dashes_are_no_value(self, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+        """A flag whose value is `--` is reported as one without a value."""
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 2
+        assert capsys.readouterr().err.endswith(" needs a value\n")
+
     def test_a_misspelt_value(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Every command suggests the word that was probably meant."""
         assert main(["check", "--log-level=warn"]) == 2

@@ -19,10 +19,11 @@ from werkzeug.routing import BaseConverter, ValidationError
 from exporter import __version__
 from exporter.events.measures import Kind, Measure
 from exporter.metrics.families import CAPACITY, OCCUPANCY, SETTLED, TIMESTAMP
+from exporter.spelling import did_you_mean
 from exporter.web.pages import display
 from exporter.web.pages.rows import Query, Sort, State
 from exporter.web.pages.status import Status
-from exporter.web.problems import unlogged
+from exporter.web.problems import MAX_SHOWN, unlogged
 
 MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
 
@@ -160,7 +161,8 @@ def _one_of(choices: Any, text: str) -> Any:
     try:
         return choices(text)
     except ValueError:
-        raise BadRequest(f"{choices.__name__.lower()} must be one of {', '.join(choices)}") from None
+        allowed = f"{choices.__name__.lower()} must be one of {', '.join(choices)}"
+        raise BadRequest(f"{allowed}{did_you_mean(text[:MAX_SHOWN], choices)}") from None
 
 
 def _number(text: str) -> int:

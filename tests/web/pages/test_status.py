@@ -106,6 +106,7 @@ class TestJson:
         [
             ("?state=empty", "state must be one of fresh, stale, crowded"),
             ("?sort=", "sort must be one of place, people, full, age, name"),
+            ("?state=croweded", "state must be one of fresh, stale, crowded; did you mean crowded?"),
             ("?page=0", "page must be a whole number from 1"),
             ("?page=", "page must be a whole number from 1"),
             ("?page=-1", "page must be a whole number from 1"),
