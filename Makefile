@@ -4,7 +4,8 @@ BIN := .venv/bin
 # The exporter and what it needs; then also the tools of make test, make check and the others.
 RUNS := .venv/.runs
 READY := .venv/.ready
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# A virtual environment refuses `user = true`, which some people have in the settings of pip.
+PIP := PIP_USER=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COVERED := exporter/events/*,exporter/rule/*,exporter/metrics/*,exporter/settings/*
 
 # Every version with its hashes, for every Python and platform.

@@ -39,5 +39,5 @@ def not_text(error: ValueError, text: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """Return a word without what people write differently: case, dashes in front, dashes for underscores."""
+    """Return a word in lower case, with underscores for dashes, and without dashes in front."""
     return word.strip("-\N{EN DASH}\N{EM DASH}").replace("-", "_").lower()

@@ -155,7 +155,7 @@ class TestHelp:
         "arguments", [["check", "--listen", "--"], ["simulate", "--zones=--"], ["export", "--in=--"]]
     )
     def test_two_dashes_are_no_value(self, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-        """A flag whose value is `--` is reported as one without a value."""
+        """A flag with the value `--` is reported as one without a value."""
         with pytest.raises(SystemExit) as exit_:
             main(arguments)
         assert exit_.value.code == 2

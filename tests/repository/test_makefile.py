@@ -1,4 +1,4 @@
-"""The Makefile installs what each target needs, once, with a stub in the place of Python and pip."""
+"""The Makefile installs the packages of each target once; a stub takes the place of Python and pip."""
 
 import os
 import re
@@ -21,6 +21,7 @@ case "$*" in
     chmod +x .venv/bin/butlr-exporter ;;
 "-m pip "*)
     echo "$*" >> calls
+    [ "$PIP_USER" = 0 ] || exit 1
     case "$*" in *"$FAILS"*) exit 1 ;; esac ;;
 -c*)
     exec '{sys.executable}' "$@" ;;
@@ -53,7 +54,7 @@ class Clone:
         return subprocess.run(
             [program("make", "make"), *arguments],
             cwd=self.folder,
-            env=inherited | {"PATH": path, "FAILS": fails, "BUTLR_EXPORTER_JOURNAL": journal},
+            env=inherited | {"PATH": path, "FAILS": fails, "PIP_USER": "1", "BUTLR_EXPORTER_JOURNAL": journal},
             capture_output=True,
             text=True,
             check=False,
@@ -141,7 +142,7 @@ def test_a_moved_clone_gets_a_new_environment(clone: Clone, tmp_path: Path) -> N
 
 
 def test_a_python_that_is_gone(clone: Clone) -> None:
-    """An environment whose Python was removed is made anew."""
+    """After the removal of its Python, the environment is made anew."""
     clone.installed("install")
     python = clone.folder / ".venv" / "bin" / "python"
     python.unlink()
