@@ -23,6 +23,11 @@ For an event with timestamp `t` and value `v`, the first row that holds decides:
 
 `exporter.events` decides rows 1 and 2.
 
+A generation is unknown where its id holds none, and where it cannot be true: when it is later than the arrival plus
+`future_tolerance`, or earlier than `t` minus `future_tolerance`. An entry of a journal is judged by the arrival that it
+was written with, so a replay comes to the same result. Order does not matter among events whose generations differ and
+are known at each of their arrivals; where one is unknown the later arrival wins, as nothing else tells which is right.
+
 A space has the metadata of its newest reading of any measure: among the applied events for that timestamp the latest
 generation decides, and where generations are equal or one is unknown, the later arrival does. Every event of rows 5 to
 11 keeps its space from being forgotten; without one for longer than `forget_after` a space is forgotten.

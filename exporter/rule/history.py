@@ -44,7 +44,9 @@ class History:
     def apply(self, event: OccupancyEvent) -> Outcome:
         """Apply one delivery."""
         if event.generation is not None:
-            self.computed = max(self.computed, min(event.generation * 1000, self._now))
+            # An id that is later than any correction of its reading is from a clock that is ahead.
+            latest = event.timestamp + self._limits.settle_after + self._limits.future_tolerance
+            self.computed = max(self.computed, min(event.generation * 1000, latest, self._now))
         outcome = self._store.apply(event, self.computed or self._now)
         if outcome in _DECISIVE:
             self._values[event.measure, event.space_id][event.timestamp] = event.value

@@ -85,6 +85,8 @@ class SpaceSeries:
     def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
         self.arrival = now
+        if event.generation is not None and not _is_plausible(event.generation, event.timestamp, now, limits):
+            event = event._replace(generation=None)
         series = self.find(event.measure) or self._add(event.measure)
         outcome = series.apply(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
@@ -140,6 +142,15 @@ class SpaceSeries:
             return False
         self.named_at, self.named_generation = timestamp, generation
         return True
+
+
+def _is_plausible(generation: int, timestamp: int, now: int, limits: Limits) -> bool:
+    """Tell whether an event that arrives at `now` (ms) can have been computed in this second.
+
+    The generation of a clock that is ahead would freeze its reading; one from long before the reading is no time.
+    """
+    tolerance = limits.future_tolerance
+    return (timestamp - tolerance) // 1000 <= generation <= (now + tolerance) // 1000
 
 
 def _interned(metadata: Metadata, own: int) -> Metadata:

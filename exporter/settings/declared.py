@@ -77,7 +77,9 @@ class Settings:
         "1", COUNT, "number of newest settled readings exported for each space; more survive longer gaps in scraping"
     )
     future_tolerance: timedelta = _setting(
-        "5m", DURATION, "a reading that is further ahead of this machine's clock is rejected"
+        "5m",
+        DURATION,
+        "a reading further ahead of this machine's clock is rejected; an id made further ahead has no generation",
     )
     max_spaces: int = _setting(
         "100000", COUNT, "largest number of spaces known at a time; events of further spaces are rejected"

@@ -45,7 +45,7 @@ class Life:
         if self.sent and self.chance.random() < 0.3:
             return self.chance.choice(self.sent[-30:])
         minute = self.now // MINUTE - self.chance.randint(-2, 16)
-        computed = self.chance.choice([None, G + self.chance.randint(0, 99)])
+        computed = self.chance.choice([None, G + self.chance.randint(0, 99), self.now // 1000 + 300, G + 99_999])
         event = delivery(
             minute * MINUTE,
             self.chance.randint(0, 3),

@@ -61,6 +61,14 @@ class TestRestored:
         after.apply(delivery(NOW, 1, generation=G, name="old", measure=smoothed), NOW)
         assert after.snapshot(NOW).spaces[0].metadata.zone_name == "new"
 
+    def test_a_generation_that_cannot_be_true_stays_unknown(self, path: str, compacted: bool) -> None:
+        """The computation of a clock that is ahead does not freeze its reading after a restart either."""
+        recorded(path, delivery(NOW, 9, generation=G + 3665), compacted=compacted)
+        after = restored(path)
+        assert after.apply(delivery(NOW, 4, generation=G + 5), NOW) == "corrected"
+        assert after.apply(delivery(NOW, 5, generation=G + 4), NOW) == "superseded"
+        assert readings(after) == {NOW: 4}
+
     def test_a_reading_that_left_the_window_stays_late(self, path: str, compacted: bool) -> None:
         """A reading that left the window does not come back, also where the window is longer after the restart."""
         recorded(path, delivery(NOW - 15 * MINUTE), delivery(NOW - 14 * MINUTE), delivery(NOW), compacted=compacted)

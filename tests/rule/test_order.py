@@ -168,7 +168,7 @@ class TestThreads:
     def test_threads_end_in_the_same_state(self) -> None:
         """Four senders in different orders end in the same state, and a reader never sees half a write."""
         events = [
-            delivery(NOW - minute * MINUTE, 10 * minute + revision, generation=G + 100 * minute + revision, zone=zone)
+            delivery(NOW - minute * MINUTE, 10 * minute + revision, generation=G + 10 * minute + revision, zone=zone)
             for minute in range(10)
             for revision in range(5)
             for zone in ("zone_a", "zone_b", "zone_c")

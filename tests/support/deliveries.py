@@ -91,10 +91,20 @@ READINGS = [*product([*range(21), -1, -2], range(4), ["zone_a", "zone_b"], ["Des
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
-    """Draw a set of events with generations that all differ, delivered in any order, each once or more."""
-    drawn = draw(st.dictionaries(st.integers(G - 900, G + 900), st.sampled_from(READINGS), min_size=1, max_size=24))
+    """Draw a set of events with generations that all differ, delivered in any order, each once or more.
+
+    Each generation is known whenever the event arrives from now on, with a `future_tolerance` of five minutes.
+    """
+    drawn = draw(st.dictionaries(st.integers(G - 900, G + 300), st.sampled_from(READINGS), min_size=1, max_size=24))
     events = [
-        delivery(NOW - age * MINUTE, v, generation=generation, zone=zone, name=name, measure=measure)
+        delivery(
+            min(NOW - age * MINUTE, generation * SECOND + 5 * MINUTE),
+            v,
+            generation=generation,
+            zone=zone,
+            name=name,
+            measure=measure,
+        )
         for generation, (age, v, zone, name, measure) in drawn.items()
     ]
     again = draw(st.lists(st.sampled_from(events), max_size=24))

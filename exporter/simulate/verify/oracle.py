@@ -83,8 +83,9 @@ class Oracle:
     ) -> None:
         """Take the exchanges, the bodies that were not answered, and the newest readings from before.
 
-        Zones with an unanswered delivery are left out, as it may have arrived or not. `newest_before_ms` has the
-        timestamps of the newest readings that the exporter had before the first delivery.
+        Zones with an unanswered delivery are left out, as it may have arrived or not; so are zones with a generation
+        that is known or unknown by the time of arrival. `newest_before_ms` has the timestamps of the newest readings
+        that the exporter had before the first delivery.
         """
         self.rule = rule
         self._newest_before_ms = newest_before_ms
@@ -94,12 +95,19 @@ class Oracle:
         arrivals = (
             (event, exchange) for exchange in in_order if _was_applied(exchange) for event in _events(exchange.body)
         )
+        in_doubt = {event.space_id for body in unanswered for event in _events(body)}
         for number, (event, exchange) in enumerate(arrivals):
-            shared = event._replace(metadata=shared_metadata.setdefault(event.metadata, event.metadata))
-            self._series[event.space_id, event.measure].append(_Arrival(number, shared, exchange))
-        for event in (event for body in unanswered for event in _events(body)):
+            is_known = self._is_generation_known(event, exchange)
+            if is_known is None:
+                in_doubt.add(event.space_id)
+            judged = event._replace(
+                metadata=shared_metadata.setdefault(event.metadata, event.metadata),
+                generation=event.generation if is_known else None,
+            )
+            self._series[event.space_id, event.measure].append(_Arrival(number, judged, exchange))
+        for zone in in_doubt:
             for measure in Measure:
-                self._series.pop((event.space_id, measure), None)
+                self._series.pop((zone, measure), None)
 
     @property
     def series_sent(self) -> int:
@@ -193,6 +201,21 @@ class Oracle:
         if earlier:
             return "repeated" if _decisive(_distinct(earlier)).value == event.value else "corrected"
         return "new" if event.timestamp > n else "backfilled"
+
+    def _is_generation_known(self, event: OccupancyEvent, exchange: Exchange) -> bool | None:
+        """Tell whether an event has a generation that can be true; None if the time of arrival decides.
+
+        It cannot be later than the arrival, or earlier than the reading, by more than the tolerance.
+        """
+        if event.generation is None:
+            return False
+        first_ms, last_ms = event.generation * 1000, event.generation * 1000 + 999
+        if last_ms < event.timestamp - self.rule.future_tolerance_ms:
+            return False
+        ahead_until_ms = first_ms - self.rule.future_tolerance_ms
+        if exchange.sent_ms < ahead_until_ms <= exchange.answered_ms:
+            return None
+        return ahead_until_ms <= exchange.answered_ms
 
     def _is_future(self, arrival: _Arrival) -> bool | None:
         """Tell whether an event was ahead of the clock when it arrived; None if the time of arrival decides."""
