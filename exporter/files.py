@@ -12,6 +12,8 @@ _MAX_SHOWN_PATH = 500
 STANDARD_STREAM = "-"
 """The file name that means standard input or output."""
 
+_UTF_16 = "is UTF-16 text; save it as UTF-8"
+
 
 class FileError(Exception):
     """A file that cannot be read; the text goes on after the file's name, such as `is not UTF-8 text`."""
@@ -38,10 +40,14 @@ def read_text(path: str, max_characters: int | None = None) -> str:
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read(-1 if max_characters is None else max_characters + 1)
-    except UnicodeDecodeError:
-        raise FileError("is not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        first = error.object[:2]
+        is_utf_16 = first in (b"\xff\xfe", b"\xfe\xff") or first.count(0) == 1
+        raise FileError(_UTF_16 if is_utf_16 else "is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         raise FileError(f"cannot be read: {reason(error)}") from None
+    if "\0" in text[:2]:
+        raise FileError(_UTF_16)
     if max_characters is not None and len(text) > max_characters:
         raise FileError(f"is larger than {max_characters} characters")
     return text

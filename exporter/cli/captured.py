@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from exporter.cli.arguments import print_error
 from exporter.events.model import OccupancyEvent, UnsupportedEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
+from exporter.events.text import BYTE_ORDER_MARK, NotText, check_first_line
 from exporter.files import STANDARD_STREAM, open_binary, reason
 
 MAX_MISTAKES_SHOWN = 20
@@ -13,12 +14,6 @@ MAX_MISTAKES_SHOWN = 20
 
 class UnreadableCapture(Exception):  # noqa: N818 - the name reads as what happened
     """A file that cannot be read; the text gives people the reason."""
-
-
-_GZIP = b"\x1f\x8b"
-"""The first bytes of a file that gzip has compressed."""
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class CapturedEvents:
@@ -36,9 +31,11 @@ class CapturedEvents:
         try:
             with open_binary(self._file, "rb") as lines:
                 for number, line in enumerate(lines, 1):
-                    if number == 1 and line.startswith(_GZIP):
-                        raise UnreadableCapture(f"{self._name} is compressed; pass it through gunzip")
-                    yield from self._events(number, line.removeprefix(_BYTE_ORDER_MARK))
+                    if number == 1:
+                        check_first_line(line)
+                    yield from self._events(number, line.removeprefix(BYTE_ORDER_MARK))
+        except NotText as error:
+            raise UnreadableCapture(f"{self._name} {error}") from None
         except (OSError, ValueError) as error:
             raise UnreadableCapture(f"{self._shown} cannot be read: {reason(error)}") from None
         if self.mistakes > MAX_MISTAKES_SHOWN:

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, from_json
 from exporter.events.ids import generation
 from exporter.events.measures import Kind, Measure, Payload, measure_of
 from exporter.events.model import ID_POSITION, MAX_STRING, Metadata, OccupancyEvent, UnsupportedEvent
+from exporter.events.text import BYTE_ORDER_MARK, is_utf_16, repaired
 from exporter.events.times import EARLIEST_TIMESTAMP, LATEST_SECONDS, utc
 
 
@@ -80,13 +81,25 @@ def _model(payload: Payload, kind: Kind | None) -> Any:
 def parse_body(body: bytes) -> list[Any]:
     """Return the items of a request body: those of an array, or the one object.
 
-    Raises NotJson, also for `NaN`, `Infinity`, invalid UTF-8 and JSON nested deeper than 200 levels.
+    A byte order mark is skipped, and half of a surrogate pair is read as U+FFFD. Raises NotJson, also for `NaN`,
+    `Infinity`, invalid UTF-8 and JSON nested deeper than 200 levels.
     """
+    body = body.removeprefix(BYTE_ORDER_MARK)
     try:
         parsed = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        parsed = _parse_repaired(body)
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def _parse_repaired(body: bytes) -> Any:
+    """Return the JSON value of a body that no JSON reader accepts as it is. Raises NotJson."""
+    if is_utf_16(body):
+        raise NotJson("UTF-16 text instead of UTF-8 at line 1 column 1")
+    try:
+        return from_json(repaired(body), allow_inf_nan=False)
     except ValueError as error:
         raise NotJson(str(error)) from None
-    return parsed if isinstance(parsed, list) else [parsed]
 
 
 def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:

@@ -13,6 +13,7 @@ from typing import IO
 
 import uvloop
 
+from exporter.events.text import NotText
 from exporter.files import STANDARD_STREAM, discard_output, open_binary
 from exporter.simulate.client import Target
 from exporter.simulate.load import files
@@ -81,6 +82,8 @@ def run(job: Job, clock: Clock = time.time) -> int:
             return uvloop.run(_Run(job, progress, clock).send(stream))
     except (SendingFailed, ScrapeFailed) as error:
         return _print_failure(str(error))
+    except NotText as error:
+        return _print_failure(f"{'standard input' if job.source == STANDARD_STREAM else job.source} {error}")
     except asyncio.CancelledError:
         return _print_failure("stopped without waiting for answers")
     except BrokenPipeError:  # the reader of the deliveries has closed its end

@@ -7,6 +7,7 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import IO
 
+from exporter.events.text import BYTE_ORDER_MARK, check_first_line
 from exporter.simulate.world.delivery import Delivery
 
 _MAX_LINES_AHEAD = 1000
@@ -14,12 +15,20 @@ _MAX_LINES_AHEAD = 1000
 
 
 def read(lines: IO[bytes]) -> Iterator[Delivery | None]:
-    """Return the deliveries of a file; None while a slow pipe has none, so that the caller never waits for it."""
+    """Return the deliveries of a file; None while a slow pipe has none, so that the caller never waits for it.
+
+    Raises NotText.
+    """
     bodies = iter(lines) if stat.S_ISREG(os.fstat(lines.fileno()).st_mode) else _read_in_thread(lines)
+    checked = False
     for line in bodies:
         if line is None:
             yield None
-        elif body := line.strip():
+            continue
+        if not checked:
+            check_first_line(line)
+            checked = True
+        if body := line.removeprefix(BYTE_ORDER_MARK).strip():
             yield Delivery(0, body)
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 
+from exporter.events.text import NotText
 from exporter.simulate.client import Answer, Connection, NoAnswer, Target
 from exporter.simulate.load.report import Totals
 from exporter.simulate.verify.oracle import Exchange
@@ -71,7 +72,7 @@ class Sender:
         self._stop = asyncio.Event()
 
     async def send(self, deliveries: Iterable[Delivery | None]) -> None:
-        """Send deliveries until there are no more, or until `stop` is called. Raises SendingFailed.
+        """Send deliveries until there are no more, or until `stop` is called. Raises SendingFailed, NotText.
 
         None among them means that none is ready yet.
         """
@@ -80,7 +81,7 @@ class Sender:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(self._connections):
                     workers.create_task(self._work(shared))
-        except* SendingFailed as failed:
+        except* (SendingFailed, NotText) as failed:
             raise failed.exceptions[0] from None
 
     @property
