@@ -19,9 +19,6 @@ from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
 _BATCH = 200
 """Spaces whose settled readings are collected under one lock; deliveries pass in between."""
 
-_SWEEP_EVERY = 1000
-"""Milliseconds at least between two searches for forgotten spaces while there is no room for a new one."""
-
 
 class Snapshot(NamedTuple):
     """Every known space at one instant; safe to read without a lock. Times are in milliseconds."""
@@ -66,8 +63,10 @@ class Store:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._spaces: dict[Kind, dict[str, SpaceSeries]] = {kind: {} for kind in Kind}
-        self._swept = 0
-        """Time of the last search for forgotten spaces."""
+        self._searched = 0
+        """Time of the last search for spaces to forget."""
+        self._none_until = -1
+        """Time up to which no space is to be forgotten since then, as arrivals only rise."""
         self._lock = Lock()
 
     def apply(self, event: OccupancyEvent, now: int) -> Outcome:
@@ -157,6 +156,8 @@ class Store:
                 space = self._find(kind, space_id, arrival) or self._add(kind, space_id)
                 space.apply(event, arrival, self._limits)
                 number += 1
+            if number:
+                self._none_until = -1  # an arrival may be older than those of the other spaces
         return number
 
     def _find(self, kind: Kind, space_id: str, now: int) -> SpaceSeries | None:
@@ -170,7 +171,7 @@ class Store:
 
     def _has_room(self, now: int) -> bool:
         """Tell whether there may be one more space."""
-        if len(self) >= self._limits.max_spaces and abs(now - self._swept) >= _SWEEP_EVERY:
+        if len(self) >= self._limits.max_spaces:
             self._forget(now)
         return len(self) < self._limits.max_spaces
 
@@ -179,10 +180,14 @@ class Store:
         return space
 
     def _forget(self, now: int) -> None:
-        """Drop every space that was without a delivery for longer than `forget_after`."""
-        self._swept = now
-        if self._limits.forget_after > 0:
-            before = now - self._limits.forget_after
-            for spaces in self._spaces.values():
-                for space_id in [space_id for space_id, space in spaces.items() if space.arrival < before]:
-                    del spaces[space_id]
+        """Drop every space that was without a delivery for longer than `forget_after`, if there may be one."""
+        if self._searched <= now <= self._none_until or self._limits.forget_after <= 0:
+            return
+        oldest = now
+        for spaces in self._spaces.values():
+            for space_id in [
+                space_id for space_id, space in spaces.items() if space.arrival < now - self._limits.forget_after
+            ]:
+                del spaces[space_id]
+            oldest = min([oldest, *[space.arrival for space in spaces.values()]])
+        self._searched, self._none_until = now, oldest + self._limits.forget_after
