@@ -10,6 +10,7 @@ import yaml
 from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
 from exporter.events.model import MAX_STRING, Metadata
+from exporter.events.text import joined
 from exporter.files import FileError, read_text, shown_path
 from exporter.spelling import did_you_mean
 
@@ -137,7 +138,8 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             mistakes.append(f"{at}{name} has more than {MAX_STRING} characters, and no name has so many")
         else:
             # The text itself, not its YAML value: a floor such as 01 is not the number 1.
-            found[name] = Pattern(value.value)
+            # A YAML escape may have written a character beyond U+FFFF as two halves.
+            found[name] = Pattern(joined(value.value))
     if MAX not in found and len(mistakes) == before:
         mistakes.append(f"line {line}: a rule needs {MAX}, the number of people")
     return Rule(line, {name: found[name] for name in found if name != MAX}, found.get(MAX))

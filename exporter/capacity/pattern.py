@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from fnmatch import translate
 
-from exporter.events.model import composed
+from exporter.events.text import composed
 
 _WILDCARD = re.compile(r"[*?\[]")
 

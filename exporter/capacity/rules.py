@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from exporter.capacity.index import Index
 from exporter.capacity.pattern import Pattern
-from exporter.events.model import Metadata, composed
+from exporter.events.model import Metadata
+from exporter.events.text import composed
 from exporter.pieces import in_pieces
 
 _MAX_CACHED_CHARACTERS = 1 << 26

@@ -1,7 +1,6 @@
 """Events as frozen values, made by the parsers and by nobody else."""
 
 from typing import Any, NamedTuple
-from unicodedata import normalize
 
 from exporter.events.measures import Kind, Measure
 
@@ -10,11 +9,6 @@ MAX_STRING = 1024
 
 new_tuple: Any = tuple.__new__
 """Makes a named tuple in half of the time that its own constructor takes: `new_tuple(Class, values)`."""
-
-
-def composed(name: str) -> str:
-    """Return a name as names are compared and searched: in Unicode NFC, where an accent is a part of its letter."""
-    return normalize("NFC", name)
 
 
 class Metadata(NamedTuple):

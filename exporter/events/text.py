@@ -57,5 +57,5 @@ def is_utf_16(text: bytes) -> bool:
 
 
 def composed(text: str) -> str:
-    """Return a text in NFC, in which each character has one spelling: `é` is never `e` and an accent."""
+    """Return a text as names are compared and searched: in Unicode NFC, where an accent is a part of its letter."""
     return normalize("NFC", text)

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.rules import Capacity
-from exporter.events.model import Metadata, composed
+from exporter.events.model import Metadata
+from exporter.events.text import composed
 from exporter.pieces import in_pieces, sorted_in_pieces
 from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
