@@ -1,6 +1,7 @@
 """The rows and numbers of the status page and of its JSON twin, without Flask.
 
-Times are UTC, ages and delays are in seconds. A stale count is null, never a number.
+Times are UTC, ages and delays are in seconds. A stale count is null, never a number, and no age is below 0, also after
+the clock was set back.
 """
 
 import json
@@ -77,7 +78,7 @@ class Status:
             "totals": totals(rows)._asdict(),
             "events": {
                 **self._events(),
-                "age_seconds": None if received is None else snapshot.now / 1000 - received,
+                "age_seconds": None if received is None else max(0.0, snapshot.now / 1000 - received),
             },
             "matched": len(chosen),
             "page": page,
@@ -164,7 +165,7 @@ def _space(row: Row, now_ms: int, fresh_since_ms: int) -> dict[str, Any]:
             count.measure: {
                 "occupancy": None if count.timestamp < fresh_since_ms else count.value,
                 "timestamp": _utc(count.timestamp),
-                "age_seconds": (now_ms - count.timestamp) / 1000,
+                "age_seconds": max(0, now_ms - count.timestamp) / 1000,
                 "stale": count.timestamp < fresh_since_ms,
             }
             for count in row.space.counts

@@ -202,7 +202,7 @@ def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
         LabelledQuery("People now", f"{family}{selector}"),
         LabelledQuery("How full it is", f"{family}{selector} / {CAPACITY[measure.kind]}{selector}"),
         LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
-        LabelledQuery("Seconds since it was sensed", f"time() - {TIMESTAMP[measure]}{selector}"),
+        LabelledQuery("Seconds since it was sensed", f"clamp_min(time() - {TIMESTAMP[measure]}{selector}, 0)"),
         LabelledQuery("The newest final count", f"last_over_time({SETTLED[measure]}{selector}[15m])"),
     ]
 

@@ -1,6 +1,7 @@
 """`GET /api/v1/spaces` and `/api/v1/spaces/zone/<zone_id>`: zones that a query finds, and everything known of them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from exporter.web.pages import status as status_module
 from exporter.web.pages.status import PAGE_SIZE
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery, payload
 from tests.support.placed import post, three_zones, with_capacity
-from tests.support.responses import problem
+from tests.support.responses import problem, samples
 
 SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
 
@@ -246,6 +247,28 @@ class TestJson:
         exporter.ports[0].service.count_malformed()
         (refused,) = exporter.app.test_client().get("/api/v1/spaces").get_json()["events"]["refused"]
         assert refused["what"] == "malformed"
+
+
+class TestClock:
+    """Ages while the clock is behind the times that are known."""
+
+    @pytest.mark.parametrize("back", [1, SECOND, HOUR])
+    def test_no_age_is_below_0(self, client: FlaskClient, clock: Clock, back: int) -> None:
+        """After the clock was set back, an age is 0 in the JSON and on both pages, and a delay is 0 on /metrics."""
+        clock.now -= back
+        client.post("/webhook", data=body(delivery(clock.now + MINUTE, 2, zone="zone_ahead", name="Ahead")))
+        clock.now -= back
+        answer = client.get("/api/v1/spaces").get_json()
+        ages = {space["id"]: space["measures"]["ZONE_OCCUPANCY"]["age_seconds"] for space in answer["spaces"]}
+        assert ages["zone_ahead"] == answer["events"]["age_seconds"] == 0
+        assert min(ages.values()) >= 0
+        space = client.get("/api/v1/spaces/zone/zone_ahead").get_json()
+        assert space["measures"]["ZONE_OCCUPANCY"]["age_seconds"] == 0
+        for path in ("/", "/spaces/zone/zone_ahead"):
+            assert not re.search(r">-\d[^<]*</time>", client.get(path).text)
+        assert "clamp_min(time() - butlr_zone_occupancy_timestamp_seconds" in client.get("/spaces/zone/zone_ahead").text
+        (total,) = samples(client, "butlr_exporter_event_delay_seconds_sum")[:1]
+        assert float(total.rpartition(" ")[2]) >= 0
 
 
 class TestZone:
