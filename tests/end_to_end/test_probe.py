@@ -47,9 +47,45 @@ def test_health(
         tmp_path / "log", *secured, *pairs[0].flags(), f"--metrics-listen=127.0.0.1:{inner}", tls=pairs[0].client
     ):
         assert probe.main() == 0
-    monkeypatch.setenv("BUTLR_EXPORTER_TLS_KEY", "/nowhere")
     assert probe.main() == 1
-    assert "tls_key cannot be read" in capsys.readouterr().err
+
+
+BAD_SETTINGS = {
+    "capacity_file": "{tmp}/capacity.yml",
+    "tls_cert": "/nowhere",
+    "journal": "/nowhere/at/all.db",
+    "webhook_api_keys_file": "/nowhere",
+    "metrics_username": "alone",
+    "window": "soon",
+    "log_level": "shout",
+    "weebhook_api_keys": "misspelt",
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_other_settings(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad capacity file, a missing file or a bad value of another setting does not make a service unhealthy."""
+    (tmp_path / "capacity.yml").write_text("capacity: [")
+    inner = free_port()
+    with running(tmp_path / "log", f"--metrics-listen=127.0.0.1:{inner}"):
+        monkeypatch.setenv("BUTLR_EXPORTER_METRICS_LISTEN", f"127.0.0.1:{inner}")
+        monkeypatch.setenv(f"BUTLR_EXPORTER_{name.upper()}", BAD_SETTINGS[name].format(tmp=tmp_path))
+        assert probe.main() == 0
+
+
+def test_tls_files_that_are_renewed(tmp_path: Path, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose certificate is missing while it is renewed goes on, and the probe asks it over TLS."""
+    with running(tmp_path / "log", *pairs[0].flags(), tls=pairs[0].client) as exporter:
+        monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", f":{exporter.port}")
+        monkeypatch.setenv("BUTLR_EXPORTER_TLS_CERT", "/nowhere/tls.crt")
+        assert probe.main() == 0
+
+
+def test_a_bad_address(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address that no service can have is reported with its variable."""
+    monkeypatch.setenv("BUTLR_EXPORTER_LISTEN", "here")
+    assert probe.main() == 1
+    assert capsys.readouterr().err.startswith("butlr-exporter: BUTLR_EXPORTER_LISTEN must be ")
 
 
 def test_another_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
