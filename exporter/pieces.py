@@ -4,7 +4,7 @@ Without the pauses Python lets another thread run only every 5 ms, so each step 
 This module knows nothing of the work.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from time import sleep
 from typing import Any, TypeVar
@@ -26,11 +26,17 @@ def in_pieces(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
         yield items[first : first + size]
 
 
+def paced(items: Iterable[_Item], number: int) -> Iterator[_Item]:
+    """Return `items` one by one, with a pause behind each `number` of them."""
+    for at, item in enumerate(items, 1):
+        yield item
+        if at % number == 0:
+            sleep(PAUSE_SECONDS)
+
+
 def sorted_in_pieces(items: Sequence[_Item], key: Callable[[_Item], Any]) -> Iterator[_Item]:
     """Return `items` sorted by `key`, equal ones in their order; the first come long before the last are sorted."""
     pieces = in_pieces(range(len(items)), _SORTED)
     runs = [sorted([(key(items[number]), number) for number in numbers]) for numbers in pieces]
-    for at, (_, number) in enumerate(merge(*runs)):
-        if at % _SORTED == _SORTED - 1:
-            sleep(PAUSE_SECONDS)
+    for _, number in paced(merge(*runs), _SORTED):
         yield items[number]

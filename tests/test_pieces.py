@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import pieces
-from exporter.pieces import in_pieces, sorted_in_pieces
+from exporter.pieces import in_pieces, paced, sorted_in_pieces
 
 
 @pytest.fixture
@@ -23,6 +23,12 @@ def test_between_two_pieces_others_run(pauses: list[float]) -> None:
     assert [list(piece) for piece in in_pieces(range(5), 2)] == [[0, 1], [2, 3], [4]]
     assert len(pauses) == 2
     assert list(in_pieces([], 2)) == []
+    assert len(pauses) == 2
+
+
+def test_entries_one_by_one(pauses: list[float]) -> None:
+    """There is a pause behind each so many entries."""
+    assert list(paced("abcde", 2)) == ["a", "b", "c", "d", "e"]
     assert len(pauses) == 2
 
 

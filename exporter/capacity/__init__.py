@@ -8,6 +8,6 @@
 A rule matches a zone if each of its fields does, with shell-style wildcards (`*`, `?`, `[ab]`). `max: null` says that
 the zones that it matches have no capacity. This package knows the names of a zone, but not its counts.
 
-- `file`: the file, read again on demand. `parse`: its text, and the mistakes in it.
+- `file`: the file, read again on demand. `parse`: its text, and the mistakes in it. `document`: its YAML.
 - `rules`: the first rule that matches a zone. `index`: the few rules that may match it. `pattern`: one wildcard text.
 """

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from exporter.capacity.pattern import Pattern
+from exporter.pieces import paced
 
 _PART = 3
 """Characters of the longest text that is searched anywhere in a name."""
@@ -17,6 +18,9 @@ _PART = 3
 _MAX_PARTS = 32
 """Parts of a pattern under which its rule may be filed."""
 
+
+_PIECE = 100
+"""Rules that are filed without a pause."""
 
 _WHOLE, _BEGINNING, _ANYWHERE = _PLACES = range(3)
 """Where in a name a text must be."""
@@ -36,12 +40,12 @@ class Index:
 
     def __init__(self, rules: Sequence[Mapping[int, Pattern]]) -> None:
         """File rules, each given by its patterns by the position of their field."""
-        keys = [list(_keys(patterns)) for patterns in rules]
+        keys = [list(_keys(patterns)) for patterns in paced(rules, _PIECE)]
         frequency = Counter(key for each in keys for key in each)
         self.unfiled: list[int] = []
         """The rules that need no text, so that any zone may match them."""
         self._fields: dict[int, _FieldIndex] = {}
-        for number, each in enumerate(keys):
+        for number, each in enumerate(paced(keys, _PIECE)):
             if each:
                 key = min(each, key=lambda key: (frequency[key], key))
                 self._fields.setdefault(key.field, _FieldIndex()).add(key, number)

@@ -2,16 +2,17 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
+from exporter.capacity import document
 from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
 from exporter.events.model import MAX_STRING, Metadata
 from exporter.events.text import joined
 from exporter.files import FileError, read_text, shown_path
+from exporter.pieces import paced
 from exporter.spelling import did_you_mean
 
 MAX = "max"
@@ -22,9 +23,6 @@ MAX_SUGGESTED = 20
 MAX_CHARACTERS = 1 << 20
 """Size of the largest file that is read: some ten thousand rules."""
 
-MAX_NESTING = 100
-"""Levels of nesting of a file; a rule needs three."""
-
 MAX_FOR_ANY_TEXT = 100
 """Rules that ask for no letter, such as `??-*`: each zone is compared with all of them."""
 
@@ -34,8 +32,8 @@ MAX_MISTAKES = 100
 MAX_SHOWN = 200
 """Characters of a text from the file that a mistake shows."""
 
-_LOADERS = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-"""libyaml, which is fifteen times as fast, and PyYAML's own parser, which knows better where a mistake is."""
+_PIECE = 20
+"""Rules that are parsed without a pause."""
 
 
 class CapacityError(ValueError):
@@ -57,9 +55,27 @@ def read(path: str) -> Capacity:
 
 def parse(text: str) -> Capacity:
     """Parse the rules in a file's text. Raises CapacityError with every mistake and its line."""
+    failure: yaml.YAMLError | None = None
+    for parser in document.PARSERS:
+        try:
+            return _parse(text, parser)
+        except RecursionError:
+            raise CapacityError(["the file is nested too deeply"]) from None
+        except document.WrongForm as error:
+            reason = "must be a mapping with the one key capacity, which is a list of rules"
+            raise CapacityError([f"line {error.line}: {reason}"]) from None
+        except yaml.YAMLError as error:
+            failure = error
+    mark = getattr(failure, "problem_mark", None)
+    problem = " ".join((getattr(failure, "problem", None) or str(failure)).split())
+    raise CapacityError([f"line {mark.line + 1 if mark else 1}: {problem[:MAX_SHOWN]}"])
+
+
+def _parse(text: str, parser: Any) -> Capacity:
+    """Parse the rules with one parser of YAML. Raises YAMLError, WrongForm, RecursionError, CapacityError."""
     mistakes: list[str] = []
-    rules = list(_rules(_root(text), mistakes))
-    capacity = Capacity([] if mistakes else rules)
+    found = [_rule(node, mistakes) for node in paced(document.rules(text, parser), _PIECE)]
+    capacity = Capacity([] if mistakes else [rule for rule in found if rule])
     if len(capacity.for_any_text) > MAX_FOR_ANY_TEXT:
         line = capacity.for_any_text[MAX_FOR_ANY_TEXT].line
         reason = f"more than {MAX_FOR_ANY_TEXT} rules ask for no letter; add a part of a name"
@@ -73,44 +89,6 @@ def _first(mistakes: list[str]) -> list[str]:
     """Return the mistakes that are listed, and how many there are beside these."""
     more = len(mistakes) - MAX_MISTAKES
     return mistakes if more <= 0 else [*mistakes[:MAX_MISTAKES], f"and {more} more mistakes"]
-
-
-def _root(text: str) -> yaml.Node | None:
-    """Return the root of the YAML document in a text; None if it is empty. Raises CapacityError."""
-    failure: yaml.YAMLError | None = None
-    for loader in _LOADERS:
-        try:
-            return _compose(text, loader)
-        except yaml.YAMLError as error:
-            failure = error
-    mark = getattr(failure, "problem_mark", None)
-    problem = " ".join((getattr(failure, "problem", None) or str(failure)).split())
-    raise CapacityError([f"line {mark.line + 1 if mark else 1}: {problem[:MAX_SHOWN]}"])
-
-
-def _compose(text: str, loader: Any) -> yaml.Node | None:
-    """Return the root of a document. Raises YAMLError, and CapacityError before nesting could fill the stack."""
-    depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_NESTING:
-            raise CapacityError(["the file is nested too deeply"])
-    root: yaml.Node | None = yaml.compose(text, Loader=loader)
-    return root
-
-
-def _rules(root: yaml.Node | None, mistakes: list[str]) -> Iterator[Rule]:
-    """Return the rules of a YAML document, and add its mistakes to `mistakes`."""
-    items = root.value if isinstance(root, yaml.MappingNode) else []
-    keys = [key.value for key, _ in items]
-    if keys != ["capacity"] or not isinstance(items[0][1], yaml.SequenceNode):
-        line = root.start_mark.line + 1 if root else 1
-        mistakes.append(f"line {line}: must be a mapping with the one key capacity, which is a list of rules")
-        return
-    for node in items[0][1].value:
-        rule = _rule(node, mistakes)
-        if rule:
-            yield rule
 
 
 def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:

@@ -8,13 +8,13 @@ from exporter.capacity.index import Index
 from exporter.capacity.pattern import Pattern
 from exporter.events.model import Metadata
 from exporter.events.text import composed
-from exporter.pieces import in_pieces
+from exporter.pieces import paced
 
 _MAX_CACHED_CHARACTERS = 1 << 26
 """Characters of all names in the cache of rules: two hundred thousand zones with ordinary names."""
 
 _PIECE = 100
-"""Zones that are matched without a pause."""
+"""Rules or zones that are handled without a pause."""
 
 _ANY_NAME = "*"
 
@@ -53,7 +53,7 @@ class Capacity:
         self.rules = rules
         # Of rules with the same conditions, the first wins; without conditions it ends the file.
         filed: dict[tuple[tuple[int, str], ...], _Filed] = {}
-        for rule in rules:
+        for rule in paced(rules, _PIECE):
             conditions = rule.conditions()
             key = tuple(sorted((field, pattern.form) for field, pattern in conditions.items()))
             filed.setdefault(key, _Filed(conditions, rule))
@@ -102,9 +102,8 @@ class Capacity:
 
     def prepare(self, zones: Sequence[Metadata]) -> None:
         """Match zones now, so that no scrape or page has to; other threads run in between."""
-        for piece in in_pieces(zones, _PIECE):
-            for metadata in piece:
-                self.rule(metadata)
+        for metadata in paced(zones, _PIECE):
+            self.rule(metadata)
 
 
 NO_RULES = Capacity([])

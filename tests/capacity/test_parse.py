@@ -1,9 +1,12 @@
 """Mistakes in a capacity file."""
 
+import gc
 from pathlib import Path
 
 import pytest
+import yaml
 
+from exporter.capacity import document
 from exporter.capacity.parse import CapacityError, parse, read
 from exporter.settings.declared import SettingsError
 from exporter.settings.load import load
@@ -21,8 +24,8 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("capacity: [*x]", ["line 1: found undefined alias"]),
     ("capacity: []\0", ["line 1: unacceptable character #x0000"]),
     ("capacity: " + "[" * 500_000, ["the file is nested too deeply"]),
-    ("capacity: " + "{a: " * 100_000, ["the file is nested too deeply"]),
-    ("- " * 100_000, ["the file is nested too deeply"]),
+    ("capacity: [" + "{a: " * 100_000, ["the file is nested too deeply"]),
+    ("capacity:\n" + "- " * 100_000, ["the file is nested too deeply"]),
     (f"capacity: [{{zone_name: {'x' * 1025}, max: 1}}]", ["line 1: zone_name has more than 1024 characters"]),
     ("capacity: [{zone_name: null, max: 1}]", ["line 1: zone_name must be a text"]),
     (
@@ -94,6 +97,19 @@ class TestMistakes:
         for text in (f"a0: &a0 [x]\n{lists}capacity: *a29\n", f"capacity:\n- &a0 [x]\n- {lists.replace(chr(10), ' ')}"):
             with pytest.raises(CapacityError):
                 parse(text)
+
+    def test_nodes_are_dropped(self) -> None:
+        """Few nodes of YAML are alive at a time: many would make the garbage collector look through all objects."""
+
+        def alive() -> int:
+            return sum(isinstance(each, yaml.Node) for each in gc.get_objects())
+
+        text = "capacity:\n" + "  - {zone_name: x, max: 1}\n" * 100
+        before = alive()
+        for parser in document.PARSERS:
+            for number, _ in enumerate(document.rules(text, parser)):
+                if number in (50, 99):
+                    assert alive() < before + 20
 
     def test_many_mistakes(self) -> None:
         """A hundred mistakes are listed, and the others are counted; a long text in the file is not repeated."""
