@@ -97,8 +97,8 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(listeners: Sequence[Listener], reload: Callable[[], None], *periodic: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; requests under way may then finish within `connection.GRACE` seconds.
 
-    A thread runs each of the `periodic` tasks every PERIOD seconds, and SIGHUP runs `reload` in a thread. The periodic
-    tasks run once more at the end.
+    A thread runs each of the `periodic` tasks every PERIOD seconds and once more at the end, never twice at a time.
+    SIGHUP runs `reload` in a thread.
     """
     max_connections = min(MAX_CONNECTIONS, max(1, (_raise_file_limit() - RESERVED_FILES) // len(listeners)))
     servers = [configure(listener, max_connections) for listener in listeners]
@@ -110,15 +110,14 @@ def serve(listeners: Sequence[Listener], reload: Callable[[], None], *periodic: 
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, log.info, "signal ignored", {"signal": number.name})
         loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, reload)
-        repeating = [asyncio.create_task(every(PERIOD, task)) for task in periodic]
+        stopped = asyncio.Event()
+        repeating = [asyncio.create_task(every(PERIOD, task, stopped)) for task in periodic]
         try:
             serving = [server.serve([listener.socket]) for server, listener in zip(servers, listeners, strict=True)]
             await asyncio.gather(*serving)
         finally:
-            for repeated in repeating:
-                repeated.cancel()
-            for task in periodic:
-                task()  # for the events since the last run
+            stopped.set()
+            await asyncio.gather(*repeating)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
@@ -149,10 +148,13 @@ def _stop(servers: Iterable[uvicorn.Server], number: signal.Signals) -> None:
         server.should_exit = True
 
 
-async def every(seconds: float, task: Callable[[], None]) -> None:
-    """Run `task` in a thread every `seconds`; log its errors and go on."""
-    while True:
-        await asyncio.sleep(seconds)
+async def every(seconds: float, task: Callable[[], None], stopped: asyncio.Event) -> None:
+    """Run `task` in a thread every `seconds`, and once more when `stopped` is set; log its errors and go on."""
+    last = False
+    while not last:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), seconds)
+        last = stopped.is_set()
         try:
             await asyncio.to_thread(task)
         except Exception as error:

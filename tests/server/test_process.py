@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,8 +18,14 @@ import pytest
 from exporter.server import process
 from exporter.server.connection import REQUEST_TIMEOUT
 from exporter.server.process import bind
+from exporter.server.service import Service
 from tests.support.running import PATIENCE, outcomes, running, wait_for
 from tests.support.sockets import fresh, many_zones, silent_reader
+
+
+def no_app(*_: object) -> list[bytes]:
+    """Fail, as no request comes."""
+    raise AssertionError("called")
 
 
 class TestRush:
@@ -167,10 +175,55 @@ class TestParts:
                 raise RuntimeError("once")
 
         async def some() -> None:
-            repeated = asyncio.create_task(process.every(0.01, task))
+            stopped = asyncio.Event()
+            repeated = asyncio.create_task(process.every(0.01, task, stopped))
             while len(runs) < 2:
                 await asyncio.sleep(0.01)
-            repeated.cancel()
+            stopped.set()
+            await repeated
 
         asyncio.run(some())
         assert [record.getMessage() for record in caplog.records] == ["periodic task failed"]
+
+    def test_a_periodic_task_never_runs_twice_at_once(self) -> None:
+        """A task that runs when the process stops is awaited, and then runs a last time."""
+        began, release = threading.Event(), threading.Event()
+        running, seen = [0], []
+
+        def task() -> None:
+            running[0] += 1
+            seen.append(running[0])
+            began.set()
+            release.wait(PATIENCE)
+            running[0] -= 1
+
+        async def some() -> None:
+            stopped = asyncio.Event()
+            repeated = asyncio.create_task(process.every(0, task, stopped))
+            await asyncio.to_thread(began.wait, PATIENCE)
+            stopped.set()
+            await asyncio.sleep(0.05)
+            assert not repeated.done()
+            release.set()
+            await repeated
+
+        asyncio.run(some())
+        assert seen == [1, 1]
+
+    def test_a_task_that_runs_at_the_stop(self) -> None:
+        """`serve` ends only after each periodic task has run a last time, alone."""
+        running, seen = [0], []
+
+        def task() -> None:
+            running[0] += 1
+            seen.append(running[0])
+            if len(seen) == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.4)  # a while, in which the process stops
+            running[0] -= 1
+
+        with bind("127.0.0.1", 0) as listener, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(process, "PERIOD", 0.1)
+            process.serve([process.Listener(listener, Service(no_app, 10))], lambda: None, task)
+        assert seen == [1, 1]
+        assert running == [0]
