@@ -196,8 +196,7 @@ def _receiving(
         max_body,
         "listen",
         wants_body=webhook.wants_body(senders),
-        is_quick=webhook.is_quick,
-        quick_paths=probes.PATHS,
+        is_quick=lambda environ, body: webhook.is_quick(environ, body) or probes.is_quick(environ, body),
         fast_path=fast_path,
         count_malformed=count_malformed,
     )
@@ -210,7 +209,7 @@ def _reading(app: Flask, count_malformed: Callable[[], None]) -> Service:
         0,
         "metrics_listen",
         wants_body=lambda _: False,
-        quick_paths=probes.PATHS,
+        is_quick=probes.is_quick,
         count_malformed=count_malformed,
     )
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from exporter.capacity.parse import CapacityError, read
-from exporter.capacity.rules import NO_RULES
+from exporter.capacity.parse import CapacityError, parse, text_of
+from exporter.capacity.rules import NO_RULES, Capacity
 from exporter.events.model import Metadata
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,11 @@ class CapacityFile:
     ) -> None:
         """Read the file, if any; `clock` returns Unix seconds, `known` the known zones. Raises CapacityError."""
         self.path = path
-        self.current = read(path) if path else NO_RULES
+        self._text: str | None = None
+        """The text that was parsed last."""
+        self._outcome: Capacity | list[str] = NO_RULES
+        """The rules in this text, or its mistakes."""
+        self.current = self._rules(path) if path else NO_RULES
         self.last_read_succeeded = True
         self.last_success_seconds = clock()
         """When the file was last read without mistakes, Unix seconds."""
@@ -64,7 +68,7 @@ class CapacityFile:
     def _read(self, path: str) -> CapacityError | None:
         """Read the file and return the failure, if any."""
         try:
-            capacity = read(path)
+            capacity = self._rules(path)
         except CapacityError as error:
             self.last_read_succeeded = False
             log.error("capacity file rejected", {"path": path, "reason": str(error)})
@@ -73,3 +77,19 @@ class CapacityFile:
         self.current, self.last_read_succeeded, self.last_success_seconds = capacity, True, self._clock()
         log.info("capacity file read", {"path": path, "rules": len(capacity.rules)})
         return None
+
+    def _rules(self, path: str) -> Capacity:
+        """Return the rules in the file. Raises CapacityError.
+
+        The same text as last time is not parsed again: thousands of reloads in a row cost little more than one.
+        """
+        text = text_of(path)
+        if text != self._text:
+            try:
+                self._outcome = parse(text)
+            except CapacityError as error:
+                self._outcome = error.mistakes
+            self._text = text
+        if isinstance(self._outcome, list):
+            raise CapacityError(self._outcome)
+        return self._outcome

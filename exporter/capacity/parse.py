@@ -46,11 +46,15 @@ class CapacityError(ValueError):
 
 def read(path: str) -> Capacity:
     """Read the rules of a file. Raises CapacityError."""
+    return parse(text_of(path))
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file. Raises CapacityError."""
     try:
-        text = read_text(path, MAX_CHARACTERS)
+        return read_text(path, MAX_CHARACTERS)
     except FileError as error:
         raise CapacityError([f"{shown_path(path)} {error}"]) from None
-    return parse(text)
 
 
 def parse(text: str) -> Capacity:

@@ -1,20 +1,21 @@
 """uvicorn's HTTP connection, made safe for the open internet.
 
-A connection that makes no progress is aborted, a request that is not HTTP is answered with a problem, and nothing in
-the head of a request can turn its body into another request. This module relies on the inside of uvicorn's httptools
-connection, so pyproject.toml pins the version of uvicorn.
+A connection that makes no progress is aborted, a request that is not HTTP is answered with a problem in its turn, and
+nothing in the head of a request can turn its body into another request. This module relies on the inside of uvicorn's
+httptools connection, so pyproject.toml pins the version of uvicorn.
 """
 
 import asyncio
-import json
 import logging
-import re
 from functools import partial
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from exporter.server import head
 from exporter.server.connections import ConnectionLimit
+from exporter.server.head import Refusal, Refused
 from exporter.server.service import Service
 
 log = logging.getLogger(__name__)
@@ -28,20 +29,13 @@ WRITE_TIMEOUT = 30.0
 GRACE = 3.0
 """Seconds in which requests under way may finish when the process stops."""
 
-MAX_HEAD = 1 << 14
-"""Bytes of a request line with its headers, or of trailers."""
-
-MAX_HEADERS = 100
-"""Headers of one request."""
-
 MAX_PIPELINE = 8
 """Requests that a client may send before it has received the responses to earlier ones."""
 
-_NAME = b"upgrade"
-_UPGRADE = re.compile(rb"(?<=\n)u(?=pgrade[ \t]*:)", re.IGNORECASE)
-_UPGRADE_FIRST = re.compile(rb"(?:(?<=\n)|\A)u(?=pgrade[ \t]*:)", re.IGNORECASE)
-"""The header that offers another protocol. A server may ignore the offer (RFC 9110, 7.8), but the parser stops there
-and loses the body, so the header gets another name before the parser reads it."""
+TOO_MANY_AHEAD = head.bad_request(f"at most {MAX_PIPELINE} requests may be sent ahead of their responses")
+
+_FRAMING = (b"content-length", b"transfer-encoding", b"connection")
+"""Headers that decide where a request ends, and whether another one may follow."""
 
 
 class Connection(HttpToolsProtocol):
@@ -50,21 +44,23 @@ class Connection(HttpToolsProtocol):
     def __init__(self, service: Service, config: uvicorn.Config, limit: ConnectionLimit) -> None:
         """Serve `service`; the app of `config` is called with this connection before the arguments of ASGI."""
         super().__init__(config, limit, {})
+        self._tune_parser()
         self.app = partial(self.app, self)  # ASGI has no way to ask for the client, or to abort
         self.service = service
         self._limit = limit
-        self._in_request = self._in_head = self._head_refused = False
+        self._in_request = self._in_head = self._parsed_again = False
         self._head = 0
         """Bytes of the headers parsed so far."""
         self._unframed = 0
         """Bytes received since the end of the last head, or the last piece of a body."""
-        self._held = b""
-        """Bytes that may begin the header Upgrade, and wait for the rest of their line."""
-        self._line_begins = False
-        """Whether the next byte for the parser is the first of a line."""
         self._cycles: list[RequestResponseCycle] = []
         """Requests that the app has not answered yet."""
-        self._gone = False
+        self._last = False
+        """Whether the request received last is the last one of the connection; later bytes are ignored."""
+        self._refusal = b""
+        """The response to a refused request, while earlier ones are not answered."""
+        self._half_closed = self._gone = False
+        self._method, self._version = b"", ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; have `pause_writing` called for a single byte that cannot be sent yet."""
@@ -86,27 +82,58 @@ class Connection(HttpToolsProtocol):
         """Return whether the client has left."""
         return self._gone
 
+    def may_be_gone(self) -> bool:
+        """Return whether the client has closed its sending side; nothing tells whether it still reads."""
+        return self._half_closed
+
+    def admit(self) -> None:
+        """Prefer the connection to those of strangers when room is needed."""
+        self._limit.admit(self)
+
     def abort(self) -> None:
         """End the connection at once; close() would wait for a client that does not read."""
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Receive bytes; limit the time of a request that they leave incomplete, and the size of all but bodies."""
-        data, self._held = self._held + data, b""
-        if b"upgrade" in data.lower():
-            data = (_UPGRADE_FIRST if self._line_begins else _UPGRADE).sub(b"X", data)
-        line = data[data.rfind(b"\n") + 1 :]
-        if 0 < len(line) < len(_NAME) * 2 and _NAME.startswith(line.rstrip(b" \t").lower()):
-            data, self._held = data[: -len(line)], line
-        if data:
-            self._feed(data)
-        if self._held and not self._in_head:
-            data, self._held = self._held, b""
-            self._feed(data)
-        if self._unframed > MAX_HEAD:
-            self._refuse_head()
-        if self._in_request or not self._is_answered():
+        if self._last:
+            return
+        self._unset_keepalive_if_required()
+        self._unframed += len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            # The parser turns every error of a callback into one of its own.
+            cause = error.__context__
+            if not self._last:
+                self._refuse(cause.refusal if isinstance(cause, Refused) else head.NOT_HTTP)
+        else:
+            if self._unframed > head.MAX_HEAD:
+                self._refuse(head.TOO_LARGE)
+        if not self._last and (self._in_request or not self._is_answered()):
             self._request.start()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse bytes. An offer of another protocol, which a server may ignore (RFC 9110, 7.8), stops the parser.
+
+        A new parser then reads on, behind a head that frames the body and offers nothing.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                rest = rest[stopped.args[0] :]
+            lines = [b"%b / HTTP/%b" % (self.parser.get_method(), self.parser.get_http_version().encode())]
+            lines += [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
+            self.parser = httptools.HttpRequestParser(self)
+            self._tune_parser()
+            self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+
+    def _tune_parser(self) -> None:
+        """Have versions checked by `head`, and bytes behind the last request ignored here."""
+        self.parser.set_dangerous_leniencies(lenient_version=True, lenient_data_after_close=True)
 
     def _is_answering(self) -> bool:
         """Return whether the app is answering a request."""
@@ -116,39 +143,63 @@ class Connection(HttpToolsProtocol):
         """Return whether the request received last is being answered, or was answered."""
         return self._is_answering()
 
-    def _feed(self, data: bytes) -> None:
-        self._line_begins = data.endswith(b"\n")
-        self._unframed += len(data)
-        super().data_received(data)
-
     def on_message_begin(self) -> None:
         """Note that a request has begun."""
+        if self._parsed_again:
+            return
+        if self._last:
+            raise ValueError("a request behind the last one")
         self._in_request = self._in_head = True
         self._head = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        """Receive a piece of the target."""
+        if self._parsed_again:
+            return
+        super().on_url(url)
+        if len(self.url) > head.MAX_HEAD:
+            raise Refused(head.TARGET_TOO_LONG)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header; ignore a trailer, which would pass for a header and which nothing here needs."""
-        if not self._in_head:
+        if self._parsed_again or not self._in_head:
             return
         self._head += len(name) + len(value)
-        if len(self.headers) >= MAX_HEADERS or self._head + len(self.url) > MAX_HEAD:
-            self._head_refused = True
-            raise ValueError("too many headers, or too long")
-        super().on_header(name, value)
+        if len(self.headers) >= head.MAX_HEADERS or self._head + len(self.url) > head.MAX_HEAD:
+            raise Refused(head.TOO_LARGE)
+        super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Begin to answer the request, as its head is whole."""
-        self._in_head = False
+        if not self._parsed_again:
+            self._check_head()
+            if self.parser.should_upgrade():
+                self._parsed_again = True
+                return
+        self._parsed_again = self._in_head = False
         self._unframed = 0
-        if len(self.pipeline) >= MAX_PIPELINE:
-            raise ValueError("too many requests at once")
         self._begin()
+
+    def _check_head(self) -> None:
+        """Check the head, and bring its target and host into their usual form. Raises Refused."""
+        if len(self.pipeline) >= MAX_PIPELINE:
+            raise Refused(TOO_MANY_AHEAD)
+        method, version = self._method, self._version = self.parser.get_method(), self.parser.get_http_version()
+        head.check(method, version, self.headers)
+        self.url, host = head.origin_form(method, self.url)
+        if host is not None:
+            self.headers[:] = [(b"host", host), *(header for header in self.headers if header[0] != b"host")]
+        if version == "1.0":  # RFC 9110, 10.1.1
+            self.expect_100_continue = False
 
     def _begin(self) -> None:
         """Have the app answer the request."""
         super().on_headers_complete()
-        self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
+        self._cycles = [*self._unanswered(), self.cycle]
+
+    def _unanswered(self) -> list[RequestResponseCycle]:
+        return [cycle for cycle in self._cycles if not (cycle.response_complete or cycle.disconnected)]
 
     def on_body(self, body: bytes) -> None:
         """Receive a piece of the body."""
@@ -157,6 +208,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
+        if self._parsed_again:
+            return
         self._in_request = False
         self._unframed = 0
         self._request.cancel()
@@ -166,6 +219,12 @@ class Connection(HttpToolsProtocol):
     def _complete(self) -> None:
         """Pass the end of the body on."""
         super().on_message_complete()
+        self._last = not self.cycle.keep_alive
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; refuse the one that was refused while this one was answered."""
+        super().on_response_complete()
+        self._send_refusal()
 
     def pause_writing(self) -> None:
         """Limit the time in which the client must read the bytes written so far."""
@@ -177,6 +236,21 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._answer.cancel()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer the whole requests of a client that sends no more, then close the connection; return whether to wait.
+
+        TLS cannot wait: its end of sending is that of the connection.
+        """
+        self._half_closed = True
+        self._end()
+        self._drop_request()
+        unanswered = self._unanswered()
+        if not unanswered or self.scheme == "https":
+            return False
+        if not self._refusal:
+            unanswered[-1].keep_alive = False  # so the last response closes the connection
+        return True
+
     def shutdown(self) -> None:
         """Finish the request under way, in a limited time."""
         super().shutdown()
@@ -186,37 +260,60 @@ class Connection(HttpToolsProtocol):
         """Forget the connection."""
         for deadline in (self._request, self._answer, self._stop):
             deadline.cancel()
-        self._gone = True
+        self._half_closed = self._gone = True
         self._limit.remove(self)
         # uvicorn marks the last request only; an earlier one that is being answered would write to nobody.
         for cycle in self._cycles:
             cycle.disconnected = True
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer a request that is not HTTP with a problem, like any other error."""
-        del msg
-        if self._head_refused:
-            self._refuse_head()
-        else:
-            self._refuse(400, "Bad Request", "the request is not valid HTTP")
+    def _end(self) -> None:
+        """Ignore all bytes from now on."""
+        self._last = True
+        self._request.cancel()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        # The parser has stopped where another protocol was to begin, so a body would pass for a request.
-        self.transport.abort()
+    def _drop_request(self) -> bool:
+        """Drop the request under way, which will never be whole; return whether its response has begun already."""
+        if not self._in_request or self._in_head:
+            return False
+        self._in_request = False
+        cycle = self.cycle
+        if cycle.response_started:
+            return True
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return False
 
-    def _refuse_head(self) -> None:
-        limits = f"at most {MAX_HEADERS} headers, and {MAX_HEAD} bytes with the request line, are accepted"
-        self._refuse(431, "Request Header Fields Too Large", limits)
-
-    def _refuse(self, status: int, title: str, detail: str) -> None:
-        fields = {"status": status, "reason": detail, "client": self.peer, "listener": self.service.name}
-        log.warning("request refused", fields)
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer the request under way with a problem, after the responses to earlier requests, and close."""
+        fields = {"status": refusal.status, "reason": refusal.detail, "client": self.peer}
+        log.warning("request refused", fields | {"listener": self.service.name})
         self.service.count_malformed()
-        body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-        head = f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
-        self.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-        self.transport.close()
+        self._end()
+        if self._drop_request():  # a second response would pass for that of the next request
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
+            return
+        self._refusal = refusal.response(self.server_state.default_headers)
+        self._send_refusal()
+
+    def _send_refusal(self) -> None:
+        if self._refusal and not self._unanswered() and not self.transport.is_closing():
+            response, self._refusal = self._refusal, b""
+            self.transport.write(response)
+            self._close_after_client()
+
+    def _close_after_client(self) -> None:
+        """Send no more, and close after the client: if its bytes were left unread, it might lose the response."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self._request.start()
+        else:
+            self.transport.close()
 
 
 class _Deadline:

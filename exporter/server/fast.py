@@ -39,7 +39,7 @@ class FastConnection(Connection):
         """Receive bytes; a whole request with a remembered head waits for the end of the event-loop iteration."""
         self._flush()
         self._answered = False
-        at_rest = not (self._in_request or self._held or self._is_answering() or self.flow.write_paused)
+        at_rest = not (self._in_request or self._last or self._is_answering() or self.flow.write_paused)
         body = self._batch.body_of(data) if at_rest else None
         if body is not None:
             self._waiting = data
@@ -59,7 +59,7 @@ class FastConnection(Connection):
             self._tried = False
             return
         self._send(response)
-        self._limit.touch(self)
+        self._limit.admit(self)
         self._served = self.loop.time()
         if self.timeout_keep_alive_task is None:  # it was the first request
             self._request.cancel()
@@ -73,10 +73,10 @@ class FastConnection(Connection):
         else:
             super().timeout_keep_alive_handler()
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:  # type: ignore[override]
         """Answer the request that waits before the connection closes."""
         self._flush()
-        super().eof_received()
+        return super().eof_received()
 
     def shutdown(self) -> None:
         """Finish the request under way."""
@@ -109,12 +109,12 @@ class FastConnection(Connection):
         return (
             not self._tried
             and self.url == fast_path.path
-            and self.parser.get_method() == b"POST"
+            and self._method == b"POST"
             and not self._is_answering()
             and not self.expect_100_continue
             and self.parser.should_keep_alive()
             and not self.flow.write_paused
-            and self.parser.get_http_version() == "1.1"
+            and self._version == "1.1"
             and fast_path.accepts(self.headers)
         )
 
@@ -135,10 +135,17 @@ class FastConnection(Connection):
             if response is not None:
                 self._body, self._answered = None, True
                 self._send(response)
+                self._limit.admit(self)
                 self.on_response_complete()
                 return
             self._fall_back()
         super()._complete()
+
+    def _drop_request(self) -> bool:
+        if self._body is None:
+            return super()._drop_request()
+        self._body, self._in_request = None, False
+        return False
 
     def _fall_back(self) -> None:
         """Leave the request under way to the app, with the pieces of its body received so far."""

@@ -1,13 +1,13 @@
 """A service: everything that one port serves, as one value. It knows WSGI, but no connection."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 
 class FastPath(Protocol):
-    """Answers some POSTs to one path without the app."""
+    """Answers some POSTs to one path without the app; it trusts their clients more than strangers."""
 
     path: bytes
     max_body: int
@@ -20,8 +20,16 @@ class FastPath(Protocol):
         """Return a 200 response to each body, without its status line; None, with nothing changed, is for the app."""
 
 
+ADMITTED = "server.admitted"
+"""The key of the WSGI environment that an app sets to true for a client that it trusts more than a stranger."""
+
+
 def _always(_: object) -> bool:
     return True
+
+
+def _never(*_: object) -> bool:
+    return False
 
 
 def _nothing() -> None:
@@ -39,10 +47,9 @@ class Service:
     """The port's name in log lines."""
     wants_body: Callable[[Mapping[str, Any]], bool] = _always
     """Returns whether the app reads the body of a POST with this WSGI environment; if not, it is called at once."""
-    is_quick: Callable[[bytes], bool] = _always
-    """Returns whether the app answers a POST with this body so quickly that the event loop may call it."""
-    quick_paths: Container[str] = ()
-    """Paths that the app answers so quickly that the event loop may call it."""
+    is_quick: Callable[[Mapping[str, Any], bytes | None], bool] = _never
+    """Returns whether the app answers a request with this WSGI environment and body (None: the body was not read) so
+    quickly that the event loop may call it; a thread calls it for any other request."""
     fast_path: FastPath | None = None
     count_malformed: Callable[[], None] = _nothing
     """Called for each request that is not valid HTTP, and so never reaches the app."""

@@ -1,9 +1,9 @@
 """A WSGI app behind an ASGI server, called with whole bodies.
 
 A body is awaited in the event loop before the app is called, so a client that stops in the middle of one holds up
-nobody; a body that the app does not want is not awaited. The event loop itself calls the app for a quick request; a
-thread does so for any other, so that a long scrape does not hold up events. The event loop sends the responses, so a
-client that stops reading holds up nobody either.
+nobody; a body that the app does not want is not awaited. The event loop itself calls the app for a request that is
+known to be quick; a thread does so for any other, so that a long scrape does not hold up events. The event loop sends
+the responses, so a client that stops reading holds up nobody either.
 
 This module knows WSGI and ASGI, and nothing of the exporter.
 """
@@ -13,10 +13,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
-from exporter.server.service import Service
+from exporter.server.service import ADMITTED, Service
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Client(Protocol):
-    """The connection of a request: the two methods that ASGI has no place for."""
+    """The connection of a request: the methods that ASGI has no place for."""
 
     def is_gone(self) -> bool:
         """Return whether the client has left."""
+
+    def may_be_gone(self) -> bool:
+        """Return whether the client has closed its sending side: it may read the response, or may have left."""
+
+    def admit(self) -> None:
+        """Prefer the client to strangers when connections must make room."""
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -64,31 +71,42 @@ class WsgiAdapter:
         self._service = service
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._slots = asyncio.Semaphore(THREADS)
+        self._slot_of_doubtful = asyncio.Semaphore(1)
+        """Clients that may be gone share one thread, so they cannot hold up those that are still there."""
         self._buffers = _Buffers()
 
     async def __call__(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["path"] == "*":  # OPTIONS for the whole server (RFC 9110, 9.3.7)
+            await self._send(client, _Response(200, [(b"content-length", b"0")], []), send)
+            return
         service = self._service
         environ = _environ(scope)
-        quick = scope["path"] in service.quick_paths
-        if scope["method"] == "POST":
-            quick = True
-            if int(environ["CONTENT_LENGTH"] or 0) <= service.max_body and service.wants_body(environ):
-                body = await self._read(client, receive)
-                if body is None:
-                    return
-                environ["wsgi.input"] = BytesIO(body)
-                environ["CONTENT_LENGTH"] = str(len(body))
-                quick = service.is_quick(body)
-        if quick:
+        body = None
+        if scope["method"] == "POST" and _length(environ) <= service.max_body and service.wants_body(environ):
+            body = await self._read(client, receive)
+            if body is None:
+                return
+            environ["wsgi.input"] = BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        if service.is_quick(environ, body):
             response = self._call(environ)
+        elif (answer := await self._call_in_thread(client, environ)) is not None:
+            response = answer
         else:
-            async with self._slots:
-                # A client that left while it waited must not hold up those that are still there.
-                if client.is_gone():
-                    return
-                response = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, environ)
+            return
+        if environ.get(ADMITTED):
+            client.admit()
         await self._send(client, response, send)
+
+    async def _call_in_thread(self, client: Client, environ: dict[str, Any]) -> _Response | None:
+        """Return the response of the app; None if the client left while it waited for a thread."""
+        call = partial(asyncio.get_running_loop().run_in_executor, self._threads, self._call, environ)
+        async with self._slots:
+            if not client.may_be_gone():
+                return await call()
+        async with self._slot_of_doubtful, self._slots:
+            return None if client.is_gone() else await call()
 
     async def _send(self, client: Client, response: _Response, send: Send) -> None:
         start_message = {"type": "http.response.start", "status": response.status, "headers": response.headers}
@@ -137,8 +155,13 @@ class WsgiAdapter:
         finally:
             if close := getattr(parts, "close", None):
                 close()
-        status, headers = started[-1]
-        return _Response(int(status[:3]), [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers], body)
+        status = int(started[-1][0][:3])
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in started[-1][1]]
+        has_length = any(name.lower() == b"content-length" for name, _ in headers)
+        if not (has_length or environ["REQUEST_METHOD"] == "HEAD" or status in (204, 304)):
+            # Without a length the response would be chunked, which a client of HTTP/1.0 does not know.
+            headers.append((b"Content-Length", b"%d" % sum(map(len, body))))
+        return _Response(status, headers, body)
 
 
 class _Buffers:
@@ -184,14 +207,20 @@ class _Buffer:
         self._buffers.make_room()
 
 
+def _length(environ: dict[str, Any]) -> int:
+    return int(environ["CONTENT_LENGTH"] or 0)
+
+
 def _environ(scope: Scope) -> dict[str, Any]:
     """Return the WSGI environment of a request without its body (PEP 3333)."""
     server, client = scope["server"] or ("", 0), scope["client"] or ("", 0)
+    raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
     environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": scope["path"].encode().decode("latin-1") or "/",
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": raw_path + ("?" if query else "") + query,
         "SERVER_NAME": str(server[0]),
         "SERVER_PORT": str(server[1]),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, request
 
 from exporter.metrics.registry import Rejection
+from exporter.server.service import ADMITTED
 from exporter.web.auth import Guard
 from exporter.web.problems import problem
 
@@ -19,6 +20,8 @@ def guarded(name: str, guard: Guard, refuse: Refuse) -> Blueprint:
     @blueprint.before_request
     def admit() -> Response | None:
         if guard.admits(request.environ):
+            if guard.challenges:  # without credentials, every stranger would be admitted
+                request.environ[ADMITTED] = True
             return None
         detail = f"this needs {guard.wanted}; the request has none, or a wrong one"
         refuse(Rejection.UNAUTHORIZED, detail)

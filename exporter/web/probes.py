@@ -1,8 +1,11 @@
 """The views for probes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, Response
 
-PATHS = frozenset({"/-/healthy", "/-/ready"})
+_PATHS = ("/-/healthy", "/-/ready")
 
 
 def views() -> Blueprint:
@@ -18,3 +21,8 @@ def views() -> Blueprint:
         return Response("butlr-exporter is ready.\n", content_type="text/plain; charset=utf-8")
 
     return blueprint
+
+
+def is_quick(environ: Mapping[str, Any], _: bytes | None) -> bool:
+    """Return whether a request with this WSGI environment is a probe, which is answered quickly."""
+    return environ["PATH_INFO"] in _PATHS

@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -33,7 +34,10 @@ def problem(status: int, detail: str) -> Response:
 
 
 def _path() -> str:
-    return request.path if len(request.path) <= MAX_SHOWN else f"{request.path[:MAX_SHOWN]}…"
+    """Return the path as it was sent: decoded, a blank at its end or a doubled slash would be invisible."""
+    raw: str = request.environ.get("RAW_URI") or quote(request.environ["PATH_INFO"], encoding="latin-1")
+    path = raw.partition("?")[0]
+    return path if len(path) <= MAX_SHOWN else f"{path[:MAX_SHOWN]}…"
 
 
 def register(app: Flask) -> None:

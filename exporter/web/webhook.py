@@ -12,6 +12,7 @@ from exporter.ingest.intake import Intake, TooManyEvents
 from exporter.ingest.receipt import MAX_ERRORS
 from exporter.journal.interface import JournalError
 from exporter.metrics.registry import Rejection
+from exporter.server.service import ADMITTED
 from exporter.web.access import Refuse, guarded
 from exporter.web.auth import Guard
 from exporter.web.problems import problem, unlogged
@@ -51,6 +52,8 @@ def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Bluepr
             response = unlogged(503, "the journal cannot be written now; please send this again")
             response.headers["Retry-After"] = str(RETRY_AFTER)
             return response
+        if receipt.refused < receipt.received:
+            request.environ[ADMITTED] = True
         counts = {"received": receipt.received, "outcomes": receipt.outcomes}
         if not receipt.refused:
             return jsonify(counts)
@@ -71,9 +74,14 @@ def wants_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
     return wants
 
 
-def is_quick(body: bytes) -> bool:
-    """Return whether a body is answered quickly: one event is, but an array may hold thousands."""
-    return len(body) <= QUICK_BODY and body[:1] == b"{"
+def is_quick(environ: Mapping[str, Any], body: bytes | None) -> bool:
+    """Return whether a request with this WSGI environment and body (None: it was not read) is answered quickly.
+
+    One event is, and so is a request that is refused by its head; an array may hold thousands of events.
+    """
+    if environ["PATH_INFO"] != PATH:
+        return False
+    return body is None or (len(body) <= QUICK_BODY and body[:1] == b"{")
 
 
 def content_encoding(environ: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from exporter.app import build, create_app
 from exporter.capacity import file as file_module
 from exporter.capacity.file import CapacityFile
-from exporter.capacity.parse import CapacityError, read
+from exporter.capacity.parse import CapacityError, text_of
 from exporter.capacity.rules import Capacity
 from exporter.cli.main import main
 from exporter.events.model import Metadata
@@ -108,11 +108,11 @@ class TestReload:
         file = CapacityFile(str(path), Clock())
         seen: list[bool] = []
 
-        def slow(name: str) -> Capacity:
+        def slow(name: str) -> str:
             seen.append(file.last_read_succeeded)
-            return read(name)
+            return text_of(name)
 
-        monkeypatch.setattr(file_module, "read", slow)
+        monkeypatch.setattr(file_module, "text_of", slow)
         file.reload()
         assert seen == [True]
 
@@ -199,13 +199,13 @@ class TestNobodyWaits:
         reads = 0
         go_on = threading.Event()
 
-        def slow(name: str) -> Capacity:
+        def slow(name: str) -> str:
             nonlocal reads
             reads += 1
             assert go_on.wait(60)
-            return read(name)
+            return text_of(name)
 
-        monkeypatch.setattr(file_module, "read", slow)
+        monkeypatch.setattr(file_module, "text_of", slow)
         rejected = []
 
         def reload() -> None:

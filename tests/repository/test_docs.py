@@ -18,7 +18,7 @@ from exporter.metrics.registry import Rejection
 from exporter.rule import limits as limits_of_the_rule
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED, Outcome
-from exporter.server import connection, process, tls, wsgi
+from exporter.server import connection, connections, head, process, tls, wsgi
 from exporter.settings.declared import INPUTS, SETTINGS
 from exporter.web import webhook
 from exporter.web.pages import views
@@ -93,7 +93,7 @@ def test_paths() -> None:
 def test_statuses() -> None:
     """docs/http.md lists every status of an error that the exporter answers, and no other."""
     sources = "".join(path.read_text() for path in ROOT.glob("exporter/**/*.py"))
-    calls = re.findall(r"\b(?:problem|unlogged|refused|abort|_refuse)\((?:Rejection\.\w+, )?([45]\d\d)\b", sources)
+    calls = re.findall(r"\b(?:problem|unlogged|refused|abort|Refusal)\(\s*(?:Rejection\.\w+, )?([45]\d\d)\b", sources)
     listed = [status for row in table("docs/http.md", "status") for status in re.findall(r"\d+", row[0])]
     assert listed == sorted(set(calls))
 
@@ -187,8 +187,9 @@ def test_limits() -> None:
         (f"{model.MAX_STRING:,} characters", model),
         (f"`max_spaces` ({int(defaults['max_spaces']):,})", None),
         (f"{Limits(0, 0, 0, 0, 0, 0).max_deliveries:,}", limits_of_the_rule),
-        (f"{connection.MAX_HEAD >> 10} KiB", connection),
-        (f"{connection.MAX_HEADERS}", connection),
+        (f"{head.MAX_HEAD >> 10} KiB", head),
+        (f"{head.MAX_HEAD >> 10} KiB", head),
+        (f"{head.MAX_HEADERS}", head),
         (f"{connection.MAX_PIPELINE}", connection),
         (f"{tls.HANDSHAKE_TIMEOUT:.0f} s", tls),
         (f"{connection.REQUEST_TIMEOUT:.0f} s", connection),
@@ -196,6 +197,7 @@ def test_limits() -> None:
         (f"{wsgi.MAX_WAITING >> 20} MiB", wsgi),
         (f"{process.KEEP_ALIVE} s", process),
         (f"{process.MAX_CONNECTIONS:,}, or what the limit of open files leaves", process),
+        ("three quarters of these", connections),
         ("10 a minute", logs),
     ]
     assert [tuple(row[1::2]) for row in rows] == [(limit, where(module)) for limit, module in limits]

@@ -112,6 +112,10 @@ class Wire(asyncio.Transport):
 
     abort = close
 
+    def can_write_eof(self) -> bool:
+        """Return that it cannot, as over TLS."""
+        return False
+
     def pause_reading(self) -> None:
         """Do nothing."""
 

@@ -3,54 +3,16 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 from wsgiref.validate import validator
 
 import pytest
 
-from exporter.server import wsgi
-from exporter.server.service import Service
+from exporter.server.service import ADMITTED, Service
 from exporter.server.wsgi import PIECE, THREADS, WsgiAdapter
+from tests.support.asgi import SCOPE, Client, ignore, no_body
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import answers
-
-SCOPE: dict[str, Any] = {
-    "method": "POST",
-    "path": "/",
-    "query_string": b"",
-    "http_version": "1.1",
-    "scheme": "http",
-    "server": None,
-    "client": None,
-    "headers": [],
-}
-"""The scope of a request, as an ASGI server describes it."""
-
-
-class Client:
-    """A client that has left or not, and notes that it was aborted."""
-
-    def __init__(self, *, gone: bool = False, on_abort: Callable[[], None] = lambda: None) -> None:
-        self._gone = gone
-        self._on_abort = on_abort
-
-    def is_gone(self) -> bool:
-        """Return whether the client has left."""
-        return self._gone
-
-    def abort(self) -> None:
-        """Note it."""
-        self._on_abort()
-
-
-async def no_body() -> dict[str, Any]:
-    """Fail, as the adapter does not read the body of a GET."""
-    raise AssertionError("a GET has no body")
-
-
-async def ignore(_: Any) -> None:
-    """Send nothing."""
 
 
 class TestCalls:
@@ -125,7 +87,7 @@ class TestCalls:
             return []
 
         async def ask() -> None:
-            adapter = WsgiAdapter(Service(app, 10, quick_paths={"/quick"}))
+            adapter = WsgiAdapter(Service(app, 10, is_quick=lambda environ, _: environ["PATH_INFO"] == "/quick"))
 
             def get(path: str, *, gone: bool = False) -> Any:
                 return adapter(Client(gone=gone), SCOPE | {"method": "GET", "path": path}, no_body, ignore)
@@ -139,6 +101,74 @@ class TestCalls:
 
         asyncio.run(ask())
         assert sorted(called) == ["/quick"] + ["/slow"] * THREADS
+
+    def test_clients_that_may_be_gone_share_one_thread(self) -> None:
+        """Requests of clients that closed their sending side never hold up a client that is still there."""
+        called: list[str] = []
+        release = threading.Event()
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            called.append(environ["PATH_INFO"])
+            if environ["PATH_INFO"] == "/slow":
+                release.wait(PATIENCE)
+            start_response("200 OK", [])
+            return []
+
+        async def ask() -> None:
+            adapter = WsgiAdapter(Service(app, 10))
+
+            def get(path: str, *, half_closed: bool = False) -> Any:
+                scope = SCOPE | {"method": "GET", "path": path}
+                return adapter(Client(half_closed=half_closed), scope, no_body, ignore)
+
+            tasks = [asyncio.create_task(get("/slow", half_closed=True)) for _ in range(20)]
+            await asyncio.sleep(0)
+            for _ in range(3):
+                await asyncio.wait_for(get("/there"), PATIENCE)
+            assert called.count("/slow") <= 1
+            release.set()
+            await asyncio.gather(*tasks)
+
+        asyncio.run(ask())
+        assert (called.count("/there"), called.count("/slow")) == (3, 20)
+
+    @pytest.mark.parametrize("trusted", [True, False])
+    def test_the_app_admits_a_client(self, trusted: bool) -> None:
+        """A client is admitted if the app says so."""
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            environ[ADMITTED] = trusted
+            start_response("200 OK", [])
+            return []
+
+        client = Client()
+        asyncio.run(WsgiAdapter(Service(app, 10))(client, SCOPE | {"method": "GET"}, no_body, ignore))
+        assert client.admitted is trusted
+
+    @pytest.mark.parametrize(
+        ("method", "status", "headers", "length"),
+        [
+            ("GET", "200 OK", [], [b"4"]),
+            ("GET", "200 OK", [("content-length", "4")], [b"4"]),
+            ("HEAD", "200 OK", [], []),
+            ("GET", "304 Not Modified", [], []),
+        ],
+    )
+    def test_every_response_has_a_length(
+        self, method: str, status: str, headers: list[tuple[str, str]], length: list[bytes]
+    ) -> None:
+        """A response with a body always has its length, as HTTP/1.0 knows no chunks."""
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
+            start_response(status, headers)
+            return [b"ab", b"cd"]
+
+        asyncio.run(WsgiAdapter(Service(app, 10))(Client(), SCOPE | {"method": method}, no_body, send))
+        assert [value for name, value in sent[0]["headers"] if name.lower() == b"content-length"] == length
 
 
 class TestBodies:
@@ -177,101 +207,24 @@ class TestBodies:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"hello", "more_body": False}
 
-        adapter = WsgiAdapter(Service(app, 10, is_quick=lambda body: quick and body == b"hello"))
+        adapter = WsgiAdapter(Service(app, 10, is_quick=lambda _, body: quick and body == b"hello"))
         asyncio.run(adapter(Client(), SCOPE, receive, ignore))
         assert seen == [quick]
 
-
-class TestWaiting:
-    """Bytes that wait for clients."""
-
-    def test_the_oldest_response_makes_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Beyond the limit, the client that waited longest is aborted; one alone may exceed it, small ones are free."""
-        monkeypatch.setattr(wsgi, "MAX_WAITING", 3 * PIECE)
-        aborted: list[int] = []
-
-        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-            start_response("200 OK", [])
-            return [b"x" * int(environ["PATH_INFO"][1:])]
-
-        async def run(sizes: list[int], read: int = 0) -> list[int]:
-            aborted.clear()
-            adapter = WsgiAdapter(Service(app, 10))
-            begins, ends = ([asyncio.Event() for _ in sizes] for _ in range(2))
-
-            async def ask(number: int, size: int) -> None:
-                async def send(_: Any) -> None:
-                    begins[number].set()
-                    await ends[number].wait()
-
-                def on_abort() -> None:
-                    aborted.append(number)
-                    ends[number].set()
-
-                scope = SCOPE | {"method": "GET", "path": f"/{size}"}
-                await adapter(Client(on_abort=on_abort), scope, no_body, send)
-
-            for end in ends[:read]:
-                end.set()
-            tasks = []
-            for number, size in enumerate(sizes):
-                tasks.append(asyncio.create_task(ask(number, size)))
-                await asyncio.wait_for(begins[number].wait(), PATIENCE)
-                await asyncio.sleep(0)
-            before_the_end = list(aborted)
-            for end in ends:
-                end.set()
-            await asyncio.gather(*tasks)
-            return before_the_end
-
-        two = 2 * PIECE
-        assert asyncio.run(run([two, two, 10, two])) == [0, 1]
-        assert asyncio.run(run([two] * 5, read=4)) == []
-        assert asyncio.run(run([9 * PIECE, 10, 10])) == []
-        assert asyncio.run(run([9 * PIECE, two])) == [0]
-        assert asyncio.run(run([10] * 50)) == []
-
-    def test_incomplete_bodies(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The bytes of an incomplete body count until the body is complete."""
-        monkeypatch.setattr(wsgi, "MAX_WAITING", 30)
-        aborted: list[int] = []
+    @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
+    @pytest.mark.parametrize("wanted", [True, False])
+    def test_a_thread_answers_what_is_not_known_to_be_quick(self, method: str, wanted: bool) -> None:
+        """A thread answers a request of any method, and one without a wanted body, so the event loop goes on."""
+        seen = []
 
         def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
-            start_response("200 OK", [])
+            seen.append(threading.current_thread() is threading.main_thread())
+            start_response("204 No Content", [])
             return []
 
-        async def run(senders: int, pieces: int) -> None:
-            aborted.clear()
-            adapter = WsgiAdapter(Service(app, 100))
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
 
-            async def post(number: int) -> None:
-                gone = asyncio.Event()
-                sent = 0
-
-                async def receive() -> dict[str, Any]:
-                    nonlocal sent
-                    sent += 1
-                    if sent > pieces:
-                        await gone.wait()
-                        return {"type": "http.disconnect"}
-                    return {"type": "http.request", "body": b"x" * 10, "more_body": sent < 3}
-
-                def on_abort() -> None:
-                    aborted.append(number)
-                    gone.set()
-
-                tasks.append(asyncio.create_task(adapter(Client(on_abort=on_abort), SCOPE, receive, ignore)))
-                await asyncio.sleep(0)
-
-            tasks: list[asyncio.Task[None]] = []
-            for number in range(senders):
-                await post(number)
-                await asyncio.sleep(0.01)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        asyncio.run(run(senders=4, pieces=2))  # 20 bytes of each, and more to come
-        assert aborted == [0, 1, 2]
-        asyncio.run(run(senders=10, pieces=3))  # each comes whole
-        assert aborted == []
+        adapter = WsgiAdapter(Service(app, 10, wants_body=lambda _: wanted))
+        asyncio.run(adapter(Client(), SCOPE | {"method": method}, receive, ignore))
+        assert seen == [False]

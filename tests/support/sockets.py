@@ -7,7 +7,10 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from email.message import Message
 from http.client import parse_headers
+from io import BytesIO
+from typing import NamedTuple
 
 from tests.support.deliveries import body, delivery, payload
 
@@ -44,6 +47,26 @@ def drained(connection: socket.socket) -> bytes:
         while piece := connection.recv(1 << 16):
             received += piece
     return bytes(received)
+
+
+class Response(NamedTuple):
+    """One response, as received."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def responses(received: bytes) -> list[Response]:
+    """Return the responses in bytes that were received until the end of a connection."""
+    found = []
+    with BytesIO(received) as reader:
+        while line := reader.readline():
+            assert line.startswith(b"HTTP/1.1 "), line
+            headers = parse_headers(reader)
+            body = reader.read(int(headers.get("Content-Length", 0)))
+            found.append(Response(int(line.split()[1]), headers, body))
+    return found
 
 
 def silent_reader(port: int, path: str, tls: ssl.SSLContext | None = None) -> socket.socket:

@@ -243,7 +243,17 @@ class TestQuick:
     )
     def test_only_one_event_is_quick(self, text: bytes, quick: bool) -> None:
         """One event is quick; an array is not, as a few bytes of it may be thousands of mistakes."""
-        assert is_quick(text) is quick
+        assert is_quick({"PATH_INFO": "/webhook"}, text) is quick
+        assert is_quick({"PATH_INFO": "/-/reload"}, text) is False
+
+    def test_only_probes_and_refusals_are_quick_without_a_body(self) -> None:
+        """The event loop answers no other path, whatever the method."""
+        for port in SHARED.ports:
+            paths = {rule.rule for rule in SHARED.app.url_map.iter_rules()}
+            for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+                environ = {"REQUEST_METHOD": method}
+                quick = {path for path in paths if port.service.is_quick(environ | {"PATH_INFO": path}, None)}
+                assert quick == {"/webhook", *HEALTH}
 
 
 class TestPaths:
