@@ -41,7 +41,7 @@ def build() -> Any:
                     _number_panel(
                         "Last event",
                         "Time since an event was accepted.",
-                        "time() - max(butlr_exporter_last_event_received_timestamp_seconds)",
+                        "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
                         unit="s",
                         steps=[(None, "green"), (300, "orange"), (900, "red")],
                     ),
@@ -157,7 +157,8 @@ def build() -> Any:
                         "Capacity file",
                         "Time since the file was last accepted; empty without one.",
                         Query(
-                            "time() - max(butlr_exporter_config_last_reload_success_timestamp_seconds)", instant=True
+                            "clamp_min(time() - max(butlr_exporter_config_last_reload_success_timestamp_seconds), 0)",
+                            instant=True,
                         ),
                         width=8,
                         height=9,

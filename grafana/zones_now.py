@@ -58,7 +58,9 @@ def _zone_table() -> PlacedPanel:
         Query(_one_per_zone(f"zone:butlr_zone_capacity:people{{{ZONES}}}"), instant=True, table=True),
         Query(_one_per_zone(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
         Query(
-            "time() - " + _one_per_zone('{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",' + ZONES + "}"),
+            "clamp_min(time() - "
+            + _one_per_zone('{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",' + ZONES + "}")
+            + ", 0)",
             instant=True,
             table=True,
         ),
@@ -115,7 +117,10 @@ def build() -> Any:
                         _number_panel(),
                         "Last event",
                         "Time since the exporter accepted an event, of any zone.",
-                        Query("time() - max(butlr_exporter_last_event_received_timestamp_seconds)", instant=True),
+                        Query(
+                            "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
+                            instant=True,
+                        ),
                         width=6,
                         height=5,
                         unit="s",

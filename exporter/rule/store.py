@@ -143,6 +143,7 @@ class Store:
         with self._lock:
             for state in states:
                 self._add(state.kind, state.space_id).restore(state, self._limits)
+            self._none_until = -1
 
     def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
         """Apply deliveries again, each with its arrival; return their number.

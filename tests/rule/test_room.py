@@ -65,6 +65,16 @@ class TestRoom:
         assert store.apply(delivery(zone="zone_c"), NOW - HOUR + DAY) is Outcome.OVERFLOW
         assert store.apply(delivery(zone="zone_c"), NOW - HOUR + DAY + 1) is Outcome.NEW
 
+    def test_after_a_saved_space(self) -> None:
+        """A space that was restored after a search is forgotten by its own arrival."""
+        saved, store = Store(FULL), Store(FULL)
+        saved.apply(delivery(zone="zone_old"), NOW)
+        store.apply(delivery(zone="zone_a"), NOW + HOUR)
+        assert len(store.snapshot(NOW + HOUR).spaces) == 1
+        store.restore(saved.states(saved.keys()))
+        assert store.apply(delivery(zone="zone_c"), NOW + DAY) is Outcome.OVERFLOW
+        assert store.apply(delivery(zone="zone_c"), NOW + DAY + 1) is Outcome.NEW
+
     def test_never(self) -> None:
         """With `forget_after` 0 a full store stays full."""
         store = full(replace(FULL, forget_after=0))

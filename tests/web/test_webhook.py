@@ -292,6 +292,25 @@ class TestErrors:
 class TestJournal:
     """An app with a journal."""
 
+    def test_a_clock_that_is_ahead_freezes_no_reading(self, tmp_path: Path, clock: Clock) -> None:
+        """A computation of a clock that is an hour ahead stands until the next, and so after a restart at any time."""
+        settings = Settings(journal=str(tmp_path / "journal.db"))
+        exporter = build(settings, clock)
+        client = exporter.app.test_client()
+        for second, ahead, people in ((5, 0, 3), (65, 3600, 9), (125, 0, 4), (185, 3600, 8)):
+            clock.now = NOW + 1000 * second
+            event = delivery(NOW, people, generation=NOW // 1000 + second + ahead)
+            assert client.post("/webhook", data=body(event)).status_code == 200
+            (reading,) = client.get("/api/v1/spaces/zone/zone_a").get_json()["readings"]["ZONE_OCCUPANCY"]
+            assert (reading["value"], reading["id"]) == (people, event.id)
+        exporter.close()
+        clock.now += HOUR
+        again = build(settings, clock)
+        client = again.app.test_client()
+        last = delivery(NOW, 4, generation=NOW // 1000 + 245)
+        assert client.post("/webhook", data=body(last)).get_json()["outcomes"] == {"corrected": 1}
+        again.close()
+
     def test_an_event_that_cannot_be_written_is_not_acknowledged(self, tmp_path: Path) -> None:
         """While the journal cannot be written, an event is answered with 503 and `Retry-After`, and counted."""
         exporter = build(Settings(journal=str(tmp_path / "journal.db")), Clock())
