@@ -80,6 +80,10 @@ def _label(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) is None or name.startswith("__"):
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE such as job=butlr-settled, not {text!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # Python's way to hold bytes that are not UTF-8
+        raise argparse.ArgumentTypeError(f"must be UTF-8 text, not {text!r}") from None
     return name, value
 
 

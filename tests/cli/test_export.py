@@ -186,6 +186,7 @@ class TestMistakes:
             (["--in={source}", "--in={source}", "--out=-"], 2, "cat FILE... | butlr-exporter export --in -"),
             (["--in={source}", "--out=-", "--label=job"], 2, "must be NAME=VALUE such as job=butlr-settled, not 'job'"),
             (["--in={source}", "--out=-", "--label=jo-b=x"], 2, "must be NAME=VALUE"),
+            (["--in={source}", "--out=-", "--label=job=\udcff"], 2, "must be UTF-8 text, not 'job=\\udcff'"),
             (["--in={source}", "--out=-", "--label=zone_id=x"], 2, "zone_id is a label of the zone already"),
             (["--in={source}", "--out=-", "--until=soon"], 2, "must be a time such as 2026-11-25T08:00:00Z"),
             (["--in={source}", "--out=-", "--lables=x"], 2, "did you mean --labels?"),
