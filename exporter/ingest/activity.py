@@ -1,4 +1,4 @@
-"""The last minute and the last refusals, for people who want to see whether events arrive.
+"""The last minute and the last refusals, so that people see whether events arrive.
 
 It keeps the events by outcome and the delays of new readings for 60 seconds, and the reason and event id of the last 20
 refusals. It keeps nothing else of their content, and knows nothing of HTTP.

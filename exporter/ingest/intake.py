@@ -1,6 +1,6 @@
 """The one way in for deliveries: request bodies parsed, events applied and journalled, results reported.
 
-It knows nothing of HTTP; it returns what the sender is to be answered.
+It knows nothing of HTTP; it returns outcomes, and receipts for the sender.
 """
 
 import logging
@@ -32,6 +32,18 @@ MAX_EVENTS = 10_000
 
 class TooManyEvents(ValueError):  # noqa: N818 - the name reads as the answer it becomes
     """An array of more than MAX_EVENTS events; none of them was applied."""
+
+
+class NotAcknowledged(JournalError):  # noqa: N818 - the name reads as what happened
+    """Events of request bodies were applied and counted, but the journal refused them; it saves them once it can.
+
+    `outcomes` has the outcome of each body, or None as `Intake.receive_each` has it.
+    """
+
+    def __init__(self, reason: str, outcomes: list[Outcome | None]) -> None:
+        """Take the reason and the outcomes."""
+        super().__init__(reason)
+        self.outcomes = outcomes
 
 
 class Intake:
@@ -100,8 +112,8 @@ class Intake:
     def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | None]:
         """Apply request bodies that are one valid event each; return their outcomes.
 
-        None for any other body, and for an event that is refused; such an event has no effect, and `receive` gives the
-        reason. Raises JournalError.
+        None for any other body, and for an event that is refused: such a body has no effect and is not counted, and
+        `receive` gives the reason. Raises NotAcknowledged where the journal cannot be written.
         """
         if self._recorder is not None and self._recorder.refuses:
             return [None] * len(bodies)
@@ -109,14 +121,21 @@ class Intake:
         arrival_seconds = self._clock()
         now_ms = int(arrival_seconds * 1000)
         events = [event for event in parsed if event is not None]
-        decided = self._decide(events, now_ms)
+        failure = None
+        try:
+            decided = self._decide(events, now_ms)
+        except NotWritten as error:
+            failure, decided = error, error.outcomes
         results = _results(events, decided, now_ms)
-        if len(results) == len(bodies) and REFUSED.isdisjoint(decided):  # nearly always
+        if len(results) == len(bodies) and failure is None and REFUSED.isdisjoint(decided):  # nearly always
             self._observer.events(results, arrival_seconds)
             return [*decided]
         self._observer.events([result for result in results if result.outcome not in REFUSED], arrival_seconds)
         outcomes = iter(decided)
-        return [None if event is None or (outcome := next(outcomes)) in REFUSED else outcome for event in parsed]
+        each = [None if event is None or (outcome := next(outcomes)) in REFUSED else outcome for event in parsed]
+        if failure is not None:
+            raise NotAcknowledged(str(failure), each) from None
+        return each
 
     def _reasons(
         self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now_ms: int

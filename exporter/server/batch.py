@@ -18,8 +18,10 @@ MAX_HEADS = 1000
 MAX_HEAD = 1 << 10
 """Bytes of the longest head that is remembered."""
 
+MAX_RESPONSES = 100
+"""Different responses remembered at a time, with the headers of all responses."""
+
 _END = b"\r\n\r\n"
-_OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class Waiting(Protocol):
@@ -43,7 +45,8 @@ class Batch:
         self._waiting: list[Waiting] = []
         self._bodies: list[bytes] = []
         self._headers: Iterable[tuple[bytes, bytes]] = ()
-        self._begin = _OK
+        self._responses: dict[bytes, bytes] = {}
+        """Whole responses, by the response of the fast path."""
 
     def body_of(self, data: bytes) -> bytes | None:
         """Return the body of a request if `data` is exactly one request with a remembered head, else None."""
@@ -82,12 +85,17 @@ class Batch:
         for connection, response in zip(waiting, responses, strict=True):
             connection.resolve(response)
 
-    def response(self, rest: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Return a whole response: the status line, the headers of all responses, and the rest.
+    def response(self, response: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return a response of the fast path with the headers of all responses behind its status line.
 
         `headers` are compared by identity, as uvicorn makes a new list each time it changes them.
         """
-        if headers is not self._headers:
+        if headers is not self._headers or len(self._responses) > MAX_RESPONSES:
             self._headers = headers
-            self._begin = _OK + b"".join([b"%b: %b\r\n" % header for header in headers])
-        return self._begin + rest
+            self._responses.clear()
+        whole = self._responses.get(response)
+        if whole is None:
+            status_line, end, rest = response.partition(b"\r\n")
+            lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+            whole = self._responses[response] = status_line + end + lines + rest
+        return whole

@@ -17,7 +17,10 @@ class FastPath(Protocol):
         """Return whether a POST to the path with these headers, names in lower case, may do without the app."""
 
     def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
-        """Return a 200 response to each body, without its status line; None, with nothing changed, is for the app."""
+        """Return the response to each body; None, with nothing changed, leaves the body to the app.
+
+        A response is a status line, headers and a body, as bytes. There are few different ones.
+        """
 
 
 ADMITTED = "server.admitted"

@@ -1,25 +1,44 @@
 """The fast path of the webhook: one valid event, sent with the right credentials, is answered without Flask.
 
 It answers as the view in `webhook` would, to the byte, and leaves every other request to that view: arrays, requests
-with any mistake, and events to be refused. Without it, only the speed changes.
+with any mistake, events to be refused, and all events while the journal cannot be written. Without it, only the speed
+changes.
 """
 
+import json
 from collections.abc import Sequence
 
-from exporter.ingest.intake import Intake
-from exporter.journal.interface import JournalError
+from exporter.ingest.intake import Intake, NotAcknowledged
 from exporter.rule.outcome import REFUSED, Outcome
 from exporter.web.auth import Guard
 
+NOT_WRITTEN = "the journal cannot be written now; please send this again"
+"""The detail of the problem that answers an event while the journal cannot be written."""
 
-def _response(outcome: Outcome) -> bytes:
-    body = b'{"received":1,"outcomes":{"%b":1}}\n' % outcome.value.encode()
-    return b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+RETRY_AFTER = 5
+"""Seconds after which a client may try again then."""
 
 
-RESPONSES = {outcome: _response(outcome) for outcome in Outcome if outcome not in REFUSED}
-"""The response to an event of each accepted outcome, without the status line: headers and body as the view sends
-them."""
+def _response(status: str, content_type: str, content: object, more_headers: str = "") -> bytes:
+    body = json.dumps(content, separators=(",", ":")) + "\n"
+    headers = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more_headers}"
+    return f"HTTP/1.1 {status}\r\n{headers}\r\n{body}".encode()
+
+
+RESPONSES = {
+    outcome: _response("200 OK", "application/json", {"received": 1, "outcomes": {outcome.value: 1}})
+    for outcome in Outcome
+    if outcome not in REFUSED
+}
+"""The response to an event of each accepted outcome, as the view sends it."""
+
+NOT_WRITTEN_RESPONSE = _response(
+    "503 Service Unavailable",
+    "application/problem+json",
+    {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": NOT_WRITTEN},
+    f"Retry-After: {RETRY_AFTER}\r\n",
+)
+"""The response to an event that was applied and could not be written, as the view sends it."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, as received."""
@@ -59,6 +78,6 @@ class FastWebhook:
         """Apply one event for each body and return the responses; None, with nothing changed, is for the view."""
         try:
             outcomes = self._intake.receive_each(bodies)
-        except JournalError:  # the view fails as well, and answers so
-            return [None] * len(bodies)
+        except NotAcknowledged as error:
+            return [None if outcome is None else NOT_WRITTEN_RESPONSE for outcome in error.outcomes]
         return [None if outcome is None else RESPONSES[outcome] for outcome in outcomes]

@@ -15,15 +15,13 @@ from exporter.metrics.registry import Rejection
 from exporter.server.service import ADMITTED
 from exporter.web.access import Refuse, guarded
 from exporter.web.auth import Guard
+from exporter.web.fast import NOT_WRITTEN, RETRY_AFTER
 from exporter.web.problems import problem, unlogged
 
 PATH = "/webhook"
 
 QUICK_BODY = 1 << 15
 """Bytes of the largest event that the event loop answers itself: far more than one with ordinary names has."""
-
-RETRY_AFTER = 5
-"""Seconds after which a client may try again when the journal cannot be written."""
 
 
 def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Blueprint:
@@ -49,7 +47,7 @@ def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Bluepr
         except NotJson as error:
             return refused(Rejection.MALFORMED, 400, f"the body is not JSON: {error}")
         except JournalError:  # the journal logs the outage once
-            response = unlogged(503, "the journal cannot be written now; please send this again")
+            response = unlogged(503, NOT_WRITTEN)
             response.headers["Retry-After"] = str(RETRY_AFTER)
             return response
         if receipt.refused < receipt.received:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from exporter.server.batch import MAX_HEAD, MAX_HEADS, Batch
+from exporter.server.batch import MAX_HEAD, MAX_HEADS, MAX_RESPONSES, Batch
 from exporter.server.connections import ConnectionLimit
 from exporter.server.fast import FastConnection
 from exporter.server.service import Service
@@ -30,7 +30,7 @@ class Echo:
         self.calls.append([*bodies])
         if b"bug" in bodies:
             raise ValueError("a bug")
-        return [None if body.startswith(b"-") else b"\r\n" + body for body in bodies]
+        return [None if body.startswith(b"-") else b"HTTP/1.1 200 OK\r\n\r\n" + body for body in bodies]
 
 
 HEAD = b"POST /w HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
@@ -81,12 +81,21 @@ class TestHeads:
 
 
 def test_headers_of_every_response() -> None:
-    """A response has the headers of the moment, such as the date."""
+    """A response of any status has the headers of the moment, such as the date."""
     batch = Batch(Echo())
     for date in (b"Mon", b"Tue"):
         headers = [(b"date", date), (b"a", b"b")]
-        for _ in range(2):
-            assert batch.response(b"\r\nx", headers) == b"HTTP/1.1 200 OK\r\ndate: %b\r\na: b\r\n\r\nx" % date
+        for status in (b"200 OK", b"503 Service Unavailable") * 2:
+            whole = batch.response(b"HTTP/1.1 %b\r\nc: d\r\n\r\nx" % status, headers)
+            assert whole == b"HTTP/1.1 %b\r\ndate: %b\r\na: b\r\nc: d\r\n\r\nx" % (status, date)
+
+
+def test_many_different_responses() -> None:
+    """A fast path with ever new responses does not fill the memory."""
+    batch, headers = Batch(Echo()), [(b"a", b"b")]
+    for n in range(3 * MAX_RESPONSES):
+        assert batch.response(b"HTTP/1.1 200 OK\r\n\r\n%d" % n, headers) == b"HTTP/1.1 200 OK\r\na: b\r\n\r\n%d" % n
+        assert len(batch._responses) <= MAX_RESPONSES + 1
 
 
 class Wire(asyncio.Transport):

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
+from prometheus_client.samples import Sample
+from werkzeug.wrappers import Response
 
 from exporter.app import Exporter, build
 from exporter.journal.interface import JournalError
 from exporter.journal.sqlite import SqliteFile
 from exporter.rule.outcome import Outcome
 from exporter.settings.load import load
-from exporter.web.fast import RESPONSES, FastWebhook
+from exporter.web.fast import NOT_WRITTEN_RESPONSE, RESPONSES, FastWebhook
 from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
@@ -42,6 +44,22 @@ def counted(exporter: Exporter) -> dict[str, float]:
     return {s.labels["outcome"]: s.value for s in family.samples if s.value}
 
 
+def samples(exporter: Exporter) -> dict[str, list[Sample]]:
+    """Return the samples of everything that is counted for events."""
+    names = ("butlr_exporter_event_delay_seconds", "butlr_exporter_settled_corrections")
+    families = {family.name: family.samples for family in exporter.metrics.registry.collect()}
+    return {name: families[name] for name in names}
+
+
+def assert_same(fast: bytes | None, response: Response) -> None:
+    """Compare a response of the fast path with one of the view."""
+    head, _, text = (fast or b"").partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    assert status == f"HTTP/1.1 {response.status.replace('SERVICE UNAVAILABLE', 'Service Unavailable')}"
+    assert dict(line.split(": ") for line in lines) == dict(response.headers)
+    assert text == response.get_data()
+
+
 class TestAnswers:
     """Responses to bodies."""
 
@@ -53,9 +71,7 @@ class TestAnswers:
         for outcome, event in EVENTS.items():
             response = client.post("/webhook", data=body(event))
             assert response.get_json()["outcomes"] == {outcome: 1}
-            head, _, text = (fast.respond([body(event)])[0] or b"").partition(b"\r\n\r\n")
-            assert text == response.data
-            assert dict(line.split(": ") for line in head.decode().split("\r\n")) == dict(response.headers)
+            assert_same(fast.respond([body(event)])[0], response)
         assert counted(exporter) == counted(another)
         assert exporter.metrics.last_event == another.metrics.last_event
         assert exporter.activity.last_minute() == another.activity.last_minute()
@@ -92,21 +108,68 @@ class TestAnswers:
         assert fast.respond([body(delivery(zone="zone_b"))]) == [None]
         assert counted(exporter) == {"new": 1}
 
-    def test_a_journal_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The view answers 503 for an event that the journal does not accept."""
-        fast, exporter = built({"journal": str(tmp_path / "journal.db")})
-        assert fast.respond([body(delivery(NOW, 1))]) == [RESPONSES[Outcome.NEW]]
+
+class TestOutage:
+    """Events that the journal does not accept."""
+
+    @pytest.fixture(autouse=True)
+    def _journal(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Build an exporter whose journal can be filled."""
+        self.fast, self.exporter = built({"journal": str(tmp_path / "journal.db")})
+        self.patch = monkeypatch
+
+    def fill(self) -> None:
+        """Let the journal accept no event."""
 
         def full(*_: object) -> None:
             raise JournalError("the disk is full")
 
-        monkeypatch.setattr(SqliteFile, "append", full)
-        assert fast.respond([body(delivery(NOW + 1, 1))]) == [None]
-        assert counted(exporter) == {"new": 1}
+        self.patch.setattr(SqliteFile, "append", full)
+
+    @pytest.mark.parametrize("outcome", EVENTS)
+    def test_the_first_event_is_counted_as_what_it_was(self, outcome: Outcome) -> None:
+        """The event that begins an outage is applied and counted once, and answered as the view would answer."""
+        *before, event = list(EVENTS.values())[: list(EVENTS).index(outcome) + 1]
+        for earlier in before:
+            self.fast.respond([body(earlier)])
+        expected = build(clock=Clock())
+        for each in (*before, event):
+            expected.app.test_client().post("/webhook", data=body(each))
+        self.fill()
+        (response,) = self.fast.respond([body(event)])
+        assert counted(self.exporter) == counted(expected)
+        assert samples(self.exporter) == samples(expected)
+        assert self.exporter.activity.last_minute() == expected.activity.last_minute()
+        assert self.exporter.store.snapshot(NOW).spaces == expected.store.snapshot(NOW).spaces
+        assert_same(response, self.exporter.app.test_client().post("/webhook", data=body(event)))
+
+    def test_events_that_come_together(self) -> None:
+        """Of the bodies that come together, only those that no journal would accept are left to the view."""
+        self.fill()
+        bodies = [body(delivery(NOW, 1)), b"{", body(delivery(NOW + HOUR)), body(delivery(NOW, 1))]
+        assert self.fast.respond(bodies) == [NOT_WRITTEN_RESPONSE, None, None, NOT_WRITTEN_RESPONSE]
+        assert counted(self.exporter) == {"new": 1, "duplicate": 1}
+
+    def test_later_events(self) -> None:
+        """During the outage, events are left to the view, with nothing changed; the view counts each once."""
+        self.fill()
+        self.fast.respond([body(delivery(NOW, 1))])
         another = body(delivery(NOW + 2, 1))
-        assert fast.respond([another]) == [None]
-        assert exporter.app.test_client().post("/webhook", data=another).status_code == 503
-        assert counted(exporter) == {"new": 2}
+        assert self.fast.respond([another]) == [None]
+        assert counted(self.exporter) == {"new": 1}
+        assert self.exporter.app.test_client().post("/webhook", data=another).status_code == 503
+        assert counted(self.exporter) == {"new": 2}
+
+    def test_an_array(self) -> None:
+        """Each event of an array is counted once as what it was, with those that are refused."""
+        self.fill()
+        array = b"[%b]" % b",".join(
+            [body(delivery(NOW, 1)), b"{}", body(delivery(NOW + HOUR)), body(delivery(NOW, 2, id="b"))]
+        )
+        assert self.fast.respond([array]) == [None]
+        assert self.exporter.app.test_client().post("/webhook", data=array).status_code == 503
+        assert counted(self.exporter) == {"new": 1, "invalid": 1, "future": 1, "corrected": 1}
+        assert [refusal.what for refusal in self.exporter.activity.refusals()] == ["future", "invalid"]
 
 
 class TestAccepts:
