@@ -73,7 +73,7 @@ def reading_back(number: int) -> Row:
             )
             for event in full_window(zone, now_ms):
                 store.apply(event, now_ms)
-            journal.save(store.states(store.keys()))
+            journal.save(journal.prepare(store.states(store.keys())))
         journal.close()
         size_bytes = os.path.getsize(path)
         with exporter() as running:

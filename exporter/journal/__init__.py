@@ -7,6 +7,6 @@ log. It knows neither how an event is decided nor how one arrives.
 - `recorder`: applies events to the store and appends them to the journal.
 - `file`: a journal in a file: compaction, outages, a file that is gone.
 - `repair`: opens the file, and first replaces a truncated one by its undamaged rows.
-- `sqlite`: the SQLite file and the logs beside it; `database` is the file, `log` the logs.
+- `sqlite`: the SQLite file and the logs beside it; `database` is the file, `log` the logs, `entries` their content.
 - `codec`: entries and saved spaces as bytes; `records` frames and checks those.
 """

@@ -4,7 +4,7 @@ It knows neither how an event is decided nor how a file is laid out.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from time import sleep
@@ -20,7 +20,7 @@ _CHUNK = 100
 """Spaces saved in one step, so that deliveries wait for milliseconds at most."""
 
 _PAUSE = 0.001
-"""Seconds between two steps, in which the deliveries that wait for the lock get it."""
+"""Seconds between two steps, in which other threads go on."""
 
 
 def open_journal(path: str, failed: Callable[[], None], source: Source) -> "FileJournal":
@@ -53,6 +53,13 @@ class FileJournal:
         """Return the content of the file."""
         return Replay(self._file.spaces(), self._file.deliveries())
 
+    def start(self) -> None:
+        """Begin a log; if that fails, it is the begin of an outage."""
+        try:
+            self._file.start()
+        except JournalError as error:
+            self._fail(error)
+
     def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
         """Write one entry. Raises JournalError, for every entry until `maintain` has ended the outage."""
         if self.outage is None:
@@ -70,10 +77,8 @@ class FileJournal:
         """Check the file, compact it if that is due, and try once to end an outage."""
         if self.outage is None:
             try:
-                with self._source.lock:
-                    self._file.check()
-                    is_due = self._file.needs_compaction()
-                if is_due:
+                self._file.check()
+                if self._file.needs_compaction():
                     self._compact()
             except JournalError as error:
                 self._fail(error)
@@ -88,35 +93,53 @@ class FileJournal:
         """Try once to end an outage, then close the file."""
         if self.outage is not None or self._unsaved:
             self._recover()
+        with self._source.lock:
+            self.outage = self.outage or "the exporter is stopping"
         self._file.close()
 
     def _compact(self) -> None:
         """Save every space, then remove the entries that the saved spaces cover. Raises JournalError.
 
-        A crash after any step loses nothing, as nothing is removed before its replacement is on the disk.
+        A crash after any step loses nothing, as nothing is removed before its replacement is on the disk. Deliveries go
+        on during every step that may wait for the disk.
         """
-        lock, file, source = self._source.lock, self._file, self._source
-        with lock:
-            checkpoint, keys = file.begin_checkpoint(), source.keys()
-        for first in range(0, len(keys), _CHUNK):
-            with lock:
-                self._save(keys[first : first + _CHUNK])
+        file = self._file
+        next_log = file.begin_log()
+        with self._source.lock:
+            checkpoint = file.begin_checkpoint(next_log)
+        for keys in _chunks(self._source.keys()):
+            self._save(keys)
             sleep(_PAUSE)
-        with lock:
-            file.end_checkpoint(checkpoint)
-        file.sync()  # without the lock, as a disk may need a second
-        while True:
-            with lock:
-                if not file.remove_covered(checkpoint):
-                    break
+        file.end_checkpoint(checkpoint)
+        file.sync()
+        while file.remove_covered(checkpoint):
             sleep(_PAUSE)
-        with lock:
-            file.retain(set(source.keys()))
+        self._remove_forgotten()
 
     def _save(self, keys: Sequence[str]) -> None:
-        self._file.save(self._source.states(keys))
-        for key in keys:
-            self._unsaved.pop(key, None)
+        """Save the spaces with these keys as they are now. Raises JournalError."""
+        with self._source.lock:
+            spaces = self._file.prepare(self._source.states(keys))
+            unsaved = [key for key in keys if key in self._unsaved]
+            for key in unsaved:
+                del self._unsaved[key]
+        try:
+            self._file.save(spaces)
+        except JournalError:
+            with self._source.lock:
+                self._unsaved.update(dict.fromkeys(unsaved))
+            raise
+        with self._source.lock:
+            self._file.note(spaces)
+
+    def _remove_forgotten(self) -> None:
+        """Remove the saved spaces that are forgotten. Raises JournalError."""
+        for keys in _chunks(list(self._file.saved_keys().difference(self._source.keys()))):
+            with self._source.lock:
+                returned = {state.key for state in self._source.states(keys)}
+                forgotten = [key for key in keys if key not in returned]
+                self._file.forget(forgotten)
+            self._file.remove(forgotten)
 
     def _begin_outage(self, error: JournalError) -> None:
         """Begin an outage, or go on with one; each new reason is logged once."""
@@ -133,31 +156,44 @@ class FileJournal:
     def _recover(self) -> None:
         """Save the spaces with events that are not in the file. The outage is over as soon as one write succeeds."""
         try:
+            if self._is_gone:
+                self._reopen()
+            unsaved = len(self._unsaved)
+            # One space that is saved already shows as well that the file can be written.
+            self._save(self._some_unsaved() or self._source.keys()[:1])
+            self._file.start()
             with self._source.lock:
-                if self._is_gone:
-                    self._reopen()
-                unsaved = len(self._unsaved)
-                # One space that is saved already shows as well that the file can be written.
-                self._save(list(islice(self._unsaved, _CHUNK)) or self._source.keys()[:1])
                 self.outage = None
             if self._is_being_rewritten:
                 self._compact()
                 self._is_being_rewritten = False
             while self._unsaved and self.outage is None:
                 sleep(_PAUSE)
-                with self._source.lock:
-                    self._save(list(islice(self._unsaved, _CHUNK)))
+                self._save(self._some_unsaved())
         except JournalError as error:
             self._fail(error)
             return
         if self.outage is None:
             log.info("journal is written again", {"spaces": unsaved})
 
+    def _some_unsaved(self) -> list[str]:
+        with self._source.lock:
+            return list(islice(self._unsaved, _CHUNK))
+
     def _reopen(self) -> None:
-        """Open the file that is now at the path, or create one; all spaces count as unsaved. Raises JournalError."""
+        """Open the file that is now at the path, or create one; all spaces count as unsaved. Raises JournalError.
+
+        Until the outage is over, no entry is appended, so nothing else uses the file.
+        """
         self._file.abandon()
         self._file, self._is_being_rewritten = self._open(True), True
         for _ in chain(self._file.spaces(), self._file.deliveries()):  # so that it knows its numbers and sizes
             pass
-        self._unsaved = dict.fromkeys(self._source.keys())
+        with self._source.lock:
+            self._unsaved = dict.fromkeys(self._source.keys())
         self._is_gone = False
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(keys), _CHUNK):
+        yield keys[first : first + _CHUNK]

@@ -34,7 +34,8 @@ class Source(NamedTuple):
 
     lock: Lock
     """The caller of `append` holds it from before it applies the events until they are appended. So a journal that
-    holds it sees spaces that agree with its entries. A journal holds it for one short step at a time."""
+    holds it sees spaces that agree with its entries. A journal holds it for one short step at a time, and never while
+    it waits for a disk or for another process: every event that arrives would wait as well."""
     keys: Callable[[], list[str]]
     """Return the keys of all spaces."""
     states: Callable[[Iterable[str]], list[SpaceState]]
@@ -47,6 +48,12 @@ class Journal(Protocol):
     @property
     def outage(self) -> str | None:
         """Return why the journal refuses every entry at present; None if it is written."""
+
+    def start(self) -> None:
+        """Get ready for the first entry, once the content is read, as no `append` may wait for a disk.
+
+        An error is logged and counted, and is the begin of an outage.
+        """
 
     def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
         """Write one entry: events that arrived together, all or none of them. Raises JournalError.

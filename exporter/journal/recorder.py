@@ -6,7 +6,7 @@ It knows neither how a journal is written nor how an event is decided.
 import gc
 import logging
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic
 
 from exporter.events.model import OccupancyEvent
@@ -17,7 +17,7 @@ from exporter.rule.store import Store
 log = logging.getLogger(__name__)
 
 _PATIENCE = 15.0
-"""Seconds after which a delivery calls `maintain` itself, as only this project's own server calls it regularly."""
+"""Seconds after which a delivery has `maintain` called, as only this project's own server calls it regularly."""
 
 
 class NotWritten(JournalError):  # noqa: N818 - the name reads as what happened
@@ -53,6 +53,7 @@ class Recorder:
             raise
         finally:
             gc.enable()
+        self._journal.start()
         self._maintained_at = monotonic()
         log.info("journal read back", {"spaces": len(self._store), "deliveries": deliveries})
 
@@ -69,7 +70,8 @@ class Recorder:
         Raises NotWritten where the append fails.
         """
         if monotonic() > self._maintained_at + _PATIENCE:
-            self.maintain()
+            self._maintained_at = monotonic()
+            Thread(target=self.maintain, name="journal").start()  # so that the events do not wait for it
         with self._lock:
             outcomes = self._store.apply_all(events, now_ms)
             accepted = events

@@ -2,28 +2,31 @@
 
 The log is a sequence of entries, one for the deliveries that arrived together. Each space is saved as it was after some
 entry, so the next start applies only the entries after that one. Closing moves the logs into the file.
+
+Deliveries are appended while the file is maintained, so the methods of `SqliteFile` are of two kinds. Those that say so
+are called under the lock of the spaces; they are short, and none waits for a disk. All others may wait for a disk,
+belong to one thread at a time, and are called without the lock.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 
 from exporter.events.model import Metadata, OccupancyEvent
 from exporter.journal.codec import (
-    DeliveryRecord,
+    SavedSpace,
     decode_delivery,
     decode_entry,
     decode_metadata,
     decode_space,
-    encode_delivery,
-    encode_entry,
     encode_space,
     kind_of,
     pieces,
 )
 from exporter.journal.database import FAILURES, PAGE_SIZE, connect, failure
+from exporter.journal.entries import Entries
 from exporter.journal.interface import Delivery, JournalError
 from exporter.journal.log import Foreign, Log, Logs, is_file
 from exporter.journal.records import unframe
@@ -62,7 +65,7 @@ class JournalGone(JournalError):  # noqa: N818 - the name reads as what happened
 
 
 class SqliteFile:
-    """The file of one journal and its logs. For one thread at a time, but for `sync`."""
+    """The file of one journal and its logs."""
 
     def __init__(self, path: str, rewrite: bool = False) -> None:
         """Open the file that `check_header` accepted, or create it. Raises JournalError.
@@ -72,16 +75,15 @@ class SqliteFile:
         self._path, self._rewrite = path, rewrite
         self._saved_at: dict[str, int] = {}
         """The number of the last entry before each space was saved, by the key of the space."""
-        self._metadata: dict[str, Metadata] = {}
-        """The metadata in the last record of each space: an entry has it only where it is other than this."""
-        self._last = 0
-        """The number of the last entry."""
-        self._space_bytes = self._entry_bytes = 0
-        self._covered_bytes = 0
-        """Bytes of the entries that the checkpoint under way covers."""
+        self._entries = Entries()
+        self._space_bytes = 0
+        self._covered_bytes = self._removed_bytes = 0
+        """Bytes of the entries that the last checkpoint covers, and of those that were removed."""
         self._checked_at = 0.0
         self._log: Log | None = None
-        """The log that is written; None until the first entry."""
+        """The log that is written."""
+        self._ended: list[Log] = []
+        """Logs that are not written any more, and are still open."""
         self._is_read = False
         """Whether every entry could be read."""
         try:
@@ -101,9 +103,9 @@ class SqliteFile:
         try:
             for key, blob in self._database.execute(_GET_SPACES):
                 number, state = decode_space(key, blob)
-                self._saved_at[key], self._metadata[key] = number, state.metadata
+                self._saved_at[key], self._entries.metadata[key] = number, state.metadata
                 self._space_bytes += len(blob)
-                self._last = max(self._last, number)
+                self._entries.last = max(self._entries.last, number)
                 yield state
         except FAILURES as error:
             raise failure(self._path, error) from None
@@ -113,23 +115,23 @@ class SqliteFile:
 
         `spaces` must have been read to its end.
         """
-        before = 0
+        before, known = 0, self._entries.metadata
         try:
             for content in self._contents():
-                self._entry_bytes += len(content)
+                self._entries.bytes += len(content)
                 entry = decode_entry(content)
                 if entry.number <= before:  # closing moved this log into the file, but could not remove it
                     continue
                 before = entry.number
-                self._last = max(self._last, entry.number)
+                self._entries.last = max(self._entries.last, entry.number)
                 for record in entry.deliveries:
                     kind = kind_of(record)
                     key = kind.key(record.space_id)
                     if entry.number <= self._saved_at.get(key, 0):
                         continue
                     if record.metadata is not None:
-                        self._metadata[key] = decode_metadata(record.metadata)
-                    metadata = self._metadata.get(key) or Metadata()._replace(**{kind.id_field: record.space_id})
+                        known[key] = decode_metadata(record.metadata)
+                    metadata = known.get(key) or Metadata()._replace(**{kind.id_field: record.space_id})
                     yield Delivery(decode_delivery(record, metadata), entry.arrival_ms)
             self._is_read = True
         except Foreign as error:
@@ -143,40 +145,30 @@ class SqliteFile:
             yield from unframe(piece)
         yield from self._logs.contents(needed=not self._rewrite)
 
+    def start(self) -> None:
+        """Begin a log unless there is one, so that no entry has to wait for that. Raises JournalError."""
+        if self._log is None:
+            self._log = self.begin_log()
+
     def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
-        """Write one entry, all of it or none. Raises JournalError."""
-        deliveries: list[DeliveryRecord] = []
-        renamed: list[str] = []
-        for event in events:
-            key, metadata = event.space_key, event.metadata
-            is_renamed = self._metadata.get(key) != metadata
-            if is_renamed:
-                self._metadata[key] = metadata
-                renamed.append(key)
-            deliveries.append(encode_delivery(event, is_renamed))
-        record = encode_entry(self._last + 1, arrival_ms, deliveries)
-        try:
-            self._append(record)
-        except JournalError:
-            for key in renamed:  # so that the next entry has the metadata
-                self._metadata.pop(key, None)
-            raise
-        self._last += 1
-        self._entry_bytes += len(record)
+        """Write one entry, all of it or none. Raises JournalError. Under the lock, after `start`."""
+        self._entries.append(self._append, events, arrival_ms)
 
     def _append(self, record: bytes) -> None:
         if monotonic() > self._checked_at + _CHECK_EVERY:
             self._check_place()
+        assert self._log is not None  # noqa: S101 - `start` has begun one
         try:
-            if self._log is None:
-                self._log = self._begin_log()
             self._log.append(record)
         except OSError as error:
             raise failure(self._path, error) from None
 
-    def _begin_log(self) -> Log:
-        """Create the next log, and note in the file that the log is needed. Raises OSError and JournalError."""
-        new = self._logs.begin()
+    def begin_log(self) -> Log:
+        """Create the next log, and note in the file that the log is needed. Raises JournalError."""
+        try:
+            new = self._logs.begin()
+        except OSError as error:
+            raise failure(self._path, error) from None
         try:
             self._write(_SET_NEWEST, [(self._logs.newest,)])
         except JournalError:
@@ -184,38 +176,54 @@ class SqliteFile:
             raise
         return new
 
-    def _end_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+    def begin_checkpoint(self, log: Log) -> int:
+        """Let the next entry begin this log; return the number of the one before. Under the lock.
 
-    def save(self, states: Iterable[SpaceState]) -> None:
-        """Save spaces as they are after the last entry, all or none. Raises JournalError."""
-        states = list(states)
-        rows = [(state.key, encode_space(self._last, state)) for state in states]
+        Once every space is saved, the spaces cover all entries up to here.
+        """
+        if self._log is not None:
+            self._ended.append(self._log)
+        self._log = log
+        self._covered_bytes, self._space_bytes = self._entries.bytes, 0
+        self._entries.metadata.clear()  # so that no later entry depends on the metadata in an entry that is removed
+        return self._logs.newest - 1
+
+    def prepare(self, states: Iterable[SpaceState]) -> list[SavedSpace]:
+        """Return spaces for `save`, as they are after the last entry. Under the lock."""
+        spaces = [SavedSpace(self._entries.last, state) for state in states]
+        # The entries up to here are not applied to a saved space, so its next entry must not depend on their metadata.
+        self._entries.forget(state.key for _, state in spaces)
+        return spaces
+
+    def save(self, spaces: Sequence[SavedSpace]) -> None:
+        """Save spaces, all or none. Raises JournalError."""
+        rows = [(state.key, encode_space(number, state)) for number, state in spaces]
         self._write(PUT_SPACE, rows)
-        for state, (_, blob) in zip(states, rows, strict=True):
-            self._saved_at[state.key], self._metadata[state.key] = self._last, state.metadata
+        for (number, state), (_, blob) in zip(spaces, rows, strict=True):
+            self._saved_at[state.key] = number
             self._space_bytes += len(blob)
+
+    def note(self, spaces: Iterable[SavedSpace]) -> None:
+        """Note the metadata of spaces that `save` has saved. Under the lock."""
+        self._entries.note(state for _, state in spaces)
 
     def needs_compaction(self) -> bool:
         """Tell whether the entries are many beside the spaces, or an earlier process left a log."""
-        return self._entry_bytes > max(_FEW_BYTES, self._space_bytes // 2) or len(self._logs.numbers) > 1
+        return self.entry_bytes > max(_FEW_BYTES, self._space_bytes // 2) or len(self._logs.numbers) > 1
 
-    def begin_checkpoint(self) -> int:
-        """End the log, and return its number: once every space is saved, they cover all entries up to here."""
-        self._end_log()
-        self._covered_bytes, self._space_bytes = self._entry_bytes, 0
-        self._metadata.clear()  # so that no later entry depends on the metadata in an entry that is removed
-        return self._logs.newest
+    @property
+    def entry_bytes(self) -> int:
+        """Return the bytes of all entries that were not removed."""
+        return self._entries.bytes - self._removed_bytes
 
     def end_checkpoint(self, checkpoint: int) -> None:
         """Note that every space was saved, so that no log up to this one is needed. Raises JournalError."""
+        self._close_ended()
         self._write(_SET_OLDEST, [(checkpoint + 1,)])
         self._rewrite = False
 
     def sync(self) -> None:
-        """Force all saved spaces to the disk. Raises JournalError. Other threads may write meanwhile."""
+        """Force all saved spaces to the disk. Raises JournalError."""
         try:
             file = os.open(f"{self._path}-wal", os.O_RDONLY)
             try:
@@ -236,18 +244,22 @@ class SqliteFile:
                 return True
         may_be_more = self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
         if not may_be_more:
-            self._entry_bytes -= self._covered_bytes
-            self._covered_bytes = 0
+            self._removed_bytes = self._covered_bytes
         return may_be_more
 
-    def retain(self, keys: Set[str]) -> None:
-        """Remove every saved space but these. Raises JournalError."""
-        removed = self._saved_at.keys() - keys
-        self._write(_REMOVE_SPACE, [(key,) for key in removed])
-        for key in removed:
+    def saved_keys(self) -> set[str]:
+        """Return the keys of all saved spaces."""
+        return set(self._saved_at)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Let no later entry depend on the saved spaces with these keys. Under the lock."""
+        self._entries.forget(keys)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove saved spaces of which `forget` was told. Raises JournalError."""
+        self._write(_REMOVE_SPACE, [(key,) for key in keys])
+        for key in keys:
             del self._saved_at[key]
-        for key in self._metadata.keys() - keys:
-            del self._metadata[key]
 
     def _write(self, sql: str, rows: Iterable[Row]) -> int:
         """Execute a statement for each row, in one transaction; return how many rows of the table it changed.
@@ -268,11 +280,21 @@ class SqliteFile:
 
     def close(self) -> None:
         """Move the logs into the file and close it; the logs stay if the move fails or an entry could not be read."""
-        self._end_log()
+        self._close_logs()
         if self._is_read:
             with suppress(JournalError, sqlite3.Error, OSError):
                 self._move_logs()
         self._database.close()
+
+    def _close_logs(self) -> None:
+        if self._log is not None:
+            self._ended.append(self._log)
+            self._log = None
+        self._close_ended()
+
+    def _close_ended(self) -> None:
+        while self._ended:
+            self._ended.pop().close()
 
     def _move_logs(self) -> None:
         """Move all entries from the logs into the file. Raises JournalError, sqlite3.Error and OSError."""
@@ -286,7 +308,7 @@ class SqliteFile:
     def abandon(self) -> None:
         """Close a file that is gone. SQLite must not mistake its write-ahead log for that of a file in its place."""
         wal = f"{self._path}-wal"
-        self._end_log()
+        self._close_logs()
         is_replaced = os.path.exists(self._path) and not is_file(self._path, self._inode)
         is_left_over = is_replaced and is_file(wal, self._wal_inode)
         self._database.close()

@@ -11,9 +11,8 @@ import pytest
 
 from exporter.journal.interface import JournalError
 from exporter.journal.log import Logs, log_numbers, log_path
-from exporter.journal.sqlite import SqliteFile
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import files, full_disk, killed, opened, recorded, restored, restored_ids, states
+from tests.support.journals import begun, files, full_disk, killed, opened, recorded, restored, restored_ids, states
 
 
 class TestMoved:
@@ -31,7 +30,7 @@ class TestMoved:
 
     def test_a_log_is_removed_after_it_was_moved(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A log is removed only when the file itself has its entries, not only SQLite's write-ahead log."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         assert list(journal.deliveries()) == []
         journal.append([delivery()], NOW)
         remove, removed = Logs.remove, []
@@ -53,7 +52,7 @@ class TestMoved:
         before = states(restored(path))
         for _ in range(2):
             Path(log_path(path, 1)).write_bytes(log)
-            journal = SqliteFile(path)
+            journal = begun(path)
             assert list(journal.spaces()) == []
             assert [event.space_id for event, _ in journal.deliveries()] == ["zone_a", "zone_b"]
             journal.close()
@@ -61,7 +60,7 @@ class TestMoved:
 
     def test_a_full_disk(self, path: str) -> None:
         """A log that does not fit into the file stays beside it, and the next start reads it."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         assert list(journal.deliveries()) == []
         for zone in range(20):
             journal.append([delivery(zone=f"zone_{zone:02}")], NOW)
@@ -85,7 +84,7 @@ class TestMoved:
 
     def test_the_file_is_gone(self, path: str) -> None:
         """No log is moved or removed when the file is not in its place."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         assert list(journal.deliveries()) == []
         journal.append([delivery()], NOW)
         os.rename(path, f"{path}.away")
@@ -100,9 +99,9 @@ class TestMoved:
         sizes = []
         for n in range(3):
             recorded(path, delivery(NOW - n, id=f"{n}"), compacted=False)
-            journal = SqliteFile(path)
+            journal = begun(path)
             assert list(journal.spaces()) == []
             assert len(list(journal.deliveries())) == n + 1
-            sizes.append(journal._entry_bytes)
+            sizes.append(journal.entry_bytes)
             journal.close()
         assert 0 < sizes[0] < sizes[1] < sizes[2]

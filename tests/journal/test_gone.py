@@ -164,7 +164,7 @@ def test_an_interrupted_rewrite(tmp_path: Path) -> None:
     scene = Scene(str(tmp_path / "journal.db"))
     os.remove(scene.log)
     file_of(scene.recorder).abandon()
-    with pytest.raises(JournalError, match=r"is without its log .*journal.db-log.3; restore the log"):
+    with pytest.raises(JournalError, match=r"is without its log .*journal.db-log.4; restore the log"):
         restored(scene.path)
 
 

@@ -32,6 +32,7 @@ class Life:
         self.failing: tuple[float, type[JournalError]] | None = None
         self.sent: list[OccupancyEvent] = []
         self.endless = Store(self.limits)
+        self.is_under_way = False
         self.store: Store
         self.recorder: Recorder
         self.start()
@@ -39,6 +40,7 @@ class Life:
     def start(self) -> None:
         """Restore the store from the journal."""
         self.store, self.recorder = opened(str(self.path), self.limits)
+        self.is_under_way = True
 
     def event(self) -> OccupancyEvent:
         """Return an event that is new, or a repetition."""
@@ -68,6 +70,12 @@ class Life:
             outcomes = error.outcomes
         assert [outcome in REFUSED for outcome in outcomes] == [outcome in REFUSED for outcome in expected]
 
+    def deliver_meanwhile(self) -> None:
+        """Apply some events while the file is written, but for its begin and its end."""
+        if self.is_under_way:
+            assert not self.recorder._lock.locked()
+            self.deliver()
+
     def fail(self) -> None:
         """Refuse a write, at random."""
         if self.failing and self.chance.random() < self.failing[0]:
@@ -82,6 +90,7 @@ class Life:
     def end(self) -> None:
         """Close or kill the process, and start again: both stores must know the same."""
         self.heal()
+        self.is_under_way = False
         if self.chance.random() < 0.5:
             self.recorder.close()
         else:  # as it would be after SIGKILL
@@ -104,7 +113,10 @@ def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     def refusing_rows(self: SqliteFile, sql: str, rows: Iterable[Row]) -> int:
         life.fail()
-        return write(self, sql, rows)
+        life.deliver_meanwhile()
+        written = write(self, sql, rows)
+        life.deliver_meanwhile()
+        return written
 
     def refusing_records(self: SqliteFile, record: bytes) -> None:
         life.fail()
@@ -133,4 +145,5 @@ def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             ends += 1
     life.end()
     assert ends > 2
+    life.is_under_way = False
     life.recorder.close()

@@ -14,7 +14,18 @@ from exporter.journal.records import Truncated, frame
 from exporter.journal.repair import open_file
 from exporter.journal.sqlite import SqliteFile
 from tests.support.deliveries import NOW, delivery
-from tests.support.journals import compact, file_of, files, full_disk, killed, opened, recorded, restored, restored_ids
+from tests.support.journals import (
+    begun,
+    compact,
+    file_of,
+    files,
+    full_disk,
+    killed,
+    opened,
+    recorded,
+    restored,
+    restored_ids,
+)
 from tests.support.records import read
 
 
@@ -41,19 +52,24 @@ class TestWriting:
         assert read((tmp_path / "log").read_bytes()[16:]) == ([b"first", b"3", b"4"], None)
 
     def test_a_full_disk(self, path: str) -> None:
-        """A log that cannot be created leaves no file, and the next entry creates it."""
+        """A log that cannot be created leaves no file, and the next attempt creates it."""
         journal = SqliteFile(path)
         for _ in range(2):
-            with full_disk(), pytest.raises(JournalError, match=rf"^{path}: File too large$"):
-                journal.append([delivery()], NOW)
+            with (
+                full_disk(),
+                pytest.raises(JournalError, match=rf"^{path}: File too large$"),
+            ):
+                journal.start()
             assert log_numbers(path) == []
+        for _ in range(2):
+            journal.start()
+            assert log_numbers(path) == [1]
         journal.append([delivery()], NOW)
-        assert log_numbers(path) == [1]
         journal.close()
         assert restored_ids(path) == ["zone_a"]
 
     def test_the_file_cannot_note_the_log(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An entry is refused where the file cannot note its new log, and the next entry gets another log."""
+        """No entry goes to a log that the file could not note; the next attempt begins another log."""
         journal = SqliteFile(path)
 
         def full(*_: object) -> int:
@@ -63,8 +79,9 @@ class TestWriting:
         with monkeypatch.context() as patched:
             patched.setattr(journal, "_write", full)
             with pytest.raises(JournalError, match="full"):
-                journal.append([delivery()], NOW)
+                journal.start()
         assert len(os.listdir("/proc/self/fd")) == files_open
+        journal.start()
         journal.append([delivery(zone="zone_b")], NOW)
         assert log_numbers(path) == [1, 2]
         journal.close()
@@ -72,7 +89,7 @@ class TestWriting:
 
     def test_a_log_that_is_gone(self, path: str) -> None:
         """A log that was removed or replaced is noticed by a check."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery()], NOW)
         journal.check()
         Path(log_path(path, 1)).rename(f"{path}.away")
@@ -102,13 +119,12 @@ class TestBeside:
     def test_each_run_has_its_own(self, path: str) -> None:
         """After SIGKILL the next run writes another log, and `maintain` soon removes the older one."""
         killed(path, "zone_a")
-        _, recorder = opened(path)
-        recorder.maintain()
         assert log_numbers(path) == [1]
-        recorder.apply([delivery(zone="zone_b")], NOW)
+        _, recorder = opened(path)
         assert log_numbers(path) == [1, 2]
+        recorder.apply([delivery(zone="zone_b")], NOW)
         recorder.maintain()
-        assert log_numbers(path) == []
+        assert log_numbers(path) == [3]
         recorder.apply([delivery(zone="zone_c")], NOW)
         recorder.maintain()
         assert log_numbers(path) == [3]
@@ -165,7 +181,7 @@ class TestBeside:
         done: list[object] = []
         monkeypatch.setattr(os, "fsync", lambda file: done.append(os.readlink(f"/proc/self/fd/{file}")))
         monkeypatch.setattr(journal, "_write", lambda *written: done.append(written))
-        journal.append([delivery()], NOW)
+        journal.start()
         assert done == [str(Path(path).parent), ("UPDATE log SET newest = ?", [(1,)])]
 
     def test_a_removed_log_is_not_missed(self, path: str) -> None:
@@ -173,7 +189,7 @@ class TestBeside:
         _, recorder = opened(path)
         recorder.apply([delivery()], NOW)
         compact(recorder)
-        assert log_numbers(path) == []
+        assert log_numbers(path) == [2]
         file_of(recorder).abandon()
         assert restored_ids(path) == ["zone_a"]
 
@@ -216,17 +232,18 @@ class TestBeside:
         journal = SqliteFile(path)
         Path(log_path(path, 1)).write_bytes(b"precious")
         with pytest.raises(JournalError, match=rf"^{path}-log.1: File exists$"):
-            journal.append([delivery()], NOW)
+            journal.start()
         assert Path(log_path(path, 1)).read_bytes() == b"precious"
         os.remove(log_path(path, 1))
+        journal.start()
         journal.append([delivery()], NOW)
         journal.close()
 
     def test_a_log_that_cannot_be_removed(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A log that cannot be removed is an error, and the next attempt removes it."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery()], NOW)
-        checkpoint = journal.begin_checkpoint()
+        checkpoint = journal.begin_checkpoint(journal.begin_log())
 
         def denied(_: str) -> None:
             raise PermissionError(1, "Operation not permitted")
@@ -237,12 +254,12 @@ class TestBeside:
                 journal.remove_covered(checkpoint)
         while journal.remove_covered(checkpoint):
             pass
-        assert log_numbers(path) == []
+        assert log_numbers(path) == [2]
         journal.close()
 
     def test_abandoning_a_file_keeps_its_logs(self, path: str) -> None:
         """The logs of an abandoned file stay until all spaces are saved again."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery()], NOW)
         os.remove(f"{path}-wal")
         journal.abandon()
@@ -254,6 +271,7 @@ class TestBeside:
         """A name to which SQLite or a pattern gives a meaning of its own is a name."""
         monkeypatch.chdir(tmp_path)
         journal = open_file(name)
+        journal.start()
         journal.append([delivery()], NOW)
         assert log_numbers(name) == [1]
         journal.abandon()

@@ -13,7 +13,7 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, delivery
 from tests.support.recordings import FakeJournal
-from tests.support.running import PATIENCE
+from tests.support.running import PATIENCE, wait_for
 from tests.support.stores import LIMITS, readings, spaces
 
 
@@ -100,12 +100,16 @@ class TestMaintain:
     """Regular work on the journal."""
 
     def test_a_delivery_does_it_after_a_while(self, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Under a server that never calls `maintain`, a delivery does."""
+        """Under a server that never calls `maintain`, a delivery has it called, and does not wait for it."""
+        go_on = threading.Event()
         recorded.recorder.apply([delivery()], NOW)
         assert recorded.journal.maintained == 0
         monkeypatch.setattr(recorder_module, "_PATIENCE", 0)
+        recorded.journal.maintenance = lambda: go_on.wait(PATIENCE)
         recorded.recorder.apply([delivery()], NOW)
-        assert recorded.journal.maintained == 1
+        go_on.set()
+        wait_for(lambda: recorded.journal.maintained == 1, "the maintenance")
+        recorded.recorder.close()
 
     def test_a_long_maintenance_is_not_followed_by_another(
         self, recorded: Recorded, monkeypatch: pytest.MonkeyPatch

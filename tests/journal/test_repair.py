@@ -13,13 +13,12 @@ from exporter.events.measures import Measure
 from exporter.journal import repair
 from exporter.journal.database import PAGE_SIZE
 from exporter.journal.interface import JournalError
-from exporter.journal.log import log_path
+from exporter.journal.log import log_numbers, log_path
 from exporter.journal.repair import TRUNCATED, open_file
-from exporter.journal.sqlite import SqliteFile
 from exporter.rule.reading import Reading
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, delivery
-from tests.support.journals import files, opened, recorded, restored, states
+from tests.support.journals import begun, files, opened, recorded, restored, save, states
 from tests.support.stores import applied, readings
 
 
@@ -66,7 +65,7 @@ class TestTruncated:
         store, _ = applied(*[delivery(NOW, n, zone=f"zone_{n}") for n in range(9)])
         journal = open_file(path)
         for state in store.states(store.keys()):
-            journal.save([state])
+            save(journal, [state])
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()
         journal.close()
@@ -76,7 +75,7 @@ class TestTruncated:
 
     def test_a_log(self, path: str, caplog: pytest.LogCaptureFixture) -> None:
         """A truncated log costs its incomplete entry, which is logged, and nothing else; the next run goes on."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery(NOW, 0, zone="zone_0")], NOW)
         whole = len(Path(log_path(path, 1)).read_bytes())
         journal.append([delivery(NOW, 1, zone="zone_1")], NOW)
@@ -101,7 +100,7 @@ class TestTruncated:
 
     def test_a_damaged_log(self, path: str) -> None:
         """A log with any byte changed before its last entry is corrupt."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         for n in range(3):
             journal.append([delivery(NOW, n, zone=f"zone_{n}", name="")], NOW)
         left = {file: Path(file).read_bytes() for file in files(path)}
@@ -125,13 +124,14 @@ class TestTruncated:
     def test_its_log_is_read(self, path: str) -> None:
         """The logs of a repaired file still belong to it."""
         recorded(path, *[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery(NOW, zone="zone_x")], NOW)
         journal._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        main, log = Path(path).read_bytes(), Path(log_path(path, 2)).read_bytes()
+        (number,) = log_numbers(path)
+        main, log = Path(path).read_bytes(), Path(log_path(path, number)).read_bytes()
         journal.close()
         Path(path).write_bytes(main[:-1])
-        Path(log_path(path, 2)).write_bytes(log)
+        Path(log_path(path, number)).write_bytes(log)
         spaces = {state.space_id for state in states(restored(path))}
         assert 10 < len(spaces) < 21
         assert "zone_x" in spaces
@@ -157,6 +157,7 @@ class TestTruncated:
     def test_a_truncated_file_with_a_log(self, path: str) -> None:
         """A truncated file with a write-ahead log is not repaired, as the log belongs to the missing part."""
         journal = open_file(path)
+        journal.start()
         journal.append([delivery(NOW, n, zone=f"zone_{n}") for n in range(99)], NOW)
         log = Path(f"{path}-wal").read_bytes()
         main = Path(path).read_bytes()

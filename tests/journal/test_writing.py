@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
 from exporter.journal.interface import JournalError
 from exporter.journal.repair import open_file
-from exporter.journal.sqlite import JournalGone, SqliteFile
+from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.space import SpaceState
 from tests.support.deliveries import HOUR, NOW, delivery
-from tests.support.journals import compact, copy_files, file_of, full_disk, opened, restored, states
+from tests.support.journals import begun, compact, copy_files, file_of, full_disk, opened, restored, save, states
 from tests.support.stores import applied, readings
 
 
@@ -34,15 +35,15 @@ class TestWriting:
         first, second = store.states(store.keys())
         journal = open_file(path)
         with pytest.raises(JournalError):
-            journal.save([first, Keyless(*second)])
+            save(journal, [first, Keyless(*second)])
         assert list(journal.spaces()) == []
-        journal.save([first, second])
+        save(journal, [first, second])
         assert len(list(journal.spaces())) == 2
         journal.close()
 
     def test_a_file_that_is_gone(self, path: str) -> None:
         """An entry is refused where the next start would not find the file, also if another file is in its place."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery(NOW)], NOW)
         os.remove(path)
         time.sleep(0.06)
@@ -54,16 +55,17 @@ class TestWriting:
             journal.append([delivery(NOW)], NOW)
         journal.close()
 
-    def test_retain(self, path: str) -> None:
-        """`retain` removes every saved space but those that are named; a removed space can be saved again."""
+    def test_remove(self, path: str) -> None:
+        """`remove` removes the saved spaces that are named; a removed space can be saved again."""
         store, _ = applied(delivery(NOW), delivery(NOW, zone="zone_b"))
         states = store.states(store.keys())
         for returns in (False, True):
             journal = open_file(path)
-            journal.save(states)
-            journal.retain({"zone:zone_b", "zone:zone_c"})
+            save(journal, states)
+            journal.forget(["zone:zone_a"])
+            journal.remove(["zone:zone_a"])
             if returns:
-                journal.save(states)
+                save(journal, states)
             journal.close()
             spaces = {space.id for space in restored(path).snapshot(NOW).spaces}
             assert spaces == ({"zone_a", "zone_b"} if returns else {"zone_b"})
@@ -72,6 +74,7 @@ class TestWriting:
         """An entry has the metadata of a space only where it is new, or where the write before failed."""
         events = [delivery(NOW - n, n, id=f"{n}", name=name) for n, name in enumerate("aab")]
         journal = open_file(path)
+        journal.start()
         journal.append(events[:2], NOW)
         with full_disk(), pytest.raises(JournalError, match="File too large"):
             journal.append(events[2:], NOW)
@@ -84,11 +87,11 @@ class TestWriting:
         """Entries before a space was saved are not applied to it again, and its metadata is not written again."""
         events = [delivery(NOW - n, n, id=f"{n}") for n in range(3)]
         store, _ = applied(*events[:2])
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append(events[:1], NOW)
         journal.append(events[1:2], NOW)
-        journal.begin_checkpoint()
-        journal.save(store.states(["zone:zone_a"]))
+        journal.begin_checkpoint(journal.begin_log())
+        save(journal, store.states(["zone:zone_a"]))
         journal.append(events[2:], NOW)
         journal.close()
         journal = SqliteFile(path)
@@ -99,9 +102,9 @@ class TestWriting:
 
     def test_metadata_outlives_a_removed_entry(self, path: str) -> None:
         """An entry after the begin of a checkpoint has the metadata again, as its space may not be saved."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         journal.append([delivery(NOW)], NOW)
-        checkpoint = journal.begin_checkpoint()
+        checkpoint = journal.begin_checkpoint(journal.begin_log())
         journal.append([delivery(NOW - 1)], NOW)
         journal.end_checkpoint(checkpoint)
         while journal.remove_covered(checkpoint):
@@ -113,11 +116,11 @@ class TestWriting:
 
     def test_metadata_that_is_lost(self, path: str) -> None:
         """A delivery whose metadata is lost with a truncated entry has the id alone."""
-        journal = SqliteFile(path)
+        journal = begun(path)
         assert list(journal.deliveries()) == []
         journal.append([delivery(NOW)], NOW)
         journal.close()
-        journal = SqliteFile(path)
+        journal = begun(path)
         assert len(list(journal.deliveries())) == 1
         journal.append([delivery(NOW - 1)], NOW)
         journal._database.execute("DELETE FROM piece")
@@ -131,9 +134,9 @@ class TestWriting:
         """A compaction is due above half the size of the spaces and a minimum; entries of earlier runs count."""
         monkeypatch.setattr(journal_module, "_FEW_BYTES", 500)
         store, _ = applied(*[delivery(NOW, zone=f"zone_{zone}") for zone in range(20)])
-        journal = SqliteFile(path)
+        journal = begun(path)
         assert list(journal.deliveries()) == []
-        journal.save(store.states(store.keys()))
+        save(journal, store.states(store.keys()))
         took = journal._space_bytes
         assert took > 2000
         for _ in range(2):
@@ -141,7 +144,7 @@ class TestWriting:
             while not journal.needs_compaction():
                 if 500 < written < took / 2:
                     journal.close()
-                    journal = SqliteFile(path)
+                    journal = begun(path)
                     assert len(list(journal.spaces())) == 20
                     assert list(journal.deliveries())
                     assert not journal.needs_compaction()
@@ -151,21 +154,19 @@ class TestWriting:
                 written = size
             assert took / 2 < written < took / 2 + 300
             journal.close()
-            journal = SqliteFile(path)
+            journal = begun(path)
             assert len(list(journal.spaces())) == 20
             assert not journal.needs_compaction()
             assert list(journal.deliveries())
             assert journal.needs_compaction()
-            checkpoint = journal.begin_checkpoint()
-            journal.save(store.states(store.keys()))
+            checkpoint = journal.begin_checkpoint(journal.begin_log())
+            save(journal, store.states(store.keys()))
             assert journal.needs_compaction()  # until the entries are removed
             journal.append([delivery(NOW)], NOW)
             while journal.remove_covered(checkpoint):
                 pass
             assert not journal.needs_compaction()
-            assert 0 < journal._entry_bytes < 300
-        journal.retain({"zone:zone_1"})
-        assert list(journal._saved_at) == list(journal._metadata) == ["zone:zone_1"]
+            assert 0 < journal.entry_bytes < 300
         journal.close()
 
     def test_a_compaction_leaves_no_entry(self, path: str) -> None:
@@ -206,10 +207,24 @@ class TestCompaction:
             assert states(restored(copy_files(path, copies))) == states(store)
             shutil.rmtree(copies)
 
+        write, file = SqliteFile._write, file_of(recorder)
+
+        def write_between(self: SqliteFile, sql: str, rows: Iterable[Row]) -> int:
+            if self is not file:  # it is that of a copy
+                return write(self, sql, rows)
+            deliver(None)
+            written = write(self, sql, rows)
+            deliver(None)
+            return written
+
         monkeypatch.setattr(file_module, "sleep", deliver)
         monkeypatch.setattr(SqliteFile, "sync", deliver)
-        compact(recorder)
-        assert steps == 3 + 1 + 1 + 4  # three spaces, the sync, the log, and four times some pieces
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteFile, "_write", write_between)
+            compact(recorder)
+        # Three spaces, the sync, the log, and four times some pieces; two for each write: of the next log, of at least
+        # three spaces, of the end, and of six times some pieces.
+        assert steps >= 3 + 1 + 1 + 4 + 2 * (1 + 3 + 1 + 5)
         recorder.close()
         assert states(restored(path)) == states(store)
 
@@ -223,5 +238,37 @@ class TestCompaction:
         recorder.apply([delivery(later)], later)
         store.snapshot(later)
         compact(recorder)
+        file = file_of(recorder)
+        assert file.saved_keys() == {"zone:zone_a"}
+        assert list(file._entries.metadata) == ["zone:zone_a"]
         recorder.close()
         assert [state.space_id for state in states(restored(path))] == ["zone_a"]
+
+    @pytest.mark.parametrize("moment", ["chosen", "removed"])
+    def test_a_forgotten_space_that_returns(self, path: str, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+        """A space that returns just before it is removed, or before that is written, keeps its names."""
+        store, recorder = opened(path)
+        recorder.apply([delivery(NOW)], NOW)
+        compact(recorder)
+        later = NOW + 25 * HOUR
+        store.snapshot(later)
+        assert store.keys() == []
+        chunks, remove = file_module._chunks, SqliteFile.remove
+
+        def return_and_choose(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+            for chunk in chunks(keys):
+                recorder.apply([delivery(later)], later)
+                yield chunk
+
+        def return_and_remove(self: SqliteFile, keys: Sequence[str]) -> None:
+            recorder.apply([delivery(later)], later)
+            remove(self, keys)
+
+        with monkeypatch.context() as patched:
+            if moment == "chosen":
+                patched.setattr(file_module, "_chunks", return_and_choose)
+            else:
+                patched.setattr(SqliteFile, "remove", return_and_remove)
+            compact(recorder)
+        file_of(recorder).abandon()
+        assert [state.metadata for state in states(restored(path))] == [delivery().metadata]

@@ -2,7 +2,7 @@
 
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from glob import escape, glob
@@ -56,6 +56,20 @@ def opened(path: str, limits: Limits = LIMITS) -> tuple[Store, Recorder]:
     recorder = Recorder(store, partial(open_journal, path, lambda: None))
     recorder.restore()
     return store, recorder
+
+
+def begun(path: str) -> SqliteFile:
+    """Open the file of a journal, or create it, and begin a log."""
+    file = SqliteFile(path)
+    file.start()
+    return file
+
+
+def save(file: SqliteFile, states: Iterable[SpaceState]) -> None:
+    """Save spaces in the file of a journal, as they are after its last entry."""
+    spaces = file.prepare(states)
+    file.save(spaces)
+    file.note(spaces)
 
 
 def journal_of(recorder: Recorder) -> FileJournal:

@@ -1,13 +1,14 @@
 """Recorders whose journal fails on demand."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
+from exporter.journal.codec import SavedSpace
 from exporter.journal.file import FileJournal
 from exporter.journal.interface import Delivery, JournalError, Replay, Source
 from exporter.journal.recorder import Recorder
@@ -31,9 +32,15 @@ class FakeJournal:
         self.others: list[Delivery] = []
         """Deliveries that `follow` has not returned yet."""
         self.maintained = 0
-        self.is_closed = False
+        self.is_started = self.is_closed = False
         self.meanwhile: Callable[[], None] = lambda: None
         """Called by `append` and `maintain`."""
+        self.maintenance: Callable[[], object] = lambda: None
+        """Called by `maintain`."""
+
+    def start(self) -> None:
+        """Note the call."""
+        self.is_started = True
 
     def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
         """Append the events, or refuse them all."""
@@ -55,6 +62,7 @@ class FakeJournal:
         """Count the call."""
         self.maintained += 1
         self.meanwhile()
+        self.maintenance()
 
     def follow(self) -> Iterable[Delivery]:
         """Return the deliveries of others, each once."""
@@ -96,13 +104,12 @@ class FaultyFile(SqliteFile):
         self.check()
         super().append(events, arrival_ms)
 
-    def save(self, states: Iterable[SpaceState]) -> None:
+    def save(self, spaces: Sequence[SavedSpace]) -> None:
         """Save spaces, or fail if there are any."""
-        states = list(states)
-        if states:
+        if spaces:
             self.check()
-        self.saved.append(len(states))
-        super().save(states)
+        self.saved.append(len(spaces))
+        super().save(spaces)
 
     def needs_compaction(self) -> bool:
         """Tell whether a compaction was asked for."""
@@ -123,10 +130,10 @@ class FaultyFile(SqliteFile):
         self._step("remove_covered")
         return super().remove_covered(checkpoint)
 
-    def retain(self, space_ids: Set[str]) -> None:
+    def remove(self, keys: Sequence[str]) -> None:
         """Remove spaces, or fail."""
-        self._step("retain")
-        super().retain(space_ids)
+        self._step("remove")
+        super().remove(keys)
 
 
 class Recording:
