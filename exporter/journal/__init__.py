@@ -8,5 +8,6 @@ log. It knows neither how an event is decided nor how one arrives.
 - `file`: a journal in a file: compaction, outages, a file that is gone.
 - `repair`: opens the file, and first replaces a truncated one by its undamaged rows.
 - `sqlite`: the SQLite file and the logs beside it; `database` is the file, `log` the logs, `entries` their content.
+- `failures`: errors of the system and of SQLite in words for people.
 - `codec`: entries and saved spaces as bytes; `records` frames and checks those.
 """

@@ -1,11 +1,15 @@
-"""The SQLite file of a journal: recognised, created, opened for one process; and its errors in words for people."""
+"""The SQLite file of a journal: recognised, created, opened for one process."""
 
+import errno
+import fcntl
 import os
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from random import uniform
 from time import monotonic, sleep
 
+from exporter.journal.failures import failure, probe
 from exporter.journal.interface import JournalError
 from exporter.journal.log import log_numbers, log_path, sync_folder
 
@@ -47,30 +51,8 @@ PRAGMA user_version = {VERSION};
 COMMIT;
 """  # noqa: S608 - two constants
 
-FAILURES = (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
-"""Errors that reading a damaged file can raise."""
-
-_OF_THE_SYSTEM = (
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-)
-"""SQLite's errors that come from the system and not from the content of the file."""
-
-
-def failure(path: str, error: Exception) -> JournalError:
-    """Return an error in words for people: another process has the file, the system fails, or the file is corrupt."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return JournalError(f"{path} is in use by another process")
-    if code in _OF_THE_SYSTEM or isinstance(error, OSError):
-        where = getattr(error, "filename", None) or path
-        return JournalError(f"{where}: {getattr(error, 'strerror', None) or error}")
-    if isinstance(error, MemoryError):  # a damaged length of a row may ask for any amount
-        return JournalError(f"{path}: there is not enough memory to read it, or it is corrupt")
-    return JournalError(f"{path} is corrupt ({error}); restore it from a copy, or move it away to start with no spaces")
+_LOCKED_AT, _LOCKED_BYTES = 0x40000000, 512
+"""The bytes of a file that SQLite locks (sqlite.org/fileformat.html, the lock-byte page)."""
 
 
 def check_header(path: str, rewrite: bool) -> None:
@@ -78,19 +60,22 @@ def check_header(path: str, rewrite: bool) -> None:
 
     With `rewrite`, the file may be missing although a log of it is there.
     """
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise JournalError(f"{path}: there is no folder {folder}")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise JournalError(f"{path} is not a file")
+    folder = os.path.dirname(path)
     try:
         logs = [f"{path}-wal", *(log_path(path, number) for number in log_numbers(path))]
+    except FileNotFoundError:
+        raise JournalError(f"{path}: there is no folder {folder}; create it, or choose another path") from None
+    except OSError as error:
+        raise failure(path, error, "opened") from None
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe, for example, would wait for its other end
+            raise JournalError(f"{path} is not a file; choose another path")
         with open(path, "rb") as file:
             header = file.read(100)
     except FileNotFoundError:
         header = b""
     except OSError as error:
-        raise failure(path, error) from None
+        raise failure(path, error, "opened") from None
     if not header:
         for log in () if rewrite else logs:
             if os.path.exists(log) and os.path.getsize(log):
@@ -107,6 +92,32 @@ def check_header(path: str, rewrite: bool) -> None:
         )
     if version > VERSION:
         raise JournalError(f"{path} was written by a later version of butlr-exporter; run that, or choose another path")
+
+
+def check_path(path: str) -> None:
+    """Check that a journal could be opened at a path, and change nothing. Raises JournalError.
+
+    The content of the journal is not read, and another process may have it open.
+    """
+    path = os.path.realpath(path)
+    check_header(path, rewrite=False)
+    if error := probe(path):
+        raise failure(path, error, "opened")
+
+
+def is_in_use(path: str) -> bool:
+    """Tell whether another process has the journal at a path open."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, _LOCKED_BYTES, _LOCKED_AT)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    finally:
+        os.close(file)
+    return False
 
 
 def connect(path: str) -> sqlite3.Connection:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.journal.codec import decode_space
-from exporter.journal.database import FAILURES, PAGE_SIZE, check_header, connect, failure
+from exporter.journal.database import PAGE_SIZE, check_header, connect
+from exporter.journal.failures import FAILURES, failure
 from exporter.journal.records import unframe
 from exporter.journal.sqlite import PUT_PIECE, PUT_SPACE, SqliteFile
 
@@ -36,15 +37,17 @@ class Repaired(NamedTuple):
 def open_file(path: str, rewrite: bool = False) -> SqliteFile:
     """Open the file of a journal, or create it; repair a truncated one before. Raises JournalError.
 
+    A symbolic link is followed, so that all files of the journal are beside the file that it leads to.
+
     With `rewrite`, all spaces will be saved from memory, so nothing in the file is needed.
     """
-    path = os.path.abspath(path)  # SQLite gives some names another meaning
-    check_header(path, rewrite)
-    if is_truncated(path):
+    real = os.path.realpath(path)
+    check_header(real, rewrite)
+    if is_truncated(real):
         try:
-            repaired = repair(path)
+            repaired = repair(real)
         except FAILURES as error:
-            raise failure(path, error) from None
+            raise failure(real, error, "repaired") from None
         log.warning("journal was truncated", repaired._asdict())
     return SqliteFile(path, rewrite)
 

@@ -25,8 +25,9 @@ from exporter.journal.codec import (
     kind_of,
     pieces,
 )
-from exporter.journal.database import FAILURES, PAGE_SIZE, connect, failure
+from exporter.journal.database import PAGE_SIZE, connect
 from exporter.journal.entries import Entries
+from exporter.journal.failures import FAILURES, failure
 from exporter.journal.interface import Delivery, JournalError
 from exporter.journal.log import Foreign, Log, Logs, is_file
 from exporter.journal.records import unframe
@@ -72,7 +73,9 @@ class SqliteFile:
 
         With `rewrite`, all spaces will be saved from memory, so its logs may be missing or damaged.
         """
-        self._path, self._rewrite = path, rewrite
+        self._given, self._rewrite = os.path.abspath(path), rewrite
+        # SQLite follows symbolic links, and an absolute path has no other meaning to it than that of a path.
+        self._path = path = os.path.realpath(path)
         self._saved_at: dict[str, int] = {}
         """The number of the last entry before each space was saved, by the key of the space."""
         self._entries = Entries()
@@ -91,7 +94,7 @@ class SqliteFile:
             self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
             self._logs = Logs(path, *_log_row(self._database))
         except FAILURES as error:
-            raise failure(path, error) from None
+            raise failure(path, error, "opened") from None
         if (missing := self._logs.missing()) and not rewrite:
             self._database.close()
             raise JournalError(
@@ -108,7 +111,7 @@ class SqliteFile:
                 self._entries.last = max(self._entries.last, number)
                 yield state
         except FAILURES as error:
-            raise failure(self._path, error) from None
+            raise failure(self._path, error, "read") from None
 
     def deliveries(self) -> Iterator[Delivery]:
         """Return the deliveries to each space since it was saved, in the order of the log. Raises JournalError.
@@ -137,7 +140,7 @@ class SqliteFile:
         except Foreign as error:
             raise JournalError(str(error)) from None
         except FAILURES as error:
-            raise failure(self._path, error) from None
+            raise failure(self._path, error, "read") from None
 
     def _contents(self) -> Iterator[bytes]:
         """Return the entries in the file, then those in the logs, oldest first."""
@@ -240,7 +243,7 @@ class SqliteFile:
                 try:
                     self._logs.remove(number)
                 except OSError as error:
-                    raise failure(self._path, error) from None
+                    raise failure(self._path, error, "removed") from None
                 return True
         may_be_more = self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
         if not may_be_more:
@@ -319,6 +322,8 @@ class SqliteFile:
     def check(self) -> None:
         """Check that the next start would find the file and its logs. Raises JournalGone."""
         self._check_place()
+        if os.path.realpath(self._given) != self._path:
+            raise JournalGone(f"{self._given} leads to another file")
         if not is_file(f"{self._path}-wal", self._wal_inode):
             raise JournalGone(f"{self._path}-wal is gone")
         if self._log is not None and not self._log.is_in_place():

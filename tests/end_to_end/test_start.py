@@ -16,11 +16,11 @@ class TestStart:
     """The start with a journal that is in use, foreign, damaged or not writable."""
 
     @staticmethod
-    def refusal(journal: Path) -> str:
-        """Return the last line of the log of an exporter that must not start."""
+    def refusal(journal: Path, status: int = 1) -> str:
+        """Return the last line of the log of an exporter that must not start, but end with this status."""
         command = [str(CONSOLE_SCRIPT), "serve", "--listen=127.0.0.1:0", f"--journal={journal}"]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        assert ended.returncode == 1
+        assert ended.returncode == status
         assert "started" not in ended.stderr
         assert "Traceback" not in ended.stderr
         return ended.stderr.splitlines()[-1]
@@ -29,14 +29,15 @@ class TestStart:
         """A second process on a journal ends with the reason, and the first goes on."""
         journal = tmp_path / "journal.db"
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            assert f'msg="cannot start" reason="{journal} is in use by another process"' in self.refusal(journal)
+            reason = f"{journal} is in use by another process; end that one, or choose another path"
+            assert f'msg="cannot start" reason="{reason}"' in self.refusal(journal)
             assert outcomes(exporter.post(of_now(1)[0])) == {"new": 1}
 
     def test_foreign_and_corrupt(self, tmp_path: Path) -> None:
         """A foreign or corrupt journal is reported with a remedy; the foreign file stays as it was."""
         journal = tmp_path / "journal.db"
         journal.write_text("my diary")
-        assert "is not a journal of butlr-exporter; choose another path" in self.refusal(journal)
+        assert "is not a journal of butlr-exporter; choose another path" in self.refusal(journal, status=2)
         assert journal.read_text() == "my diary"
         journal.unlink()
         with running(tmp_path / "log", f"--journal={journal}") as exporter:
@@ -76,4 +77,5 @@ class TestStart:
             ended = subprocess.run(
                 [sys.executable, "-c", code, f"{folder}/journal.db"], capture_output=True, text=True, check=True
             )
-        assert ended.stdout == f"JournalError {folder}/journal.db: unable to open database file\n"
+        assert ended.stdout.startswith(f"JournalError {folder}/journal.db cannot be opened: user ")
+        assert ended.stdout.endswith(" has no permission; let that user write to the file and to its folder\n")

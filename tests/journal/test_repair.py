@@ -194,7 +194,7 @@ class TestTruncated:
     [
         (MemoryError(), "there is not enough memory to read it, or it is corrupt"),
         (KeyError(99), "is corrupt (99)"),
-        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(28, "No space left on device"), "cannot be repaired: the disk is full; make room on it"),
     ],
 )
 def test_a_failing_repair_says_why(path: str, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str) -> None:

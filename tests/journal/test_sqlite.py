@@ -211,7 +211,7 @@ class TestRefused:
         ) as other:
             assert other.stdout is not None
             other.stdout.readline()
-            assert self.refusal(path) == f"{path} is in use by another process"
+            assert self.refusal(path) == f"{path} is in use by another process; end that one, or choose another path"
             other.communicate(b"\n")
         open_file(path).close()
 
@@ -234,7 +234,10 @@ class TestRefused:
             lines = [process.stdout.readline() for process in both if process.stdout]
             for process in both:
                 process.communicate("\n")
-            assert sorted(lines) == [f"{path} is in use by another process\n", "open\n"]
+            assert [line.partition(";")[0] for line in sorted(lines)] == [
+                f"{path} is in use by another process",
+                "open\n",
+            ]
 
     def test_an_interrupted_creation(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process that ends while it creates a file leaves nothing that hinders the next start."""

@@ -76,7 +76,7 @@ class TestWriting:
         journal = open_file(path)
         journal.start()
         journal.append(events[:2], NOW)
-        with full_disk(), pytest.raises(JournalError, match="File too large"):
+        with full_disk(), pytest.raises(JournalError, match="it may not grow further"):
             journal.append(events[2:], NOW)
         journal.append(events[2:], NOW)
         assert list(journal.deliveries()) == [(event, NOW) for event in events]
