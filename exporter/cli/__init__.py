@@ -2,6 +2,7 @@
 
 - `main`: parses the arguments and runs a command.
 - `service`: `serve` and `check`; `against` is `check --against`.
+- `preflight`: mistakes in the settings that only the machine shows.
 - `simulate`, `export`: the commands of these names; `captured` reads files of deliveries.
 - `flags`, `arguments`: settings as flags, and arguments of several commands.
 - `logs`: how log lines are written.

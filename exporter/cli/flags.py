@@ -1,11 +1,12 @@
 """Settings on the command line: their flags, and the messages about mistakes in them."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from exporter.cli.arguments import print_error
 from exporter.settings.declared import INPUTS, Setting, Settings, SettingsError
-from exporter.settings.load import load
+from exporter.settings.load import load, no_more
 from exporter.spelling import did_you_mean
 
 USAGE_ERROR = 2
@@ -38,12 +39,19 @@ def join_values(arguments: Sequence[str]) -> list[str]:
 
 
 def settings_from(
-    command: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str], environ: Mapping[str, str]
+    command: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    rest: list[str],
+    environ: Mapping[str, str],
+    inspect: Callable[[Mapping[str, Any]], Mapping[str, str]] = no_more,
 ) -> Settings | None:
-    """Return the settings; None after printing every mistake, with unknown arguments among them."""
+    """Return the settings; None after printing every mistake, with unknown arguments among them.
+
+    `inspect` returns further mistakes in valid settings.
+    """
     mistakes = list(unknown_arguments(command, rest))
     try:
-        settings = load(vars(options), environ)
+        settings = load(vars(options), environ, inspect)
     except SettingsError as error:
         mistakes += error.mistakes
     for mistake in mistakes:

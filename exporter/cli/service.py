@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from exporter import __version__
 from exporter.app import Port, build
 from exporter.capacity.parse import CapacityError, read
 from exporter.capacity.rules import NO_RULES
-from exporter.cli import against, logs
+from exporter.cli import against, logs, preflight
 from exporter.cli.arguments import print_error
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.ingest import observer
@@ -37,9 +37,9 @@ Keep a secret in a file: everybody on this machine can read flags in the list of
 
 def add_commands(commands: Any) -> None:
     """Add `serve` and `check` to the parser of the command line."""
-    for run, summary in (
-        (_serve, "receive webhooks and serve metrics"),
-        (_check, "validate the settings and print them"),
+    for run, inspect, summary in (
+        (_serve, preflight.journal_mistakes, "receive webhooks and serve metrics"),
+        (_check, preflight.all_mistakes, "validate the settings and print them"),
     ):
         command = commands.add_parser(
             run.__name__[1:],
@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(run=partial(_run, run, command))
+        command.set_defaults(run=partial(_run, run, inspect, command))
         add_settings(command, INPUTS)
     command.add_argument(
         "--against",
@@ -60,16 +60,18 @@ def add_commands(commands: Any) -> None:
 
 def _run(
     run: Callable[[Settings, argparse.Namespace], int],
+    inspect: Callable[[Mapping[str, Any]], Mapping[str, str]],
     command: argparse.ArgumentParser,
     options: argparse.Namespace,
     rest: list[str],
 ) -> int:
-    settings = settings_from(command, options, rest, os.environ)
+    settings = settings_from(command, options, rest, os.environ, inspect)
     return USAGE_ERROR if settings is None else run(settings, options)
 
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
-    for warning in filter(None, [*warnings(settings, os.environ), exposure(settings)]):
+    used = [f"{text}; that is right if it is this exporter" for text in preflight.in_use(vars(settings)).values()]
+    for warning in filter(None, [*warnings(settings, os.environ), exposure(settings), *used]):
         print_error(f"warning: {warning}")
     for name, value in settings.show().items():
         print(f"{name} = {value}")  # noqa: T201
@@ -123,9 +125,5 @@ class CannotListen(Exception):  # noqa: N818 - the name is the log message
 def _bind(port: Port) -> socket.socket:
     try:
         return process.bind(*port.address)
-    except UnicodeError:
-        raise CannotListen(port, "not a valid host name") from None
-    except OSError as error:
-        # The text of a Python error has the number in it; the system's own text has not.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise CannotListen(port, reason) from None
+    except (OSError, UnicodeError) as error:
+        raise CannotListen(port, preflight.bind_reason(error)) from None

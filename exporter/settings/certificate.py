@@ -70,6 +70,11 @@ class Certificate:
         return f"tls_cert or tls_key is damaged, {both}: {error.reason or error}"
 
 
+def check_file(name: str, path: str) -> None:
+    """Check that the file of a setting can be read. Raises TlsError."""
+    _version(name, path)
+
+
 def _version(name: str, path: str) -> tuple[int, int]:
     """Return inode and time (ns) of the last change of a file, without waiting. Raises TlsError if it is unreadable."""
     try:

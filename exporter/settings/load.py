@@ -1,12 +1,12 @@
 """Settings from flags and environment variables."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from exporter.capacity.parse import CapacityError, read
 from exporter.files import FileError, read_text, shown_path
 from exporter.settings.advice import QUOTES_COUNT, misspelt_credentials, suggestion
-from exporter.settings.certificate import Certificate, TlsError
+from exporter.settings.certificate import Certificate, TlsError, check_file
 from exporter.settings.declared import SETTINGS, Setting, Settings, SettingsError
 from exporter.settings.types import Address, is_quoted
 from exporter.spelling import not_text
@@ -17,6 +17,8 @@ PAIRS = (
     ("tls_cert", "tls_key"),
 )
 """Settings that need each other."""
+
+_TLS_FILES = ("tls_cert", "tls_key")
 
 
 class Input(NamedTuple):
@@ -38,10 +40,20 @@ class Source(NamedTuple):
     """None if no file is named."""
 
 
-def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+def no_more(_: Mapping[str, Any]) -> dict[str, str]:
+    """Find no further mistake."""
+    return {}
+
+
+def load(
+    flags: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    inspect: Callable[[Mapping[str, Any]], Mapping[str, str]] = no_more,
+) -> Settings:
     """Return the settings given by flags (by setting name) and environment variables, else their defaults.
 
-    An empty variable counts as not set, except for a secret. Raises SettingsError with every mistake.
+    An empty variable counts as not set, except for a secret. `inspect` returns further mistakes, by setting, in the
+    settings that are valid so far. Raises SettingsError with every mistake.
     """
     values: dict[str, Any] = {}
     mistakes: dict[str, str] = {}
@@ -53,6 +65,8 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Setting
     mistakes |= _conflicts(values, mistakes)
     mistakes |= {name: f"{name} is not a setting{suggestion(name)}" for name in misspelt_credentials(environ)}
     mistakes |= _mistakes_in_files(values)
+    valid = [setting.name for setting in SETTINGS if setting.name not in mistakes]
+    mistakes |= inspect({name: values.get(name, getattr(Settings, name)) for name in valid})
     if mistakes:
         raise SettingsError(list(mistakes.values()))
     return Settings(**values)
@@ -139,11 +153,17 @@ def _conflicts(values: Mapping[str, Any], mistaken: Collection[str]) -> dict[str
 def _mistakes_in_files(values: Mapping[str, Any]) -> dict[str, str]:
     """Return mistakes in the certificate, its key and the capacity file, each under a key of its own."""
     mistakes = {}
-    if values.get("tls_cert") and values.get("tls_key"):
+    files = {name: values[name] for name in _TLS_FILES if values.get(name)}
+    for name, path in files.items():
         try:
-            Certificate(values["tls_cert"], values["tls_key"])
+            check_file(name, path)
         except TlsError as error:
-            mistakes["tls_cert"] = str(error)
+            mistakes[f"{name} file"] = str(error)
+    if len(files) == len(_TLS_FILES) and not mistakes:
+        try:
+            Certificate(*files.values())
+        except TlsError as error:
+            mistakes["tls_cert file"] = str(error)
     if values.get("capacity_file"):
         try:
             read(values["capacity_file"])

@@ -131,14 +131,14 @@ class TestConflicts:
     def test_one_without_the_other(self, pair: tuple[str, str]) -> None:
         """A setting without its partner is a mistake, unless the partner has a mistake of its own."""
         for name in pair:
-            for text in ("x", None):
+            for text in (__file__, None):  # a file that can be read
                 with pytest.raises(SettingsError) as caught:
                     load({name: text or ""}, {})
                 (mistake,) = caught.value.mistakes
                 missing = pair[0] if name == pair[1] else pair[1]
                 assert (mistake == f"{name} is set and {missing} is not; they go together") is bool(text)
             with pytest.raises(SettingsError) as caught:
-                load(dict.fromkeys(pair, "x") | {name: ""}, {})
+                load(dict.fromkeys(pair, __file__) | {name: ""}, {})
             assert caught.value.mistakes == [f"--{name.replace('_', '-')} must not be empty"]
 
     @pytest.mark.parametrize(
