@@ -144,7 +144,7 @@ class TestOutage:
         assert_same(response, self.exporter.app.test_client().post("/webhook", data=body(event)))
 
     def test_events_that_come_together(self) -> None:
-        """Of the bodies that come together, only those that no journal would accept are left to the view."""
+        """A body that no journal would accept is left to the view; the events beside it are counted and answered."""
         self.fill()
         bodies = [body(delivery(NOW, 1)), b"{", body(delivery(NOW + HOUR)), body(delivery(NOW, 1))]
         assert self.fast.respond(bodies) == [NOT_WRITTEN_RESPONSE, None, None, NOT_WRITTEN_RESPONSE]
