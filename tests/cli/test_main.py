@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from exporter import __version__
+from exporter.cli import preflight
 from exporter.cli.main import main
 from exporter.settings.declared import INPUTS, SETTINGS
 
@@ -15,6 +16,12 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("BUTLR_EXPORTER_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every port be free, whichever programs run on this machine."""
+    monkeypatch.setattr(preflight, "_refusal", lambda _: None)
 
 
 class TestCheck:
