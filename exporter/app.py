@@ -197,6 +197,7 @@ def _receiving(
         "listen",
         wants_body=webhook.wants_body(senders),
         is_quick=lambda environ, body: webhook.is_quick(environ, body) or probes.is_quick(environ, body),
+        is_slow=scrape.is_slow,
         fast_path=fast_path,
         count_malformed=count_malformed,
     )
@@ -210,6 +211,7 @@ def _reading(app: Flask, count_malformed: Callable[[], None]) -> Service:
         "metrics_listen",
         wants_body=lambda _: False,
         is_quick=probes.is_quick,
+        is_slow=scrape.is_slow,
         count_malformed=count_malformed,
     )
 

@@ -53,6 +53,9 @@ class Service:
     is_quick: Callable[[Mapping[str, Any], bytes | None], bool] = _never
     """Returns whether the app answers a request with this WSGI environment and body (None: the body was not read) so
     quickly that the event loop may call it; a thread calls it for any other request."""
+    is_slow: Callable[[Mapping[str, Any]], bool] = _never
+    """Returns whether the app may take a second for a request with this WSGI environment. All such requests share one
+    thread, so they hold up only each other."""
     fast_path: FastPath | None = None
     count_malformed: Callable[[], None] = _nothing
     """Called for each request that is not valid HTTP, and so never reaches the app."""

@@ -71,8 +71,8 @@ class WsgiAdapter:
         self._service = service
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._slots = asyncio.Semaphore(THREADS)
-        self._slot_of_doubtful = asyncio.Semaphore(1)
-        """Clients that may be gone share one thread, so they cannot hold up those that are still there."""
+        self._shared_slot = asyncio.Semaphore(1)
+        """Slow requests, and those of clients that may be gone, share one thread, so they hold up no others."""
         self._buffers = _Buffers()
 
     async def __call__(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,10 +102,11 @@ class WsgiAdapter:
     async def _call_in_thread(self, client: Client, environ: dict[str, Any]) -> _Response | None:
         """Return the response of the app; None if the client left while it waited for a thread."""
         call = partial(asyncio.get_running_loop().run_in_executor, self._threads, self._call, environ)
-        async with self._slots:
-            if not client.may_be_gone():
-                return await call()
-        async with self._slot_of_doubtful, self._slots:
+        if not self._service.is_slow(environ):
+            async with self._slots:
+                if not client.may_be_gone():
+                    return await call()
+        async with self._shared_slot, self._slots:
             return None if client.is_gone() else await call()
 
     async def _send(self, client: Client, response: _Response, send: Send) -> None:

@@ -1,6 +1,7 @@
 """The views for Prometheus."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from flask import Blueprint, Response, request
 from isal import isal_zlib
@@ -12,6 +13,9 @@ from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYP
 from exporter.web.access import Refuse, guarded
 from exporter.web.auth import Guard
 from exporter.web.problems import unlogged
+
+_SLOW = ("/spaces/", "/api/", "/-/reload")
+"""The beginnings of the paths that may take a second, beside `/`."""
 
 GZIP_LEVEL = 1
 """The output is a tenth larger than at zlib's default level, in a tenth of the time."""
@@ -64,6 +68,12 @@ def views(
         return Response(text, content_type="text/plain; charset=utf-8")
 
     return blueprint
+
+
+def is_slow(environ: Mapping[str, Any]) -> bool:
+    """Return whether a request with this WSGI environment lists spaces or reloads, for which no scrape waits."""
+    path: str = environ["PATH_INFO"]
+    return path == "/" or path.startswith(_SLOW)
 
 
 def compressed(pieces: Iterable[bytes]) -> list[bytes]:

@@ -132,6 +132,35 @@ class TestCalls:
         asyncio.run(ask())
         assert (called.count("/there"), called.count("/slow")) == (3, 20)
 
+    def test_slow_requests_share_one_thread(self) -> None:
+        """However many slow requests there are, one thread is there for the others, and each slow one is answered."""
+        called: list[str] = []
+        release = threading.Event()
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            called.append(environ["PATH_INFO"])
+            if environ["PATH_INFO"] == "/slow":
+                release.wait(PATIENCE)
+            start_response("200 OK", [])
+            return []
+
+        async def ask() -> None:
+            adapter = WsgiAdapter(Service(app, 10, is_slow=lambda environ: environ["PATH_INFO"] == "/slow"))
+
+            def get(path: str) -> Any:
+                return adapter(Client(), SCOPE | {"method": "GET", "path": path}, no_body, ignore)
+
+            tasks = [asyncio.create_task(get("/slow")) for _ in range(20)]
+            await asyncio.sleep(0)
+            for _ in range(3):
+                await asyncio.wait_for(get("/scrape"), PATIENCE)
+            assert called.count("/slow") <= 1
+            release.set()
+            await asyncio.gather(*tasks)
+
+        asyncio.run(ask())
+        assert (called.count("/scrape"), called.count("/slow")) == (3, 20)
+
     @pytest.mark.parametrize("trusted", [True, False])
     def test_the_app_admits_a_client(self, trusted: bool) -> None:
         """A client is admitted if the app says so."""
