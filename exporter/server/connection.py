@@ -255,6 +255,8 @@ class Connection(HttpToolsProtocol):
         """Finish the request under way, in a limited time."""
         super().shutdown()
         self._stop.start()
+        if self._last and not self._unanswered():
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -1,5 +1,6 @@
 """TLS on the port of `listen`, and plain HTTP on that of `metrics_listen`."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -9,11 +10,16 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.server import tls
+from exporter.server.connection import Connection
+from exporter.server.connections import ConnectionLimit
+from exporter.server.process import bind
 from exporter.server.service import Service
+from exporter.server.tls import missing_bytes
 from exporter.settings.certificate import Certificate
 from exporter.settings.declared import SettingsError
 from exporter.settings.load import load
@@ -163,6 +169,90 @@ class TestLimit:
                 assert [drained(first) for first in stalled[:100]] == [b""] * 100
             assert 'msg="too many connections" limit=32 aborted=127.0.0.1 listener=listen' in exporter.log()
             assert exporter.stop() == 0
+
+
+def no_connection() -> Connection:
+    """Fail, as no handshake ends."""
+    raise AssertionError("called")
+
+
+def hello(client: ssl.SSLContext) -> bytes:
+    """Return the first message of a client."""
+    outgoing = ssl.MemoryBIO()
+    begun = client.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        begun.do_handshake()
+    return outgoing.read()
+
+
+class TestTurns:
+    """Handshakes, of which one begins in an event-loop iteration."""
+
+    def test_many_in_the_same_moment(self, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Handshakes that clients begin in the same moment begin in an iteration each."""
+        begun: list[int] = []
+        iteration = 0
+
+        async def handshake(*arguments: Any, **_: object) -> None:
+            begun.append(iteration)
+            arguments[-1].close()
+
+        async def serve() -> None:
+            def tick() -> None:
+                nonlocal iteration
+                iteration += 1
+                loop.call_soon(tick)
+
+            loop = asyncio.get_running_loop()
+            acceptor = tls.TlsAcceptor(listener, context, no_connection, ConnectionLimit(100))
+            tick()
+            while len(begun) < len(clients):
+                await asyncio.sleep(0)
+            acceptor.close()
+            await acceptor.wait_closed()
+
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "connect_accepted_socket", handshake)
+        context = Certificate(pairs[0].cert, pairs[0].key).context
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(bind("127.0.0.1", 0))
+            clients = [stack.enter_context(socket.create_connection(listener.getsockname())) for _ in range(30)]
+            for client in clients:
+                client.sendall(hello(pairs[0].client))
+            asyncio.run(asyncio.wait_for(serve(), PATIENCE))
+        assert len(set(begun)) == len(clients)
+
+    def test_a_first_message_in_pieces(self, pairs: tuple[Pair, Pair]) -> None:
+        """A handshake begins once the first message is whole, however many records it has, or cannot be one."""
+        whole = hello(pairs[0].client)
+        assert missing_bytes(whole) == 0
+        for end in range(len(whole)):
+            assert 0 < missing_bytes(whole[:end]) <= len(whole) - end
+        message = whole[5:]
+        records = b"".join([b"\x16\x03\x01%b%b" % (len(part).to_bytes(2), part) for part in (message[:3], message[3:])])
+        assert missing_bytes(records) == 0
+        assert all(missing_bytes(records[:end]) > 0 for end in range(len(records)))
+        for other in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\0\0" * 10_000, b"\x80", whole + whole):
+            assert missing_bytes(other) == 0
+
+    def test_a_client_that_sends_slowly(self, pairs: tuple[Pair, Pair], tmp_path: Path) -> None:
+        """A client is served though its first message comes in pieces."""
+        with (
+            running(tmp_path / "log", *pairs[0].flags(), tls=pairs[0].client) as exporter,
+            exporter.connect() as client,
+        ):
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            slow = pairs[0].client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+            while True:
+                try:
+                    slow.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sent = outgoing.read()
+                    for part in (sent[:1], sent[1:5], sent[5:100], sent[100:-1], sent[-1:]):
+                        client.sendall(part)
+                        time.sleep(0.01)
+                    incoming.write(client.recv(1 << 16))
+            assert slow.version() == "TLSv1.3"
 
 
 class TestRenewal:
