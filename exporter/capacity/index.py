@@ -40,14 +40,14 @@ class Index:
 
     def __init__(self, rules: Sequence[Mapping[int, Pattern]]) -> None:
         """File rules, each given by its patterns by the position of their field."""
-        keys = [list(_keys(patterns)) for patterns in paced(rules, _PIECE)]
-        frequency = Counter(key for each in keys for key in each)
+        # The keys are made twice, as keeping them all would occupy the garbage collector.
+        frequency = Counter(key for patterns in paced(rules, _PIECE) for key in _keys(patterns))
         self.unfiled: list[int] = []
         """The rules that need no text, so that any zone may match them."""
         self._fields: dict[int, _FieldIndex] = {}
-        for number, each in enumerate(paced(keys, _PIECE)):
-            if each:
-                key = min(each, key=lambda key: (frequency[key], key))
+        for number, patterns in enumerate(paced(rules, _PIECE)):
+            key = min(_keys(patterns), key=lambda key: (frequency[key], key), default=None)
+            if key is not None:
                 self._fields.setdefault(key.field, _FieldIndex()).add(key, number)
             else:
                 self.unfiled.append(number)

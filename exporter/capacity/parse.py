@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -29,8 +30,13 @@ MAX_FOR_ANY_TEXT = 100
 MAX_MISTAKES = 100
 """Mistakes of a file that are listed."""
 
+MAX_EXPLAINED = 1 << 17
+"""Characters of a text that is parsed again, slowly, for a better message about its first mistake in YAML."""
+
 MAX_SHOWN = 200
 """Characters of a text from the file that a mistake shows."""
+
+_TOO_DEEP = "the file is nested too deeply"
 
 _PIECE = 20
 """Rules that are parsed without a pause."""
@@ -60,11 +66,11 @@ def text_of(path: str) -> str:
 def parse(text: str) -> Capacity:
     """Parse the rules in a file's text. Raises CapacityError with every mistake and its line."""
     failure: yaml.YAMLError | None = None
-    for parser in document.PARSERS:
+    for parser in document.PARSERS if len(text) < MAX_EXPLAINED else document.PARSERS[:1]:
         try:
             return _parse(text, parser)
         except RecursionError:
-            raise CapacityError(["the file is nested too deeply"]) from None
+            raise CapacityError([_TOO_DEEP]) from None
         except document.WrongForm as error:
             reason = "must be a mapping with the one key capacity, which is a list of rules"
             raise CapacityError([f"line {error.line}: {reason}"]) from None
@@ -72,6 +78,8 @@ def parse(text: str) -> Capacity:
             failure = error
     mark = getattr(failure, "problem_mark", None)
     problem = " ".join((getattr(failure, "problem", None) or str(failure)).split())
+    if "maximum nesting" in problem:  # libyaml counts levels itself
+        raise CapacityError([_TOO_DEEP])
     raise CapacityError([f"line {mark.line + 1 if mark else 1}: {problem[:MAX_SHOWN]}"])
 
 
@@ -121,7 +129,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
         else:
             # The text itself, not its YAML value: a floor such as 01 is not the number 1.
             # A YAML escape may have written a character beyond U+FFFF as two halves.
-            found[name] = Pattern(joined(value.value))
+            found[name] = _pattern(value.value)
     if MAX not in found and len(mistakes) == before:
         mistakes.append(f"line {line}: a rule needs {MAX}, the number of people")
     return Rule(line, {name: found[name] for name in found if name != MAX}, found.get(MAX))
@@ -138,3 +146,9 @@ def _max_people(node: yaml.Node, at: str, mistakes: list[str]) -> float | None:
                 return number
     mistakes.append(f"{at}{MAX} must be a number of people above 0, or null for none")
     return None
+
+
+@lru_cache(1000)
+def _pattern(text: str) -> Pattern:
+    """Return the pattern of a text; many rules have the same floor, or an alias of the same text."""
+    return Pattern(joined(text))

@@ -111,6 +111,13 @@ class TestMistakes:
                 if number in (50, 99):
                     assert alive() < before + 20
 
+    def test_a_mistake_in_a_large_file(self) -> None:
+        """A mistake in the YAML of a large file has its line, without the slow parser that explains it better."""
+        with pytest.raises(CapacityError) as caught:
+            parse("capacity:\n" + "  - {zone_name: x, max: 1}\n" * 6000 + "  - {\n")
+        (mistake,) = caught.value.mistakes
+        assert mistake.startswith("line 6002: " if len(document.PARSERS) < 2 else "line 6003: did not find expected")
+
     def test_many_mistakes(self) -> None:
         """A hundred mistakes are listed, and the others are counted; a long text in the file is not repeated."""
         with pytest.raises(CapacityError) as caught:
