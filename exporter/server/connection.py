@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from exporter.server import head
 from exporter.server.connections import ConnectionLimit
+from exporter.server.flow import Deadline, Flow
 from exporter.server.head import Refusal, Refused
 from exporter.server.service import Service
 
@@ -33,6 +34,9 @@ MAX_PIPELINE = 8
 """Requests that a client may send before it has received the responses to earlier ones."""
 
 TOO_MANY_AHEAD = head.bad_request(f"at most {MAX_PIPELINE} requests may be sent ahead of their responses")
+
+PIECE = 1 << 13
+"""Bytes of a connection that are parsed in one event-loop iteration: some forty small events in a row."""
 
 _FRAMING = (b"content-length", b"transfer-encoding", b"connection")
 """Headers that decide where a request ends, and whether another one may follow."""
@@ -53,6 +57,8 @@ class Connection(HttpToolsProtocol):
         """Bytes of the headers parsed so far."""
         self._unframed = 0
         """Bytes received since the end of the last head, or the last piece of a body."""
+        self._rest = b""
+        """Bytes that wait for the next event-loop iteration."""
         self._cycles: list[RequestResponseCycle] = []
         """Requests that the app has not answered yet."""
         self._last = False
@@ -65,9 +71,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; have `pause_writing` called for a single byte that cannot be sent yet."""
         super().connection_made(transport)
-        self._request = _Deadline(self, REQUEST_TIMEOUT, "request incomplete")
-        self._answer = _Deadline(self, WRITE_TIMEOUT, "response not read")
-        self._stop = _Deadline(self, GRACE, "stopping")
+        self.flow: Flow = Flow(transport)
+        self._request = Deadline(self, REQUEST_TIMEOUT, "request incomplete")
+        self._answer = Deadline(self, WRITE_TIMEOUT, "response not read")
+        self._stop = Deadline(self, GRACE, "stopping")
         # A TLS transport pauses at the limit, a plain one above it; at 0 a TLS transport would never write.
         transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0)
         self._request.start()
@@ -77,6 +84,11 @@ class Connection(HttpToolsProtocol):
     def peer(self) -> str:
         """The address of the client, for the log."""
         return self.client[0] if self.client else ""
+
+    @property
+    def listener(self) -> str:
+        """The name of the port, for the log."""
+        return self.service.name
 
     def is_gone(self) -> bool:
         """Return whether the client has left."""
@@ -95,6 +107,23 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        """Receive bytes; parse a piece of them in each event-loop iteration, and read no more meanwhile."""
+        if self._rest:
+            self._rest += data
+            return
+        self._receive(data[:PIECE])
+        if len(data) > PIECE and not self._last:
+            self._rest = data[PIECE:]
+            self.flow.hold()
+            self.loop.call_soon(self._receive_rest)
+
+    def _receive_rest(self) -> None:
+        data, self._rest = self._rest, b""
+        if not self.transport.is_closing():
+            self.flow.release()
+            Connection.data_received(self, data)
+
+    def _receive(self, data: bytes) -> None:
         """Receive bytes; limit the time of a request that they leave incomplete, and the size of all but bodies."""
         if self._last:
             return
@@ -118,13 +147,13 @@ class Connection(HttpToolsProtocol):
 
         A new parser then reads on, behind a head that frames the body and offers nothing.
         """
-        rest = memoryview(data)
+        rest: bytes | memoryview = data
         while rest:
             try:
                 self.parser.feed_data(rest)
                 return
             except httptools.HttpParserUpgrade as stopped:
-                rest = rest[stopped.args[0] :]
+                rest = memoryview(rest)[stopped.args[0] :]
             lines = [b"%b / HTTP/%b" % (self.parser.get_method(), self.parser.get_http_version().encode())]
             lines += [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
             self.parser = httptools.HttpRequestParser(self)
@@ -291,7 +320,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer the request under way with a problem, after the responses to earlier requests, and close."""
         fields = {"status": refusal.status, "reason": refusal.detail, "client": self.peer}
-        log.warning("request refused", fields | {"listener": self.service.name})
+        log.warning("request refused", fields | {"listener": self.listener})
         self.service.count_malformed()
         self._end()
         if self._drop_request():  # a second response would pass for that of the next request
@@ -316,27 +345,3 @@ class Connection(HttpToolsProtocol):
             self._request.start()
         else:
             self.transport.close()
-
-
-class _Deadline:
-    """Aborts a connection some seconds after `start`, unless it is cancelled before; may be started again."""
-
-    __slots__ = ("_connection", "_reason", "_seconds", "_timer")
-
-    def __init__(self, connection: Connection, seconds: float, reason: str) -> None:
-        self._connection, self._seconds, self._reason = connection, seconds, reason
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        if self._timer is None:
-            self._timer = self._connection.loop.call_later(self._seconds, self._abort)
-
-    def cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _abort(self) -> None:
-        fields = {"client": self._connection.peer, "listener": self._connection.service.name}
-        log.debug("connection aborted", {"reason": self._reason, **fields})
-        self._connection.abort()

@@ -39,7 +39,7 @@ class FastConnection(Connection):
         """Receive bytes; a whole request with a remembered head waits for the end of the event-loop iteration."""
         self._flush()
         self._answered = False
-        at_rest = not (self._in_request or self._last or self._is_answering() or self.flow.write_paused)
+        at_rest = not (self._in_request or self._last or self._rest or self._is_answering() or self.flow.write_paused)
         body = self._batch.body_of(data) if at_rest else None
         if body is not None:
             self._waiting = data
