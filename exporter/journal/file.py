@@ -134,12 +134,13 @@ class FileJournal:
 
     def _remove_forgotten(self) -> None:
         """Remove the saved spaces that are forgotten. Raises JournalError."""
-        for keys in _chunks(list(self._file.saved_keys().difference(self._source.keys()))):
+        for keys in _chunks(self._file.saved_before()):
             with self._source.lock:
                 returned = {state.key for state in self._source.states(keys)}
                 forgotten = [key for key in keys if key not in returned]
                 self._file.forget(forgotten)
             self._file.remove(forgotten)
+            sleep(_PAUSE)
 
     def _begin_outage(self, error: JournalError) -> None:
         """Begin an outage, or go on with one; each new reason is logged once."""

@@ -77,7 +77,10 @@ class SqliteFile:
         # SQLite follows symbolic links, and an absolute path has no other meaning to it than that of a path.
         self._path = path = os.path.realpath(path)
         self._saved_at: dict[str, int] = {}
-        """The number of the last entry before each space was saved, by the key of the space."""
+        """The number of the last entry before each space was saved, by the key of the space. Once a checkpoint has
+        begun: of those that were saved since."""
+        self._saved_before: dict[str, int] = {}
+        """The same of the spaces that were saved before the checkpoint began, and not since."""
         self._entries = Entries()
         self._space_bytes = 0
         self._covered_bytes = self._removed_bytes = 0
@@ -188,6 +191,8 @@ class SqliteFile:
             self._ended.append(self._log)
         self._log = log
         self._covered_bytes, self._space_bytes = self._entries.bytes, 0
+        self._saved_at.update(self._saved_before)
+        self._saved_before, self._saved_at = self._saved_at, {}
         self._entries.metadata.clear()  # so that no later entry depends on the metadata in an entry that is removed
         return self._logs.newest - 1
 
@@ -204,6 +209,7 @@ class SqliteFile:
         self._write(PUT_SPACE, rows)
         for (number, state), (_, blob) in zip(spaces, rows, strict=True):
             self._saved_at[state.key] = number
+            self._saved_before.pop(state.key, None)
             self._space_bytes += len(blob)
 
     def note(self, spaces: Iterable[SavedSpace]) -> None:
@@ -250,9 +256,9 @@ class SqliteFile:
             self._removed_bytes = self._covered_bytes
         return may_be_more
 
-    def saved_keys(self) -> set[str]:
-        """Return the keys of all saved spaces."""
-        return set(self._saved_at)
+    def saved_before(self) -> list[str]:
+        """Return the keys of the saved spaces that no `save` since the begin of the checkpoint has saved again."""
+        return list(self._saved_before)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Let no later entry depend on the saved spaces with these keys. Under the lock."""
@@ -262,7 +268,8 @@ class SqliteFile:
         """Remove saved spaces of which `forget` was told. Raises JournalError."""
         self._write(_REMOVE_SPACE, [(key,) for key in keys])
         for key in keys:
-            del self._saved_at[key]
+            self._saved_at.pop(key, None)
+            self._saved_before.pop(key, None)
 
     def _write(self, sql: str, rows: Iterable[Row]) -> int:
         """Execute a statement for each row, in one transaction; return how many rows of the table it changed.

@@ -132,7 +132,8 @@ class Store:
     def keys(self) -> list[str]:
         """Return the keys of all spaces."""
         with self._lock:
-            return [space.key for spaces in self._spaces.values() for space in spaces.values()]
+            known = list(chain.from_iterable(spaces.values() for spaces in self._spaces.values()))
+        return [space.key for space in known]
 
     def __len__(self) -> int:
         """Return the number of spaces, with those that are to be forgotten and that no call has dropped yet."""
