@@ -58,7 +58,7 @@ class DeliveryRecord(Struct, array_like=True, gc=False):
 
 
 class EntryRecord(Struct, array_like=True, tag=FORMAT, gc=False):
-    """Deliveries that arrived together."""
+    """Deliveries that arrived together; none in the entry that ends an outage."""
 
     number: int
     """One more than the number of the entry before."""

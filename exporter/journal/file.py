@@ -155,7 +155,10 @@ class FileJournal:
         self._failed()
 
     def _recover(self) -> None:
-        """Save the spaces with events that are not in the file. The outage is over as soon as one write succeeds."""
+        """Save the spaces with events that are not in the file.
+
+        The outage is over as soon as some are saved, and the log accepts an entry, which has no event.
+        """
         try:
             if self._is_gone:
                 self._reopen()
@@ -164,6 +167,7 @@ class FileJournal:
             self._save(self._some_unsaved() or self._source.keys()[:1])
             self._file.start()
             with self._source.lock:
+                self._file.append((), 0)  # as SQLite's files may have room where the log has none
                 self.outage = None
             if self._is_being_rewritten:
                 self._compact()

@@ -130,6 +130,26 @@ class TestOutage:
         recording.recorder.maintain()
         assert not recording.recorder.refuses
 
+    def test_it_lasts_while_the_log_is_full(self, recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
+        """On a full disk, SQLite may still have room in its files; the outage lasts until the log has room, too."""
+        append = recording.file._append
+
+        def full(_: bytes) -> None:
+            raise DISK_FULL
+
+        recording.file._append = full  # type: ignore[assignment,method-assign]
+        with pytest.raises(NotWritten):
+            recording.deliver(1)
+        for _ in range(3):
+            recording.recorder.maintain()
+            assert recording.recorder.refuses
+        assert recording.survivors() == {1}
+        assert [record.message for record in caplog.records] == ["journal cannot be written"]
+        recording.file._append = append  # type: ignore[method-assign]
+        recording.recorder.maintain()
+        recording.deliver(2)
+        assert recording.survivors() == {1, 2}
+
     def test_each_maintain_tries_once(self, recording: Recording) -> None:
         """While an outage lasts, each call counts one failure."""
         recording.file.refusal = DISK_FULL
