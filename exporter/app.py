@@ -126,8 +126,12 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     def known() -> list[Metadata]:
         return [space.metadata for space in snapshot().spaces]
 
+    def certificate_end() -> float | None:
+        return certificate.not_after_seconds if certificate else None
+
     capacity = CapacityFile(settings.capacity_file, clock, known)
-    metrics = Metrics(snapshot, settings.labels, capacity, settings.settle_after.total_seconds())
+    settle_after_seconds = settings.settle_after.total_seconds()
+    metrics = Metrics(snapshot, settings.labels, capacity, settle_after_seconds, certificate_end)
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal, metrics.count_journal_failure))

@@ -1,7 +1,7 @@
 """The core alerts as rules that Grafana evaluates itself, for installations without Alertmanager.
 
-The rules need the recording rules of alerts.yml in Prometheus. Grafana's templates, unlike those of Prometheus, cannot
-query a zone's names, so the names are labels here: a zone that is renamed while it is crowded raises a new alert.
+The rules need the recording rules of alerts.yml in Prometheus. Grafana keeps every label of a query, unlike the rules
+of Prometheus, so the names of a zone are labels here: a zone that is renamed while it is crowded raises a new alert.
 """
 
 from typing import Any, NamedTuple
@@ -21,6 +21,16 @@ _ZONE = (
     '{{ or $labels.floor_name "no floor" }}, {{ or $labels.building_name "no building" }})'
 )
 _LAST = '{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds"}'
+_CROWDED = (
+    f"{_ZONE} is at {{{{ if lt $values.A.Value 99.0 }}}}{{{{ humanizePercentage $values.A.Value }}}} of"
+    '{{ else }}{{ printf "%.0f" $values.A.Value }} times{{ end }} its capacity'
+)
+"""The summary of a crowd; from 10,000 % on, a percentage would have an exponent."""
+
+_PEOPLE, _CAPACITY = (
+    f"max by ({NAMES}) ({each})"
+    for each in ("zone:butlr_zone_occupancy:crowd_lately", "last_over_time(zone:butlr_zone_capacity:crowd[90s])")
+)
 
 
 class AlertRule(NamedTuple):
@@ -38,30 +48,30 @@ class AlertRule(NamedTuple):
 RULES = [
     AlertRule(
         "ButlrZoneOvercrowded",
-        f"max by ({NAMES}) (last_over_time(zone:butlr_zone_occupancy:utilisation[90s])) > 1",
+        f"{_PEOPLE} / {_CAPACITY}",
         "5m",
         "warning",
-        f"{_ZONE} is at {{{{ humanizePercentage $values.A.Value }}}} of its capacity",
+        _CROWDED,
     ),
     AlertRule(
         "ButlrZoneFarOverCapacity",
-        f"max by ({NAMES}) (last_over_time(zone:butlr_zone_occupancy:utilisation[90s])) > 1.5 "
-        "and on (zone_id) last_over_time(zone:butlr_zone_occupancy:excess[90s]) >= 2",
+        f"{_PEOPLE} / {_CAPACITY} > 1.5 and {_PEOPLE} - {_CAPACITY} >= 2",
         "1m",
         "critical",
-        f"{_ZONE} is at {{{{ humanizePercentage $values.A.Value }}}} of its capacity",
+        _CROWDED,
     ),
     AlertRule(
         "ButlrZoneSilent",
-        f"time() - max by ({NAMES}) ({_LAST}) > 900 and on (site_name, building_name) "
-        "time() - max by (site_name, building_name) (zone:butlr_zone_last_reading_timestamp_seconds:max) < 600",
+        f"time() - topk by (zone_id) (1, max by ({NAMES}) ({_LAST} < time() - 900) "
+        f"unless on (zone_id) {_LAST} >= time() - 900) "
+        "and on (site_name, building_name) time() - building:butlr_zone_last_reading_timestamp_seconds:max < 600",
         "5m",
         "warning",
         f"{_ZONE} is silent",
     ),
     AlertRule(
         "ButlrBuildingSilent",
-        "time() - max by (site_name, building_name) (zone:butlr_zone_last_reading_timestamp_seconds:max) > 900",
+        "time() - building:butlr_zone_last_reading_timestamp_seconds:max > 900",
         "1m",
         "critical",
         "Building {{ $labels.building_name }} is silent",

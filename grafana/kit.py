@@ -28,6 +28,12 @@ WHERE = "{{zone_name}} · {{room_name}} · {{floor_name}} · {{building_name}}"
 NAMES = ", ".join([*(f"{place}_name" for place in PLACES), "zone_id"])
 """The labels of a zone, as a list for `by (...)`."""
 
+PEOPLE = f"zone:butlr_zone_occupancy:people{{{ZONES}}}"
+"""The people in each chosen zone."""
+
+CAPACITY = f"max by ({NAMES}) (butlr_zone_capacity{{{ZONES}}})"
+"""The number of people that each chosen zone is meant for."""
+
 TAG = "butlr"
 
 PLAIN: list[tuple[float | None, str]] = [(None, "blue")]

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
 from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.kit import NAMES, WHERE, ZONES, Query, board, lay_out, legend, panel
+from grafana.kit import CAPACITY, NAMES, PEOPLE, WHERE, ZONES, Query, board, lay_out, legend, panel
 from grafana.zones_now import SHARES
 
 FLOORS = 'site_name=~"$site",building_name=~"$building",floor_name=~"$floor"'
@@ -20,10 +20,17 @@ HOURS = [
 ]
 """The most people in each hour of the day: one query for each hour, with a point a day for the day before it."""
 
-SETTLED = (
-    f"max by ({NAMES}) (butlr_zone_occupancy_settled{{{ZONES}}}) "
-    f"or on (zone_id) max by ({NAMES}) (butlr_zone_occupancy_1min_settled{{{ZONES}}})"
-)
+
+def _newest(family: str) -> str:
+    """Return a query for one final count of each zone.
+
+    For five minutes after a rename, Prometheus still finds the last count under the earlier names.
+    """
+    counts = f"{family}{{{ZONES}}}"
+    return f"max by ({NAMES}) ({counts} and topk by (zone_id) (1, timestamp({counts})))"
+
+
+SETTLED = f"{_newest('butlr_zone_occupancy_settled')} or on (zone_id) {_newest('butlr_zone_occupancy_1min_settled')}"
 """The final count of each zone: the plain one, or the smoothed one if only that is delivered."""
 
 
@@ -45,19 +52,19 @@ def build() -> Any:
                         ),
                         width=12,
                         height=10,
-                        unit="short",
+                        unit="none",
                     ),
                     panel(
                         timeseries.Panel().legend(legend("mean", "max")),
                         "Zones",
                         "Each chosen zone, as it was known at the time; a gap is silence.",
                         Query(
-                            f"zone:butlr_zone_occupancy:people{{{ZONES}}}",
+                            PEOPLE,
                             WHERE,
                         ),
                         width=12,
                         height=10,
-                        unit="short",
+                        unit="none",
                     ),
                 ],
             ),
@@ -71,17 +78,17 @@ def build() -> Any:
                         Query(SETTLED, WHERE),
                         width=12,
                         height=10,
-                        unit="short",
+                        unit="none",
                     ),
                     panel(
                         timeseries.Panel().legend(legend("mean", "max")),
                         "First guess and final count",
                         "The sum of the chosen zones, as it was known at the time and as it was finally computed.",
-                        Query(f"sum(zone:butlr_zone_occupancy:people{{{ZONES}}})", "first guess"),
+                        Query(f"sum({PEOPLE})", "first guess"),
                         Query(f"sum({SETTLED})", "final"),
                         width=12,
                         height=10,
-                        unit="short",
+                        unit="none",
                     ),
                 ],
             ),
@@ -93,7 +100,7 @@ def build() -> Any:
                         "How full each zone was",
                         "Green below 80 % of its capacity, yellow up to it, red above; nothing where it is unknown.",
                         Query(
-                            f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}",
+                            f"{PEOPLE} / {CAPACITY}",
                             WHERE,
                         ),
                         width=24,

@@ -6,16 +6,25 @@ from grafana_foundation_sdk.builders import bargauge, stat, table
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGraphMode, VizOrientation
 
-from grafana.kit import NAMES, PLAIN, WHERE, ZONES, PlacedPanel, Query, board, gauge_cell, last, lay_out, panel
+from grafana.kit import (
+    CAPACITY,
+    NAMES,
+    PEOPLE,
+    PLAIN,
+    WHERE,
+    ZONES,
+    PlacedPanel,
+    Query,
+    board,
+    gauge_cell,
+    last,
+    lay_out,
+    panel,
+)
 
 RED_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
 ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")]
 SHARES: list[tuple[float | None, str]] = [(None, "green"), (0.8, "yellow"), (1.0001, "red")]
-
-
-def _one_per_zone(expr: str) -> str:
-    """Return a query that has one series for each zone."""
-    return f"max by ({NAMES}) ({expr})"
 
 
 def _number_panel() -> Any:
@@ -54,13 +63,12 @@ def _zone_table() -> PlacedPanel:
         built,
         "Zones",
         "Every zone: people now (empty while it is silent), its capacity, and the age of its newest reading.",
-        Query(_one_per_zone(f"zone:butlr_zone_occupancy:people{{{ZONES}}}"), instant=True, table=True),
-        Query(_one_per_zone(f"zone:butlr_zone_capacity:people{{{ZONES}}}"), instant=True, table=True),
-        Query(_one_per_zone(f"zone:butlr_zone_occupancy:utilisation{{{ZONES}}}"), instant=True, table=True),
+        Query(f"max by ({NAMES}) ({PEOPLE})", instant=True, table=True),
+        Query(CAPACITY, instant=True, table=True),
+        Query(f"{PEOPLE} / {CAPACITY}", instant=True, table=True),
         Query(
-            "clamp_min(time() - "
-            + _one_per_zone('{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",' + ZONES + "}")
-            + ", 0)",
+            f"clamp_min(time() - max by ({NAMES}) "
+            f'({{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",{ZONES}}}), 0)',
             instant=True,
             table=True,
         ),
@@ -81,10 +89,10 @@ def build() -> Any:
                         _number_panel(),
                         "People counted",
                         "The sum over the chosen zones. Zones may overlap: a person in two of them counts twice.",
-                        Query(f"sum(zone:butlr_zone_occupancy:people{{{ZONES}}})", instant=True),
+                        Query(f"sum({PEOPLE})", instant=True),
                         width=6,
                         height=5,
-                        unit="short",
+                        unit="none",
                         steps=PLAIN,
                     ),
                     panel(
@@ -92,8 +100,7 @@ def build() -> Any:
                         "Zones over capacity",
                         "Zones with more people than their capacity. Without a capacity file it stays 0.",
                         Query(
-                            f"count(max by (zone_id) (zone:butlr_zone_occupancy:utilisation{{{ZONES}}}) > 1) "
-                            "or vector(0)",
+                            f"count(zone:butlr_zone_occupancy:crowd{{{ZONES}}}) or vector(0)",
                             instant=True,
                         ),
                         width=6,
@@ -142,7 +149,7 @@ def build() -> Any:
                         "Most crowded",
                         "The ten zones nearest to, or furthest over, their capacity.",
                         Query(
-                            f"topk(10, zone:butlr_zone_occupancy:utilisation{{{ZONES}}})",
+                            f"topk(10, {PEOPLE} / {CAPACITY})",
                             WHERE,
                             instant=True,
                         ),

@@ -1,15 +1,17 @@
 """The exporter as it is built: its ports, the service of each, and the tasks that run every few seconds."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 
 from exporter.app import Exporter, build, create_app
 from exporter.settings.certificate import TlsError
 from exporter.settings.declared import Settings
 from exporter.settings.types import Address
-from tests.support.certificates import Pair
+from tests.support.certificates import Pair, issued
 from tests.support.deliveries import Clock
 from tests.support.responses import samples
 
@@ -76,3 +78,34 @@ class TestCertificate:
         assert create_app(missing, Clock()).test_client().get("/-/healthy").status_code == 200
         with pytest.raises(TlsError, match="tls_cert cannot be read"):
             build(missing, Clock())
+
+
+class TestCertificateEnd:
+    """The end of the certificate in use, as a metric."""
+
+    NAME = "butlr_exporter_tls_certificate_not_after_timestamp_seconds"
+
+    def shown(self, exporter: Exporter) -> list[float]:
+        """Return the values of the metric."""
+        lines = samples(exporter.reading_app.test_client(), self.NAME)
+        return [float(line.split()[1]) for line in lines]
+
+    @pytest.mark.parametrize("year", [2020, 2049, 2051, 9999], ids=lambda year: f"{year}")
+    def test_it_follows_a_renewal(self, tmp_path: Path, year: int) -> None:
+        """The metric is the end of the certificate in use: past or far, of the renewed one, not of one without key."""
+        ends = [datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)]
+        authority = trustme.CA()
+        first, second = (issued(authority, tmp_path, f"{n}", end) for n, end in enumerate(ends))
+        exporter = build(Settings(tls_cert=first.cert, tls_key=first.key), Clock())
+        assert exporter.certificate is not None
+        assert self.shown(exporter) == [ends[0].timestamp()]
+        Path(first.cert).write_bytes(Path(second.cert).read_bytes())
+        exporter.certificate.reload_if_changed()
+        assert self.shown(exporter) == [ends[0].timestamp()]
+        Path(first.key).write_bytes(Path(second.key).read_bytes())
+        exporter.certificate.reload_if_changed()
+        assert self.shown(exporter) == [ends[1].timestamp()]
+
+    def test_without_tls_there_is_none(self) -> None:
+        """Without TLS the metric has no sample."""
+        assert self.shown(build(clock=Clock())) == []

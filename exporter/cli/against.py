@@ -34,4 +34,4 @@ def _capacity_text(capacity: Capacity, metadata: Metadata) -> str:
     rule = capacity.rule(metadata)
     if rule is None:
         return "no rule"
-    return f"{'no capacity' if rule.max is None else f'{rule.max:g}'} by line {rule.line}"
+    return f"{'no capacity' if rule.max is None else f'{rule.max:.15g}'} by line {rule.line}"

@@ -48,11 +48,14 @@ class Metrics:
         labels: Sequence[str],
         capacity: CapacityFile,
         settle_after_seconds: float,
+        certificate_end: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Take a function that returns the spaces at a scrape, their labels (metadata fields), and their capacity.
 
-        A correction with a delay of `settle_after_seconds` or more is counted as too late.
+        A correction with a delay of `settle_after_seconds` or more is counted as too late. `certificate_end` returns
+        when the certificate in use ends, Unix seconds, or None without TLS.
         """
+        self._certificate_end = certificate_end
         self._capacity = capacity
         self._spaces = SpaceFamilies(labels, lambda: capacity.current)
         self.registry = client.CollectorRegistry(auto_describe=True)
@@ -129,4 +132,9 @@ class Metrics:
         if self._capacity.path:
             successful.add_metric([], self._capacity.last_read_succeeded)
             succeeded.add_metric([], self._capacity.last_success_seconds)
-        return [*self._counters.collect(), received, successful, succeeded]
+        ends = GaugeMetricFamily(
+            "butlr_exporter_tls_certificate_not_after_timestamp_seconds", "When the certificate in use ends."
+        )
+        if (end := self._certificate_end()) is not None:
+            ends.add_metric([], end)
+        return [*self._counters.collect(), received, successful, succeeded, ends]

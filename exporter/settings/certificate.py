@@ -4,6 +4,7 @@ import logging
 import os
 import ssl
 import stat
+from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # ssl shows only certificates of others
 
 from exporter.files import reason, shown_path
 
@@ -24,6 +25,8 @@ class Certificate:
         self._cert, self._key = cert, key
         self._seen = self._versions()
         self._last_mistake = ""
+        self.not_after_seconds = 0.0
+        """When the certificate in use ends, Unix seconds."""
         self._load()
 
     def reload_if_changed(self) -> None:
@@ -49,6 +52,7 @@ class Certificate:
         try:
             # Without a password here, OpenSSL would ask for one on the terminal.
             self.context.load_cert_chain(self._cert, self._key, password="")
+            self.not_after_seconds = float(ssl.cert_time_to_seconds(_test_decode_cert(self._cert)["notAfter"]))
         except ssl.SSLError as error:
             raise TlsError(self._why(error)) from None
         except OSError as error:  # deleted since the check, or no file descriptor is free

@@ -30,11 +30,11 @@ def exposition_differences(oracle: Oracle, scraped: Scraped, since_ms: float, un
         labels = {name for sample in [*counts, *times] for name in sample.labels} & set(Metadata._fields)
         comparisons = [
             _Comparison(
-                "count", [] if True in stale else [f"{count.value:g}"], [f"{sample.value:g}" for sample in counts]
+                "count", [] if True in stale else [f"{count.value:.15g}"], [f"{sample.value:.15g}" for sample in counts]
             ),
             _Comparison("time", [_seconds(count.timestamp_ms / 1000)], [_seconds(sample.value) for sample in times]),
             *_compare_labels(count.metadata, labels, [*counts, *times]),
-            _Comparison("info", ["1"], [f"{sample.value:g}" for sample in infos]),
+            _Comparison("info", ["1"], [f"{sample.value:.15g}" for sample in infos]),
             *_compare_labels(count.metadata, Metadata._fields, infos),
         ]
         if len(stale) > 1:  # the count became stale during the scrape, so both is right

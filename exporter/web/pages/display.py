@@ -49,10 +49,8 @@ class Line(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Return a count: a whole one without a fraction, a large one with commas, one from 1e9 in scientific notation."""
-    if value >= 1e9:
-        return f"{value:.3g}"
-    return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"
+    """Return a count with at most two decimals, and commas between thousands; one from 1e15 has an exponent."""
+    return f"{round(value, 2 if value < 1000 else 0):,.15g}"
 
 
 def name(name: str, otherwise: str) -> str:

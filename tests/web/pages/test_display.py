@@ -39,10 +39,14 @@ class TestDisplay:
             (1e300, "1e+300"),
             (4.04, "4.04"),
             (1234.5, "1,234"),
+            (999.6, "999.6"),
+            (999.999, "1,000"),
+            (10 / 3, "3.33"),
+            (1.2e9, "1,200,000,000"),
         ],
     )
     def test_number(self, value: float, text: str) -> None:
-        """A count has no needless fraction, commas between thousands, and an exponent from a billion."""
+        """A count has no needless fraction, commas between thousands, and an exponent from 1e15."""
         assert display.number(value) == text
 
     @pytest.mark.parametrize(("value", "share"), [(0, 0), (4, 66.7), (5, 83.3), (6, 100), (60, 100)])

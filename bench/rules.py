@@ -1,0 +1,241 @@
+"""The cost of alerts.yml to a real Prometheus, by the number of zones: `python -m bench.rules --help`.
+
+A fifth of the zones is over capacity. All counts stand still, so that every round is the same.
+"""
+
+import argparse
+import contextlib
+import gzip
+import json
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import yaml
+
+from bench.processes import HOST, Program, program
+
+_ROOT = Path(__file__).parent.parent
+
+CROWDED_OF = 5
+"""One in so many zones is over capacity, and half of these are far over."""
+
+ZONES_OF_A_ROOM, ROOMS_OF_A_FLOOR, FLOORS_OF_A_BUILDING = 4, 20, 10
+
+PATIENCE_SECONDS = 300.0
+"""Time within which Prometheus must have evaluated the rules."""
+
+EVALUATIONS = 3
+"""Evaluations of which the median counts."""
+
+
+class Cost(NamedTuple):
+    """The cost of one size."""
+
+    zones: int
+    evaluation_seconds: float
+    """Time of one evaluation of all groups that name zones."""
+    query_seconds: float
+    """Time of one query that counts the zones over capacity, the least work that any alert of a crowd needs."""
+    alerts: int
+    """Alerts that are pending or fire."""
+    series: int
+    """Series in Prometheus' head, but for those of Prometheus and of the exporter itself."""
+    memory_bytes: int
+    """Resident memory of Prometheus."""
+
+    @property
+    def queries(self) -> float:
+        """Return the number of such queries that take as long as an evaluation."""
+        return self.evaluation_seconds / self.query_seconds
+
+
+QUERY = "count(max by (zone_id) (butlr_zone_occupancy) / max by (zone_id) (butlr_zone_capacity) > 1)"
+
+
+def exposition(zones: int, now_seconds: float) -> tuple[str, str]:
+    """Return `/metrics` and `/metrics/settled` of this number of zones."""
+    current: dict[str, list[str]] = {
+        name: [f"# TYPE {name} gauge"]
+        for name in (
+            "butlr_zone_occupancy",
+            "butlr_zone_occupancy_timestamp_seconds",
+            "butlr_zone_capacity",
+            "butlr_zone_info",
+        )
+    }
+    settled = ["# TYPE butlr_zone_occupancy_settled gauge"]
+    for zone in range(zones):
+        room = zone // ZONES_OF_A_ROOM
+        floor = room // ROOMS_OF_A_FLOOR
+        names = (
+            f'site_name="Berlin",building_name="Building {floor // FLOORS_OF_A_BUILDING}",'
+            f'floor_name="Floor {floor}",room_name="Room {room}",zone_name="Zone {zone}",zone_id="zone_{zone:027}"'
+        )
+        crowd = 1 + zone // CROWDED_OF % 2 if zone % CROWDED_OF == 0 else 0
+        values = (4 + 2 * crowd, now_seconds, 4, 1)
+        for (name, lines), value in zip(current.items(), values, strict=True):
+            lines.append(f"{name}{{{names}}} {value}")
+        settled.append(f"butlr_zone_occupancy_settled{{{names}}} 4 {now_seconds - 360}")
+    return (
+        "\n".join(line for lines in current.values() for line in [*lines, ""]),
+        "\n".join([*settled, "# EOF", ""]),
+    )
+
+
+class _Exporter:
+    """Answers every scrape with the same samples."""
+
+    def __init__(self, zones: int) -> None:
+        current, settled = (gzip.compress(text.encode(), 1) for text in exposition(zones, time.time()))
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                openmetrics = self.path == "/metrics/settled"
+                body = settled if openmetrics else current
+                self.send_response(200)
+                kind = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                self.send_header("Content-Type", kind if openmetrics else "text/plain; version=0.0.4")
+                self.send_header("Content-Encoding", "gzip")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        self.port: int = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Prometheus:
+    """A Prometheus with the shipped rules and jobs."""
+
+    def __init__(self, running: Program) -> None:
+        self._url = f"http://{HOST}:{running.port}"
+        self.program = running
+
+    def get(self, path: str, **parameters: str) -> Any:
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"{self._url}/api/v1/{path}?{query}", timeout=PATIENCE_SECONDS) as response:  # noqa: S310
+            return json.load(response)["data"]
+
+    def value(self, promql: str) -> float:
+        """Return the value of a query with at most one series; 0 without any."""
+        result = self.get("query", query=promql)["result"]
+        return float(result[0]["value"][1]) if result else 0.0
+
+    def evaluations(self) -> dict[str, tuple[str, float]]:
+        """Return time and duration (s) of the last evaluation of each group that names zones."""
+        groups = self.get("rules", type="record")["groups"]
+        return {
+            group["name"]: (group["lastEvaluation"], group["evaluationTime"])
+            for group in groups
+            if group["name"] != "butlr-exporter"
+        }
+
+
+@contextlib.contextmanager
+def _prometheus(port: int, folder: Path, interval: str) -> Iterator[_Prometheus]:
+    config = yaml.safe_load((_ROOT / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+    del config["alerting"]
+    for job in config["scrape_configs"]:
+        job["static_configs"] = [{"targets": [f"{HOST}:{port}"]}]
+        job.pop("scrape_interval", None)
+    rules = yaml.safe_load((_ROOT / "alerts.yml").read_text())
+    for group in rules["groups"]:
+        group["interval"] = interval
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
+    command = (
+        f"prometheus --config.file={folder / 'prometheus.yml'} --storage.tsdb.path={folder / 'data'} "
+        f"--web.listen-address={HOST}:{{port}} --log.level=error"
+    )
+    with program(command, "/-/ready") as running:
+        yield _Prometheus(running)
+
+
+def measure(zones: int, interval: str = "15s") -> Cost:
+    """Return the cost of this number of zones, with this interval of scrapes and evaluations."""
+    expected = zones // CROWDED_OF
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        exporter = _Exporter(zones)
+        stack.callback(exporter.close)
+        prometheus = stack.enter_context(_prometheus(exporter.port, folder, interval))
+        crowded = 'count(ALERTS{alertname="ButlrZoneOvercrowded"})'
+        _wait_for(lambda: prometheus.value(crowded) >= expected)
+        seen: dict[str, dict[str, float]] = {}
+        queries = []
+
+        def enough() -> bool:
+            before = sum(map(len, seen.values()))
+            for group, (at, seconds) in prometheus.evaluations().items():
+                seen.setdefault(group, {})[at] = seconds
+            if sum(map(len, seen.values())) > before:
+                queries.append(_seconds(lambda: prometheus.value(QUERY)))
+            # The first evaluation that is seen may have begun before every zone was there.
+            return all(len(evaluations) > EVALUATIONS for evaluations in seen.values())
+
+        _wait_for(enough)
+        return Cost(
+            zones=zones,
+            evaluation_seconds=sum(median([*each.values()][1:]) for each in seen.values()),
+            query_seconds=median(queries),
+            alerts=int(prometheus.value("count(ALERTS)")),
+            series=int(prometheus.value('count({__name__=~".+",zone_id!=""})')),
+            memory_bytes=prometheus.program.memory(),
+        )
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with contextlib.suppress(OSError):  # it reads its storage first, and answers 503 until then
+            if condition():
+                return
+        if time.monotonic() > deadline:
+            raise RuntimeError("Prometheus did not evaluate the rules in time")
+        time.sleep(0.5)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print a line for each number of zones."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rules", description=__doc__.splitlines()[0])
+    parser.add_argument("--zones", type=int, nargs="+", default=[1000, 10_000, 100_000], help="numbers of zones")
+    options = parser.parse_args()
+    if shutil.which("prometheus") is None:
+        sys.exit("prometheus is not installed (Debian: apt install prometheus)")
+    print("  zones  alerts  evaluation  of the query  series a zone    memory")
+    for zones in options.zones:
+        cost = measure(zones)
+        print(
+            f"{cost.zones:7,} {cost.alerts:7,} {cost.evaluation_seconds:9.2f} s {cost.queries:12.1f} x "
+            f"{cost.series / cost.zones:13.1f} {cost.memory_bytes / 1e6:7,.0f} MB",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
