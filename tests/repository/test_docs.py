@@ -184,6 +184,7 @@ def test_limits() -> None:
         (f"{receipt.MAX_ERRORS}", receipt),
         (f"{views.MAX_WORDS} characters", views),
         ("200 levels", parse),
+        ("4,300", parse),
         (f"{model.MAX_STRING:,} characters", model),
         (f"`max_spaces` ({int(defaults['max_spaces']):,})", None),
         (f"{Limits(0, 0, 0, 0, 0, 0).max_deliveries:,}", limits_of_the_rule),
@@ -213,6 +214,13 @@ def test_nesting() -> None:
     parse.parse_body(b"[" * 200 + b"]" * 200)
     with pytest.raises(parse.NotJson):
         parse.parse_body(b"[" * 202 + b"]" * 202)
+
+
+def test_digits() -> None:
+    """A whole number in JSON may have 4,300 digits, as SECURITY.md says."""
+    parse.parse_body(b"9" * 4300)
+    with pytest.raises(parse.NotJson, match="number out of range"):
+        parse.parse_body(b"9" * 4301)
 
 
 def test_picture() -> None:
