@@ -328,7 +328,8 @@ class Connection(HttpToolsProtocol):
             if self.cycle.response_complete:
                 self.transport.close()
             return
-        self._refusal = refusal.response(self.server_state.default_headers)
+        is_head = self._in_request and self.url != b"" and self.parser.get_method() == b"HEAD"
+        self._refusal = refusal.response(self.server_state.default_headers, head_only=is_head)
         self._send_refusal()
 
     def _send_refusal(self) -> None:

@@ -32,8 +32,11 @@ class Refusal(NamedTuple):
     title: str
     detail: str
 
-    def response(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Return the whole response, a problem like any other error; `headers` are those of every response."""
+    def response(self, headers: Iterable[tuple[bytes, bytes]], *, head_only: bool = False) -> bytes:
+        """Return the whole response, a problem like any other error; `headers` are those of every response.
+
+        The response to HEAD is its head only (RFC 9110, 9.3.2).
+        """
         members = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         body = json.dumps(members).encode()
         lines = [
@@ -43,7 +46,7 @@ class Refusal(NamedTuple):
             b"Content-Length: %d" % len(body),
             b"Connection: close",
         ]
-        return b"\r\n".join([*lines, b"", body])
+        return b"\r\n".join([*lines, b"", b"" if head_only else body])
 
 
 class Refused(Exception):  # noqa: N818 - the client is at fault

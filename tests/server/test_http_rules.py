@@ -4,11 +4,12 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from exporter.app import build
+from exporter.server.service import Service
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import Response, drained, fresh, responses
 
@@ -200,6 +201,18 @@ RULES = [
 ]
 
 
+HEADS = [
+    b"HEAD / HTTP/1.1\r\n\r\n",
+    b"HEAD / HTTP/7.0\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n",
+    b"HEAD /%b HTTP/1.1\r\n\r\n" % (b"x" * (1 << 14)),
+    b"HEAD /nowhere HTTP/1.0\r\n\r\n",
+    b"HEAD /metrics HTTP/1.0\r\n\r\n",
+    b"HEAD /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+]
+"""Requests by HEAD, some of them refused."""
+
+
 @pytest.fixture(scope="module", params=["fast", "slow"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """Return the port of an exporter with its fast path, or without."""
@@ -245,3 +258,30 @@ def test_a_rule_holds_in_many_reads(port: int) -> None:
                     client.sendall(piece)
             found[rule] = responses(drained(client))
     assert {rule.says: answers for rule, answers in found.items() if broken(rule, answers)} == {}
+
+
+def test_a_response_to_head_has_no_content(port: int) -> None:
+    """The response to HEAD ends with its head, also if the request is refused (RFC 9110, 9.3.2)."""
+    for request in HEADS:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+            client.sendall(request)
+            received = drained(client)
+        assert received.startswith(b"HTTP/1.1 ")
+        assert received.find(b"\r\n\r\n") == len(received) - 4, request
+
+
+def test_the_host_of_a_url_replaces_the_header() -> None:
+    """The host that a target names is the host of the request, whatever the header says (RFC 9112, 3.2.2)."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [f"{environ['HTTP_HOST']} {environ['PATH_INFO']} {environ['QUERY_STRING']}".encode()]
+
+    with Threaded(Service(app, 10)) as (port, _):
+        for target, seen in (
+            (b"http://y:1/a?b=c", b"y:1 /a b=c"),
+            (b"http://y", b"y / "),
+            (b"/a?http://y", b"x /a http://y"),
+        ):
+            text = b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target
+            assert [response.body for response in answered(port, text)] == [seen]
