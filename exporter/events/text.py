@@ -37,7 +37,7 @@ _ESCAPES = re.compile(
 def repaired(json: bytes) -> bytes:
     """Return a JSON text with U+FFFD for each half of a surrogate pair, escaped or in bytes.
 
-    A sender that cuts a name at a number of UTF-16 units leaves such a half, which no JSON reader accepts.
+    A sender that cuts a name at a number of UTF-16 units leaves such a half, which strict JSON readers reject.
     """
     if b"\xed" in json:  # all surrogates in bytes begin so
         with suppress(UnicodeDecodeError):
