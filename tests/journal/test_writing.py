@@ -185,8 +185,12 @@ class TestWriting:
 class TestCompaction:
     """A whole compaction."""
 
-    def test_it_can_be_killed_at_any_step(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Deliveries go on between the steps, and a kill after any step loses nothing."""
+    @pytest.mark.parametrize("power", ["stays", "is lost"])
+    def test_it_can_end_at_any_step(self, path: str, monkeypatch: pytest.MonkeyPatch, power: str) -> None:
+        """Deliveries go on between the steps; a kill after any step loses nothing.
+
+        Nor does a loss of power, after which SQLite's files are as they were at the last sync.
+        """
         monkeypatch.setattr(file_module, "_CHUNK", 1)
         monkeypatch.setattr(journal_module, "_REMOVED_TOGETHER", 2)
         monkeypatch.setattr(journal_module, "_PIECE", 1)
@@ -197,6 +201,7 @@ class TestCompaction:
             if n < 9:
                 recorder.close()
         copies = Path(path).parent / "copies"
+        on_disk: dict[str, bytes] = {}
         steps = 0
 
         def deliver(_: object) -> None:
@@ -204,8 +209,16 @@ class TestCompaction:
             steps += 1
             event = delivery(NOW - 100 - steps, steps, id=f"x{steps}", zone=f"zone_{steps % 5}", name=f"{steps}")
             recorder.apply([event], NOW)
-            assert states(restored(copy_files(path, copies))) == states(store)
+            copy = copy_files(path, copies)
+            if power == "is lost":
+                for file, content in on_disk.items():
+                    (copies / Path(file).name).write_bytes(content)
+            assert states(restored(copy)) == states(store)
             shutil.rmtree(copies)
+
+        def sync(_: object) -> None:
+            on_disk.update({file: Path(file).read_bytes() for file in (path, f"{path}-wal")})
+            deliver(None)
 
         write, file = SqliteFile._write, file_of(recorder)
 
@@ -218,7 +231,8 @@ class TestCompaction:
             return written
 
         monkeypatch.setattr(file_module, "sleep", deliver)
-        monkeypatch.setattr(SqliteFile, "sync", deliver)
+        on_disk.update({file: Path(file).read_bytes() for file in (path, f"{path}-wal")})
+        monkeypatch.setattr(SqliteFile, "sync", sync)
         with monkeypatch.context() as patched:
             patched.setattr(SqliteFile, "_write", write_between)
             compact(recorder)
