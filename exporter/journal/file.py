@@ -114,7 +114,10 @@ class FileJournal:
         file.sync()
         while file.remove_covered(checkpoint):
             sleep(_PAUSE)
-        self._remove_forgotten()
+        # Forgotten spaces; the entries since the checkpoint have all that is known of one that has returned meanwhile.
+        for keys in _chunks(file.saved_before()):
+            file.remove(keys)
+            sleep(_PAUSE)
 
     def _save(self, keys: Sequence[str]) -> None:
         """Save the spaces with these keys as they are now. Raises JournalError."""
@@ -131,16 +134,6 @@ class FileJournal:
             raise
         with self._source.lock:
             self._file.note(spaces)
-
-    def _remove_forgotten(self) -> None:
-        """Remove the saved spaces that are forgotten. Raises JournalError."""
-        for keys in _chunks(self._file.saved_before()):
-            with self._source.lock:
-                returned = {state.key for state in self._source.states(keys)}
-                forgotten = [key for key in keys if key not in returned]
-                self._file.forget(forgotten)
-            self._file.remove(forgotten)
-            sleep(_PAUSE)
 
     def _begin_outage(self, error: JournalError) -> None:
         """Begin an outage, or go on with one; each new reason is logged once."""

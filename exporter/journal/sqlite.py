@@ -260,16 +260,11 @@ class SqliteFile:
         """Return the keys of the saved spaces that no `save` since the begin of the checkpoint has saved again."""
         return list(self._saved_before)
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """Let no later entry depend on the saved spaces with these keys. Under the lock."""
-        self._entries.forget(keys)
-
     def remove(self, keys: Sequence[str]) -> None:
-        """Remove saved spaces of which `forget` was told. Raises JournalError."""
+        """Remove spaces that `saved_before` returned. Raises JournalError."""
         self._write(_REMOVE_SPACE, [(key,) for key in keys])
         for key in keys:
-            self._saved_at.pop(key, None)
-            self._saved_before.pop(key, None)
+            del self._saved_before[key]
 
     def _write(self, sql: str, rows: Iterable[Row]) -> int:
         """Execute a statement for each row, in one transaction; return how many rows of the table it changed.

@@ -58,11 +58,13 @@ class TestWriting:
     def test_remove(self, path: str) -> None:
         """`remove` removes the saved spaces that are named; a removed space can be saved again."""
         store, _ = applied(delivery(NOW), delivery(NOW, zone="zone_b"))
-        states = store.states(store.keys())
+        states = sorted(store.states(store.keys()))
         for returns in (False, True):
             journal = open_file(path)
             save(journal, states)
-            journal.forget(["zone:zone_a"])
+            journal.begin_checkpoint(journal.begin_log())
+            save(journal, states[1:])
+            assert journal.saved_before() == ["zone:zone_a"]
             journal.remove(["zone:zone_a"])
             if returns:
                 save(journal, states)
