@@ -1,7 +1,7 @@
 """An index of rules: the few of ten thousand that may match a zone.
 
-Each rule is filed under one text that a zone must have in one of its fields to match: a whole name, its beginning, or
-any part of it. Of all such texts of a rule, that with the fewest other rules is taken.
+Each rule is filed under one text that a zone must have in one of its fields to match: a whole name, its beginning or
+end, or any part of it. Of all such texts of a rule, that with the fewest other rules is taken.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from exporter.capacity.pattern import Pattern
+from exporter.capacity.pattern import Literal, Pattern
 from exporter.pieces import paced
 
 _PART = 3
@@ -22,7 +22,7 @@ _MAX_PARTS = 32
 _PIECE = 100
 """Rules that are filed without a pause."""
 
-_WHOLE, _BEGINNING, _ANYWHERE = _PLACES = range(3)
+_WHOLE, _BEGINNING, _ENDING, _ANYWHERE = _PLACES = range(4)
 """Where in a name a text must be."""
 
 
@@ -79,6 +79,8 @@ class _FieldIndex:
             found.update(whole.get(name, ()))
         for size, rules in self._filed[_BEGINNING].items():
             found.update(rules.get(name[:size], ()))
+        for size, rules in self._filed[_ENDING].items():
+            found.update(rules.get(name[-size:], ()))
         for size, rules in self._filed[_ANYWHERE].items():
             for text in {name[at : at + size] for at in range(length - size + 1)} & rules.keys():
                 found.update(rules[text])
@@ -90,14 +92,18 @@ def _keys(patterns: Mapping[int, Pattern]) -> Iterator[Key]:
         if pattern.is_exact:
             yield Key(_WHOLE, field, pattern.form)
             continue
-        if pattern.beginning:
-            yield Key(_BEGINNING, field, pattern.beginning)
-        for part in islice(_parts(pattern.literals()), _MAX_PARTS):
+        literals = list(pattern.literals())
+        for literal in literals:
+            if literal.is_beginning:
+                yield Key(_BEGINNING, field, literal.text)
+            if literal.is_ending:
+                yield Key(_ENDING, field, literal.text)
+        for part in islice(_parts(literals), _MAX_PARTS):
             yield Key(_ANYWHERE, field, part)
 
 
-def _parts(literals: Iterable[str]) -> Iterator[str]:
-    for literal in literals:
-        size = min(_PART, len(literal))
-        for at in range(len(literal) - size + 1):
-            yield literal[at : at + size]
+def _parts(literals: Iterable[Literal]) -> Iterator[str]:
+    for text, _, _ in literals:
+        size = min(_PART, len(text))
+        for at in range(len(text) - size + 1):
+            yield text[at : at + size]

@@ -6,12 +6,23 @@ The time of a match grows with the length of the name times that of the pattern,
 import re
 from collections.abc import Iterator
 from fnmatch import translate
+from typing import NamedTuple
 
 from exporter.events.text import composed
 
 _WILDCARD = re.compile(r"[*?\[]")
 
 _ANY_LENGTH = re.compile(r"[*?]*\*[*?]*")
+
+
+class Literal(NamedTuple):
+    """A text between wildcards."""
+
+    text: str
+    is_beginning: bool
+    """Whether every matching name begins with it."""
+    is_ending: bool
+    """Whether every matching name ends with it."""
 
 
 class Pattern:
@@ -42,13 +53,7 @@ class Pattern:
             self._compiled = re.compile(translate(self.form))
         return self._compiled.match(name) is not None
 
-    @property
-    def beginning(self) -> str:
-        """The text before the first wildcard."""
-        first = _WILDCARD.search(self.form)
-        return self.form if first is None else self.form[: first.start()]
-
-    def literals(self) -> Iterator[str]:
+    def literals(self) -> Iterator["Literal"]:
         """Return the texts that every matching name contains, none of them empty."""
         start = at = 0
         while wildcard := _WILDCARD.search(self.form, at):
@@ -61,10 +66,10 @@ class Pattern:
                     at += 1
                     continue
             if at > start:
-                yield self.form[start:at]
+                yield Literal(self.form[start:at], is_beginning=start == 0, is_ending=False)
             start = at = end
         if start < len(self.form):
-            yield self.form[start:]
+            yield Literal(self.form[start:], is_beginning=start == 0, is_ending=True)
 
 
 def _has_parts(name: str, first: str, *others: str) -> bool:
