@@ -178,6 +178,11 @@ class TestBroken:
             size = (tmp_path / "journal.db-log.1").stat().st_size
             resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
             assert refused(exporter, second)
+            counts = exporter.get("/metrics?name[]=butlr_exporter_events_total")
+            assert re.findall(rb'"ZONE_OCCUPANCY",outcome="(backfilled|duplicate)"} (\d+)', counts) == [
+                (b"duplicate", b"30"),
+                (b"backfilled", b"1"),
+            ]
             assert refused(exporter, second)
             assert refused(exporter, first)
             with pytest.raises(urllib.error.HTTPError, match="422") as error:
