@@ -135,6 +135,11 @@ def now_and_then(exporter: Running) -> Iterator[int]:
         server.shutdown()
 
 
+def accept_older_points(config: dict[str, Any]) -> None:
+    """Have Prometheus accept several points of a series in one scrape."""
+    config["storage"] = {"tsdb": {"out_of_order_time_window": "30m"}}
+
+
 def test_every_minute_at_its_own_time(tmp_path: Path) -> None:
     """Prometheus has every reading at its own time with its final value, and refuses no sample."""
     building = Building(3)
@@ -157,7 +162,7 @@ def test_scrapes_that_fail_now_and_then(tmp_path: Path) -> None:
 
         def change(config: dict[str, Any]) -> None:
             config["scrape_configs"][1]["static_configs"] = [at(port)]
-            config["storage"] = {"tsdb": {"out_of_order_time_window": "30m"}}
+            accept_older_points(config)
 
         with prometheus(exporter, tmp_path, change=change) as one:
             with building.simulated(exporter):
@@ -171,12 +176,12 @@ def test_scrapes_that_fail_now_and_then(tmp_path: Path) -> None:
 
 
 def test_a_restart(tmp_path: Path) -> None:
-    """No reading is missing after SIGKILL and a restart with the journal."""
+    """With three points in a scrape no reading is missing after SIGKILL and a restart that takes up to two minutes."""
     building = Building(4)
-    flags = [f"--settle-after={building.settle_after}s", f"--journal={tmp_path / 'journal.db'}"]
+    flags = [f"--settle-after={building.settle_after}s", "--settled-points=3", f"--journal={tmp_path / 'journal.db'}"]
     with (
         running(tmp_path / "log", *flags) as exporter,
-        prometheus(exporter, tmp_path) as one,
+        prometheus(exporter, tmp_path, change=accept_older_points) as one,
         building.simulated(exporter),
     ):
         wait_for(lambda: stored(one), "the first reading to settle", 60)  # more is on its way

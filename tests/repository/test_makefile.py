@@ -50,7 +50,8 @@ class Clone:
     def make(self, *arguments: str, fails: str = "nothing", journal: str = "") -> subprocess.CompletedProcess[str]:
         """Run make with the stub as `python3`."""
         path = f"{self.python.parent}:{os.environ['PATH']}"
-        inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "PYTHON")}
+        of_make = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON")
+        inherited = {name: value for name, value in os.environ.items() if name not in of_make}
         return subprocess.run(
             [program("make", "make"), *arguments],
             cwd=self.folder,
