@@ -25,8 +25,8 @@ from exporter.web.pages.rows import Query, Row, Rows, found, in_order, make_row,
 PAGE_SIZE = 100
 """Spaces on a page."""
 
-_WRITTEN = 64
-"""Spaces that are written as one piece, of less than `memory.LARGE` with ordinary names."""
+_WRITTEN = 32
+"""Spaces that are written without a pause: half a millisecond, and less than `memory.LARGE` with ordinary names."""
 
 MAX_PLOTTED = 30
 """Readings of a line at most: the newest ones."""
