@@ -77,13 +77,12 @@ class TestCost:
     """The rules in a real Prometheus with 20,000 zones, a fifth over capacity."""
 
     def test_an_evaluation_is_short(self) -> None:
-        """An evaluation takes no longer than a few queries, though every crowded zone has its texts and numbers.
+        """An evaluation costs no more than some queries, though every crowded zone has its texts and numbers.
 
-        The bound is a ratio to a query that divides all counts by all capacities, measured between the evaluations:
-        on an idle machine it is about a second.
+        The bound is a ratio of processor times, to a query that divides all counts by all capacities.
         """
         program("prometheus", "prometheus")
-        cost = rules.measure(20_000, "2s")
+        cost = rules.measure(20_000, "4s")
         assert cost.alerts >= 4000
         assert cost.queries < 20, cost
         # Occupancy, its time, capacity and info are scraped, and so is the settled count. The rules add the people of
