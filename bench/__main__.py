@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from bench import ingest, scrapes, store
+from bench import ingest, large, scrapes, store
 from bench.table import Row, text
 
 
@@ -21,13 +21,13 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure everything, from the smallest to the largest."""
     announce("events, one for each request ...")
     yield from ingest.rows(options.zones, options.minutes, options.rounds)
-    yield from ingest.latency(options.scraped[-1], options.zones, options.minutes)
+    yield from large.rows(options.scraped[-1], options.zones, options.minutes, options.rounds)
     announce("scrapes ...")
     yield from scrapes.rendering(options.scraped, options.rounds)
     yield from scrapes.over_http(options.scraped, options.rounds)
     announce("memory and start ...")
     yield store.memory(options.kept, options.readings)
-    yield store.reading_back(options.scraped[-1])
+    yield from store.reading_back(options.scraped[-1])
 
 
 def announce(text: str) -> None:

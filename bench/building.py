@@ -75,11 +75,6 @@ class Building:
         return self._store.snapshot(self.now_ms)
 
 
-def fill(port: int, number: int) -> None:
-    """Send one event of each of this number of zones to an exporter."""
-    post(port, Building(number).events(1))
-
-
 def post(port: int, events: Iterator[dict[str, object]], per_request: int = _EVENTS_PER_REQUEST) -> None:
     """Post events in arrays. Raises RuntimeError if one is refused."""
     client = http.client.HTTPConnection(HOST, port, timeout=60)

@@ -3,17 +3,15 @@
 import importlib.util
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from statistics import mean, median
 from typing import NamedTuple
 
 from flask import Flask, Response, jsonify
 
-from bench.building import fill, scrape
 from bench.load import send
 from bench.processes import Program, exporter, program
-from bench.table import Row, missing, ratio_of
+from bench.table import Row, microseconds, missing, ratio_of
 
 EMPTY = "an empty Flask view behind Granian"
 PUSHED, CHECKED = "Pushgateway without its check", "Pushgateway with its check"
@@ -98,8 +96,8 @@ def rows(zones: int, minutes: int, rounds: int) -> Iterator[Row]:
             yield _rate_row("events", costs[PLAIN], costs[name], name, rate_goal)
             yield _processor_row("an event, processor time", costs[PLAIN], costs[name], name, processor_goal)
     plain, kept = _processor_seconds(costs[PLAIN]), _processor_seconds(costs[KEPT])
-    other = f"{_microseconds(plain)} the same without a journal"
-    yield Row("with a journal, processor time", _microseconds(kept), other, ratio_of(plain, kept), "<= 1.25")
+    other = f"{microseconds(plain)} the same without a journal"
+    yield Row("with a journal, processor time", microseconds(kept), other, ratio_of(plain, kept), "<= 1.25")
     subject = "an event with a header of its own"
     if EMPTY in absent:
         yield missing(subject, absent[EMPTY])
@@ -115,51 +113,8 @@ def _rate_row(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: 
 
 def _processor_row(subject: str, ours: Sequence[Cost], others: Sequence[Cost], name: str, goal: str = "") -> Row:
     own, other = _processor_seconds(ours), _processor_seconds(others)
-    return Row(subject, _microseconds(own), f"{_microseconds(other)} {name}", ratio_of(own, other), goal)
+    return Row(subject, microseconds(own), f"{microseconds(other)} {name}", ratio_of(own, other), goal)
 
 
 def _processor_seconds(costs: Sequence[Cost]) -> list[float]:
     return [cost.processor_seconds for cost in costs]
-
-
-def _microseconds(seconds: Sequence[float]) -> str:
-    return f"{median(seconds) * 1e6:,.1f} us"
-
-
-READERS = {
-    "scrapes": "/metrics",
-    "lists as JSON": "/api/v1/spaces",
-    "searched pages": "/?q=desk&sort=people",
-}
-"""Requests of readers, beside which events are answered."""
-
-
-def latency(known: int, zones: int, minutes: int) -> Iterator[Row]:
-    """Measure the time within which 99 % of events are answered beside readers of many zones."""
-    for readers, path in READERS.items():
-        with exporter() as running:
-            fill(running.port, known)
-            scrape(running.port, "gzip", path)  # the first one prepares the lines of all zones
-            yield _latency_beside(running.port, path, f"{readers} of {known:,} zones", zones, minutes)
-
-
-def _latency_beside(port: int, path: str, readers: str, zones: int, minutes: int) -> Row:
-    ended = threading.Event()
-    answers = 0
-
-    def read_until_ended() -> None:
-        nonlocal answers
-        while not ended.is_set():
-            scrape(port, "gzip", path)
-            answers += 1
-
-    thread = threading.Thread(target=read_until_ended)
-    thread.start()
-    try:
-        answered = send(port, "webhooks", zones, minutes)
-    finally:
-        ended.set()
-        thread.join()
-    subject = f"p99 of {answered.requests:,} POSTs at {answered.rate:,.0f}/s"
-    other = f"50 ms, beside {answers} {readers}"
-    return Row(subject, f"{answered.p99_seconds * 1e3:.1f} ms", other, 0.05 / answered.p99_seconds, ">= 1")

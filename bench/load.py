@@ -10,8 +10,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import uvloop
 
@@ -74,12 +74,53 @@ def pushes(zones: int, minutes: int) -> Iterator[bytes]:
         yield _request(f"PUT /metrics/job/butlr/zone_id/{event.space_id}", text.encode())
 
 
-def _request(line: str, body: bytes) -> bytes:
-    head = f"{line} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def _request(line: str, body: bytes, more: str = "") -> bytes:
+    head = f"{line} HTTP/1.1\r\nHost: {HOST}\r\n{more}Content-Type: application/json\r\nContent-Length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
 
 
-KINDS = {"webhooks": webhooks, "varied": varied, "pushes": pushes}
+KEY = "key"
+"""The API key that all events have but those without credentials."""
+
+
+def _changed(change: Callable[[dict[str, Any]], object]) -> Callable[[int, int], Iterator[bytes]]:
+    """Return a function that returns the requests of `webhooks` with their events changed, and with the key."""
+
+    def requests(zones: int, minutes: int) -> Iterator[bytes]:
+        for request in webhooks(zones, minutes):
+            event = json.loads(request.partition(b"\r\n\r\n")[2])
+            change(event)
+            yield _request("POST /webhook", json.dumps(event).encode(), f"X-API-Key: {KEY}\r\n")
+
+    return requests
+
+
+def malformed(zones: int, minutes: int) -> Iterator[bytes]:
+    """Return the requests of `webhooks` with the key, and with a body that is truncated."""
+    for request in webhooks(zones, minutes):
+        yield _request("POST /webhook", request.partition(b"\r\n\r\n")[2][:-1], f"X-API-Key: {KEY}\r\n")
+
+
+DAY_MS = 86_400_000
+
+REFUSED = {
+    "overflow": _changed(lambda event: event["metadata"].update(zone_id=event["id"])),
+    "future": _changed(lambda event: event.update(timestamp=event["timestamp"] + DAY_MS)),
+    "invalid": _changed(lambda event: event.update(data="many")),
+    "late": _changed(lambda event: event.update(timestamp=event["timestamp"] - DAY_MS)),
+    "unsupported": _changed(lambda event: event.update(type="WEATHER")),
+    "malformed": malformed,
+    "unauthorized": webhooks,
+}
+"""Loads of events without effect, by the reason for it: the outcome, or the rejection of the request."""
+
+KINDS = {
+    "webhooks": webhooks,
+    "varied": varied,
+    "pushes": pushes,
+    "accepted": _changed(lambda _: None),
+    **REFUSED,
+}
 
 
 class _Connection(asyncio.Protocol):
@@ -146,14 +187,29 @@ async def _send_all(port: int, requests: Iterator[bytes], connections: int) -> L
     return LoadResult(len(latencies), time.perf_counter() - began, load.refused, p99_seconds)
 
 
-def send(port: int, kind: str, zones: int, minutes: int, maximum: int = 1 << 40) -> LoadResult:
-    """Send a load from a process of its own. Raises RuntimeError unless all of it is answered with 2xx."""
+def send(
+    port: int,
+    kind: str,
+    zones: int,
+    minutes: int,
+    maximum: int = 1 << 40,
+    begin: Callable[[], object] = lambda: None,
+) -> LoadResult:
+    """Send a load from a process of its own, after a call of `begin` once the load is prepared.
+
+    Raises RuntimeError unless all of it is answered: with 2xx, if its kind is one that is not refused.
+    """
     command = [sys.executable, "-m", "bench.load", str(port), kind, str(zones), str(minutes), str(maximum)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if ended.returncode:
-        raise RuntimeError(f"the load ended with: {ended.stderr.strip().splitlines()[-1]}")
-    result = LoadResult(*json.loads(ended.stdout))
-    if result.refused:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:  # noqa: S603
+        assert load.stdout is not None  # noqa: S101 - it is a pipe
+        load.stdout.readline()
+        begin()
+        printed, errors = load.communicate("\n")
+    if load.returncode:
+        raise RuntimeError(f"the load ended with: {errors.strip().splitlines()[-1]}")
+    result = LoadResult(*json.loads(printed))
+    if result.refused and kind not in REFUSED:
         raise RuntimeError(f"{result.refused} of {result.requests} requests were refused")
     return result
 
@@ -168,6 +224,8 @@ def main() -> None:
     parser.add_argument("maximum", type=int)
     options = parser.parse_args()
     requests = list(KINDS[options.kind](options.zones, options.minutes))[: options.maximum]
+    print("prepared", flush=True)
+    sys.stdin.readline()
     result = uvloop.run(_send_all(options.port, iter(requests), CONNECTIONS))
     if result.requests < len(requests):
         sys.exit(f"{result.requests} of {len(requests)} requests were answered")

@@ -36,6 +36,11 @@ def ratio_of(ours: Sequence[float], others: Sequence[float]) -> float:
     return median(other / own for own, other in zip(ours, others, strict=True))
 
 
+def microseconds(seconds: Sequence[float]) -> str:
+    """Return the median of some costs as text."""
+    return f"{median(seconds) * 1e6:,.1f} us"
+
+
 def missing(subject: str, reason: str, goal: str = "") -> Row:
     """Return the row of a measurement that was not possible."""
     return Row(subject, "-", f"not measured: {reason}", None, goal)

@@ -71,9 +71,11 @@ def scrape_building() -> Histories:
         while now_ms < due_ms:
             for space in store.snapshot(now_ms).spaces:
                 live[space.id][now_ms] = space.counts[0].value
-            for metadata, _, points in store.settled(now_ms, 1):
-                for t, value in points:
-                    settled[metadata.zone_id].setdefault(t, value)  # Prometheus keeps the first value of each time
+            settlement = store.settled(now_ms, 1)
+            for kind, positions, _, points in settlement.changes:
+                for at, found in zip(positions, points, strict=True):
+                    for t, value in found:  # Prometheus keeps the first value of each time
+                        settled[settlement.snapshot.by_kind[kind][at].id].setdefault(t, value)
             now_ms += SCRAPE_INTERVAL_MS
         if event is not None:
             store.apply(event, due_ms)

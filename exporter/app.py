@@ -22,9 +22,8 @@ from exporter.ingest.transitions import Transitions
 from exporter.journal.file import open_journal
 from exporter.journal.recorder import Recorder
 from exporter.metrics.registry import Metrics, Rejection
-from exporter.metrics.settled import openmetrics
 from exporter.rule.limits import Limits
-from exporter.rule.store import Snapshot, Store
+from exporter.rule.store import Settlement, Snapshot, Store
 from exporter.server.service import Service
 from exporter.settings.certificate import Certificate
 from exporter.settings.declared import Settings
@@ -116,8 +115,8 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     def snapshot() -> Snapshot:
         return store.snapshot(now_ms())
 
-    def settled() -> str:
-        return "".join(openmetrics(store.settled(now_ms(), settings.settled_points), settings.labels))
+    def settled() -> Settlement:
+        return store.settled(now_ms(), settings.settled_points)
 
     def count_malformed() -> None:
         detail = "the request was not HTTP, or its head was too large; the log says more"
@@ -131,7 +130,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
 
     capacity = CapacityFile(settings.capacity_file, clock, known)
     settle_after_seconds = settings.settle_after.total_seconds()
-    metrics = Metrics(snapshot, settings.labels, capacity, settle_after_seconds, certificate_end)
+    metrics = Metrics(snapshot, settled, settings.labels, capacity, settle_after_seconds, certificate_end)
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal, metrics.count_journal_failure))
@@ -143,7 +142,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
 
     senders, readers = _senders(settings), _readers(settings)
     receiving = webhook.views(intake, observer.request_rejected, senders, settings.max_body)
-    reading = scrape.views(metrics, capacity, settled, observer.reader_rejected, readers)
+    reading = scrape.views(metrics, capacity, observer.reader_rejected, readers)
     pages.add(reading, Status(store, activity, metrics, capacity, now_ms), _webhook_address(settings))
     app = _app(receiving, probes.views(), *([] if settings.metrics_listen else [reading]))
     fast_path = FastWebhook(webhook.PATH, min(webhook.QUICK_BODY, settings.max_body), intake, senders)

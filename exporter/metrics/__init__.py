@@ -3,8 +3,9 @@
 It knows nothing of HTTP, and of events only the measure and the metadata.
 
 - `families`: names, help texts and labels, made from the declarations of the measures.
-- `spaces`: the families of spaces; a space's lines are kept until something in it changes. `columns` keeps them.
-- `settled`: settled readings at their own times.
+- `spaces`: the families of spaces, also those of settled readings; a space's lines are kept until something in it
+  changes. `columns` keeps them.
+- `settled`: a captured history at its own times.
 - `counters`: events counted by outcome, and their delays.
 - `registry`: all of it together with the families of the process; what a scrape reads.
 - `text`: the lines of an exposition.

@@ -7,10 +7,11 @@ part costs a scrape nothing but the joining. It knows no family.
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import TypeVar
 
 from exporter.events.model import Metadata
-from exporter.metrics.text import label_values, labelled_parts, number
+from exporter.metrics.text import escaped, label_values, number, timestamp
 
 NEVER = -1.0
 """The time of sensing of a space that has no reading of a measure."""
@@ -20,6 +21,8 @@ _PIECE = 48 << 10
 
 SMALL_COUNTS = {float(people): b" %d.0\n" % people for people in range(1000)}
 """The end of the line of nearly every count."""
+
+_SMALL_COUNTS_IN_LINE = {count: suffix.removesuffix(b"\n") for count, suffix in SMALL_COUNTS.items()}
 
 _BILLION_SECONDS_MS = 10**12
 """10^9 seconds: a timestamp from 2001 to 2033 is between one and two of these."""
@@ -37,12 +40,52 @@ class MeasureColumns:
         """The time of sensing of each space's newest reading; NEVER without one."""
         self.oldest_ms = NEVER
         """The least of them."""
+        self.settled: list[list[bytes]] = []
+        """The suffixes of the settled readings: one column for each point of a space, the newest last."""
+
+    def clear(self, at: int) -> None:
+        """Clear the lines of the space at a position."""
+        self.values[at] = self.times[at] = b""
+        self.sensed_ms[at] = NEVER
+        self.write_settled(at, [])
+
+    def write_settled(self, at: int, suffixes: list[bytes]) -> None:
+        """Write the suffixes of the settled readings of the space at a position, oldest first."""
+        if len(self.settled) == len(suffixes) == 1:  # nearly always
+            self.settled[0][at] = suffixes[0]
+            return
+        missing = len(self.settled) - len(suffixes)
+        for column, suffix in zip(self.settled, [b""] * missing + suffixes, strict=True):
+            column[at] = suffix
 
     def reorder(self, order: Sequence[int]) -> None:
         """Move the entries of spaces to new positions: `order` has the old position of each, -1 for a new space."""
         self.values = reordered(self.values, order, b"")
         self.times = reordered(self.times, order, b"")
         self.sensed_ms = array("d", reordered(self.sensed_ms, order, NEVER))
+        self.settled = [reordered(column, order, b"") for column in self.settled]
+
+
+class _Part:
+    """A part of the labels of a line."""
+
+    def __init__(self, names: Sequence[str], template: str) -> None:
+        """Take the labels (metadata fields) of the part, and its text with a place for each value."""
+        self.values = label_values(names)
+        """Returns the values of these labels."""
+        self.template = template
+        self._quotes = template.count('"')
+
+    def text(self, values: tuple[str, ...]) -> bytes:
+        """Return the text with these values."""
+        text = self.template % values
+        if text.count('"') != self._quotes or "\\" in text or "\n" in text:
+            text = self.template % tuple(map(escaped, values))
+        return text.encode()
+
+
+SharedParts = dict[tuple[str, tuple[str, ...]], bytes]
+"""Parts written in one scrape, by template and values, for the other spaces that share them."""
 
 
 class LabelColumns:
@@ -53,10 +96,13 @@ class LabelColumns:
 
         The parts begin with the first label that is not before each of `cuts`.
         """
-        self._prefix = prefix.encode()
-        self._names = sorted(labels)
-        self._values = label_values(self._names)
-        self._cuts = [bisect_left(self._names, name) for name in sorted(cuts)]
+        names = sorted(labels)
+        texts = [f'{name}="%s",' for name in names]
+        texts[0] = f"{prefix}{{{texts[0]}"
+        texts[-1] = f"{texts[-1][:-1]}}}"
+        bounds = [0, *(bisect_left(names, name) for name in sorted(cuts)), len(names)]
+        parts = [_Part(names[first:last], "".join(texts[first:last])) for first, last in pairwise(bounds)]
+        self._floor, self._room, self._own = parts
         self.floors: list[bytes] = []
         """For a zone: the labels of its building and floor, shared by the zones of a floor."""
         self.rooms: list[bytes] = []
@@ -64,18 +110,26 @@ class LabelColumns:
         self.owns: list[bytes] = []
         """The labels of the space itself, never shared."""
 
-    def write(self, at: int, metadata: Metadata, share: Callable[[bytes, bytes], bytes]) -> None:
+    def write(self, at: int, metadata: Metadata, parts: SharedParts, share: Callable[[bytes, bytes], bytes]) -> None:
         """Write the labels of the space at a position; `share(part, part)` returns the shared object of a part."""
-        parts = labelled_parts(self._names, self._values(metadata), self._cuts)
-        floor, room, self.owns[at] = [part.encode() for part in parts]
-        floor = self._prefix + floor
-        self.floors[at], self.rooms[at] = share(floor, floor), share(room, room)
+        self.floors[at] = _shared(self._floor, metadata, parts, share)
+        self.rooms[at] = _shared(self._room, metadata, parts, share)
+        self.owns[at] = self._own.text(self._own.values(metadata))
 
     def reorder(self, order: Sequence[int]) -> None:
         """Move the entries of spaces to new positions: `order` has the old position of each, -1 for a new space."""
         self.floors = reordered(self.floors, order, b"")
         self.rooms = reordered(self.rooms, order, b"")
         self.owns = reordered(self.owns, order, b"")
+
+
+def _shared(part: _Part, metadata: Metadata, parts: SharedParts, share: Callable[[bytes, bytes], bytes]) -> bytes:
+    key = part.template, part.values(metadata)
+    text = parts.get(key)
+    if text is None:
+        text = part.text(key[1])
+        text = parts[key] = share(text, text)
+    return text
 
 
 def interleaved(*columns: list[bytes]) -> Iterator[bytes]:
@@ -89,6 +143,11 @@ def interleaved(*columns: list[bytes]) -> Iterator[bytes]:
         for at, column in enumerate(columns):
             parts[at :: len(columns)] = column[first:last]
         yield b"".join(parts)
+
+
+def alternating(columns: Sequence[list[bytes]]) -> list[bytes]:
+    """Return the first entries of all columns, then the second ones, and so on."""
+    return columns[0] if len(columns) == 1 else list(chain.from_iterable(zip(*columns, strict=True)))
 
 
 def reordered(entries: Iterable[_Item], order: Sequence[int], missing: _Item) -> list[_Item]:
@@ -107,3 +166,13 @@ def seconds_suffix(timestamp_ms: int) -> bytes:
     if _BILLION_SECONDS_MS <= timestamp_ms < 2 * _BILLION_SECONDS_MS and timestamp_ms % 10:
         return b" 1.%012de+09\n" % (timestamp_ms - _BILLION_SECONDS_MS)
     return value_suffix(timestamp_ms / 1000)
+
+
+def settled_suffix(value: float, time: bytes) -> bytes:
+    """Return the end of the line of a value with its own time, the end of such a line."""
+    return (_SMALL_COUNTS_IN_LINE.get(value) or f" {number(value)}".encode()) + time
+
+
+def timestamp_suffix(timestamp_ms: int) -> bytes:
+    """Return the end of a line with a timestamp of OpenMetrics."""
+    return f" {timestamp(timestamp_ms)}\n".encode()

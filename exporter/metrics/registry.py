@@ -19,7 +19,7 @@ from exporter.capacity.file import CapacityFile
 from exporter.metrics.counters import EventCounters, Result
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Snapshot
+from exporter.rule.store import Settlement, Snapshot
 
 # A counter's creation time is a series of its own in Prometheus, as large as the counter and rarely wanted.
 client.disable_created_metrics()
@@ -45,15 +45,16 @@ class Metrics:
     def __init__(
         self,
         snapshot: Callable[[], Snapshot],
+        settled: Callable[[], Settlement],
         labels: Sequence[str],
         capacity: CapacityFile,
         settle_after_seconds: float,
         certificate_end: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Take a function that returns the spaces at a scrape, their labels (metadata fields), and their capacity.
+        """Take functions that return the spaces at a scrape and their settled readings, their labels, their capacity.
 
-        A correction with a delay of `settle_after_seconds` or more is counted as too late. `certificate_end` returns
-        when the certificate in use ends, Unix seconds, or None without TLS.
+        Labels are metadata fields. A correction with a delay of `settle_after_seconds` or more is counted as too late.
+        `certificate_end` returns when the certificate in use ends, Unix seconds, or None without TLS.
         """
         self._certificate_end = certificate_end
         self._capacity = capacity
@@ -62,6 +63,7 @@ class Metrics:
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
         self._snapshot = snapshot
+        self._settled = settled
         self._counters = EventCounters(settle_after_seconds)
         self.registry.register(self)
         self._own_families()
@@ -108,8 +110,16 @@ class Metrics:
         wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
         own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
-        yield from self._spaces.render(self._snapshot(), set(wanted) if wanted else None)
+        yield from self._spaces.render(self._snapshot, set(wanted) if wanted else None)
         yield own
+
+    def settled_exposition(self) -> Iterator[bytes]:
+        """Return the settled readings in pieces, always in OpenMetrics.
+
+        Several points of one series are undefined in the text format.
+        """
+        yield from self._spaces.render_settled(self._settled)
+        yield b"# EOF\n"
 
     def describe(self) -> Iterable[Metric]:
         """Return the families that may be absent, so that the registry learns their names."""

@@ -22,18 +22,26 @@ from exporter.metrics.columns import (
     SMALL_COUNTS,
     LabelColumns,
     MeasureColumns,
+    SharedParts,
+    alternating,
     interleaved,
     reordered,
     seconds_suffix,
+    settled_suffix,
+    timestamp_suffix,
     value_suffix,
 )
-from exporter.metrics.families import INFO, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
+from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
 from exporter.metrics.text import head, number
 from exporter.rule.space import Count, Space
-from exporter.rule.store import Snapshot
+from exporter.rule.store import SettledChanges, Settlement, Snapshot
 
 _MAX_SHARED = 4
 """Shared parts of labels kept for each space; with more, most belong to spaces that are gone."""
+
+
+_SETTLED_SPACES = 4096
+"""Spaces whose settled readings are put together at a time."""
 
 
 class SpaceFamilies:
@@ -44,10 +52,11 @@ class SpaceFamilies:
         self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
         self._lock = Lock()
 
-    def render(self, snapshot: Snapshot, names: Container[str] | None = None) -> Iterator[bytes]:
+    def render(self, read: Callable[[], Snapshot], names: Container[str] | None = None) -> Iterator[bytes]:
         """Write the families in pieces of some ten KiB; with `names`, only those of them that have samples."""
-        fresh_since_ms = float(snapshot.fresh_since)
-        with self._lock:  # one scrape at a time
+        with self._lock:  # one scrape at a time, and each with a later snapshot than the one before
+            snapshot = read()
+            fresh_since_ms = float(snapshot.fresh_since)
             for kind in self._kinds:
                 kind.write(snapshot.by_kind.get(kind.kind, []))
                 for family in kind.families:
@@ -57,6 +66,21 @@ class SpaceFamilies:
             if names is None or SPACES in names:
                 states = [line for kind in self._kinds for line in kind.states(fresh_since_ms)]
                 yield from _family(SPACES, SPACES_HELP, interleaved(states), with_samples_only=False)
+
+    def render_settled(self, read: Callable[[], Settlement]) -> Iterator[bytes]:
+        """Write the families of settled readings in such pieces, as OpenMetrics without its end."""
+        with self._lock:
+            settlement = read()
+            kinds = {kind.kind: kind for kind in self._kinds}
+            for kind in self._kinds:
+                kind.write(settlement.snapshot.by_kind.get(kind.kind, []))
+                kind.expect_settled(settlement.points)
+            times: dict[int, bytes] = {}  # ends of lines that many spaces have in common
+            for changes in settlement.changes:
+                kinds[changes.kind].write_settled(changes, times)
+            for measure, family in SETTLED.items():
+                lines = kinds[measure.kind].settled(measure)
+                yield from _family(family, measure.declared.settled_help, lines, with_samples_only=False)
 
 
 def _family(name: str, help_text: str, pieces: Iterator[bytes], *, with_samples_only: bool) -> Iterator[bytes]:
@@ -76,13 +100,11 @@ class _KindFamilies:
         self._absent = Space(kind, "", Metadata(), ())
         self._capacity = capacity
         self._rules = capacity()
-        self._clear()
-
-    def _clear(self) -> None:
-        """Begin with no line."""
         self._spaces: list[Space] = []
         """The spaces of the last scrape; the same object needs no new line."""
         self._measures: dict[Measure, MeasureColumns] = {}
+        self._points = 0
+        """Settled readings of each measure that there is room for; 0 until somebody asks for them."""
         cuts = ("room", self.kind.id_field)
         self._labels = LabelColumns("", self._names, cuts)
         self._info = LabelColumns(INFO[self.kind], Metadata._fields, cuts)
@@ -105,6 +127,18 @@ class _KindFamilies:
         suffixes, least = (columns.times, 0.0) if is_time else (columns.values, fresh_since_ms)
         all_shown = columns.oldest_ms >= least
         return self._series(family.name, suffixes, None if all_shown else [ms >= least for ms in columns.sensed_ms])
+
+    def settled(self, measure: Measure) -> Iterator[bytes]:
+        """Return the lines of the settled readings of a measure, in pieces."""
+        points = self._measures[measure].settled if measure in self._measures else []
+        labels = [self._labels.floors, self._labels.rooms, self._labels.owns]
+        for first in range(0, len(self._spaces), _SETTLED_SPACES):
+            part = slice(first, first + _SETTLED_SPACES)
+            suffixes = alternating([column[part] for column in points]) if points else []
+            if any(suffixes):
+                columns = [alternating([column[part]] * len(points)) for column in labels]
+                columns = [[SETTLED[measure].encode()] * len(suffixes), *columns, suffixes]
+                yield from interleaved(*columns if all(suffixes) else [list(compress(c, suffixes)) for c in columns])
 
     def states(self, fresh_since_ms: float) -> list[bytes]:
         """Return the lines that count the spaces of this kind by state."""
@@ -137,15 +171,18 @@ class _KindFamilies:
         if (rules := self._capacity()) is not self._rules:
             self._rules = rules
             self._capacities = list(map(self._capacity_suffix, self._named))
-        if len(spaces) != len(self._spaces):
+        changed = self._changed(spaces)
+        if len(spaces) != len(self._spaces) or any(spaces[at].id != self._spaces[at].id for at in changed):
             self._reorder(spaces)
+            changed = self._changed(spaces)
         named, measures = self._named, self._measures
         times: dict[int, bytes] = {}  # suffixes of the timestamps that many spaces have in common
-        for at in list(compress(range(len(spaces)), map(is_not, spaces, self._spaces))):
+        parts: SharedParts = {}
+        for at in changed:
             space = spaces[at]
             counts = space.counts
             if space.metadata is not named[at]:
-                self._name(at, space.metadata)
+                self._name(at, space.metadata, parts)
             if len(counts) < len(measures):
                 self._clear_others(at, counts)
             for count in counts:
@@ -161,6 +198,26 @@ class _KindFamilies:
             columns.oldest_ms = min(columns.sensed_ms, default=NEVER)
         self._spaces = spaces
 
+    def _changed(self, spaces: list[Space]) -> list[int]:
+        """Return the positions of the spaces that are not the same objects as at the last scrape."""
+        return list(compress(range(len(spaces)), map(is_not, spaces, self._spaces)))
+
+    def expect_settled(self, points: int) -> None:
+        """Have room for the newest settled readings, so many of each measure."""
+        self._points = points
+        for columns in self._measures.values():
+            if len(columns.settled) != points:
+                columns.settled = [[b""] * len(self._spaces) for _ in range(points)]
+
+    def write_settled(self, changes: SettledChanges, times: dict[int, bytes]) -> None:
+        """Write the lines of settled readings that have changed; `times` has the end of the line of each time."""
+        for at, measure, points in zip(changes.positions, changes.measures, changes.points, strict=True):
+            columns = self._measures.get(measure) or self._add(measure)
+            suffixes = []
+            for t, value in points:
+                suffixes.append(settled_suffix(value, times.get(t) or times.setdefault(t, timestamp_suffix(t))))
+            columns.write_settled(at, suffixes)
+
     def _reorder(self, spaces: list[Space]) -> None:
         """Move all columns to the positions of these spaces, as some were forgotten or are new."""
         known = {space.id: at for at, space in enumerate(self._spaces)}
@@ -173,12 +230,12 @@ class _KindFamilies:
         self._named = reordered(self._named, order, self._absent.metadata)
         self._spaces = reordered(self._spaces, order, self._absent)
 
-    def _name(self, at: int, metadata: Metadata) -> None:
+    def _name(self, at: int, metadata: Metadata, parts: SharedParts) -> None:
         """Write the labels and the capacity of a space, which stay the same as long as its metadata does."""
         if len(self._shared) > _MAX_SHARED * len(self._spaces):
             self._shared.clear()
-        self._labels.write(at, metadata, self._shared.setdefault)
-        self._info.write(at, metadata, self._shared.setdefault)
+        self._labels.write(at, metadata, parts, self._shared.setdefault)
+        self._info.write(at, metadata, parts, self._shared.setdefault)
         if self._labels.owns[at] == self._info.owns[at]:
             self._labels.owns[at] = self._info.owns[at]
         self._capacities[at] = self._capacity_suffix(metadata)
@@ -194,10 +251,10 @@ class _KindFamilies:
         present = {count.measure for count in counts}
         for measure, columns in self._measures.items():
             if measure not in present:
-                columns.values[at] = columns.times[at] = b""
-                columns.sensed_ms[at] = NEVER
+                columns.clear(at)
 
     def _add(self, measure: Measure) -> MeasureColumns:
         columns = self._measures[measure] = MeasureColumns()
+        columns.settled = [[] for _ in range(self._points)]
         columns.reorder([-1] * len(self._spaces))
         return columns

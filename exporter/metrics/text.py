@@ -4,8 +4,7 @@ It knows no family. Source: prometheus.io/docs/specs/om/open_metrics_spec.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from operator import attrgetter
+from operator import itemgetter
 
 from prometheus_client.utils import floatToGoString
 
@@ -27,16 +26,15 @@ def number(value: float) -> str:
 
 def labelled(names: Sequence[str], values: Sequence[str]) -> str:
     """Return the labels of a series, sorted by name, in braces."""
-    return "".join(labelled_parts(names, values, ()))
-
-
-def labelled_parts(names: Sequence[str], values: Sequence[str], cuts: Sequence[int]) -> list[str]:
-    """Return the same labels in parts; each of `cuts` is the position of the label that begins the next part."""
     pairs = sorted(zip(names, values, strict=True))
-    texts = [f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs]
-    text = "{" + ",".join(texts) + "}"
-    ends = [1 + sum(len(text) + 1 for text in texts[:cut]) for cut in cuts]
-    return [text[first:last] for first, last in pairwise([0, *ends, len(text)])]
+    return "{" + ",".join([f'{name}="{escaped(value)}"' for name, value in pairs]) + "}"
+
+
+def escaped(value: str) -> str:
+    """Return the value of a label as it stands between quotes."""
+    if '"' in value or "\\" in value or "\n" in value:  # `translate` takes 30 times as long
+        return value.translate(_ESCAPES)
+    return value
 
 
 def timestamp(timestamp_ms: int) -> str:
@@ -46,7 +44,7 @@ def timestamp(timestamp_ms: int) -> str:
 
 def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
     """Return a function from metadata to the values of these labels, each a metadata field."""
-    if len(labels) > 1:
-        return attrgetter(*labels)
-    (label,) = labels
-    return lambda metadata: (getattr(metadata, label),)
+    positions = [Metadata._fields.index(label) for label in labels]
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda metadata: tuple([metadata[position] for position in positions])

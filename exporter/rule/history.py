@@ -8,7 +8,7 @@ from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.series import Point
+from exporter.rule.reading import Point
 from exporter.rule.store import Settled, Store
 
 _DECISIVE = frozenset({Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED})

@@ -11,10 +11,12 @@ from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import OccupancyEvent, new_tuple
 from exporter.rule.outcome import NUMBERS, Outcome
 
 _TIME = Struct(">Q")
+
+_unpack_time = _TIME.unpack_from
 
 _FINGERPRINT = 8
 """Bytes of the fingerprint of a delivery."""
@@ -23,10 +25,14 @@ _TAIL = Struct("<dqqHBH")
 """Value, generation or -1, arrival (ms), revisions, number of the outcome, length of the id. A reading of five
 deliveries with Butlr's ids is 143 bytes long and takes 144 of memory; with one byte more it would take 160."""
 
+_TAIL_SIZE = _TAIL.size
+
 _LENGTH = 2
 """Bytes of the length of the id, the last number of `_TAIL`."""
 
 _VALUE = Struct("<d")
+
+_unpack_value = _VALUE.unpack_from
 
 _MAX_REVISIONS = (1 << 16) - 1
 """The count of revisions stops here."""
@@ -35,6 +41,13 @@ _OUTCOMES = {number: outcome for outcome, number in NUMBERS.items()}
 
 _INTERNED = {float(people): float(people) for people in range(1000)}
 """One object for each of the usual values."""
+
+
+class Point(NamedTuple):
+    """A timestamp, milliseconds since the epoch, and the value of its reading."""
+
+    timestamp: int
+    value: float
 
 
 class Reading(NamedTuple):
@@ -133,6 +146,12 @@ def timestamp_of(packed: bytes) -> int:
     """Return the timestamp of a reading."""
     timestamp: int = _TIME.unpack_from(packed)[0]
     return timestamp
+
+
+def point_of(packed: bytes) -> Point:
+    """Return timestamp and value of a reading."""
+    point: Point = new_tuple(Point, (*_unpack_time(packed), *_unpack_value(packed, len(packed) - _TAIL_SIZE)))
+    return point
 
 
 def value_of(packed: bytes) -> float:

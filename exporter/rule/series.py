@@ -4,6 +4,7 @@ Pure, like the rest of the rule.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from exporter.events.measures import Measure
@@ -11,23 +12,41 @@ from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
+    Point,
     delivery_count,
     fingerprint,
     has,
     key,
     pack,
+    point_of,
     revise,
     timestamp_of,
     value_of,
     without_first,
 )
 
+FOREVER = 1 << 62
+"""Later than any time, milliseconds since the epoch."""
 
-class Point(NamedTuple):
-    """A timestamp, milliseconds since the epoch, and the value of its reading."""
 
-    timestamp: int
-    value: float
+class SettledSpan(NamedTuple):
+    """The readings that are settled at one time, and not out of the window by then; at most `points` of each series."""
+
+    oldest: bytes
+    """The key of the oldest timestamp in the window."""
+    unsettled: bytes
+    """The key of the oldest timestamp that is not settled yet."""
+    points: int
+    window: int
+    settle_after: int
+
+
+def settled_span(now: int, points: int, limits: Limits) -> SettledSpan:
+    """Return the span of the readings that are settled at `now`, milliseconds since the epoch."""
+    window, settle_after = limits.window, limits.settle_after
+    return SettledSpan(
+        key(max(now - window, -1) + 1), key(max(now - settle_after, -1) + 1), points, window, settle_after
+    )
 
 
 class SeriesState(NamedTuple):
@@ -43,7 +62,7 @@ class SeriesState(NamedTuple):
 class Series:
     """The readings of one measure of one space."""
 
-    __slots__ = ("cutoff", "deliveries", "measure", "newest", "readings")
+    __slots__ = ("cutoff", "deliveries", "due", "measure", "newest", "readings")
 
     def __init__(self, measure: Measure) -> None:
         self.measure = measure
@@ -54,12 +73,18 @@ class Series:
         """The newest timestamp that is `late` although it may be in the window: its reading was dropped to bound
         memory. It only rises, so a dropped reading stays away."""
         self.deliveries = 0
+        self.due = 0
+        """The time (ms) until which the settled readings stay as `read_settled` returned them last; 0 if they may have
+        changed already."""
 
     def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
         t = event.timestamp
         if t <= self.cutoff or t <= self.newest - limits.window:
             return Outcome.LATE
+        # Before `due`, an older reading may be settled, and a newer one may push a settled one out of the window.
+        if not self.due - limits.settle_after <= t < self.due:
+            self.due = 0
         delivery = fingerprint(event)
         at, reading = self._find(t)
         if reading is None:
@@ -87,17 +112,6 @@ class Series:
         self.readings = state.readings
         self.deliveries = sum(map(delivery_count, self.readings))
         self._trim(timestamp_of(self.readings[-1]), limits)
-
-    def settled(self, now: int, points: int, limits: Limits) -> list[Point]:
-        """Return the newest settled readings, at most `points`, oldest first.
-
-        Readings older than the window, counted from `now`, are left out: those of a silent space disappear.
-        """
-        begin, _ = self._find(max(now - limits.window, -1) + 1)
-        end, _ = self._find(max(now - limits.settle_after, -1) + 1)
-        return [
-            Point(timestamp_of(packed), value_of(packed)) for packed in self.readings[max(begin, end - points) : end]
-        ]
 
     def current(self) -> float:
         """Return the value of the newest reading."""
@@ -130,11 +144,38 @@ class Series:
         """Drop the oldest reading; if it is the only one, only its oldest delivery."""
         oldest = self.readings[0]
         if timestamp_of(oldest) < self.newest:
+            self.due = 0
             self.cutoff = timestamp_of(oldest)
             self._drop(self.cutoff)
         else:
             self.readings[0] = without_first(oldest)
             self.deliveries -= 1
+
+
+def read_settled(each: Iterable[Series], span: SettledSpan) -> list[list[Point]]:
+    """Return the newest settled readings of each series, oldest first, and note in it how long they stay so.
+
+    Readings older than the window, counted from now, are left out: those of a silent space disappear. One loop reads
+    all series, as a call for each would take as long as the reading.
+    """
+    oldest, unsettled, points, window, settle_after = span
+    found: list[list[Point]] = []
+    for series in each:
+        readings = series.readings
+        end = bisect_left(readings, unsettled)
+        begin = end - points if end > points else 0
+        while begin < end and readings[begin] < oldest:
+            begin += 1
+        due = timestamp_of(readings[end]) + settle_after if end < len(readings) else FOREVER
+        if begin < end:
+            newest = point_of(readings[end - 1])
+            shown = [newest] if end == begin + 1 else [*map(point_of, readings[begin : end - 1]), newest]
+            found.append(shown)
+            due = min(due, shown[0].timestamp + window)
+        else:
+            found.append([])
+        series.due = due
+    return found
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

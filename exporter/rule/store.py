@@ -3,7 +3,7 @@
 Rows 3 and 4 of the rule are decided here. Pure, like the rest of the rule.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from threading import Lock
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import Reading, unpack
-from exporter.rule.series import Point
+from exporter.rule.reading import Point, Reading, unpack
+from exporter.rule.series import FOREVER, Series, read_settled, settled_span
 from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
 
 _BATCH = 200
@@ -57,6 +57,29 @@ class Settled(NamedTuple):
     """At least one, oldest first."""
 
 
+class SettledChanges(NamedTuple):
+    """The newest settled readings of some series, where they may have changed since they were read last.
+
+    Columns of equal length, as an object for each series would take as long as to read it.
+    """
+
+    kind: Kind
+    positions: Sequence[int]
+    """The position of each space among those of its kind."""
+    measures: Sequence[Measure]
+    points: Sequence[Sequence[Point]]
+    """Of each series, oldest first; none if no reading is settled, or none is in the window."""
+
+
+class Settlement(NamedTuple):
+    """Every space at one instant, and the changes of their settled readings, to be read once and to the end."""
+
+    snapshot: Snapshot
+    points: int
+    """Settled readings of each measure at most."""
+    changes: Iterator[SettledChanges]
+
+
 class Store:
     """All spaces. Thread-safe: each event is applied atomically, and readers get values that no writer changes."""
 
@@ -67,6 +90,8 @@ class Store:
         """Time of the last search for spaces to forget."""
         self._none_until = -1
         """Time up to which no space is to be forgotten since then, as arrivals only rise."""
+        self._settled_read = (0, 0)
+        """Time and number of points of the last `Settlement`; FOREVER while its changes are being read."""
         self._lock = Lock()
 
     def apply(self, event: OccupancyEvent, now: int) -> Outcome:
@@ -93,23 +118,42 @@ class Store:
             by_kind = {kind: [space.view for space in spaces.values()] for kind, spaces in self._spaces.items()}
         return Snapshot(now, self._limits.stale_after, by_kind)
 
-    def settled(self, now: int, points: int) -> Iterator[Settled]:
-        """Return the newest settled readings of every space that is known at `now`, at most `points` of each measure.
+    def settled(self, now: int, points: int) -> Settlement:
+        """Return every space that is known at `now`, with the changes of their settled readings since the last call.
 
-        Each space is read at one instant, but not all at the same: deliveries go on in between.
+        There are at most `points` readings of each measure, the newest. All come as changed at the first call, after
+        one whose changes were not read to the end, with other `points`, and with a clock that has moved back. Each
+        space is read at one instant, but not all at the same: deliveries go on in between. For one reader at a time.
         """
+        last, last_points = self._settled_read
+        anew = now < last or points != last_points
         with self._lock:
             self._forget(now)
-            every = [space for spaces in self._spaces.values() for space in spaces.values()]
-        for first in range(0, len(every), _BATCH):
-            with self._lock:
-                found = [
-                    Settled(space.view.metadata, series.measure, found_points)
-                    for space in every[first : first + _BATCH]
-                    for series in space.series
-                    if (found_points := series.settled(now, points, self._limits))
-                ]
-            yield from found
+            every = {kind: [*spaces.values()] for kind, spaces in self._spaces.items()}
+            by_kind = {kind: [space.view for space in spaces] for kind, spaces in every.items()}
+        self._settled_read = FOREVER, points
+        changes = self._settled_changes(every, now, points, anew=anew)
+        return Settlement(Snapshot(now, self._limits.stale_after, by_kind), points, changes)
+
+    def _settled_changes(
+        self, every: Mapping[Kind, Sequence[SpaceSeries]], now: int, points: int, *, anew: bool
+    ) -> Iterator[SettledChanges]:
+        span = settled_span(now, points, self._limits)
+        for kind, spaces in every.items():
+            positions: list[int] = []
+            due: list[Series] = []
+            for at, space in enumerate(spaces):
+                for series in space.series:
+                    if series.due <= now or anew:
+                        positions.append(at)
+                        due.append(series)
+            for first in range(0, len(due), _BATCH):
+                batch = due[first : first + _BATCH]
+                with self._lock:
+                    found = read_settled(batch, span)
+                measures = [series.measure for series in batch]
+                yield SettledChanges(kind, positions[first : first + _BATCH], measures, found)
+        self._settled_read = now, points
 
     def readings(self, measure: Measure, space_id: str) -> list[Reading]:
         """Return the readings in the window of one measure of one space, oldest first."""

@@ -1,6 +1,6 @@
 """The views for Prometheus."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -23,10 +23,8 @@ GZIP_LEVEL = 1
 _AS_GZIP = isal_zlib.MAX_WBITS + 16
 
 
-def views(
-    metrics: Metrics, capacity: CapacityFile, settled: Callable[[], str], refuse: Refuse, guard: Guard
-) -> Blueprint:
-    """Return the views for Prometheus, and the reload; `settled` returns the body of `/metrics/settled`."""
+def views(metrics: Metrics, capacity: CapacityFile, refuse: Refuse, guard: Guard) -> Blueprint:
+    """Return the views for Prometheus, and the reload."""
     blueprint = guarded("reading", guard, refuse)
 
     @blueprint.after_request
@@ -56,7 +54,7 @@ def views(
 
     @blueprint.get("/metrics/settled")
     def scrape_settled() -> Response:
-        return Response(settled().encode(), content_type=OPENMETRICS_CONTENT_TYPE)
+        return Response(metrics.settled_exposition(), content_type=OPENMETRICS_CONTENT_TYPE)
 
     @blueprint.post("/-/reload")
     def reload() -> Response:

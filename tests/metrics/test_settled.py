@@ -1,4 +1,7 @@
-"""Settled readings as OpenMetrics text, held against prometheus_client."""
+"""Settled readings as OpenMetrics text, held against prometheus_client, and their kept lines against new ones."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -8,16 +11,19 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from exporter.capacity.rules import NO_RULES
 from exporter.events.measures import Measure
 from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.metrics.families import SETTLED
 from exporter.metrics.settled import openmetrics
+from exporter.metrics.spaces import SpaceFamilies
 from exporter.metrics.text import timestamp
-from exporter.rule.series import Point
-from exporter.rule.store import Settled
+from exporter.rule.reading import Point
+from exporter.rule.store import Settled, Settlement, Store
 from exporter.settings.declared import Settings
-from tests.support.deliveries import NOW, SECOND
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, delivery
+from tests.support.stores import LIMITS
 
 LABELS = Settings().labels
 SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
@@ -92,3 +98,134 @@ def test_names(measure: Measure) -> None:
     """The family of a measure's settled readings has the name of its live family and the ending `_settled`."""
     assert SETTLED[measure].removesuffix("_settled") in ("butlr_zone_occupancy", "butlr_zone_occupancy_1min")
     assert measure.declared.settled_help.endswith(".")
+
+
+END = "# EOF\n"
+
+
+class Deliver(NamedTuple):
+    """A step: an event of the minutes before or after now."""
+
+    minutes: int
+    value: float
+    generation: int | None
+    zone: str
+    name: str
+    measure: Measure
+
+
+class Wait(NamedTuple):
+    """A step: the clock moves."""
+
+    milliseconds: int
+
+
+class Kept:
+    """The families of an exporter, in which each scrape is compared with the lines worked out anew."""
+
+    def __init__(self, points: int) -> None:
+        """Export this number of settled readings at most."""
+        self.points, self.now = points, NOW
+        self.start()
+
+    def start(self) -> None:
+        """Begin with no space."""
+        self.store = Store(replace(LIMITS, forget_after=HOUR, max_deliveries=12))
+        self.families = SpaceFamilies(LABELS, lambda: NO_RULES)
+
+    def take(self, step: Deliver | Wait | str) -> None:
+        """Take one step."""
+        if isinstance(step, Wait):
+            self.now += step.milliseconds
+        elif isinstance(step, Deliver):
+            generation = step.generation and self.now // 1000 + step.generation
+            t = self.now - self.now % MINUTE - step.minutes * MINUTE
+            event = delivery(t, step.value, generation=generation, zone=step.zone, name=step.name, measure=step.measure)
+            self.store.apply(event, self.now)
+        elif step == "restart":
+            states = self.store.states(self.store.keys())
+            self.start()
+            self.store.restore(states)
+        elif step == "scrape":
+            assert list(self.families.render(lambda: self.store.snapshot(self.now)))
+        else:
+            assert self.settled() == "".join(openmetrics(self.settled_anew(), LABELS))
+
+    def settled(self) -> str:
+        """Return a scrape of the settled readings."""
+        return b"".join(self.families.render_settled(lambda: self.store.settled(self.now, self.points))).decode() + END
+
+    def settled_anew(self) -> list[Settled]:
+        """Return the settled readings of the store, without any that was read before."""
+        now, found = self.now, []
+        for space in self.store.snapshot(now).spaces:
+            for measure in Measure:
+                points = [
+                    Point(reading.timestamp, reading.value)
+                    for reading in self.store.readings(measure, space.id)
+                    if now - LIMITS.window < reading.timestamp <= now - LIMITS.settle_after
+                ]
+                if points:
+                    found.append(Settled(space.metadata, measure, points[-self.points :]))
+        return found
+
+
+DELIVER = st.builds(
+    Deliver,
+    st.integers(-5, 20),
+    st.integers(0, 3).map(float),
+    st.none() | st.integers(-300, 0),
+    st.sampled_from("abc"),
+    st.sampled_from(["old", "new"]),
+    st.sampled_from(Measure),
+)
+
+WAIT = st.builds(
+    Wait, st.sampled_from([1, SECOND, MINUTE, 3 * MINUTE, 16 * MINUTE, HOUR + 1, -1, -MINUTE, -10 * MINUTE])
+)
+
+OTHER: Any = st.sampled_from(["scrape", "settled", "settled", "restart"])
+
+
+class TestKeptLines:
+    """The lines of settled readings are kept from scrape to scrape."""
+
+    @given(st.integers(1, 3), st.lists(DELIVER | DELIVER | WAIT | OTHER, max_size=40))
+    def test_as_worked_out_anew(self, points: int, steps: list[Deliver | Wait | str]) -> None:
+        """A scrape has the lines of the settled readings of now, after any scrapes before it.
+
+        Events come for any minute, zones are renamed, forgotten and known again, the clock moves back, a journal is
+        read back.
+        """
+        kept = Kept(points)
+        for step in [*steps, "settled"]:
+            kept.take(step)
+
+    def test_a_zone_that_a_scrape_of_counts_has_dropped(self) -> None:
+        """A zone that is forgotten and comes again has its settled readings again, and those of no other zone."""
+        kept = Kept(1)
+        a, b = (Deliver(7, 1.0, None, zone, "a", Measure.ZONE_OCCUPANCY) for zone in "ab")
+        smoothed = b._replace(measure=Measure.ZONE_OCCUPANCY_1MIN)
+        for step in (a, b, smoothed, "settled", Wait(HOUR), a, "scrape", Wait(1), "scrape", b, "settled"):
+            kept.take(step)
+        assert "_1min_settled{" not in kept.settled()
+
+    def test_one_zone_for_another(self) -> None:
+        """A zone that takes the place of a forgotten one has none of its readings."""
+        kept = Kept(1)
+        a, b, c = (Deliver(7, 1.0, None, zone, "a", Measure.ZONE_OCCUPANCY) for zone in "abc")
+        for step in (a, "settled", Wait(HOUR), b, "settled", Wait(1), c._replace(minutes=0), "settled"):
+            kept.take(step)
+
+    def test_a_measure_that_appears_meanwhile(self) -> None:
+        """A measure whose first event comes in the middle of a scrape has its reading then or at the next scrape."""
+        kept = Kept(1)
+        kept.take(Deliver(7, 1.0, None, "a", "a", Measure.ZONE_OCCUPANCY))
+
+        def read() -> Settlement:
+            settlement = kept.store.settled(NOW, 1)
+            kept.take(Deliver(7, 2.0, None, "a", "a", SMOOTHED))
+            return settlement
+
+        assert b"".join(kept.families.render_settled(read)).count(b" 2.0 ") == 1
+        kept.take("settled")

@@ -1,7 +1,7 @@
 """The families of spaces as text, held against those of prometheus_client."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -47,9 +47,10 @@ def scrapes(draw: st.DrawFn) -> list[list[Space]]:
     return draw(st.lists(st.lists(space, unique_by=lambda s: s.id, max_size=3), min_size=1, max_size=5))
 
 
-def seen_now(zones: list[Space], stale_after: int = 0, now: int = NOW) -> Snapshot:
-    """Return a snapshot of some zones."""
-    return Snapshot(now, stale_after, {Kind.ZONE: zones})
+def seen(zones: list[Space], stale_after: int = 0, now: int = NOW) -> Callable[[], Snapshot]:
+    """Return a function that returns a snapshot of some zones."""
+    snapshot = Snapshot(now, stale_after, {Kind.ZONE: zones})
+    return lambda: snapshot
 
 
 RULES = parse("capacity: [{zone_name: '?', max: 1}, {zone_name: '??', max: 2.5}]")
@@ -63,12 +64,12 @@ class TestAgainstTheLibrary:
         st.sampled_from([0, 10 * MINUTE, 2 * NOW]),
         st.lists(st.sampled_from(Metadata._fields), min_size=1, max_size=4, unique=True),
     )
-    def test_byte_for_byte(self, seen: list[list[Space]], stale_after: int, labels: list[str]) -> None:
+    def test_byte_for_byte(self, drawn: list[list[Space]], stale_after: int, labels: list[str]) -> None:
         """Both formats are byte for byte those of the library, in each of several scrapes of changing zones."""
         families = SpaceFamilies(labels, lambda: RULES)
-        for spaces in seen:
-            snapshot = seen_now(spaces, stale_after)
-            reference = Reference(lambda: snapshot, labels, RULES.of).registry  # noqa: B023 - used at once
+        for spaces in drawn:
+            snapshot = seen(spaces, stale_after)
+            reference = Reference(snapshot, labels, RULES.of).registry
             rendered = b"".join(families.render(snapshot))
             assert rendered == generate_latest(reference)
             assert rendered + b"# EOF\n" == generate_openmetrics(reference)
@@ -82,16 +83,16 @@ class TestAgainstTheLibrary:
         def cached() -> object:
             return families._kinds[0]._labels.owns[0]
 
-        b"".join(families.render(seen_now([space])))
+        b"".join(families.render(seen([space])))
         first = cached()
-        b"".join(families.render(seen_now([space], now=NOW + HOUR)))
+        b"".join(families.render(seen([space], now=NOW + HOUR)))
         assert cached() is first
         rules = parse("capacity: [{zone_name: a, max: 5}]")
-        assert b'butlr_zone_capacity{zone_id="z",zone_name="a"} 5.0' in b"".join(families.render(seen_now([space])))
+        assert b'butlr_zone_capacity{zone_id="z",zone_name="a"} 5.0' in b"".join(families.render(seen([space])))
         renamed = replace(space, metadata=Metadata(zone_id="z", zone_name="b"))
-        assert b'butlr_zone_occupancy{zone_id="z",zone_name="b"} 1.0' in b"".join(families.render(seen_now([renamed])))
-        assert b'"a"' not in b"".join(families.render(seen_now([renamed])))
-        b"".join(families.render(seen_now([])))
+        assert b'butlr_zone_occupancy{zone_id="z",zone_name="b"} 1.0' in b"".join(families.render(seen([renamed])))
+        assert b'"a"' not in b"".join(families.render(seen([renamed])))
+        b"".join(families.render(seen([])))
         assert families._kinds[0]._labels.owns == []
 
     def test_a_reload_leaves_the_labels(self) -> None:
@@ -99,22 +100,22 @@ class TestAgainstTheLibrary:
         rules = NO_RULES
         families = SpaceFamilies(["zone_name"], lambda: rules)
         spaces = [Space(Kind.ZONE, name, Metadata(zone_id=name, zone_name=name), (NOW_COUNT,)) for name in "ab"]
-        b"".join(families.render(seen_now(spaces)))
+        b"".join(families.render(seen(spaces)))
         labels = families._kinds[0]._labels.owns.copy()
         rules = parse("capacity: [{zone_name: a, max: 5}]")
-        text = b"".join(families.render(seen_now(spaces)))
+        text = b"".join(families.render(seen(spaces)))
         assert text.count(b"butlr_zone_capacity{") == 1
         assert b'butlr_zone_capacity{zone_id="a",zone_name="a"} 5.0' in text
         assert all(now is before for now, before in zip(families._kinds[0]._labels.owns, labels, strict=True))
         rules = NO_RULES
-        assert b"butlr_zone_capacity{" not in b"".join(families.render(seen_now(spaces)))
+        assert b"butlr_zone_capacity{" not in b"".join(families.render(seen(spaces)))
 
     def test_old_names(self) -> None:
         """Old names of renamed zones do not stay in memory, and zones share the text of the names they share."""
         families = SpaceFamilies(["room_name", "zone_id"], lambda: NO_RULES)
         for n in range(100):
             names = [Metadata(zone_id=zone, room_name=f"{n}", floor_name=f"{n}") for zone in "ab"]
-            b"".join(families.render(seen_now([Space(Kind.ZONE, m.zone_id, m, (NOW_COUNT,)) for m in names])))
+            b"".join(families.render(seen([Space(Kind.ZONE, m.zone_id, m, (NOW_COUNT,)) for m in names])))
             if n == 0:
                 assert families._kinds[0]._labels.rooms[0] is families._kinds[0]._labels.rooms[1]
         assert len(families._kinds[0]._shared) < 16
@@ -122,7 +123,7 @@ class TestAgainstTheLibrary:
     def test_chosen_families(self) -> None:
         """Only named families with samples are rendered, and nothing for names of other families."""
         families = SpaceFamilies(["zone_id"], lambda: NO_RULES)
-        snapshot = seen_now([Space(Kind.ZONE, "z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
+        snapshot = seen([Space(Kind.ZONE, "z", Metadata(), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))])
         text = b"".join(families.render(snapshot, {"butlr_zone_occupancy", "butlr_zone_capacity"}))
         assert text.count(b"# TYPE") == 1
         assert b"".join(families.render(snapshot, {"python_info"})) == b""
@@ -133,8 +134,8 @@ class TestAgainstTheLibrary:
         families = SpaceFamilies(["zone_id"], lambda: NO_RULES)
         smoothed = Count(Measure.ZONE_OCCUPANCY_1MIN, NOW, 2.0)
         zone = Space(Kind.ZONE, "z", Metadata(zone_id="z"), (NOW_COUNT, smoothed))
-        assert b'butlr_zone_occupancy_1min{zone_id="z"} 2.0' in b"".join(families.render(seen_now([zone])))
-        text = b"".join(families.render(seen_now([replace(zone, counts=(NOW_COUNT,))])))
+        assert b'butlr_zone_occupancy_1min{zone_id="z"} 2.0' in b"".join(families.render(seen([zone])))
+        text = b"".join(families.render(seen([replace(zone, counts=(NOW_COUNT,))])))
         assert b'butlr_zone_occupancy{zone_id="z"} 1.0' in text
         assert b"butlr_zone_occupancy_1min{" not in text
         assert b"butlr_zone_occupancy_1min_timestamp_seconds{" not in text
@@ -155,7 +156,7 @@ class TestAgainstTheLibrary:
 
         monkeypatch.setattr(kind, "lines", lines)
         monkeypatch.setattr(kind, "states", states)
-        b"".join(families.render(seen_now([]), {"butlr_zone_capacity"}))
+        b"".join(families.render(seen([]), {"butlr_zone_capacity"}))
         assert asked == ["butlr_zone_capacity"]
 
     def test_pieces(self) -> None:
@@ -163,7 +164,7 @@ class TestAgainstTheLibrary:
         for length in (1, 30, 200):
             name = "x" * length
             zones = [Metadata(site_name=name, room_name=name, zone_id=f"z{n}", zone_name=name) for n in range(1000)]
-            snapshot = seen_now([Space(Kind.ZONE, zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
+            snapshot = seen([Space(Kind.ZONE, zone.zone_id, zone, (NOW_COUNT,)) for zone in zones])
             pieces = list(SpaceFamilies(["zone_id", "zone_name"], lambda: NO_RULES).render(snapshot))
             assert max(map(len, pieces)) < memory.LARGE
             assert len(pieces) < sum(map(len, pieces)) / memory.LARGE * 2 + len(HELP)
@@ -172,15 +173,15 @@ class TestAgainstTheLibrary:
         """Each of several scrapes at once is complete."""
         families = SpaceFamilies(["zone_id"], lambda: NO_RULES)
         several = [
-            seen_now([Space(Kind.ZONE, f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
+            seen([Space(Kind.ZONE, f"z{n}", Metadata(zone_id=f"z{n}"), (NOW_COUNT,)) for n in range(zones)])
             for zones in (300, 200, 100)
         ]
         wrong: list[int] = []
 
-        def scrape(snapshot: Snapshot) -> None:
+        def scrape(snapshot: Callable[[], Snapshot]) -> None:
             for _ in range(50):
                 lines = b"".join(families.render(snapshot)).count(b"\nbutlr_zone_info{")
-                if lines != len(list(snapshot.spaces)):
+                if lines != len(list(snapshot().spaces)):
                     wrong.append(lines)
 
         threads = [threading.Thread(target=scrape, args=(snapshot,)) for snapshot in several]

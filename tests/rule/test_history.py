@@ -10,7 +10,7 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, G, deliveries, delivery
 from tests.support.examples import thorough
-from tests.support.stores import LIMITS
+from tests.support.stores import LIMITS, all_settled
 
 
 def history(
@@ -93,7 +93,7 @@ class TestHistory:
         service = Store(LIMITS)
         for event in shuffled:
             service.apply(event, now)
-        shown = {(each.metadata, each.measure): each.points for each in service.settled(now, 99)}
+        shown = {(each.metadata, each.measure): each.points for each in all_settled(service, now, 99)}
         exported = {(each.metadata, each.measure): each.points for each in folded.settled()}
         for key, points in shown.items():
             oldest = now - LIMITS.window

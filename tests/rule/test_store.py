@@ -7,7 +7,7 @@ import pytest
 from exporter.events.measures import Measure
 from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
-from tests.support.stores import LIMITS, applied, current, readings, settled, value
+from tests.support.stores import LIMITS, all_settled, applied, current, readings, settled, value
 
 
 class TestTruthTable:
@@ -292,7 +292,7 @@ class TestSettled:
     def test_no_reading_has_settled(self) -> None:
         """A zone without a settled reading is left out."""
         store, _ = applied(delivery(NOW - 6 * MINUTE + 1))
-        assert list(store.settled(NOW, 9)) == []
+        assert all_settled(store, NOW, 9) == []
 
     def test_the_newest_few_ascending(self) -> None:
         """The newest settled readings are in ascending order, in any order of arrival."""
@@ -310,7 +310,7 @@ class TestSettled:
         """The last reading of a silent zone stays settled until it is as old as the window."""
         store, _ = applied(delivery())
         assert settled(store, NOW + 15 * MINUTE - 1) == [(NOW, 1)]
-        assert list(store.settled(NOW + 15 * MINUTE, 9)) == []
+        assert all_settled(store, NOW + 15 * MINUTE, 9) == []
 
     def test_both_measures_under_the_newest_name(self) -> None:
         """Each measure has points of its own, and both have the zone's newest name."""
@@ -320,7 +320,7 @@ class TestSettled:
             delivery(NOW - 8 * MINUTE, 2, name="older", measure=smoothed),
             delivery(NOW, 3, name="new"),
         )
-        shown = {each.measure: each for each in store.settled(NOW, 1)}
+        shown = {each.measure: each for each in all_settled(store)}
         assert shown[Measure.ZONE_OCCUPANCY].points == [(NOW - 7 * MINUTE, 1)]
         assert shown[smoothed].points == [(NOW - 8 * MINUTE, 2)]
         assert {each.metadata.zone_name for each in shown.values()} == {"new"}
@@ -330,13 +330,13 @@ class TestSettled:
         zones = [f"zone_{n}" for n in range(450)]
         limits = replace(LIMITS, max_spaces=1000, window=48 * HOUR)
         store, _ = applied(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
-        assert [each.metadata.zone_id for each in store.settled(NOW, 1)] == zones
-        assert list(store.settled(NOW + 24 * HOUR + 1, 1)) == []
+        assert [each.metadata.zone_id for each in all_settled(store)] == zones
+        assert all_settled(store, NOW + 24 * HOUR + 1) == []
 
     def test_deliveries_go_on_meanwhile(self) -> None:
         """A slow reader does not hold up deliveries, and may miss a zone that appears meanwhile."""
         store, _ = applied(delivery(NOW - 7 * MINUTE))
-        reader = store.settled(NOW, 1)
+        reader = store.settled(NOW, 1).changes
         next(reader)
         assert store.apply(delivery(zone="zone_b"), NOW) is Outcome.NEW
         assert list(reader) == []

@@ -41,13 +41,18 @@ class Scraped:
         limits: Limits = LIMITS,
         now: int = NOW,
         capacity: CapacityFile | None = None,
+        points: int = 1,
     ) -> None:
         """Apply the events at `now` (ms)."""
         self.clock = Clock(now)
         capacity = capacity or CapacityFile(None, self.clock)
         self.store = Store(limits)
         self.metrics = Metrics(
-            lambda: self.store.snapshot(self.clock.now), labels, capacity, limits.settle_after / 1000
+            lambda: self.store.snapshot(self.clock.now),
+            lambda: self.store.settled(self.clock.now, points),
+            labels,
+            capacity,
+            limits.settle_after / 1000,
         )
         for event in events:
             self.store.apply(event, now)

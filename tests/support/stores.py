@@ -8,7 +8,7 @@ from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
-from exporter.rule.store import Store
+from exporter.rule.store import Settled, Store
 from tests.support.deliveries import HOUR, MINUTE, NOW
 
 LIMITS = Limits(
@@ -47,7 +47,18 @@ def readings(store: Store, zone: str = "zone_a") -> dict[int, float]:
     return {reading.timestamp: reading.value for reading in store.readings(Measure.ZONE_OCCUPANCY, zone)}
 
 
+def all_settled(store: Store, now: int = NOW, points: int = 1) -> list[Settled]:
+    """Return the settled readings of each measure of each space that have changed since the last call, if any."""
+    settlement = store.settled(now, points)
+    return [
+        Settled(settlement.snapshot.by_kind[kind][at].metadata, measure, [*found])
+        for kind, *columns in settlement.changes
+        for at, measure, found in zip(*columns, strict=True)
+        if found
+    ]
+
+
 def settled(store: Store, now: int = NOW, points: int = 1) -> Sequence[tuple[int, float]]:
     """Return the newest settled readings of a store with one zone and one measure."""
-    (only,) = store.settled(now, points)
+    (only,) = all_settled(store, now, points)
     return only.points
