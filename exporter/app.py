@@ -29,6 +29,7 @@ from exporter.settings.certificate import Certificate
 from exporter.settings.declared import Settings
 from exporter.settings.types import Address
 from exporter.web import probes, problems, scrape, webhook
+from exporter.web.answers import PATH, Answers
 from exporter.web.auth import Guard
 from exporter.web.fast import FastWebhook
 from exporter.web.pages import views as pages
@@ -141,11 +142,12 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     intake = Intake(store, observer, limits, clock, recorder)
 
     senders, readers = _senders(settings), _readers(settings)
-    receiving = webhook.views(intake, observer.request_rejected, senders, settings.max_body)
+    answers = Answers(intake, observer.request_rejected, senders.wanted, senders.challenges)
+    receiving = webhook.views(answers, observer.request_rejected, senders, settings.max_body)
     reading = scrape.views(metrics, capacity, observer.reader_rejected, readers)
     pages.add(reading, Status(store, activity, metrics, capacity, now_ms), _webhook_address(settings))
     app = _app(receiving, probes.views(), *([] if settings.metrics_listen else [reading]))
-    fast_path = FastWebhook(webhook.PATH, min(webhook.QUICK_BODY, settings.max_body), intake, senders)
+    fast_path = FastWebhook(PATH, min(webhook.QUICK_BODY, settings.max_body), intake, senders, answers)
     service = _receiving(app, settings.max_body, senders, fast_path, count_malformed)
     reading_app = app
     ports = [Port(settings.listen, service, certificate.context if certificate else None)]

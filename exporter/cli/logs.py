@@ -76,8 +76,8 @@ class Throttle(logging.Filter):
         """Return whether a record passes; only warnings are limited."""
         if record.levelno != logging.WARNING:
             return True
-        fields = record.args if isinstance(record.args, Mapping) else {}
-        kind = (record.msg, fields.get("status"), fields.get("outcome"))
+        fields = _mapping(record.args)
+        kind = _kind(record.msg, fields)
         with self._lock:
             now = self._clock()
             budget = self._budgets.get(kind)
@@ -93,6 +93,34 @@ class Throttle(logging.Filter):
         if suppressed:
             record.args = {**fields, "suppressed": suppressed}
         return True
+
+    def drops(self, message: object, fields: Mapping[str, Any]) -> bool:
+        """Count a warning that `filter` would not let pass, and return whether it is one."""
+        with self._lock:
+            budget = self._budgets.get(_kind(message, fields))
+            if budget is None or budget.passed < self._limit or not 0 <= self._clock() - budget.began < self._period:
+                return False
+            budget.suppressed += 1
+            return True
+
+
+def _kind(message: object, fields: Mapping[str, Any]) -> tuple[object, ...]:
+    return message, fields.get("status"), fields.get("outcome")
+
+
+def _mapping(args: object) -> Mapping[str, Any]:
+    return args if isinstance(args, Mapping) else {}
+
+
+class _Throttled(logging.Logger):
+    """A logger that makes no record of a warning that is dropped: a record takes longer than all else about it."""
+
+    def _log(self, level: int, msg: object, args: Any, *more: Any, **named: Any) -> None:
+        if level == logging.WARNING:
+            fields = _mapping(args[0] if args else None)
+            if any(each.drops(msg, fields) for each in self.filters if isinstance(each, Throttle)):
+                return
+        super()._log(level, msg, args, *more, **named)
 
 
 @dataclass(slots=True)
@@ -112,11 +140,16 @@ def configure(level: str, log_format: str, throttled: Iterable[str] = (), stream
 
     The loggers named in `throttled` pass 10 warnings of a kind a minute.
     """
+    # No line names a thread, a process or a line of code, so no record looks them up (docs.python.org/3/howto/logging).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(FORMATTERS[log_format]())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in throttled:
-        logging.getLogger(name).addFilter(Throttle(limit=10, period=60.0, clock=time.monotonic))
+        logger = logging.getLogger(name)
+        logger.__class__ = _Throttled
+        logger.addFilter(Throttle(limit=10, period=60.0, clock=time.monotonic))
     # The exporter logs the server's start and stop itself, and requests that are not HTTP.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

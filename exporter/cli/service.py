@@ -21,11 +21,11 @@ from exporter.server import connection, connections, memory, process, tls
 from exporter.settings.advice import exposure, warnings
 from exporter.settings.certificate import TlsError
 from exporter.settings.declared import INPUTS, Settings
-from exporter.web import problems
+from exporter.web import answers
 
 log = logging.getLogger(__name__)
 
-THROTTLED = (observer, problems, connection, connections, tls)
+THROTTLED = (observer, answers, connection, connections, tls)
 """Modules with warnings that a stranger can cause, which are therefore limited in number."""
 
 _EPILOG = """\

@@ -111,8 +111,11 @@ def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
             return UnsupportedEvent(_Envelope.model_validate(item).type)
         payload = _model(measure.declared.payload, measure.kind).model_validate(item)
     except ValidationError as error:
-        raise InvalidEvent([_field_error(detail) for detail in error.errors()], measure) from None
-    return _occupancy_event(payload, measure)
+        mistakes = [_field_error(detail) for detail in error.errors(include_url=False, include_context=False)]
+    else:
+        return _occupancy_event(payload, measure)
+    # Out of the `except` block, or the new error would hold the old one with its callers.
+    raise InvalidEvent(mistakes, measure)
 
 
 def parse_strict(body: bytes) -> OccupancyEvent | None:

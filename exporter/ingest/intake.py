@@ -37,10 +37,10 @@ class TooManyEvents(ValueError):  # noqa: N818 - the name reads as the answer it
 class NotAcknowledged(JournalError):  # noqa: N818 - the name reads as what happened
     """Events of request bodies were applied and counted, but the journal refused them; it saves them once it can.
 
-    `outcomes` has the outcome of each body, or None as `Intake.receive_each` has it.
+    `outcomes` has the outcome of each body, its receipt, or None, as `Intake.receive_each` returns them.
     """
 
-    def __init__(self, reason: str, outcomes: list[Outcome | None]) -> None:
+    def __init__(self, reason: str, outcomes: list[Outcome | Receipt | None]) -> None:
         """Take the reason and the outcomes."""
         super().__init__(reason)
         self.outcomes = outcomes
@@ -93,13 +93,15 @@ class Intake:
         for first in range(0, len(items), CHUNK):
             chunk = items[first : first + CHUNK]
             parsed = list(map(_parse, chunk))
+            events = [event for event in parsed if isinstance(event, OccupancyEvent)]
             try:
-                decided = self._decide([event for event in parsed if isinstance(event, OccupancyEvent)], now_ms)
+                decided = self._decide(events, now_ms) if events else []
             except NotWritten as error:
                 failure, decided = error, error.outcomes
             results = list(_all_results(parsed, iter(decided), now_ms))
             self._observer.events(results, arrival_seconds)
-            outcomes.update(result.outcome for result in results)
+            for result in results:
+                outcomes[result.outcome] += 1
             for index, (item, event, result) in enumerate(zip(chunk, parsed, results, strict=True), first):
                 if result.outcome in REFUSED:
                     reasons = self._reasons(event, result.outcome, now_ms)
@@ -109,11 +111,11 @@ class Intake:
             raise failure
         return Receipt(len(items), dict(outcomes), errors)
 
-    def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | None]:
-        """Apply request bodies that are one valid event each; return their outcomes.
+    def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | Receipt | None]:
+        """Apply request bodies that are one valid event each; return their outcomes, or a receipt for a refused event.
 
-        None for any other body, and for an event that is refused: such a body has no effect and is not counted, and
-        `receive` gives the reason. Raises NotAcknowledged where the journal cannot be written.
+        None for any other body: such a body has no effect and is not counted, and `receive` gives the reason. Raises
+        NotAcknowledged where the journal cannot be written.
         """
         if self._recorder is not None and self._recorder.refuses:
             return [None] * len(bodies)
@@ -121,21 +123,29 @@ class Intake:
         arrival_seconds = self._clock()
         now_ms = int(arrival_seconds * 1000)
         events = [event for event in parsed if event is not None]
+        if not events:
+            return [None] * len(bodies)
         failure = None
         try:
             decided = self._decide(events, now_ms)
         except NotWritten as error:
             failure, decided = error, error.outcomes
-        results = _results(events, decided, now_ms)
-        if len(results) == len(bodies) and failure is None and REFUSED.isdisjoint(decided):  # nearly always
-            self._observer.events(results, arrival_seconds)
+        self._observer.events(_results(events, decided, now_ms), arrival_seconds)
+        if len(events) == len(bodies) and failure is None and REFUSED.isdisjoint(decided):  # nearly always
             return [*decided]
-        self._observer.events([result for result in results if result.outcome not in REFUSED], arrival_seconds)
         outcomes = iter(decided)
-        each = [None if event is None or (outcome := next(outcomes)) in REFUSED else outcome for event in parsed]
+        each = [None if event is None else self._answered(event, next(outcomes), now_ms) for event in parsed]
         if failure is not None:
             raise NotAcknowledged(str(failure), each) from None
         return each
+
+    def _answered(self, event: OccupancyEvent, outcome: Outcome, now_ms: int) -> Outcome | Receipt:
+        """Return the outcome of an event, or a receipt with the reasons if it is refused, and report these."""
+        if outcome not in REFUSED:
+            return outcome
+        reasons = self._reasons(event, outcome, now_ms)
+        self._observer.event_refused(outcome, reasons, event.id)
+        return Receipt(1, {outcome: 1}, [EventError(0, *reason) for reason in reasons])
 
     def _reasons(
         self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now_ms: int
@@ -158,7 +168,7 @@ def _parse(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:
     try:
         return parse_event(item)
     except InvalidEvent as invalid:
-        return invalid
+        return invalid.with_traceback(None)  # or it holds its callers, which hold it, until the garbage collector comes
 
 
 def _id_of(item: Any) -> str:

@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from exporter.server.service import FastPath
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from exporter.server.service import FastPath, Response
 
 MAX_HEADS = 1000
 """Heads remembered at a time. A client that varies its head empties the memory instead of growing it."""
@@ -18,16 +20,17 @@ MAX_HEADS = 1000
 MAX_HEAD = 1 << 10
 """Bytes of the longest head that is remembered."""
 
-MAX_RESPONSES = 100
-"""Different responses remembered at a time, with the headers of all responses."""
-
 _END = b"\r\n\r\n"
 
 
 class Waiting(Protocol):
     """A connection with a request that waits for the end of the event-loop iteration."""
 
-    def resolve(self, response: bytes | None) -> None:
+    @property
+    def peer(self) -> str:
+        """The address of the client."""
+
+    def resolve(self, response: Response | None) -> None:
         """Send the response, or leave the request to the app if it is None."""
 
     def abort(self) -> None:
@@ -45,8 +48,8 @@ class Batch:
         self._waiting: list[Waiting] = []
         self._bodies: list[bytes] = []
         self._headers: Iterable[tuple[bytes, bytes]] = ()
-        self._responses: dict[bytes, bytes] = {}
-        """Whole responses, by the response of the fast path."""
+        self._of_all = b""
+        self._begin = STATUS_LINE[200]
 
     def body_of(self, data: bytes) -> bytes | None:
         """Return the body of a request if `data` is exactly one request with a remembered head, else None."""
@@ -78,6 +81,11 @@ class Batch:
             return
         try:
             responses = self.fast_path.respond(bodies)
+            if None in responses:
+                responses = [
+                    response or self.fast_path.answer(body, connection.peer)
+                    for connection, body, response in zip(waiting, bodies, responses, strict=True)
+                ]
         except Exception:
             for connection in waiting:
                 connection.abort()
@@ -85,17 +93,19 @@ class Batch:
         for connection, response in zip(waiting, responses, strict=True):
             connection.resolve(response)
 
-    def response(self, response: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Return a response of the fast path with the headers of all responses behind its status line.
+    def response(self, response: Response, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return a whole response: the status line, the headers of all responses, and the rest.
 
         `headers` are compared by identity, as uvicorn makes a new list each time it changes them.
         """
-        if headers is not self._headers or len(self._responses) > MAX_RESPONSES:
+        if headers is not self._headers:
             self._headers = headers
-            self._responses.clear()
-        whole = self._responses.get(response)
-        if whole is None:
-            status_line, end, rest = response.partition(b"\r\n")
-            lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-            whole = self._responses[response] = status_line + end + lines + rest
-        return whole
+            self._of_all = b"".join([b"%b: %b\r\n" % header for header in headers])
+            self._begin = STATUS_LINE[200] + self._of_all
+        status, rest, _ = response
+        return (self._begin if status == 200 else STATUS_LINE[status] + self._of_all) + rest
+
+
+def is_whole(data: bytes, length: int) -> bool:
+    """Return whether `data` is one whole request whose body has `length` bytes; an unknown length is negative."""
+    return len(data) == data.find(_END) + len(_END) + length and length >= 0

@@ -7,10 +7,10 @@ there were no fast path.
 
 import uvicorn
 
-from exporter.server.batch import Batch
+from exporter.server.batch import Batch, is_whole
 from exporter.server.connection import Connection
 from exporter.server.connections import ConnectionLimit
-from exporter.server.service import Service
+from exporter.server.service import Response, Service
 
 
 class FastConnection(Connection):
@@ -34,6 +34,8 @@ class FastConnection(Connection):
         """The time (s, of the event loop) of the last response from the batch."""
         self._tried = False
         """Whether the fast path has left the request to the app already."""
+        self._accepted = True
+        """Whether the fast path accepts the headers of the request whose body is received."""
 
     def data_received(self, data: bytes) -> None:
         """Receive bytes; a whole request with a remembered head waits for the end of the event-loop iteration."""
@@ -48,7 +50,7 @@ class FastConnection(Connection):
         self._whole = data if at_rest else b""
         super().data_received(data)
 
-    def resolve(self, response: bytes | None) -> None:
+    def resolve(self, response: Response | None) -> None:
         """Send the response to the request that waits, or leave the request to the app if it is None."""
         data, self._waiting = self._waiting, b""
         if self.transport.is_closing():
@@ -59,7 +61,6 @@ class FastConnection(Connection):
             self._tried = False
             return
         self._send(response)
-        self._limit.admit(self)
         self._served = self.loop.time()
         if self.timeout_keep_alive_task is None:  # it was the first request
             self._request.cancel()
@@ -88,21 +89,29 @@ class FastConnection(Connection):
         if self._waiting:
             self._batch.flush()
 
-    def _send(self, response: bytes) -> None:
+    def _send(self, response: Response) -> None:
         self.transport.write(self._batch.response(response, self.server_state.default_headers))
+        if response.admits:
+            self._limit.admit(self)
+        else:
+            self._limit.touch(self)
 
     def _is_answered(self) -> bool:
         return self._answered or super()._is_answered()
 
     def _begin(self) -> None:
         whole, self._whole = self._whole, b""
-        if not self._may_be_fast():
+        length = dict(self.headers).get(b"content-length")
+        size = -1 if length is None else int(length)
+        may_be_fast = self._may_be_fast()
+        self._accepted = may_be_fast and self._batch.fast_path.accepts(self.headers)
+        # Nobody waits for a body that is not accepted, so it must be there already.
+        if not self._accepted and not (may_be_fast and is_whole(whole, size)):
             super()._begin()
             return
         self._body, self._size = [], 0
-        length = dict(self.headers).get(b"content-length")
-        if whole and length is not None:
-            self._batch.remember_head(whole, int(length))
+        if self._accepted and whole and size >= 0:
+            self._batch.remember_head(whole, size)
 
     def _may_be_fast(self) -> bool:
         fast_path = self._batch.fast_path
@@ -115,7 +124,6 @@ class FastConnection(Connection):
             and self.parser.should_keep_alive()
             and not self.flow.write_paused
             and self._version == "1.1"
-            and fast_path.accepts(self.headers)
         )
 
     def on_body(self, body: bytes) -> None:
@@ -131,11 +139,10 @@ class FastConnection(Connection):
 
     def _complete(self) -> None:
         if self._body is not None:
-            (response,) = self._batch.fast_path.respond([b"".join(self._body)])
+            response = self._response(b"".join(self._body))
             if response is not None:
                 self._body, self._answered = None, True
                 self._send(response)
-                self._limit.admit(self)
                 self.on_response_complete()
                 return
             self._fall_back()
@@ -146,6 +153,13 @@ class FastConnection(Connection):
             return super()._drop_request()
         self._body, self._in_request = None, False
         return False
+
+    def _response(self, body: bytes) -> Response | None:
+        fast_path = self._batch.fast_path
+        if not self._accepted:
+            return fast_path.refuse(self.headers, self.peer)
+        (response,) = fast_path.respond([body])
+        return response or fast_path.answer(body, self.peer)
 
     def _fall_back(self) -> None:
         """Leave the request under way to the app, with the pieces of its body received so far."""

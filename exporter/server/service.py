@@ -2,12 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from wsgiref.types import WSGIApplication
 
 
+class Response(NamedTuple):
+    """A response of the fast path."""
+
+    status: int
+    rest: bytes
+    """Its headers and its body, without the status line and the headers of all responses."""
+    admits: bool = True
+    """Whether the fast path trusts the client more than a stranger."""
+
+
 class FastPath(Protocol):
-    """Answers some POSTs to one path without the app; it trusts their clients more than strangers."""
+    """Answers some POSTs to one path without the app."""
 
     path: bytes
     max_body: int
@@ -16,11 +26,14 @@ class FastPath(Protocol):
     def accepts(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Return whether a POST to the path with these headers, names in lower case, may do without the app."""
 
-    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
-        """Return the response to each body; None, with nothing changed, leaves the body to the app.
+    def refuse(self, headers: Sequence[tuple[bytes, bytes]], client: str, /) -> Response | None:
+        """Return the response to a POST from this address with headers that are not accepted; None is for the app."""
 
-        A response is a status line, headers and a body, as bytes. There are few different ones.
-        """
+    def respond(self, bodies: Sequence[bytes]) -> list[Response | None]:
+        """Return a response to each body; None, with nothing changed, is for `answer`."""
+
+    def answer(self, body: bytes, client: str, /) -> Response | None:
+        """Return the response to one body from this address that `respond` left; None is for the app."""
 
 
 ADMITTED = "server.admitted"

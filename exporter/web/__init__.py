@@ -1,6 +1,6 @@
 """HTTP: answers requests; the packages below do the work that the requests ask for.
 
-- `webhook`: the view that accepts events; `fast` answers the common case without Flask.
+- `webhook`: the view that accepts events; `fast` answers single events without Flask. `answers`: the answers of both.
 - `scrape`: the views for Prometheus, and the reload.
 - `probes`: health and readiness.
 - `access`: views behind credentials, which `auth` compares.

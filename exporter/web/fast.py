@@ -1,44 +1,32 @@
-"""The fast path of the webhook: one valid event, sent with the right credentials, is answered without Flask.
+"""The fast path of the webhook: a request with one event, good or bad, is answered without Flask.
 
-It answers as the view in `webhook` would, to the byte, and leaves every other request to that view: arrays, requests
-with any mistake, events to be refused, and all events while the journal cannot be written. Without it, only the speed
-changes.
+It answers as the view in `webhook` would, to the byte, and leaves every other request to that view: arrays, and
+requests with unusual headers. Without it, only the speed changes.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from exporter.ingest.intake import Intake, NotAcknowledged
+from exporter.ingest.receipt import Receipt
 from exporter.rule.outcome import REFUSED, Outcome
+from exporter.server.service import Response
+from exporter.web.answers import Answer, Answers, answer_to, not_written
 from exporter.web.auth import Guard
 
-NOT_WRITTEN = "the journal cannot be written now; please send this again"
-"""The detail of the problem that answers an event while the journal cannot be written."""
 
-RETRY_AFTER = 5
-"""Seconds after which a client may try again then."""
-
-
-def _response(status: str, content_type: str, content: object, more_headers: str = "") -> bytes:
-    body = json.dumps(content, separators=(",", ":")) + "\n"
-    headers = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more_headers}"
-    return f"HTTP/1.1 {status}\r\n{headers}\r\n{body}".encode()
+def _response(answer: Answer, *, admits: bool = False) -> Response:
+    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+    head = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return Response(answer.status, head.encode("latin-1") + b"\r\n" + answer.body, admits or answer.is_of_use)
 
 
 RESPONSES = {
-    outcome: _response("200 OK", "application/json", {"received": 1, "outcomes": {outcome.value: 1}})
-    for outcome in Outcome
-    if outcome not in REFUSED
+    outcome: _response(answer_to(Receipt(1, {outcome: 1}, []))) for outcome in Outcome if outcome not in REFUSED
 }
-"""The response to an event of each accepted outcome, as the view sends it."""
+"""The response to an event of each accepted outcome: headers and body as the view sends them."""
 
-NOT_WRITTEN_RESPONSE = _response(
-    "503 Service Unavailable",
-    "application/problem+json",
-    {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": NOT_WRITTEN},
-    f"Retry-After: {RETRY_AFTER}\r\n",
-)
-"""The response to an event that was applied and could not be written, as the view sends it."""
+_MAY_BE_ARRAYS = (b"[", b" ", b"\t", b"\n", b"\r", b"\xef")
+"""First bytes of bodies that may hold thousands of events: the last one begins a byte order mark."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, as received."""
@@ -47,24 +35,55 @@ Headers = Sequence[tuple[bytes, bytes]]
 class FastWebhook:
     """The fast path of one webhook."""
 
-    def __init__(self, path: str, max_body: int, intake: Intake, guard: Guard) -> None:
-        """Give bodies of at most `max_body` bytes that are posted to `path` to `intake`, if `guard` admits them."""
+    def __init__(self, path: str, max_body: int, intake: Intake, guard: Guard, answers: Answers) -> None:
+        """Give bodies of at most `max_body` bytes that are posted to `path` to `intake`, if `guard` admits them.
+
+        `answers` are for all that it does not accept.
+        """
         self.path = path.encode()
         self.max_body = max_body
         self._intake = intake
         self._guard = guard
+        self._answers = answers
 
     def accepts(self, headers: Headers) -> bool:
         """Return whether the body of a POST with these headers may be handled here."""
-        by_name = dict(headers)
-        # Only the view knows how to join two headers of one name, and to drop one that passes for another (CGI).
-        if (
-            len(by_name) < len(headers)
-            or b"content-encoding" in by_name
-            or any(b"_" in name for name in by_name)
-            or int(by_name.get(b"content-length", 0)) > self.max_body
-        ):
+        by_name = _by_name(headers)
+        if by_name is None or b"content-encoding" in by_name or int(by_name.get(b"content-length", 0)) > self.max_body:
             return False
+        return self._admits(by_name)
+
+    def refuse(self, headers: Headers, client: str) -> Response | None:
+        """Return the response to a POST from this address whose headers are not accepted; None is for the view."""
+        by_name = _by_name(headers)
+        if by_name is None or self._admits(by_name):
+            return None
+        return _response(self._answers.to_stranger(client))
+
+    def respond(self, bodies: Sequence[bytes]) -> list[Response | None]:
+        """Apply one event for each body and return the responses; None, with nothing changed, is for `answer`."""
+        try:
+            results = self._intake.receive_each(bodies)
+        except NotAcknowledged as error:
+            return [
+                self._answer(not_written()) if isinstance(result, Outcome) else self._refused(result)
+                for result in error.outcomes
+            ]
+        return [RESPONSES[result] if isinstance(result, Outcome) else self._refused(result) for result in results]
+
+    def answer(self, body: bytes, client: str) -> Response | None:
+        """Return the response to a body from this address that `respond` left; None if that may take long."""
+        if body[:1] in _MAY_BE_ARRAYS:
+            return None
+        return self._answer(self._answers.to(body, client))
+
+    def _refused(self, receipt: Receipt | None) -> Response | None:
+        return None if receipt is None else self._answer(answer_to(receipt))
+
+    def _answer(self, answer: Answer) -> Response:
+        return _response(answer, admits=bool(self._guard.challenges))  # without credentials, anybody is a stranger
+
+    def _admits(self, by_name: Mapping[bytes, bytes]) -> bool:
         if not self._guard.challenges:
             return True
         return self._guard.admits(
@@ -74,10 +93,11 @@ class FastWebhook:
             }
         )
 
-    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
-        """Apply one event for each body and return the responses; None, with nothing changed, is for the view."""
-        try:
-            outcomes = self._intake.receive_each(bodies)
-        except NotAcknowledged as error:
-            return [None if outcome is None else NOT_WRITTEN_RESPONSE for outcome in error.outcomes]
-        return [None if outcome is None else RESPONSES[outcome] for outcome in outcomes]
+
+def _by_name(headers: Headers) -> dict[bytes, bytes] | None:
+    """Return the headers by name; None if only the view knows how to read them.
+
+    It knows how to join two headers of one name, and to drop one that passes for another (CGI).
+    """
+    by_name = dict(headers)
+    return None if len(by_name) < len(headers) or any(b"_" in name for name in by_name) else by_name

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 `application/problem+json`. This module knows Flask, and nothing of the exporter."""
+"""Errors as RFC 9457 `application/problem+json`. This module knows Flask."""
 
 import logging
 from typing import Any
@@ -7,6 +7,8 @@ from urllib.parse import quote
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.http import HTTP_STATUS_CODES
+
+from exporter.web.answers import log_refused
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,7 @@ MAX_SHOWN = 100
 
 def problem(status: int, detail: str) -> Response:
     """Return a problem and log it."""
-    # A browser that asks for /favicon.ico is no trouble; a webhook sent to the wrong path is.
-    level = logging.DEBUG if status == 404 and request.method == "GET" else logging.WARNING
-    fields = {"method": request.method, "path": _path(), "client": request.remote_addr}
-    log.log(level, "request refused", {"status": status, "reason": detail, **fields})
+    log_refused(status, detail, request.method, _path(), request.remote_addr)
     return unlogged(status, detail)
 
 

@@ -10,7 +10,8 @@ from werkzeug.datastructures import MIMEAccept
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.parse import CapacityError
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Metrics
-from exporter.web.access import Refuse, guarded
+from exporter.web.access import guarded
+from exporter.web.answers import Refuse
 from exporter.web.auth import Guard
 from exporter.web.problems import unlogged
 

@@ -1,30 +1,23 @@
-"""The view that accepts events: it turns a request into one call of `Intake`, and its receipt into a response."""
+"""The view that accepts events: it reads the body of a request, and turns the answer to it into a response."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from exporter.events.parse import NotJson
-from exporter.ingest.intake import Intake, TooManyEvents
-from exporter.ingest.receipt import MAX_ERRORS
-from exporter.journal.interface import JournalError
 from exporter.metrics.registry import Rejection
 from exporter.server.service import ADMITTED
-from exporter.web.access import Refuse, guarded
+from exporter.web.access import guarded
+from exporter.web.answers import PATH, Answers, Refuse
 from exporter.web.auth import Guard
-from exporter.web.fast import NOT_WRITTEN, RETRY_AFTER
-from exporter.web.problems import problem, unlogged
-
-PATH = "/webhook"
+from exporter.web.problems import problem
 
 QUICK_BODY = 1 << 15
 """Bytes of the largest event that the event loop answers itself: far more than one with ordinary names has."""
 
 
-def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Blueprint:
+def views(answers: Answers, refuse: Refuse, guard: Guard, max_body: int) -> Blueprint:
     """Return the view that accepts events; it refuses a body of more than `max_body` bytes."""
     blueprint = guarded("webhook", guard, refuse)
 
@@ -39,26 +32,13 @@ def views(intake: Intake, refuse: Refuse, guard: Guard, max_body: int) -> Bluepr
             response.headers["Accept-Encoding"] = "identity"
             return response
         try:
-            receipt = intake.receive(read_body(max_body))
+            body = read_body(max_body)
         except RequestEntityTooLarge:
             return refused(Rejection.TOO_LARGE, 413, f"the body is larger than max_body, {max_body} bytes")
-        except TooManyEvents as error:
-            return refused(Rejection.TOO_LARGE, 413, str(error))
-        except NotJson as error:
-            return refused(Rejection.MALFORMED, 400, f"the body is not JSON: {error}")
-        except JournalError:  # the journal logs the outage once
-            response = unlogged(503, NOT_WRITTEN)
-            response.headers["Retry-After"] = str(RETRY_AFTER)
-            return response
-        if receipt.refused < receipt.received:
+        answer = answers.to(body, request.remote_addr or "")
+        if answer.is_of_use:
             request.environ[ADMITTED] = True
-        counts = {"received": receipt.received, "outcomes": receipt.outcomes}
-        if not receipt.refused:
-            return jsonify(counts)
-        detail = f"{receipt.refused} of {receipt.received} events refused"
-        if len(receipt.errors) == MAX_ERRORS:
-            detail += f"; at most {MAX_ERRORS} errors are listed"
-        return unlogged(422, detail, errors=[asdict(error) for error in receipt.errors], **counts)
+        return Response(answer.body, answer.status, answer.headers)
 
     return blueprint
 

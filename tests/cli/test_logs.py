@@ -132,6 +132,19 @@ class TestThrottle:
         assert throttle.filter(last)
         assert last.args == {"suppressed": 1}
 
+    def test_dropped_before_a_record_is_made(self) -> None:
+        """A warning that would not pass is counted, and one that would is left to the filter."""
+        now = [0.0]
+        throttle = Throttle(limit=1, period=60, clock=lambda: now[0])
+        assert not throttle.drops("w", {"status": 400})
+        assert throttle.filter(record("w", {"status": 400}, level=logging.WARNING))
+        assert [throttle.drops("w", {"status": status}) for status in (400, 401, 400)] == [True, False, True]
+        now[0] = 60.0
+        assert not throttle.drops("w", {"status": 400})
+        last = record("w", {"status": 400}, level=logging.WARNING)
+        assert throttle.filter(last)
+        assert last.args == {"status": 400, "suppressed": 2}
+
 
 @pytest.mark.usefixtures("_root")
 class TestConfigure:

@@ -31,6 +31,8 @@ def test_every_row(tmp_path: Path) -> None:
         "an event with a header of its own",
         "with a journal",
         "p99 of",
+        "overflow, processor time",
+        "unauthorized, processor time",
         "100 settled zones, processor time",
         "both jobs, 100 zones, processor time",
         "the first scrape of 100 zones",

@@ -14,7 +14,7 @@ from exporter.server.connection import PIECE
 from exporter.server.connections import ConnectionLimit
 from exporter.server.fast import FastConnection
 from exporter.server.flow import Flow
-from exporter.server.service import Service
+from exporter.server.service import Response, Service
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import drained, fresh, responses
 
@@ -80,9 +80,15 @@ class Ok:
         """Accept every request."""
         return True
 
-    def respond(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+    def refuse(self, _: Sequence[tuple[bytes, bytes]], __: str) -> None:
+        """Refuse no request."""
+
+    def respond(self, bodies: Sequence[bytes]) -> list[Response | None]:
         """Respond with nothing."""
-        return [b"\r\n"] * len(bodies)
+        return [Response(200, b"\r\n")] * len(bodies)
+
+    def answer(self, _: bytes, __: str) -> None:
+        """Leave nothing to be answered."""
 
 
 class NoApp:

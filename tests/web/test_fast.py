@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.samples import Sample
-from werkzeug.wrappers import Response
 
 from exporter.app import Exporter, build
 from exporter.journal.interface import JournalError
 from exporter.journal.sqlite import SqliteFile
 from exporter.rule.outcome import Outcome
+from exporter.server.service import Response
 from exporter.settings.load import load
-from exporter.web.fast import NOT_WRITTEN_RESPONSE, RESPONSES, FastWebhook
+from exporter.web.fast import FastWebhook
 from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRONG_KEYS, wire
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
@@ -51,13 +51,46 @@ def samples(exporter: Exporter) -> dict[str, list[Sample]]:
     return {name: families[name] for name in names}
 
 
-def assert_same(fast: bytes | None, response: Response) -> None:
-    """Compare a response of the fast path with one of the view."""
-    head, _, text = (fast or b"").partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    assert status == f"HTTP/1.1 {response.status.replace('SERVICE UNAVAILABLE', 'Service Unavailable')}"
-    assert dict(line.split(": ") for line in lines) == dict(response.headers)
-    assert text == response.get_data()
+def rejected(exporter: Exporter) -> dict[str, float]:
+    """Return the number of requests that were rejected as a whole, by reason."""
+    (family,) = [f for f in exporter.metrics.registry.collect() if f.name == "butlr_exporter_rejected_requests"]
+    return {s.labels["reason"]: s.value for s in family.samples if s.value}
+
+
+def read(response: Response | None) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return status, headers and body of a response."""
+    assert response is not None
+    head, _, text = response.rest.partition(b"\r\n\r\n")
+    headers = sorted(tuple(line.split(": ", 1)) for line in head.decode().split("\r\n"))
+    return response.status, headers, text  # type: ignore[return-value]
+
+
+def responded(fast: FastWebhook, text: bytes) -> Response | None:
+    """Return the response to a body from this machine; None if it is for the view."""
+    (response,) = fast.respond([text])
+    return response or fast.answer(text, "127.0.0.1")
+
+
+REFUSED = [
+    b"",
+    b"{",
+    b"hello",
+    b"\x00",
+    b"null",
+    body(delivery()) + b"{}",
+    body(delivery()).replace(b'"ZONE_OCCUPANCY"', b'"TRAFFIC"'),
+    body(delivery()).replace(b'"data": 1.0', b'"data": -1, "timestamp": true'),
+    body(delivery()).replace(b'"data": 1.0', b'"data": true'),
+    body(delivery()).replace(b'"data": 1.0', b'"data": 1.0, "more": "\xff"'),
+    body(delivery()).replace(b'"version": "v1.0.0"', b'"version": NaN'),
+    body(delivery()).replace(b'"version": "v1.0.0"', b'"more": [-Infinity]'),
+    body(delivery(NOW + HOUR)),
+    body(delivery(NOW * 1000)),
+    body(delivery(zone="zone_of_too_many")),
+    body(delivery(name="x" * 2000, id="y" * 1025)),
+    body(delivery(NOW - 1, id="schl\u00fcssel")).replace(b'"data": 1.0', b'"data": "\xc3\xbc"'),
+]
+"""Bodies of one event that is refused, rejected as a whole, or of a type that is not exported."""
 
 
 class TestAnswers:
@@ -71,42 +104,68 @@ class TestAnswers:
         for outcome, event in EVENTS.items():
             response = client.post("/webhook", data=body(event))
             assert response.get_json()["outcomes"] == {outcome: 1}
-            assert_same(fast.respond([body(event)])[0], response)
+            assert read(fast.respond([body(event)])[0]) == (200, sorted(response.headers), response.data)
         assert counted(exporter) == counted(another)
         assert exporter.metrics.last_event == another.metrics.last_event
         assert exporter.activity.last_minute() == another.activity.last_minute()
 
+    def test_refused_as_the_view_does(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The fast path answers, counts and logs a bad body as the view does, to the byte."""
+        known = body(delivery(NOW, 1, generation=G))
+        fast, exporter = built({"max_spaces": "1"})
+        another = build(load({"max_spaces": "1"}, {}), Clock())
+        client = another.app.test_client()
+        logged: list[list[object]] = []
+        fast.respond([known])
+        client.post("/webhook", data=known)
+        for text in [*REFUSED, *(path.read_bytes() for path in PAYLOADS)]:
+            response = responded(fast, text)
+            if text[:1] in (b"[", b"\xef"):
+                assert response is None
+                continue
+            logged.append([record.args for record in caplog.records])
+            caplog.clear()
+            of_view = client.post("/webhook", data=text)
+            assert read(response) == (of_view.status_code, sorted(of_view.headers), of_view.data), text
+            assert logged[-1] == [record.args for record in caplog.records]
+            caplog.clear()
+        assert len(list(filter(None, logged))) > len(REFUSED) / 2
+        assert counted(exporter) == counted(another)
+        assert rejected(exporter) == rejected(another)
+        assert exporter.activity.refusals() == another.activity.refusals()
+        assert len(exporter.store) == 1
+
     @pytest.mark.parametrize(
         "text",
         [
-            b"",
-            b"{",
             b"[]",
             b"[" + body(delivery()) + b"]",
             b" " + body(delivery()),
+            b"\r\n[]",
             b"\xef\xbb\xbf" + body(delivery()),
-            body(delivery()) + b"{}",
-            body(delivery()).replace(b'"ZONE_OCCUPANCY"', b'"TRAFFIC"'),
-            body(delivery()).replace(b'"data": 1.0', b'"data": -1'),
-            body(delivery()).replace(b'"data": 1.0', b'"data": true'),
-            body(delivery()).replace(b'"version": "v1.0.0"', b'"version": NaN'),
-            body(delivery()).replace(b'"version": "v1.0.0"', b'"more": [-Infinity]'),
-            body(delivery(NOW + HOUR)),
         ],
     )
     def test_bodies_for_the_view(self, text: bytes) -> None:
-        """A body that is not one valid event is left to the view, with nothing applied and nothing counted."""
+        """A body that may be an array is left to the view, with nothing applied and nothing counted."""
         fast, exporter = built()
-        assert fast.respond([text]) == [None]
+        assert responded(fast, text) is None
         assert counted(exporter) == {}
         assert exporter.store.snapshot(NOW).spaces == []
 
-    def test_one_zone_too_many(self) -> None:
-        """The view refuses an event of one zone too many."""
-        fast, exporter = built({"max_spaces": "1"})
-        assert fast.respond([body(delivery())]) == [RESPONSES[Outcome.NEW]]
-        assert fast.respond([body(delivery(zone="zone_b"))]) == [None]
-        assert counted(exporter) == {"new": 1}
+    def test_a_stranger(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The fast path answers, counts and logs a request without the right credentials as the view does."""
+        settings = {"webhook_api_keys": "key", "webhook_username": "butlr", "webhook_password": "secret"}
+        fast, exporter = built(settings)
+        of_view = exporter.app.test_client().post("/webhook", data=b"{", headers={"X-API-Key": "wrong"})
+        response = fast.refuse([(b"x-api-key", b"wrong")], "127.0.0.1")
+        assert read(response) == (401, sorted(of_view.headers), of_view.data)
+        assert len(of_view.headers.getlist("WWW-Authenticate")) == 2
+        first, second = caplog.records
+        assert first.args == second.args
+        assert rejected(exporter)["unauthorized"] == 2
+        assert [refusal.times for refusal in exporter.activity.refusals()] == [2]
+        for headers in ([(b"x-api-key", b"key")], [(b"a", b""), (b"a", b"")], [(b"x_api_key", b"wrong")]):
+            assert fast.refuse(headers, "127.0.0.1") is None
 
 
 class TestOutage:
@@ -141,24 +200,28 @@ class TestOutage:
         assert samples(self.exporter) == samples(expected)
         assert self.exporter.activity.last_minute() == expected.activity.last_minute()
         assert self.exporter.store.snapshot(NOW).spaces == expected.store.snapshot(NOW).spaces
-        assert_same(response, self.exporter.app.test_client().post("/webhook", data=body(event)))
+        of_view = self.exporter.app.test_client().post("/webhook", data=body(event))
+        assert read(response) == (503, sorted(of_view.headers), of_view.data)
 
     def test_events_that_come_together(self) -> None:
-        """A body that no journal would accept is left to the view; the events beside it are counted and answered."""
+        """A body that is no event is left for later; the events beside it are counted and answered, each as it was."""
         self.fill()
         bodies = [body(delivery(NOW, 1)), b"{", body(delivery(NOW + HOUR)), body(delivery(NOW, 1))]
-        assert self.fast.respond(bodies) == [NOT_WRITTEN_RESPONSE, None, None, NOT_WRITTEN_RESPONSE]
-        assert counted(self.exporter) == {"new": 1, "duplicate": 1}
+        responses = self.fast.respond(bodies)
+        assert [response and response.status for response in responses] == [503, None, 422, 503]
+        assert counted(self.exporter) == {"new": 1, "duplicate": 1, "future": 1}
 
     def test_later_events(self) -> None:
-        """During the outage, events are left to the view, with nothing changed; the view counts each once."""
+        """During the outage, events are answered one by one, and counted once."""
         self.fill()
         self.fast.respond([body(delivery(NOW, 1))])
         another = body(delivery(NOW + 2, 1))
         assert self.fast.respond([another]) == [None]
         assert counted(self.exporter) == {"new": 1}
-        assert self.exporter.app.test_client().post("/webhook", data=another).status_code == 503
+        response = self.fast.answer(another, "127.0.0.1")
         assert counted(self.exporter) == {"new": 2}
+        of_view = self.exporter.app.test_client().post("/webhook", data=another)
+        assert read(response) == (503, sorted(of_view.headers), of_view.data)
 
     def test_an_array(self) -> None:
         """Each event of an array is counted once as what it was, with those that are refused."""
