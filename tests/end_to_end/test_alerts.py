@@ -82,7 +82,7 @@ class TestCost:
         The bound is a ratio of processor times, to a query that divides all counts by all capacities.
         """
         program("prometheus", "prometheus")
-        cost = rules.measure(20_000, "4s")
+        cost = rules.measure(20_000, "6s")
         assert cost.alerts >= 4000
         assert cost.queries < 20, cost
         # Occupancy, its time, capacity and info are scraped, and so is the settled count. The rules add the people of
