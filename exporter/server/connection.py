@@ -132,10 +132,12 @@ class Connection(HttpToolsProtocol):
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
-            # The parser turns every error of a callback into one of its own.
-            cause = error.__context__
+            refusal = head.refusal_for(error)
+            if refusal is None:
+                self.abort()
+                raise
             if not self._last:
-                self._refuse(cause.refusal if isinstance(cause, Refused) else head.NOT_HTTP)
+                self._refuse(refusal)
         else:
             if self._unframed > head.MAX_HEAD:
                 self._refuse(head.TOO_LARGE)
@@ -177,7 +179,7 @@ class Connection(HttpToolsProtocol):
         if self._parsed_again:
             return
         if self._last:
-            raise ValueError("a request behind the last one")
+            raise Refused(head.bad_request("a request behind the last one"))
         self._in_request = self._in_head = True
         self._head = 0
         super().on_message_begin()

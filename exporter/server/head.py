@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import httptools
+
 MAX_HEAD = 1 << 14
 """Bytes of a request line with its headers, or of trailers."""
 
@@ -77,6 +79,18 @@ CODING_OF_OLD_VERSION = bad_request("HTTP/1.0 has no Transfer-Encoding")
 ONE_HOST = bad_request("the request must have exactly one header Host")
 ODD_HOST = bad_request("the host must be a name or an address, with or without a port")
 ODD_TARGET = bad_request("the request line must have a path")
+
+
+def refusal_for(error: httptools.HttpParserError) -> Refusal | None:
+    """Return the refusal of the bytes at which the parser failed; None if the error is a bug of a callback.
+
+    The parser turns every error of a callback into one of its own.
+    """
+    cause = error.__context__
+    if isinstance(cause, Refused):
+        return cause.refusal
+    # uvicorn decodes the target, and parses it.
+    return NOT_HTTP if cause is None or isinstance(cause, (UnicodeError, httptools.HttpParserError)) else None
 
 
 def check(method: bytes, version: str, headers: Headers) -> None:

@@ -257,6 +257,24 @@ def exchanged(port: int, pieces: list[tuple[bytes, int]], number: int) -> list[t
     return read
 
 
+def test_a_bug(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in the fast path is logged with its traceback, and closes the connection: the request was good HTTP."""
+
+    def respond(_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    service = build().ports[0].service
+    monkeypatch.setattr(service.fast_path, "respond", respond)
+    with Threaded(service) as (port, _):
+        for behind in (b"", b" " * connection.PIECE):  # in the event-loop iteration in which it came, or in a later one
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+                client.sendall(request(behind + fresh()))
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.recv(1) == b""
+    assert caplog.text.count("ZeroDivisionError: a bug") == 2
+    assert "request refused" not in caplog.text
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_same_with_and_without(seed: int) -> None:
     """Any sequence of requests, in any pieces, is answered the same with and without the fast path."""
