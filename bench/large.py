@@ -40,13 +40,8 @@ def rows(number: int, zones: int, minutes: int, rounds: int) -> Iterator[Row]:
     with exporter() as running:
         for age_ms in (SETTLED_MS, 0):
             post(running.port, building.events(1, at_ms=_now_ms() - age_ms))
-        subject = "first scrapes of"  # the first scrape writes every label
-        for path, beside in (
-            (COUNTS, subject),
-            (COUNTS, "scrapes of"),
-            (SETTLED, "scrapes of the settled readings of"),
-        ):
-            yield _latency(running, path, f"{beside} {number:,} zones", zones, minutes)
+        for readers, path in READERS.items():
+            yield _latency(running, path, f"{readers} of {number:,} zones", zones, minutes)
         counts, settled = [], []
         for _ in range(rounds):
             for age_ms in (SETTLED_MS, 0):

@@ -4,7 +4,6 @@ It knows nothing of HTTP; it returns outcomes, and receipts for the sender.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -87,7 +86,7 @@ class Intake:
             raise TooManyEvents(f"{len(items)} events in one array; send at most {MAX_EVENTS} at a time")
         arrival_seconds = self._clock()
         now_ms = int(arrival_seconds * 1000)
-        outcomes: Counter[Outcome] = Counter()
+        outcomes: dict[Outcome, int] = {}
         errors: list[EventError] = []
         failure: JournalError | None = None
         for first in range(0, len(items), CHUNK):
@@ -101,7 +100,7 @@ class Intake:
             results = list(_all_results(parsed, iter(decided), now_ms))
             self._observer.events(results, arrival_seconds)
             for result in results:
-                outcomes[result.outcome] += 1
+                outcomes[result.outcome] = outcomes.get(result.outcome, 0) + 1
             for index, (item, event, result) in enumerate(zip(chunk, parsed, results, strict=True), first):
                 if result.outcome in REFUSED:
                     reasons = self._reasons(event, result.outcome, now_ms)
@@ -109,7 +108,7 @@ class Intake:
                     errors += [EventError(index, *reason) for reason in reasons[: MAX_ERRORS - len(errors)]]
         if failure is not None:
             raise failure
-        return Receipt(len(items), dict(outcomes), errors)
+        return Receipt(len(items), outcomes, errors)
 
     def receive_each(self, bodies: Sequence[bytes]) -> list[Outcome | Receipt | None]:
         """Apply request bodies that are one valid event each; return their outcomes, or a receipt for a refused event.

@@ -51,9 +51,6 @@ class MeasureColumns:
 
     def write_settled(self, at: int, suffixes: list[bytes]) -> None:
         """Write the suffixes of the settled readings of the space at a position, oldest first."""
-        if len(self.settled) == len(suffixes) == 1:  # nearly always
-            self.settled[0][at] = suffixes[0]
-            return
         missing = len(self.settled) - len(suffixes)
         for column, suffix in zip(self.settled, [b""] * missing + suffixes, strict=True):
             column[at] = suffix

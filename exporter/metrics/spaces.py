@@ -211,12 +211,18 @@ class _KindFamilies:
 
     def write_settled(self, changes: SettledChanges, times: dict[int, bytes]) -> None:
         """Write the lines of settled readings that have changed; `times` has the end of the line of each time."""
+        last: Measure | None = None
         for at, measure, points in zip(changes.positions, changes.measures, changes.points, strict=True):
-            columns = self._measures.get(measure) or self._add(measure)
+            if measure is not last:
+                last, columns = measure, self._measures.get(measure) or self._add(measure)
+                only = columns.settled[0] if len(columns.settled) == 1 else None
             suffixes = []
             for t, value in points:
                 suffixes.append(settled_suffix(value, times.get(t) or times.setdefault(t, timestamp_suffix(t))))
-            columns.write_settled(at, suffixes)
+            if only is not None:
+                only[at] = suffixes[0] if suffixes else b""
+            else:
+                columns.write_settled(at, suffixes)
 
     def _reorder(self, spaces: list[Space]) -> None:
         """Move all columns to the positions of these spaces, as some were forgotten or are new."""

@@ -171,7 +171,9 @@ def read_settled(each: Iterable[Series], span: SettledSpan) -> list[list[Point]]
             newest = point_of(readings[end - 1])
             shown = [newest] if end == begin + 1 else [*map(point_of, readings[begin : end - 1]), newest]
             found.append(shown)
-            due = min(due, shown[0].timestamp + window)
+            leaves = shown[0].timestamp + window
+            if leaves < due:
+                due = leaves
         else:
             found.append([])
         series.due = due

@@ -42,6 +42,8 @@ def test_every_row(tmp_path: Path) -> None:
         assert f"\n{what}" in table
     assert "\nmemory a zone of 50" in table
     assert "\nreading back 100 zones" in table
+    for readers in ("first scrapes", "scrapes", "settled scrapes", "lists as JSON", "searched pages"):
+        assert f" {readers} of 100 zones" in table
     assert table.count("a tenth of them") == 2
     assert table.count("not measured: prometheus-pushgateway is not installed") == 4
     assert "<svg" in picture.read_text()
