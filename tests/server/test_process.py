@@ -219,11 +219,13 @@ class TestParts:
             seen.append(running[0])
             if len(seen) == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.4)  # a while, in which the process stops
+                wait_for(lambda: listener.fileno() < 0, "the port to be closed")
+                time.sleep(0.2)  # a second run would begin now
             running[0] -= 1
 
         with bind("127.0.0.1", 0) as listener, pytest.MonkeyPatch.context() as patch:
             patch.setattr(process, "PERIOD", 0.1)
             process.serve([process.Listener(listener, Service(no_app, 10))], lambda: None, task)
-        assert seen == [1, 1]
+        assert len(seen) >= 2
+        assert set(seen) == {1}
         assert running == [0]
