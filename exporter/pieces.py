@@ -19,7 +19,7 @@ _Item = TypeVar("_Item")
 
 
 def in_pieces(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    """Return `items` in pieces of `size`; choose one whose work takes a millisecond."""
+    """Return `items` in pieces of `size`, with a pause between two. The work on a piece should take a millisecond."""
     for first in range(0, len(items), size):
         if first:
             sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""The capacity file of a running exporter: its rules, and what became of the last attempt to read them."""
+"""The capacity file of a running exporter: its rules, and the outcome of the last attempt to read them."""
 
 import logging
 from collections.abc import Callable, Sequence

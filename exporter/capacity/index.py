@@ -1,7 +1,7 @@
 """An index of rules: the few of ten thousand that may match a zone.
 
-Each rule is filed under one text that a zone must have in one of its fields to match: a whole name, its beginning or
-end, or any part of it. Of all such texts of a rule, that with the fewest other rules is taken.
+A rule is filed under one text that a zone must have in one of its fields: a whole name, its beginning or end, or any
+part of it. Of all such texts of a rule, the rarest among the rules is chosen.
 """
 
 from collections import Counter

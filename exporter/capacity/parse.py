@@ -19,7 +19,7 @@ from exporter.spelling import did_you_mean
 MAX = "max"
 
 MAX_SUGGESTED = 20
-"""Mistakes of a file for which the field that was probably meant is looked up."""
+"""Mistakes of a file for which the closest field is looked up."""
 
 MAX_CHARACTERS = 1 << 20
 """Size of the largest file that is read: some ten thousand rules."""

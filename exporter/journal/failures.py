@@ -102,7 +102,7 @@ def _failure_of_system(path: str, error: OSError, done: str) -> JournalError:
 def probe(path: str) -> OSError | None:
     """Return the error with which the system refuses to write the journal at `path`, or beside it; None if it does not.
 
-    No file is created, changed or opened: closing one would release the lock that this process may have on it.
+    No file of the journal is created, changed or opened: closing one would release the lock that this process may have.
     """
     folder = os.path.dirname(path)
     files = [file for file in (path, f"{path}-wal") if os.path.exists(file)]
