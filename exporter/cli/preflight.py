@@ -5,8 +5,10 @@ Nothing is created, changed or served.
 
 import errno
 import os
+import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 from exporter.journal.database import check_path, is_in_use
@@ -15,6 +17,9 @@ from exporter.settings.types import Address
 
 _ADDRESSES = ("listen", "metrics_listen")
 _IN_USE = os.strerror(errno.EADDRINUSE)
+
+_EVERY = {"": re.compile(".*"), "0.0.0.0": re.compile("[0-9.]+"), "::": re.compile("[^.]*:.*")}  # noqa: S104 - compared
+"""The hosts that mean many addresses, with the form of these."""
 
 
 def journal_mistakes(values: Mapping[str, Any]) -> dict[str, str]:
@@ -38,6 +43,8 @@ def all_mistakes(values: Mapping[str, Any]) -> dict[str, str]:
         reason = _refusal(address)
         if reason not in (None, _IN_USE):
             found[name] = f"{name}: {address} cannot be opened: {reason}"
+    if overlap := _overlap(list(_addresses(values))):
+        found.setdefault("metrics_listen", overlap)
     used = in_use(values)
     usable = [name for name in ("journal", *dict(_addresses(values))) if values.get(name) and name not in found]
     return found | (used if len(used) < len(usable) else {})
@@ -69,16 +76,24 @@ def _addresses(values: Mapping[str, Any]) -> Iterator[tuple[str, Address]]:
             yield name, address
 
 
+def _overlap(addresses: Sequence[tuple[str, Address]]) -> str | None:
+    """Return the mistake if one address stands for another one too, so that both cannot be open."""
+    for (name, address), (other_name, other) in permutations(addresses, 2):
+        if address.port == other.port and address.host in _EVERY and _EVERY[address.host].fullmatch(other.host):
+            return f"{other_name}: {other} is a part of {address}, the address of {name}; choose another port"
+    return None
+
+
 def _refusal(address: Address) -> str | None:
     """Return why an address cannot be listened on; None if it can. Nobody can connect meanwhile."""
     try:
-        found = socket.getaddrinfo(
-            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        is_dual = not address.host and socket.has_dualstack_ipv6()  # as `process.bind` has it
+        host = "::" if is_dual else address.host or None
+        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.socket(found[0], socket.SOCK_STREAM) as bound:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if found[0] == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_dual)
             bound.bind(found[4])
     except (OSError, UnicodeError) as error:
         return bind_reason(error)

@@ -192,6 +192,34 @@ class TestPorts:
             assert checked(f"--listen={address}", f"--journal={tmp_path / 'j.db'}") == mistake
             assert checked(f"--listen={address}", f"--metrics-listen=127.0.0.1:{free_port()}") == mistake
 
+    @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+    def test_another_program_has_the_port_by_ipv6(self, checked: Checked, tmp_path: Path) -> None:
+        """A port that is in use only by IPv6 is a mistake for an address without a host, which serves IPv6 as well."""
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+            address = f":{listener.getsockname()[1]}"
+            mistake = (2, [f"listen: {address} is in use by another process"])
+            assert checked(f"--listen={address}", f"--journal={tmp_path / 'j.db'}") == mistake
+
+    @pytest.mark.parametrize(
+        ("listen", "metrics_listen", "part"),
+        [
+            ("0.0.0.0:", "127.0.0.1:", "metrics_listen"),
+            ("127.0.0.1:", "0.0.0.0:", "listen"),
+            (":", "localhost:", "metrics_listen"),
+            ("0.0.0.0:", ":", "listen"),
+            ("[::]:", "0.0.0.0:", None),
+            ("127.0.0.1:", "127.0.0.2:", None),
+        ],
+    )
+    def test_one_address_is_a_part_of_the_other(
+        self, checked: Checked, listen: str, metrics_listen: str, part: str | None
+    ) -> None:
+        """Two addresses with one port are a mistake if one of them stands for the other one too."""
+        port = free_port()
+        status, lines = checked(f"--listen={listen}{port}", f"--metrics-listen={metrics_listen}{port}")
+        assert (status, [line.partition(":")[0] for line in lines]) == ((2, [part]) if part else (0, []))
+        assert all(line.endswith("; choose another port") for line in lines)
+
 
 class TestTogether:
     """Several mistakes."""
