@@ -18,7 +18,7 @@ class NotText(ValueError):  # noqa: N818 - the name reads as what it is
 
 
 def check_first_line(line: bytes) -> None:
-    """Check the first line of a file of deliveries, so that a wrong encoding is one mistake. Raises NotText."""
+    """Check the first line of a file of deliveries: a wrong encoding is one mistake, not one a line. Raises NotText."""
     if line.startswith(_GZIP):
         raise NotText("is compressed; pass it through gunzip")
     if is_utf_16(line):

@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     headers: list[tuple[str, str]]
     body: bytes
     is_of_use: bool = False
-    """Whether any event was not refused, so that the client is no stranger."""
+    """Whether an event was accepted; its sender is then no stranger."""
 
 
 class Answers:

@@ -192,7 +192,7 @@ class TestNobodyWaits:
 
     @pytest.mark.parametrize("is_good", [True, False])
     def test_many_reloads_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_good: bool) -> None:
-        """Ten reloads at once read the file twice: one reads it, and the others get what a read after them finds."""
+        """Ten reloads at once read the file twice: one reads it, and the others get the result of a later read."""
         path = tmp_path / "capacity.yml"
         path.write_text("capacity: [{max: 4}]")
         file = CapacityFile(str(path), Clock())

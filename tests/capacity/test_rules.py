@@ -1,4 +1,4 @@
-"""The first rule that matches a zone, and what finding it costs."""
+"""The first rule that matches a zone, and the cost of finding it."""
 
 import time
 from collections.abc import Callable

@@ -185,7 +185,7 @@ def hello(client: ssl.SSLContext) -> bytes:
     return outgoing.read()
 
 
-class TestTurns:
+class TestHandshakes:
     """Handshakes, of which one begins in an event-loop iteration."""
 
     def test_many_in_the_same_moment(self, pairs: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch) -> None:
