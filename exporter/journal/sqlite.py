@@ -94,9 +94,13 @@ class SqliteFile:
         """Whether every entry could be read."""
         try:
             self._database = connect(path)
+        except FAILURES as error:
+            raise failure(path, error, "opened") from None
+        try:
             self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
             self._logs = Logs(path, *_log_row(self._database))
         except FAILURES as error:
+            self._database.close()
             raise failure(path, error, "opened") from None
         if (missing := self._logs.missing()) and not rewrite:
             self._database.close()
