@@ -33,6 +33,8 @@ MAX_WAITING = 1 << 28
 THREADS = 2
 """Threads that call the app for one port."""
 
+_NOT_FOR_THE_APP = ("TRANSFER_ENCODING", "UPGRADE")
+"""Headers that the server settles: the app gets a whole body, and no offer of a protocol that nobody here speaks."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -241,7 +243,7 @@ def _environ(scope: Scope) -> dict[str, Any]:
         name, value = raw_name.decode("latin-1").upper().replace("-", "_"), raw_value.decode("latin-1").strip(" \t")
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             environ[name] = value
-        elif name != "TRANSFER_ENCODING":  # the app gets a whole body
+        elif name not in _NOT_FOR_THE_APP:
             name = f"HTTP_{name}"
             environ[name] = f"{environ[name]},{value}" if name in environ else value
     return environ

@@ -193,6 +193,21 @@ RULES = [
     Rule("nothing behind the last request is read", sized(b"Connection: close") + b"GARBAGE\r\n\r\n", CLOSED),
     # RFC 9110: 7.8 and 10.1.1
     Rule("an offer of another protocol is ignored", sized(b"Connection: upgrade", b"Upgrade: h2c"), KEPT),
+    Rule(
+        "an offer of WebSocket is ignored, also for an array",
+        posted(b"Host: x", b"Content-Length: 2", b"Connection: upgrade", b"Upgrade: websocket", body=b"[]"),
+        KEPT,
+    ),
+    Rule(
+        "an offer of WebSocket is ignored by each path",
+        posted(b"Host: x", b"Connection: upgrade", b"Upgrade: WebSocket", line=b"GET /metrics HTTP/1.1", body=b""),
+        KEPT,
+    ),
+    Rule(
+        "an offer in HTTP/1.0 is ignored",
+        sized(b"Connection: upgrade", b"Upgrade: websocket", line=b"POST /webhook HTTP/1.0"),
+        CLOSED,
+    ),
     Rule("a body may be expected", sized(b"Expect: 100-continue"), (100, *KEPT)),
     Rule("an expectation has no case, and may have blanks around it", sized(b"Expect:\t100-Continue \t"), (100, *KEPT)),
     Rule(

@@ -294,3 +294,29 @@ class TestHeaders:
         headers = create_app(clock=Clock()).test_client().get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"HTTP_SEC_FETCH_SITE": "same-origin", "HTTP_ORIGIN": "https://behind.a.proxy"}, 200),
+        ({"HTTP_SEC_FETCH_SITE": "none"}, 200),
+        ({"HTTP_ORIGIN": "http://localhost"}, 200),
+        ({"HTTP_ORIGIN": "HTTP://LOCALHOST"}, 200),
+        ({"HTTP_SEC_FETCH_SITE": "cross-site"}, 403),
+        ({"HTTP_SEC_FETCH_SITE": "Cross-Site", "HTTP_ORIGIN": "http://localhost"}, 403),
+        ({"HTTP_SEC_FETCH_SITE": "same-site"}, 403),
+        ({"HTTP_ORIGIN": "http://other.example"}, 403),
+        ({"HTTP_ORIGIN": "http://localhost:8080"}, 403),
+        ({"HTTP_ORIGIN": "null"}, 403),
+        ({"HTTP_ORIGIN": ""}, 403),
+        ({"HTTP_ORIGIN": "http://[broken"}, 403),
+    ],
+)
+def test_a_page_of_another_site_cannot_reload(headers: dict[str, str], status: int) -> None:
+    """A reload that a browser sends for another site is refused with 403; one of a person or program is not."""
+    answer = create_app().test_client().post("/-/reload", environ_overrides=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert problem(answer, 403)["detail"] == "a page of another site may not reload the capacity file"
