@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TextIO
@@ -35,10 +36,13 @@ def open_binary(name: str, mode: str) -> AbstractContextManager[IO[bytes]]:
     return nullcontext(stream.buffer)
 
 
-def read_text(path: str, max_characters: int | None = None) -> str:
-    """Return the text of a UTF-8 file, without its byte order mark. Raises FileError."""
+def read_text(path: str, max_characters: int | None = None, *, may_wait: bool = True) -> str:
+    """Return the text of a UTF-8 file, without its byte order mark. Raises FileError.
+
+    A pipe or a terminal, which may send nothing for ever, is read only if that `may_wait`.
+    """
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path, encoding="utf-8-sig", opener=None if may_wait else _open_at_once) as file:
             text = file.read(-1 if max_characters is None else max_characters + 1)
     except UnicodeDecodeError as error:
         first = error.object[:2]
@@ -51,6 +55,15 @@ def read_text(path: str, max_characters: int | None = None) -> str:
     if max_characters is not None and len(text) > max_characters:
         raise FileError(f"is larger than {max_characters} characters")
     return text
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file that is on a disk. Raises OSError for any other, such as a pipe, whose writer may never come."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISFIFO(mode := os.fstat(descriptor).st_mode) or stat.S_ISCHR(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a pipe or a device, which the exporter does not wait for")
+    return descriptor
 
 
 def discard_output() -> None:

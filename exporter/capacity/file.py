@@ -23,7 +23,7 @@ class CapacityFile:
         """The text that was parsed last."""
         self._outcome: Capacity | list[str] = NO_RULES
         """The rules in this text, or its mistakes."""
-        self.current = self._rules(path) if path else NO_RULES
+        self.current = self._rules(path, may_wait=True) if path else NO_RULES
         self.last_read_succeeded = True
         self.last_success_seconds = clock()
         """When the file was last read without mistakes, Unix seconds."""
@@ -68,7 +68,7 @@ class CapacityFile:
     def _read(self, path: str) -> CapacityError | None:
         """Read the file and return the failure, if any."""
         try:
-            capacity = self._rules(path)
+            capacity = self._rules(path, may_wait=False)  # as pages and the next reloads would wait too
         except CapacityError as error:
             self.last_read_succeeded = False
             log.error("capacity file rejected", {"path": path, "reason": str(error)})
@@ -78,12 +78,12 @@ class CapacityFile:
         log.info("capacity file read", {"path": path, "rules": len(capacity.rules)})
         return None
 
-    def _rules(self, path: str) -> Capacity:
+    def _rules(self, path: str, *, may_wait: bool) -> Capacity:
         """Return the rules in the file. Raises CapacityError.
 
         The same text as last time is not parsed again: thousands of reloads in a row cost little more than one.
         """
-        text = text_of(path)
+        text = text_of(path, may_wait=may_wait)
         if text != self._text:
             try:
                 self._outcome = parse(text)

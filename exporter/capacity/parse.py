@@ -55,10 +55,10 @@ def read(path: str) -> Capacity:
     return parse(text_of(path))
 
 
-def text_of(path: str) -> str:
-    """Return the text of a file. Raises CapacityError."""
+def text_of(path: str, *, may_wait: bool = True) -> str:
+    """Return the text of a file, of a pipe only if that `may_wait`. Raises CapacityError."""
     try:
-        return read_text(path, MAX_CHARACTERS)
+        return read_text(path, MAX_CHARACTERS, may_wait=may_wait)
     except FileError as error:
         raise CapacityError([f"{shown_path(path)} {error}"]) from None
 

@@ -108,9 +108,9 @@ class TestReload:
         file = CapacityFile(str(path), Clock())
         seen: list[bool] = []
 
-        def slow(name: str) -> str:
+        def slow(name: str, *, may_wait: bool) -> str:
             seen.append(file.last_read_succeeded)
-            return text_of(name)
+            return text_of(name, may_wait=may_wait)
 
         monkeypatch.setattr(file_module, "text_of", slow)
         file.reload()
@@ -199,11 +199,11 @@ class TestNobodyWaits:
         reads = 0
         go_on = threading.Event()
 
-        def slow(name: str) -> str:
+        def slow(name: str, *, may_wait: bool) -> str:
             nonlocal reads
             reads += 1
             assert go_on.wait(60)
-            return text_of(name)
+            return text_of(name, may_wait=may_wait)
 
         monkeypatch.setattr(file_module, "text_of", slow)
         rejected = []

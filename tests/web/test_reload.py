@@ -1,5 +1,7 @@
 """Reading the capacity file again, while events, probes and other requests come."""
 
+import contextlib
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -94,3 +96,28 @@ def test_many_reloads_parse_the_file_once(parsing: Parsing, file: Path, services
             file.write_text(text)
             assert set(pool.map(reload, range(60))) == {status}
             assert parsing.texts == [text]
+
+
+@pytest.mark.parametrize("other", ["pipe", "terminal"])
+def test_a_reload_does_not_wait_for_a_pipe(file: Path, services: tuple[Service, ...], other: str) -> None:
+    """A capacity file that became a pipe or a terminal, which may never send a byte, is rejected at once."""
+    controller, terminal = os.openpty()
+    with Threaded(services[0]) as (port, _), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as operator:
+        file.unlink()
+        if other == "pipe":
+            os.mkfifo(file)
+        else:
+            file.symlink_to(os.ttyname(terminal))
+        try:
+            ((status, _, answer),) = answers(operator, RELOAD)
+        finally:  # so that a reload that waits does not hold up the end of the test
+            os.write(controller, b"\x04")
+            with contextlib.suppress(OSError):
+                os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+            os.close(controller)
+            os.close(terminal)
+        assert status == 422
+        assert b"cannot be read: it is a pipe or a device, which the exporter does not wait for" in answer
+        file.unlink()
+        file.write_text("capacity: [{max: 3}]")
+        assert answers(operator, RELOAD)[0][0] == 200
