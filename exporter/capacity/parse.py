@@ -10,13 +10,13 @@ import yaml
 from exporter.capacity import document
 from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
-from exporter.events.model import MAX_STRING, Metadata
+from exporter.events.model import MAX_STRING, Kind, Metadata
 from exporter.events.text import joined
 from exporter.files import FileError, read_text, shown_path
 from exporter.pieces import paced
 from exporter.spelling import did_you_mean
 
-MAX = "max"
+KIND, MAX = "kind", "max"
 
 MAX_SUGGESTED = 20
 """Mistakes of a file for which the closest field is looked up."""
@@ -118,6 +118,10 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             mistakes.append(f"{at}{name} is there twice")
         elif name == MAX:
             found[name] = _max_people(value, at, mistakes)
+        elif name == KIND:
+            found[name] = None
+            if not isinstance(value, yaml.ScalarNode) or value.value != Kind.ZONE:
+                mistakes.append(f"{at}{KIND} must be {Kind.ZONE}; spaces of other kinds have no capacity yet")
         elif name not in Metadata._fields:
             # Only for the first mistakes: a suggestion costs as much as the rest of a hundred rules.
             meant = did_you_mean(name, [MAX, *Metadata._fields]) if len(mistakes) < MAX_SUGGESTED else ""
@@ -132,7 +136,7 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             found[name] = _pattern(value.value)
     if MAX not in found and len(mistakes) == before:
         mistakes.append(f"line {line}: a rule needs {MAX}, the number of people")
-    return Rule(line, {name: found[name] for name in found if name != MAX}, found.get(MAX))
+    return Rule(line, {name: found[name] for name in found if name not in (KIND, MAX)}, found.get(MAX))
 
 
 def _max_people(node: yaml.Node, at: str, mistakes: list[str]) -> float | None:

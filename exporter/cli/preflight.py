@@ -39,9 +39,8 @@ def all_mistakes(values: Mapping[str, Any]) -> dict[str, str]:
     everything is in use: then the exporter itself is running.
     """
     found = journal_mistakes(values)
-    for name, address in _addresses(values):
-        reason = _refusal(address)
-        if reason not in (None, _IN_USE):
+    for name in _ADDRESSES:
+        if (address := values.get(name)) and (reason := _refusal(address)) not in (None, _IN_USE):
             found[name] = f"{name}: {address} cannot be opened: {reason}"
     if overlap := _overlap(list(_addresses(values))):
         found.setdefault("metrics_listen", overlap)

@@ -27,6 +27,10 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("capacity: [" + "{a: " * 100_000, ["the file is nested too deeply"]),
     ("capacity:\n" + "- " * 100_000, ["the file is nested too deeply"]),
     (f"capacity: [{{zone_name: {'x' * 1025}, max: 1}}]", ["line 1: zone_name has more than 1024 characters"]),
+    ("capacity: [{kind: room, max: 1}]", ["line 1: kind must be zone; spaces of other kinds have no capacity yet"]),
+    ("capacity: [{kind: [zone], max: 1}]", ["line 1: kind must be zone; spaces"]),
+    ("capacity: [{kind: zone, kind: zone, max: 1}]", ["line 1: kind is there twice"]),
+    ("capacity: [{kind: zone}]", ["line 1: a rule needs max"]),
     ("capacity: [{zone_name: null, max: 1}]", ["line 1: zone_name must be a text"]),
     (
         "capacity:\n  - 4\n  - {max: 4}\n  - {zone_nmae: x, max: 4}\n  - zone_name: x\n    room_name: y\n",

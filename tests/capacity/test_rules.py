@@ -95,6 +95,11 @@ class TestRules:
         assert capacity.of(Metadata(zone_name="Desk")) is None
         assert parse("capacity: []").of(Metadata()) is None
 
+    def test_the_kind_may_be_given(self) -> None:
+        """A rule with `kind: zone` is the same as one without."""
+        for rule in ("{kind: zone, zone_name: Hall, max: 3}", "{max: 3, kind: 'zone'}"):
+            assert parse(f"capacity: [{rule}]").of(Metadata(zone_name="Hall")) == 3
+
     @pytest.mark.parametrize("rule", ["Caf\u00e9", "Cafe\u0301", "Caf?", "[C]af\u00e9", "C*e\u0301", "*\u00e9"])
     @pytest.mark.parametrize("name", ["Caf\u00e9", "Cafe\u0301"])
     def test_letters_with_accents(self, rule: str, name: str) -> None:

@@ -137,7 +137,7 @@ class TestJournal:
     def test_a_folder_that_may_not_be_used(self, mode: int) -> None:
         """A folder without permission is a mistake, after root has dropped its privileges."""
         code = (
-            "import os, sys; from exporter.cli.main import main\n"
+            "import encodings.idna, os, sys; from exporter.cli.main import main\n"  # needed after the user has changed
             "if os.getuid() == 0: os.setuid(65534)\n"
             "sys.exit(main(['check', '--listen=127.0.0.1:0', f'--journal={sys.argv[1]}']))"
         )
@@ -161,6 +161,8 @@ class TestPorts:
             ("192.0.2.1:9728", "Cannot assign requested address"),
             ("no-such-host.invalid:9728", "Name or service not known"),
             ("a..b:9728", "not a valid host name"),
+            ("192.0.2.1:0", "Cannot assign requested address"),
+            ("no-such-host.invalid:0", "Name or service not known"),
         ],
     )
     @pytest.mark.parametrize("name", ["listen", "metrics_listen"])
