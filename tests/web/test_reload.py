@@ -102,7 +102,10 @@ def test_many_reloads_parse_the_file_once(parsing: Parsing, file: Path, services
 def test_a_reload_does_not_wait_for_a_pipe(file: Path, services: tuple[Service, ...], other: str) -> None:
     """A capacity file that became a pipe or a terminal, which may never send a byte, is rejected at once."""
     controller, terminal = os.openpty()
-    with Threaded(services[0]) as (port, _), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as operator:
+    with (
+        Threaded(services[0]) as (port, _),
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as operator,
+    ):
         file.unlink()
         if other == "pipe":
             os.mkfifo(file)
