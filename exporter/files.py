@@ -59,7 +59,7 @@ def read_text(path: str, max_characters: int | None = None, *, may_wait: bool = 
 
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file that is on a disk. Raises OSError for any other, such as a pipe, whose writer may never come."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
     if stat.S_ISFIFO(mode := os.fstat(descriptor).st_mode) or stat.S_ISCHR(mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is a pipe or a device, which the exporter does not wait for")

@@ -10,7 +10,8 @@ import yaml
 from exporter.capacity import document
 from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
-from exporter.events.model import MAX_STRING, Kind, Metadata
+from exporter.events.measures import Kind
+from exporter.events.model import MAX_STRING, Metadata
 from exporter.events.text import joined
 from exporter.files import FileError, read_text, shown_path
 from exporter.pieces import paced

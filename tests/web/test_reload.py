@@ -116,7 +116,7 @@ def test_a_reload_does_not_wait_for_a_pipe(file: Path, services: tuple[Service, 
         finally:  # so that a reload that waits does not hold up the end of the test
             os.write(controller, b"\x04")
             with contextlib.suppress(OSError):
-                os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+                os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY))
             os.close(controller)
             os.close(terminal)
         assert status == 422
