@@ -14,6 +14,7 @@ from grafana.build import DASHBOARDS, FOLDER
 from grafana.kit import PLACES
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.running import CONSOLE_SCRIPT, running, wait_for
+from tests.support.sockets import fresh
 
 BOARDS: dict[str, dict[str, Any]] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in DASHBOARDS}
 
@@ -32,7 +33,7 @@ EMPTY: dict[str, str] = {}
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Return a Prometheus that has scraped a simulated building several times."""
     folder = tmp_path_factory.mktemp("dashboards")
-    # Nobody can sit at a desk without a crowd, so that the rules of crowds have data.
+    # The rules of crowds have data at any hour, also while the simulated building is empty.
     (folder / "capacity.yml").write_text("capacity: [{zone_name: 'Desk *', max: 0.5}, {max: 10}]")
     with (
         running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}", "--settle-after=6s") as exporter,
@@ -51,7 +52,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         ) as simulate,
     ):
         try:
-            wait_for(lambda: one.query("zone:butlr_zone_occupancy:crowd"), "a crowd", 120)
+            exporter.post(fresh("zone_crowded", 4))
+            wait_for(lambda: one.query("zone:butlr_zone_utilisation:crowd_lately"), "a crowd", 120)
             wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)
             yield one
