@@ -7,6 +7,7 @@ Source of the payload: docs.butlr.io/real-time-occupancy/webhooks-overview/zone-
 shape of ids nor that optional fields are left out, so a missing field, null and an empty string are read alike.
 """
 
+import gc
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
@@ -85,10 +86,13 @@ def parse_body(body: bytes) -> list[Any]:
     `Infinity`, invalid UTF-8 and JSON nested deeper than 200 levels.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
+    gc.disable()  # or the collector would walk the new objects again and again, none of them garbage
     try:
         parsed = from_json(body, allow_inf_nan=False)
     except ValueError:
         parsed = _parse_repaired(body)
+    finally:
+        gc.enable()
     return parsed if isinstance(parsed, list) else [parsed]
 
 

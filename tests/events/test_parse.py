@@ -1,5 +1,7 @@
 """The parser: every payload that Butlr may send is accepted, every other is refused with the field and the reason."""
 
+import contextlib
+import gc
 import json
 import random
 from typing import Any
@@ -172,6 +174,19 @@ class TestRefusals:
         assert parse_body(b"[1, [2]]") == [1, [2]]
         assert parse_body(b"{}") == [{}]
         assert parse_body(b"[]") == []
+
+    @pytest.mark.parametrize("body", [b"[" + b"[[]]," * 20_000 + b"[]]", b"[" + b"[[]]," * 20_000])
+    def test_no_collection_meanwhile(self, body: bytes) -> None:
+        """The garbage collector does not walk the new objects of a body again and again, good or bad."""
+        began: list[str] = []
+        gc.callbacks.append(note := lambda phase, _: began.append(phase))
+        try:
+            with contextlib.suppress(NotJson):
+                parse_body(body)
+        finally:
+            gc.callbacks.remove(note)
+        assert len(began) < 10
+        assert gc.isenabled()
 
 
 class TestGeneration:
