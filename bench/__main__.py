@@ -21,7 +21,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     """Measure everything, from the smallest to the largest."""
     announce("events, one for each request ...")
     yield from ingest.rows(options.zones, options.minutes, options.rounds)
-    yield from refusals.rows(options.rounds)
+    yield from refusals.rows(max(1, options.zones // 4), options.minutes, options.rounds)
     yield from large.rows(options.scraped[-1], options.zones, options.minutes, options.rounds)
     announce("scrapes ...")
     yield from scrapes.rendering(options.scraped, options.rounds)

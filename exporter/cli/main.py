@@ -3,16 +3,45 @@
 import argparse
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from exporter import __version__
-from exporter.cli import export, service, simulate
 from exporter.cli.flags import join_values
 from exporter.spelling import did_you_mean
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C in a command that does not handle it, as in a shell."""
+
+
+# Each module is imported when its command is asked for, as an import takes longer than many a command.
+
+
+def _add_service(commands: Any) -> None:
+    from exporter.cli import service
+
+    service.add_commands(commands)
+
+
+def _add_simulate(commands: Any) -> None:
+    from exporter.cli import simulate
+
+    simulate.add_command(commands)
+
+
+def _add_export(commands: Any) -> None:
+    from exporter.cli import export
+
+    export.add_command(commands)
+
+
+_COMMANDS: Mapping[str, Callable[[Any], None]] = {
+    "serve": _add_service,
+    "check": _add_service,
+    "simulate": _add_simulate,
+    "export": _add_export,
+}
+"""Functions that add each command to the parser, in the order in which help lists them."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,9 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    service.add_commands(commands)
-    simulate.add_command(commands)
-    export.add_command(commands)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal shows all Unicode names
@@ -44,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for flag, _, value in (argument.partition("=") for argument in joined):
         if value == "--":  # argparse would make an empty list of it
             parser.error(f"{flag} needs a value")
+    command = next((argument for argument in joined if not argument.startswith("-")), "")
+    for add in {_COMMANDS[command]} if command in _COMMANDS else dict.fromkeys(_COMMANDS.values()):
+        add(commands)
     options, rest = parser.parse_known_args(joined)
     try:
         status: int = options.run(options, rest)

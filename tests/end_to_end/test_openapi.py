@@ -37,7 +37,7 @@ def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
                 "run",
                 str(ROOT / "docs" / "openapi.yaml"),
                 f"--url={exporter.url}",
-                f"--max-examples={25 * TIMES}",
+                f"--max-examples={10 * TIMES}",
                 f"--seed={1 if TIMES == 1 else random.randrange(1 << 32)}",
                 *(["--auth=prometheus:hush"] if secured else []),
             ],

@@ -1,6 +1,7 @@
 """Events for tests: ids that carry a generation, the payloads that Butlr would send for them, and rough deliveries."""
 
 import json
+import random
 import time
 from itertools import product
 from typing import Any
@@ -88,6 +89,15 @@ class Clock:
 READINGS = [*product([*range(21), -1, -2], range(4), ["zone_a", "zone_b"], ["Desk 01", "Desk 1", "Desk one"], Measure)]
 """Age in minutes, value, zone, name and measure: one draw instead of five, which are most of an example's time."""
 
+_DRAWN = st.dictionaries(st.integers(G - 900, G + 300), st.sampled_from(READINGS), min_size=1, max_size=24)
+"""Readings by their generations."""
+
+_AGAIN = st.lists(st.integers(0, 23), max_size=24)
+"""The positions of events that are delivered again."""
+
+_SEEDS = st.integers(0, (1 << 32) - 1)
+"""Of a random order: one draw again, as a permutation would be one for each event."""
+
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
@@ -95,7 +105,6 @@ def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
 
     Each generation is known whenever the event arrives from now on, with a `future_tolerance` of five minutes.
     """
-    drawn = draw(st.dictionaries(st.integers(G - 900, G + 300), st.sampled_from(READINGS), min_size=1, max_size=24))
     events = [
         delivery(
             min(NOW - age * MINUTE, generation * SECOND + 5 * MINUTE),
@@ -105,7 +114,8 @@ def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
             name=name,
             measure=measure,
         )
-        for generation, (age, v, zone, name, measure) in drawn.items()
+        for generation, (age, v, zone, name, measure) in draw(_DRAWN).items()
     ]
-    again = draw(st.lists(st.sampled_from(events), max_size=24))
-    return draw(st.permutations(events + again))
+    events += [events[at % len(events)] for at in draw(_AGAIN)]
+    random.Random(draw(_SEEDS)).shuffle(events)
+    return events
