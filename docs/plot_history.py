@@ -14,6 +14,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 from matplotlib import pyplot
 
+from exporter.events.measures import Kind
 from exporter.events.model import OccupancyEvent
 from exporter.events.parse import parse_body, parse_event
 from exporter.rule.limits import Limits
@@ -72,10 +73,11 @@ def scrape_building() -> Histories:
             for space in store.snapshot(now_ms).spaces:
                 live[space.id][now_ms] = space.counts[0].value
             settlement = store.settled(now_ms, 1)
-            for kind, positions, _, points in settlement.changes:
-                for at, found in zip(positions, points, strict=True):
-                    for t, value in found:  # Prometheus keeps the first value of each time
-                        settled[settlement.snapshot.by_kind[kind][at].id].setdefault(t, value)
+            spaces = settlement.snapshot.by_kind[Kind.ZONE]
+            for changes in settlement.changes:
+                for at, t, value in zip(changes.positions, *changes.columns[0], strict=True):
+                    if t:  # Prometheus keeps the first value of each time
+                        settled[spaces[at].id].setdefault(t, value)
             now_ms += SCRAPE_INTERVAL_MS
         if event is not None:
             store.apply(event, due_ms)

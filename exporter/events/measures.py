@@ -107,3 +107,8 @@ def measure_of(event_type: str) -> Measure | None:
     measure = _BY_TYPE.get(event_type)
     # Upper case beyond ASCII would make an exported type of letters that only look alike.
     return _BY_TYPE.get(event_type.upper()) if measure is None and event_type.isascii() else measure
+
+
+def measures_of(kind: Kind) -> list[Measure]:
+    """Return the measures of a kind of space."""
+    return [measure for measure in Measure if measure.kind is kind]

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from exporter.events.model import Metadata
 from exporter.metrics.text import escaped, label_values, number, timestamp
+from exporter.rule.reading import PointColumns
 
 NEVER = -1.0
 """The time of sensing of a space that has no reading of a measure."""
@@ -47,13 +48,8 @@ class MeasureColumns:
         """Clear the lines of the space at a position."""
         self.values[at] = self.times[at] = b""
         self.sensed_ms[at] = NEVER
-        self.write_settled(at, [])
-
-    def write_settled(self, at: int, suffixes: list[bytes]) -> None:
-        """Write the suffixes of the settled readings of the space at a position, oldest first."""
-        missing = len(self.settled) - len(suffixes)
-        for column, suffix in zip(self.settled, [b""] * missing + suffixes, strict=True):
-            column[at] = suffix
+        for column in self.settled:
+            column[at] = b""
 
     def reorder(self, order: Sequence[int]) -> None:
         """Move the entries of spaces to new positions: `order` has the old position of each, -1 for a new space."""
@@ -165,11 +161,14 @@ def seconds_suffix(timestamp_ms: int) -> bytes:
     return value_suffix(timestamp_ms / 1000)
 
 
-def settled_suffix(value: float, time: bytes) -> bytes:
-    """Return the end of the line of a value with its own time, the end of such a line."""
-    return (_SMALL_COUNTS_IN_LINE.get(value) or f" {number(value)}".encode()) + time
+def settled_suffixes(points: PointColumns, times: dict[int, bytes]) -> list[bytes]:
+    """Return the ends of the lines of values with their own times; empty where there is no point.
 
-
-def timestamp_suffix(timestamp_ms: int) -> bytes:
-    """Return the end of a line with a timestamp of OpenMetrics."""
-    return f" {timestamp(timestamp_ms)}\n".encode()
+    `times` has the ends of such lines for times that many spaces have in common; it gets those that it does not have.
+    """
+    for timestamp_ms in set(points.timestamps).difference(times):
+        times[timestamp_ms] = f" {timestamp(timestamp_ms)}\n".encode() if timestamp_ms else b""
+    values = [_SMALL_COUNTS_IN_LINE.get(value) or f" {number(value)}".encode() for value in points.values]
+    if 0 in points.timestamps:
+        values = [value if time else b"" for value, time in zip(values, points.timestamps, strict=True)]
+    return [value + times[time] for value, time in zip(values, points.timestamps, strict=True)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Kind, Measure, measures_of
 from exporter.events.model import Metadata
 
 OCCUPANCY = {measure: measure.declared.family for measure in Measure}
@@ -46,7 +46,7 @@ class Family(NamedTuple):
 
 def families_of(kind: Kind) -> list[Family]:
     """Return the families of a kind of space, in the order of an exposition."""
-    measures = [measure for measure in Measure if measure.kind is kind]
+    measures = measures_of(kind)
     return [
         *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in measures),
         *(

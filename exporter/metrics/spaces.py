@@ -27,8 +27,7 @@ from exporter.metrics.columns import (
     interleaved,
     reordered,
     seconds_suffix,
-    settled_suffix,
-    timestamp_suffix,
+    settled_suffixes,
     value_suffix,
 )
 from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
@@ -77,7 +76,7 @@ class SpaceFamilies:
                 kind.expect_settled(settlement.points)
             times: dict[int, bytes] = {}  # ends of lines that many spaces have in common
             for changes in settlement.changes:
-                kinds[changes.kind].write_settled(changes, times)
+                kinds[changes.measure.kind].write_settled(changes, times)
             for measure, family in SETTLED.items():
                 lines = kinds[measure.kind].settled(measure)
                 yield from _family(family, measure.declared.settled_help, lines, with_samples_only=False)
@@ -131,6 +130,9 @@ class _KindFamilies:
     def settled(self, measure: Measure) -> Iterator[bytes]:
         """Return the lines of the settled readings of a measure, in pieces."""
         points = self._measures[measure].settled if measure in self._measures else []
+        if len(points) == 1:
+            yield from self._series(SETTLED[measure], points[0], None if all(points[0]) else points[0])
+            return
         labels = [self._labels.floors, self._labels.rooms, self._labels.owns]
         for first in range(0, len(self._spaces), _SETTLED_SPACES):
             part = slice(first, first + _SETTLED_SPACES)
@@ -194,8 +196,9 @@ class _KindFamilies:
                 columns.values[at] = SMALL_COUNTS.get(count.value) or value_suffix(count.value)
                 columns.times[at] = times.get(timestamp) or times.setdefault(timestamp, seconds_suffix(timestamp))
                 columns.sensed_ms[at] = timestamp
-        for columns in measures.values():
-            columns.oldest_ms = min(columns.sensed_ms, default=NEVER)
+        if changed:
+            for columns in measures.values():
+                columns.oldest_ms = min(columns.sensed_ms, default=NEVER)
         self._spaces = spaces
 
     def _changed(self, spaces: list[Space]) -> list[int]:
@@ -211,18 +214,10 @@ class _KindFamilies:
 
     def write_settled(self, changes: SettledChanges, times: dict[int, bytes]) -> None:
         """Write the lines of settled readings that have changed; `times` has the end of the line of each time."""
-        last: Measure | None = None
-        for at, measure, points in zip(changes.positions, changes.measures, changes.points, strict=True):
-            if measure is not last:
-                last, columns = measure, self._measures.get(measure) or self._add(measure)
-                only = columns.settled[0] if len(columns.settled) == 1 else None
-            suffixes = []
-            for t, value in points:
-                suffixes.append(settled_suffix(value, times.get(t) or times.setdefault(t, timestamp_suffix(t))))
-            if only is not None:
-                only[at] = suffixes[0] if suffixes else b""
-            else:
-                columns.write_settled(at, suffixes)
+        columns = self._measures.get(changes.measure) or self._add(changes.measure)
+        for column, points in zip(columns.settled, changes.columns, strict=True):
+            for at, suffix in zip(changes.positions, settled_suffixes(points, times), strict=True):
+                column[at] = suffix
 
     def _reorder(self, spaces: list[Space]) -> None:
         """Move all columns to the positions of these spaces, as some were forgotten or are new."""

@@ -7,16 +7,16 @@ so a change of this layout is a new `FORMAT` of `exporter.journal.codec`.
 Pure, like the rest of the rule.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from struct import Struct
+from struct import unpack as unpack_numbers
 from typing import NamedTuple
 
-from exporter.events.model import OccupancyEvent, new_tuple
+from exporter.events.model import OccupancyEvent
 from exporter.rule.outcome import NUMBERS, Outcome
 
 _TIME = Struct(">Q")
-
-_unpack_time = _TIME.unpack_from
 
 _FINGERPRINT = 8
 """Bytes of the fingerprint of a delivery."""
@@ -27,12 +27,16 @@ deliveries with Butlr's ids is 143 bytes long and takes 144 of memory; with one 
 
 _TAIL_SIZE = _TAIL.size
 
+_VALUE_END = 8 - _TAIL_SIZE
+"""Position behind the value, counted from the end of a packed reading."""
+
+NO_READING = bytes(_TIME.size + _TAIL_SIZE)
+"""A packed reading that stands for none: no reading is so old."""
+
 _LENGTH = 2
 """Bytes of the length of the id, the last number of `_TAIL`."""
 
 _VALUE = Struct("<d")
-
-_unpack_value = _VALUE.unpack_from
 
 _MAX_REVISIONS = (1 << 16) - 1
 """The count of revisions stops here."""
@@ -48,6 +52,14 @@ class Point(NamedTuple):
 
     timestamp: int
     value: float
+
+
+class PointColumns(NamedTuple):
+    """One point of each of many series, in two columns: an object for each would take as long as to read it."""
+
+    timestamps: Sequence[int]
+    """Milliseconds since the epoch; 0 where a series has no such point."""
+    values: Sequence[float]
 
 
 class Reading(NamedTuple):
@@ -148,10 +160,15 @@ def timestamp_of(packed: bytes) -> int:
     return timestamp
 
 
-def point_of(packed: bytes) -> Point:
-    """Return timestamp and value of a reading."""
-    point: Point = new_tuple(Point, (*_unpack_time(packed), *_unpack_value(packed, len(packed) - _TAIL_SIZE)))
-    return point
+def timestamps_of(packed: Sequence[bytes]) -> tuple[int, ...]:
+    """Return the timestamp of each of many readings, or of the keys that they begin with."""
+    return unpack_numbers(f">{len(packed)}Q", b"".join([each[: _TIME.size] for each in packed]))
+
+
+def points_of(packed: Sequence[bytes]) -> PointColumns:
+    """Return timestamp and value of each of many readings; NO_READING has neither."""
+    values = unpack_numbers(f"<{len(packed)}d", b"".join([each[-_TAIL_SIZE:_VALUE_END] for each in packed]))
+    return PointColumns(timestamps_of(packed), values)
 
 
 def value_of(packed: bytes) -> float:

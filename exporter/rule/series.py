@@ -4,7 +4,7 @@ Pure, like the rest of the rule.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.events.measures import Measure
@@ -12,21 +12,25 @@ from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
-    Point,
+    NO_READING,
+    PointColumns,
     delivery_count,
     fingerprint,
     has,
     key,
     pack,
-    point_of,
+    points_of,
     revise,
     timestamp_of,
+    timestamps_of,
     value_of,
     without_first,
 )
 
 FOREVER = 1 << 62
 """Later than any time, milliseconds since the epoch."""
+
+_NEVER = key(FOREVER)
 
 
 class SettledSpan(NamedTuple):
@@ -152,32 +156,34 @@ class Series:
             self.deliveries -= 1
 
 
-def read_settled(each: Iterable[Series], span: SettledSpan) -> list[list[Point]]:
-    """Return the newest settled readings of each series, oldest first, and note in it how long they stay so.
+def read_settled(each: Sequence[Series], span: SettledSpan) -> list[PointColumns]:
+    """Return the newest settled readings of some series, and note in each series how long they stay so.
 
-    Readings older than the window, counted from now, are left out: those of a silent space disappear. One loop reads
-    all series, as a call for each would take as long as the reading.
+    There are `span.points` columns, the newest last. Readings older than the window, counted from now, are left out:
+    those of a silent space disappear. Each step takes all series, as a call for each would take as long as the reading.
     """
     oldest, unsettled, points, window, settle_after = span
-    found: list[list[Point]] = []
-    for series in each:
-        readings = series.readings
-        end = bisect_left(readings, unsettled)
-        begin = end - points if end > points else 0
-        while begin < end and readings[begin] < oldest:
-            begin += 1
-        due = timestamp_of(readings[end]) + settle_after if end < len(readings) else FOREVER
-        if begin < end:
-            newest = point_of(readings[end - 1])
-            shown = [newest] if end == begin + 1 else [*map(point_of, readings[begin : end - 1]), newest]
-            found.append(shown)
-            leaves = shown[0].timestamp + window
-            if leaves < due:
-                due = leaves
-        else:
-            found.append([])
-        series.due = due
-    return found
+    readings = [series.readings for series in each]
+    ends = [bisect_left(packed, unsettled) for packed in readings]
+    shown = [
+        [
+            newest if end >= back and (newest := packed[end - back]) >= oldest else NO_READING
+            for packed, end in zip(readings, ends, strict=True)
+        ]
+        for back in range(points, 0, -1)
+    ]
+    columns = list(map(points_of, shown))
+    # The oldest reading that is shown leaves the window, and the oldest one that is not settled yet settles.
+    leaving = [FOREVER] * len(readings)
+    for column in reversed(columns):
+        leaving = [t or later for t, later in zip(column.timestamps, leaving, strict=True)]
+    settling = timestamps_of(
+        [packed[end] if end < len(packed) else _NEVER for packed, end in zip(readings, ends, strict=True)]
+    )
+    for series, settles, leaves in zip(each, settling, leaving, strict=True):
+        due, gone = settles + settle_after, leaves + window
+        series.due = due if due < gone else gone
+    return columns
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

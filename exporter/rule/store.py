@@ -8,11 +8,11 @@ from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Kind, Measure, measures_of
 from exporter.events.model import Metadata, OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import Point, Reading, unpack
+from exporter.rule.reading import Point, PointColumns, Reading, unpack
 from exporter.rule.series import FOREVER, Series, read_settled, settled_span
 from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
 
@@ -58,17 +58,16 @@ class Settled(NamedTuple):
 
 
 class SettledChanges(NamedTuple):
-    """The newest settled readings of some series, where they may have changed since they were read last.
+    """The newest settled readings of one measure of some spaces, where they may have changed since they were read last.
 
-    Columns of equal length, as an object for each series would take as long as to read it.
+    All columns are of equal length.
     """
 
-    kind: Kind
+    measure: Measure
     positions: Sequence[int]
     """The position of each space among those of its kind."""
-    measures: Sequence[Measure]
-    points: Sequence[Sequence[Point]]
-    """Of each series, oldest first; none if no reading is settled, or none is in the window."""
+    columns: Sequence[PointColumns]
+    """One for each point of a space, the newest last. A reading that is not settled, or not in the window, is none."""
 
 
 class Settlement(NamedTuple):
@@ -140,19 +139,19 @@ class Store:
     ) -> Iterator[SettledChanges]:
         span = settled_span(now, points, self._limits)
         for kind, spaces in every.items():
-            positions: list[int] = []
-            due: list[Series] = []
+            due: dict[Measure, tuple[list[int], list[Series]]] = {measure: ([], []) for measure in measures_of(kind)}
             for at, space in enumerate(spaces):
                 for series in space.series:
                     if series.due <= now or anew:
+                        positions, each = due[series.measure]
                         positions.append(at)
-                        due.append(series)
-            for first in range(0, len(due), _BATCH):
-                batch = due[first : first + _BATCH]
-                with self._lock:
-                    found = read_settled(batch, span)
-                measures = [series.measure for series in batch]
-                yield SettledChanges(kind, positions[first : first + _BATCH], measures, found)
+                        each.append(series)
+            for measure, (positions, each) in due.items():
+                for first in range(0, len(each), _BATCH):
+                    batch = slice(first, first + _BATCH)
+                    with self._lock:
+                        columns = read_settled(each[batch], span)
+                    yield SettledChanges(measure, positions[batch], columns)
         self._settled_read = now, points
 
     def readings(self, measure: Measure, space_id: str) -> list[Reading]:

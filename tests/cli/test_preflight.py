@@ -137,7 +137,8 @@ class TestJournal:
     def test_a_folder_that_may_not_be_used(self, mode: int) -> None:
         """A folder without permission is a mistake, after root has dropped its privileges."""
         code = (
-            "import encodings.idna, os, sys; from exporter.cli.main import main\n"  # needed after the user has changed
+            # The other user may read none of these modules.
+            "import encodings.idna, os, sys; from exporter.cli import service; from exporter.cli.main import main\n"
             "if os.getuid() == 0: os.setuid(65534)\n"
             "sys.exit(main(['check', '--listen=127.0.0.1:0', f'--journal={sys.argv[1]}']))"
         )

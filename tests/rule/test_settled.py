@@ -7,16 +7,16 @@ import pytest
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, delivery
-from tests.support.stores import LIMITS, applied
+from tests.support.stores import LIMITS, applied, points_of_each
 
 
 def changes(store: Store, now: int, points: int = 1) -> list[tuple[str, list[int]]]:
     """Return zone id and values of each change."""
     settlement = store.settled(now, points)
     return [
-        (settlement.snapshot.by_kind[kind][at].id, [int(value) for _, value in found])
-        for kind, positions, _, points in settlement.changes
-        for at, found in zip(positions, points, strict=True)
+        (settlement.snapshot.by_kind[changes.measure.kind][at].id, [int(value) for _, value in found])
+        for changes in settlement.changes
+        for at, found in zip(changes.positions, points_of_each(changes), strict=True)
     ]
 
 
@@ -78,3 +78,10 @@ def test_everything_anew() -> None:
     assert changes(store, NOW, points=2) == [("zone_a", [1, 2])]
     next(store.settled(NOW - 1, 2).changes)
     assert changes(store, NOW, points=2) == [("zone_a", [1, 2])]
+
+
+def test_a_clock_that_moves_back_into_the_window() -> None:
+    """A reading that had left the window comes again when the clock moves back."""
+    store, _ = applied(delivery(NOW - 15 * MINUTE, 1))
+    assert changes(store, NOW) == [("zone_a", [])]
+    assert changes(store, NOW - 1) == [("zone_a", [1])]

@@ -7,8 +7,9 @@ from exporter.events.measures import Measure
 from exporter.events.model import OccupancyEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
+from exporter.rule.reading import Point
 from exporter.rule.space import Space
-from exporter.rule.store import Settled, Store
+from exporter.rule.store import Settled, SettledChanges, Store
 from tests.support.deliveries import HOUR, MINUTE, NOW
 
 LIMITS = Limits(
@@ -51,11 +52,17 @@ def all_settled(store: Store, now: int = NOW, points: int = 1) -> list[Settled]:
     """Return the settled readings of each measure of each space that have changed since the last call, if any."""
     settlement = store.settled(now, points)
     return [
-        Settled(settlement.snapshot.by_kind[kind][at].metadata, measure, [*found])
-        for kind, *columns in settlement.changes
-        for at, measure, found in zip(*columns, strict=True)
+        Settled(settlement.snapshot.by_kind[changes.measure.kind][at].metadata, changes.measure, found)
+        for changes in settlement.changes
+        for at, found in zip(changes.positions, points_of_each(changes), strict=True)
         if found
     ]
+
+
+def points_of_each(changes: SettledChanges) -> list[list[Point]]:
+    """Return the points of each series, oldest first."""
+    columns = [map(Point, *column) for column in changes.columns]
+    return [[point for point in points if point.timestamp] for points in zip(*columns, strict=True)]
 
 
 def settled(store: Store, now: int = NOW, points: int = 1) -> Sequence[tuple[int, float]]:
