@@ -36,12 +36,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Run property tests without coverage: tracing doubles their time, and other tests reach every line.
+    """Run property tests and tests of real programs without coverage.
 
+    Tracing doubles the time of the ones, and sees only the clients of the others; other tests reach every line.
     `pytest.mark.no_cover` would not do: a worker of pytest-xdist has two measurements, of which it stops one.
     """
     trace = sys.gettrace()
-    if is_hypothesis_test(getattr(item, "obj", None)):
+    if is_hypothesis_test(getattr(item, "obj", None)) or "end_to_end" in item.path.parts:
         sys.settrace(None)
     try:
         yield

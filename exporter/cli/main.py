@@ -41,7 +41,7 @@ _COMMANDS: Mapping[str, Callable[[Any], None]] = {
     "simulate": _add_simulate,
     "export": _add_export,
 }
-"""Functions that add each command to the parser, in the order in which help lists them."""
+"""The function that adds each command to the parser."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if value == "--":  # argparse would make an empty list of it
             parser.error(f"{flag} needs a value")
     command = next((argument for argument in joined if not argument.startswith("-")), "")
-    for add in {_COMMANDS[command]} if command in _COMMANDS else dict.fromkeys(_COMMANDS.values()):
+    for add in [_COMMANDS[command]] if command in _COMMANDS else [_add_service, _add_simulate, _add_export]:
         add(commands)
     options, rest = parser.parse_known_args(joined)
     try:
