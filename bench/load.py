@@ -18,7 +18,8 @@ import uvloop
 from bench.processes import HOST
 from exporter.events.fast import parse_fast
 from exporter.metrics.text import labelled
-from exporter.simulate.world.delivery import Plan, deliveries
+from exporter.simulate.world.delivery import Plan
+from exporter.simulate.world.stream import deliveries
 
 CONNECTIONS = 8
 PATIENCE_SECONDS = 60.0

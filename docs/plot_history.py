@@ -20,8 +20,9 @@ from exporter.events.parse import parse_body, parse_event
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store
 from exporter.simulate.world.building import zones
-from exporter.simulate.world.delivery import MINUTE_MS, Plan, deliveries
+from exporter.simulate.world.delivery import MINUTE_MS, Plan
 from exporter.simulate.world.people import OPENING_MINUTE, People
+from exporter.simulate.world.stream import deliveries
 
 PICTURE = Path(__file__).with_name("history.svg")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.cli.arguments import argument_type, time_ms
 from exporter.cli.flags import unknown_arguments
-from exporter.events.measures import Measure
+from exporter.events.measures import measure_of
 from exporter.events.times import milliseconds
 from exporter.files import reason
 from exporter.settings.declared import Setting
@@ -19,10 +19,15 @@ from exporter.settings.types import SECRETS, parse_duration, show_duration
 from exporter.simulate.client import Target, trusting
 from exporter.simulate.run import Job, run
 from exporter.simulate.verify.oracle import Rule
-from exporter.simulate.world.delivery import Plan
+from exporter.simulate.world.delivery import EventType, Plan
 from exporter.spelling import NotAChoice
 
 _MIN_INTERVAL = timedelta(seconds=1)
+
+_TYPES = tuple(event_type for event_type in EventType if measure_of(event_type))
+"""Types of events that an exporter exports."""
+
+_ALL = "all"
 
 _KEYS = Setting("api_key", SECRETS, "none", "keys of an exporter, of which the simulator sends the first")
 
@@ -76,7 +81,7 @@ def add_command(commands: Any) -> None:
         option("--zones", metavar="N", type=_zones, default="20", help="number of zones (default: %(default)s)"),
         option(
             "--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY",
-            help=f"some of {', '.join(Measure)} (default: %(default)s)",
+            help=f"some of {', '.join(_TYPES)}, or all (default: %(default)s)",
         ),
         option(
             "--interval", metavar="DURATION", type=_interval, default="60s",
@@ -153,7 +158,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
         headers["X-API-Key"] = key
     plan = Plan(
         zones=options.zones,
-        measures=options.types,
+        types=options.types,
         interval_ms=milliseconds(options.interval),
         intervals=None if endless else options.duration // options.interval,
         seed=options.seed,
@@ -244,12 +249,14 @@ def _interval(text: str) -> timedelta:
 
 
 @argument_type
-def _types(text: str) -> tuple[Measure, ...]:
+def _types(text: str) -> tuple[EventType, ...]:
     names = [name.strip().upper() for name in text.split(",")]
+    if names == [_ALL.upper()]:
+        return _TYPES
     for name in names:
-        if name not in set(Measure):
-            raise NotAChoice(f"must be some of {', '.join(Measure)}", name, Measure)
-    return tuple(measure for measure in Measure if measure in names)
+        if name not in _TYPES:
+            raise NotAChoice(f"must be {_ALL}, or some of {', '.join(_TYPES)}", name, [*_TYPES, _ALL])
+    return tuple(event_type for event_type in _TYPES if event_type in names)
 
 
 @argument_type

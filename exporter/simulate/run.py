@@ -29,7 +29,8 @@ from exporter.simulate.verify.scrape import (
     process_start_ms,
     scrape,
 )
-from exporter.simulate.world.delivery import Delivery, Plan, deliveries
+from exporter.simulate.world.delivery import Delivery, Plan
+from exporter.simulate.world.stream import deliveries
 
 Clock = Callable[[], float]
 """Returns Unix seconds."""
@@ -128,7 +129,7 @@ class _Run:
             job.webhook,
             connections=job.connections,
             retry=job.retry,
-            one_per_zone=job.metrics is not None,
+            one_per_space=job.metrics is not None,
             send_time=self._send_times(),
             clock=self._now,
             on_answer=self._record,

@@ -5,18 +5,20 @@ import time
 from pathlib import Path
 
 from exporter.cli.main import main
-from exporter.events.measures import Measure
 from exporter.metrics.families import SETTLED
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
-from exporter.simulate.world.delivery import Plan, deliveries
+from exporter.simulate.world.delivery import EventType, Plan
+from exporter.simulate.world.stream import deliveries
 from tests.support.deliveries import HOUR, SECOND
 from tests.support.prometheus import prometheus
 from tests.support.running import program, running
 
+ZONES = (EventType.ZONE_OCCUPANCY, EventType.ZONE_OCCUPANCY_1MIN)
+
 
 def test_promtool_and_prometheus(tmp_path: Path) -> None:
     """Blocks made from the file give the values that the oracle works out for each reading."""
-    plan = Plan(zones=10, measures=tuple(Measure), intervals=180, seed=3)
+    plan = Plan(zones=10, types=ZONES, intervals=180, seed=3)
     start = int(time.time() * SECOND) - 6 * HOUR
     sent = list(deliveries(plan, start))
     (tmp_path / "in").write_bytes(b"".join(each.body + b"\n" for each in sent))

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from exporter.events.measures import Measure
 from exporter.metrics.families import SETTLED
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
-from exporter.simulate.world.delivery import Plan, deliveries
+from exporter.simulate.world.delivery import EventType, Plan
+from exporter.simulate.world.stream import deliveries
 from tests.support.paths import ROOT
 from tests.support.prometheus import Prometheus, at, prometheus
 from tests.support.running import PATIENCE, Running, running, wait_for
@@ -26,7 +26,7 @@ from tests.support.simulating import verifies
 
 pytestmark = pytest.mark.long
 
-MEASURES = tuple(Measure)
+TYPES = (EventType.ZONE_OCCUPANCY, EventType.ZONE_OCCUPANCY_1MIN)
 
 COMPUTED = 9
 """Intervals after which no reading changes any more: five computations, a delay of three intervals, and a bit."""
@@ -46,7 +46,7 @@ class Building:
 
     def __init__(self, interval: int) -> None:
         """Plan a building whose minutes last `interval` seconds."""
-        self.plan = Plan(zones=12, measures=MEASURES, interval_ms=interval * 1000, intervals=15, seed=7)
+        self.plan = Plan(zones=12, types=TYPES, interval_ms=interval * 1000, intervals=15, seed=7)
         self.settle_after = COMPUTED * interval
         self.start = 0
 
@@ -63,7 +63,7 @@ class Building:
             f"--interval={interval}s",
         ]
         length = f"--duration={interval * 15}s"
-        command = verifies(exporter, *flags, length, f"--types={','.join(MEASURES)}", "--retry")
+        command = verifies(exporter, *flags, length, f"--types={','.join(TYPES)}", "--retry")
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as simulator:
             try:
                 yield

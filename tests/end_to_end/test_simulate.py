@@ -191,7 +191,7 @@ class TestOptions:
             (["--api-key=a\nb"], "argument --api-key: must consist of printable characters"),
             (
                 ["--types=TRAFFIC"],
-                "argument --types: must be some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, not 'TRAFFIC'",
+                "argument --types: must be all, or some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, not 'TRAFFIC'",
             ),
             (["--drop=2"], "argument --drop: must be a number from 0 to 1, not '2'"),
             (["--drop=some"], "argument --drop: must be a number from 0 to 1, not 'some'"),

@@ -45,7 +45,7 @@ class Sender:
         *,
         connections: int,
         retry: bool,
-        one_per_zone: bool,
+        one_per_space: bool,
         send_time: Callable[[Delivery], float],
         clock: Callable[[], float],
         on_answer: Callable[[Delivery, Exchange], None],
@@ -54,7 +54,7 @@ class Sender:
         """Prepare to send; `send_time` returns when a delivery is to be sent, `clock` the time, both in Unix seconds.
 
         With `retry` each delivery is tried until it is answered, from the first on; without, as often as Butlr does.
-        With `one_per_zone` no two deliveries of a zone are under way at a time, so that their order is known.
+        With `one_per_space` no two deliveries of a space are under way at a time, so that their order is known.
         `on_answer` is called after each answer, `on_wait` with the reason when an outage begins.
         """
         self.totals = Totals()
@@ -67,7 +67,7 @@ class Sender:
         self._clock = clock
         self._on_answer = on_answer
         self._on_wait = on_wait
-        self._zone_locks: defaultdict[str, asyncio.Lock] | None = defaultdict(asyncio.Lock) if one_per_zone else None
+        self._space_locks: defaultdict[str, asyncio.Lock] | None = defaultdict(asyncio.Lock) if one_per_space else None
         self._in_outage = False
         self._stop = asyncio.Event()
 
@@ -105,8 +105,8 @@ class Sender:
                 if await self._stops_within(pause_seconds):
                     break
                 if delivery:
-                    locks = self._zone_locks
-                    async with locks[delivery.zone] if locks is not None and delivery.zone else _NO_LOCK:
+                    locks = self._space_locks
+                    async with locks[delivery.space] if locks is not None and delivery.space else _NO_LOCK:
                         await self._deliver(delivery, connection)
         finally:
             connection.close()

@@ -1,9 +1,10 @@
-"""The simulated estate: sites, buildings, floors, rooms and zones with names that read well on a dashboard."""
+"""The simulated estate: sites, buildings, floors, rooms, zones and sensors, with names fit for a dashboard."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.events.ids import ksuid
 from exporter.simulate.world.people import DESK, LOUNGE, MEETING, QUEUE, TABLES, Use
@@ -53,6 +54,38 @@ class Zone(NamedTuple):
     crowded_hour: int | None
     metadata: tuple[str, ...]
     """JSON, one text for each of the names that the zone has in turn."""
+    floor: int
+    """Number of its floor in the estate."""
+    room: str
+    """Id of its room; empty for a zone in no room."""
+
+
+class Device(NamedTuple):
+    """A sensor: the metadata of its events."""
+
+    id: str
+    metadata: tuple[str, ...]
+    """JSON, before and after the firmware of its hive is replaced."""
+
+
+class Room(NamedTuple):
+    """A room with a sensor of presence and motion."""
+
+    id: str
+    metadata: tuple[str, ...]
+    """JSON, one text for each of the custom ids that the room has in turn."""
+    sensor: Device
+
+
+class Floor(NamedTuple):
+    """A floor with the rooms that have zones, and a sensor at each door."""
+
+    id: str
+    metadata: tuple[str, ...]
+    """JSON, one text."""
+    zones: tuple[Zone, ...]
+    rooms: tuple[Room, ...]
+    doors: tuple[Device, ...]
 
 
 def zones(number: int, random: Random) -> Iterator[Zone]:
@@ -81,7 +114,55 @@ def zones(number: int, random: Random) -> Iterator[Zone]:
                 json.dumps(place | zone | {"zone_name": f"{prefix}{name}"})
                 for prefix in (("", "Quiet ", "Focus ") if n % 10 == 0 else ("",))
             ),
+            floor=floor,
+            room=room_ids[room] if room else "",
         )
+
+
+def floors(zones: Iterable[Zone], random: Random) -> Iterator[Floor]:
+    """Return the floors of some zones, with their rooms and doors.
+
+    Each ground floor has two doors, each other floor one. Every third room has three custom ids in turn, the first of
+    which is none.
+    """
+    room_number = 0
+    for number, grouped in groupby(zones, lambda zone: zone.floor):
+        of_floor = tuple(grouped)
+        places = [json.loads(zone.metadata[0]) for zone in of_floor]
+        place = {name: value for name, value in places[0].items() if not name.startswith(("room_", "zone_"))}
+        hive = {
+            "hive_id": _id("hive", random),
+            "hive_serial": f"{random.getrandbits(48):012x}",
+            "hive_model": "2.0",
+        }
+        names = {zone.room: place["room_name"] for zone, place in zip(of_floor, places, strict=True) if zone.room}
+        rooms = []
+        for room_id, name in names.items():
+            room_number += 1
+            room = place | {"room_id": room_id, "room_name": name}
+            custom_ids = ("", f"R-{room_number:03}", f"R-{room_number:03}-B") if room_number % 3 == 1 else ("",)
+            rooms.append(
+                Room(
+                    room_id,
+                    tuple(json.dumps(room | ({"room_custom_id": each} if each else {})) for each in custom_ids),
+                    _device(room | hive, "presence", random),
+                )
+            )
+        doors = tuple(_device(place | hive, "traffic", random) for _ in range(1 if number % len(_FLOORS) else 2))
+        yield Floor(place["floor_id"], (json.dumps(place),), of_floor, tuple(rooms), doors)
+
+
+def _device(place: dict[str, Any], mode: str, random: Random) -> Device:
+    sensor = {
+        "sensor_id": ksuid(_CREATED_SECONDS, random.getrandbits(128)),  # Butlr's docs show it without a prefix
+        "mac_address": "-".join(("00", "17", "0d", "00", "00", *(f"{random.randrange(256):02x}" for _ in range(3)))),
+        "sensor_mode": mode,
+        "sensor_model": "Heatic 2+",
+    }
+    versions = ("2.4.4", "2.4.5")
+    return Device(
+        sensor["sensor_id"], tuple(json.dumps(place | {"hive_version": version} | sensor) for version in versions)
+    )
 
 
 def _changed_place(floor: int, random: Random) -> dict[str, str]:

@@ -43,6 +43,10 @@ class People:
         self._use = use
         self._crowded_hour = crowded_hour
         self.present = 0
+        self.came: list[int] = []
+        """People in each group that came in the last minute."""
+        self.left = 0
+        """People who left in the last minute."""
 
     def step(self, minute: int, random: Random) -> int:
         """Simulate one minute, counted from midnight; return the number of people at its end."""
@@ -54,5 +58,7 @@ class People:
         staying = sum(random.random() >= 1 / stay_minutes for _ in range(self.present))
         groups = self._use.groups_per_hour / 60 * activity
         arriving = int(groups) + (random.random() < groups % 1)
-        self.present = staying + sum(random.randint(1, self._use.max_group) for _ in range(arriving))
+        self.came = [random.randint(1, self._use.max_group) for _ in range(arriving)]
+        self.left = self.present - staying
+        self.present = staying + sum(self.came)
         return self.present

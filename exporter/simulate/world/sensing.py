@@ -1,4 +1,4 @@
-"""The sensors' view of the people in a zone: a guess at first, which five computations bring to the truth.
+"""The sensors' view of the people in a space: a guess at first, which five computations bring to the truth.
 
 Source: docs.butlr.io, zone occupancy: every minute the counts of the last five minutes are computed again.
 """
@@ -16,25 +16,26 @@ _FIRST_ERRORS = (0, 0, 0, 0, 0, 0, -1, -1, 1, 1, 1, -2, 2, 3)
 
 
 class SensedReading(NamedTuple):
-    """One instant in one zone."""
+    """One instant in one space."""
 
     timestamp_ms: int
     """Milliseconds since the epoch."""
     truth: int
-    """People in the zone."""
+    """People in the space."""
     smoothed: float
     """The mean of this minute and the one before, as the smoothed event type delivers it."""
     first_error: int
     """People by which the first computation is wrong."""
 
-    def computed(self, computation: int, smoothed: bool) -> float:
+    def computed(self, computation: int, smoothed: bool, may_be_negative: bool = False) -> float:
         """Return the result of computation number `computation`, counted from 0."""
         truth = self.smoothed if smoothed else self.truth
-        return max(0, truth + round(self.first_error * (1 - computation / (COMPUTATIONS - 1))))
+        value = truth + round(self.first_error * (1 - computation / (COMPUTATIONS - 1)))
+        return value if may_be_negative else max(0, value)
 
 
 class Sensor:
-    """The readings of one zone that are still being computed."""
+    """The readings of one space that are still being computed."""
 
     def __init__(self) -> None:
         self._recent: deque[SensedReading | None] = deque([None] * COMPUTATIONS, maxlen=COMPUTATIONS)

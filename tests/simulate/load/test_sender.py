@@ -20,7 +20,7 @@ PROBLEM = b'{"title": "x", "detail": "no", "errors": [{"index": 0, "field": "dat
 class Sent:
     """A sender, with the exchanges and waits that it reported."""
 
-    def __init__(self, url: str, *, retry: bool = False, one_per_zone: bool = False, connections: int = 1) -> None:
+    def __init__(self, url: str, *, retry: bool = False, one_per_space: bool = False, connections: int = 1) -> None:
         """Send to a URL, each delivery at once."""
         self.exchanges: list[Exchange] = []
         self.waits: list[str] = []
@@ -28,7 +28,7 @@ class Sent:
             Target(url, {}),
             connections=connections,
             retry=retry,
-            one_per_zone=one_per_zone,
+            one_per_space=one_per_space,
             send_time=lambda delivery: delivery.due_ms / 1000,
             clock=time.time,
             on_answer=lambda _, exchange: self.exchanges.append(exchange),
@@ -74,11 +74,11 @@ class TestAnswered:
             answer(200, b'{"outcomes": {"x": 0, "y": "z"}}'),
         )
 
-    def test_one_per_zone(self) -> None:
+    def test_one_per_space(self) -> None:
         """Deliveries of one zone wait for each other and keep their order; those of others do not wait."""
 
         async def test(server: Scripted) -> None:
-            sent = Sent(server.url, connections=3, one_per_zone=True)
+            sent = Sent(server.url, connections=3, one_per_space=True)
             server.open.clear()
             zones = [("0", "a"), ("1", "a"), ("2", "b"), ("3", "a")]
             sending = asyncio.create_task(sent.sender.send(Delivery(0, n.encode(), zone) for n, zone in zones))
