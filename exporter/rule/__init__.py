@@ -44,5 +44,6 @@ among the deliveries of one reading are about one in 10^18.
 - `reading`: one reading packed into bytes, rows 7 to 9.
 - `series`: the readings of one measure of one space, rows 5 to 11.
 - `space`: one space. `store`: all of them, rows 3 and 4.
+- `traffic`: the crossings of one sensor, a rule of its own.
 - `history`: the final value of every reading among captured deliveries.
 """

@@ -15,3 +15,7 @@ class Limits:
     max_spaces: int
     max_deliveries: int = 8192
     """Distinct deliveries remembered for each measure of a space: nine a second for the default window."""
+    traffic_window: int = 24 * 60 * 60 * 1000
+    """Time for which the ids of crossings are known, counted back from the newest event of a sensor."""
+    max_crossings: int = 8192
+    """Ids of crossings that are known of each sensor at most."""
