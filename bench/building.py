@@ -10,7 +10,7 @@ from random import Random
 from bench.processes import HOST
 from exporter.events.ids import ksuid
 from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.model import Metadata, ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.store import Snapshot, Store
 from exporter.simulate.world.building import zones
@@ -49,12 +49,12 @@ class Building:
         for zone in self._random.sample(self._zones, len(self._zones) // one_in):
             self._store.apply(self._event(zone), self.now_ms)
 
-    def _event(self, zone: Metadata) -> OccupancyEvent:
+    def _event(self, zone: Metadata) -> ReadingEvent:
         value = float(self._random.randrange(20))
         second = int(time.time())
         sensed_ms = self.now_ms - self._random.randrange(900)
         event_id = f"event_{ksuid(second, self._random.getrandbits(128))}"
-        return OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, zone.zone_id, sensed_ms, value, second, zone)
+        return ReadingEvent(event_id, Measure.ZONE_OCCUPANCY, zone.zone_id, sensed_ms, value, second, zone)
 
     def events(self, one_in: int, deliveries: int = 1, at_ms: int = 0) -> Iterator[dict[str, object]]:
         """Return new readings of one in so many zones as Butlr sends them, sensed now or at `at_ms`."""

@@ -17,6 +17,7 @@ import uvloop
 
 from bench.processes import HOST
 from exporter.events.fast import parse_fast
+from exporter.events.model import ReadingEvent
 from exporter.metrics.text import labelled
 from exporter.simulate.world.delivery import Plan
 from exporter.simulate.world.stream import deliveries
@@ -63,7 +64,7 @@ def pushes(zones: int, minutes: int) -> Iterator[bytes]:
     plan = Plan(zones=zones, intervals=minutes)
     for delivery in deliveries(plan, int(time.time() * 1000) - (plan.length_ms or 0)):
         event = parse_fast(delivery.body)
-        if event is None:
+        if not isinstance(event, ReadingEvent):
             raise ValueError("a delivery of the simulator is not a single event")
         labels = labelled(LABELS, [getattr(event.metadata, name) for name in LABELS])
         text = (

@@ -1,4 +1,4 @@
-"""The families of zones by prometheus_client, as its documentation says: the reference for speed and text of ours.
+"""The families of spaces by prometheus_client, as its documentation says: the reference for speed and text of ours.
 
 `python -m bench.reference PORT ZONES` serves them over HTTP, also as its documentation says.
 """
@@ -13,53 +13,69 @@ from prometheus_client.core import GaugeMetricFamily
 from bench.building import Building
 from bench.processes import HOST
 from exporter.events.measures import Kind
-from exporter.events.model import Metadata
-from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, SPACES, TIMESTAMP, labels_of
+from exporter.events.model import FIELDS, AnyMetadata
+from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, SPACES, TIMESTAMP, Role, families_of, labels_of
 from exporter.metrics.text import label_values
 from exporter.rule.store import Snapshot
 from exporter.settings.declared import Settings
 
 
 class Reference:
-    """A collector of the families of the zones in a snapshot."""
+    """A collector of the families of the spaces in a snapshot."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], labels: Sequence[str], capacity: Callable[[Metadata], float | None]
+        self,
+        snapshot: Callable[[], Snapshot],
+        labels: Sequence[str],
+        capacity: Callable[[AnyMetadata, Kind], float | None],
     ) -> None:
-        """Collect `snapshot()`, with these metadata fields as labels and the capacities of `capacity(metadata)`."""
+        """Collect `snapshot()`, with these fields as labels, and the capacities of `capacity(metadata, kind)`."""
         self._snapshot = snapshot
-        self._labels = labels_of(Kind.ZONE, labels)
+        self._labels = labels
         self._capacity = capacity
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
         """Return the families; called by prometheus_client."""
-        names = {INFO[Kind.ZONE]: Metadata._fields, SPACES: ("kind", "state")}
-        families = {name: GaugeMetricFamily(name, HELP[name], labels=names.get(name, self._labels)) for name in HELP}
-        values_of = label_values(self._labels)
         snapshot = self._snapshot()
-        fresh = 0
-        for space in snapshot.spaces:
+        families = {SPACES: GaugeMetricFamily(SPACES, HELP[SPACES], labels=("kind", "state"))}
+        for kind in Kind:
+            labels = labels_of(kind, self._labels)
+            for family in families_of(kind):
+                names = FIELDS[kind] if family.role is Role.INFO else labels
+                families[family.name] = GaugeMetricFamily(family.name, family.help, labels=names)
+            if families_of(kind):
+                self._collect(snapshot, kind, families, label_values(kind, labels))
+        return [families[name] for name in HELP]
+
+    def _collect(
+        self,
+        snapshot: Snapshot,
+        kind: Kind,
+        families: dict[str, GaugeMetricFamily],
+        values_of: Callable[[AnyMetadata], Sequence[str]],
+    ) -> None:
+        fresh, spaces = 0, snapshot.by_kind.get(kind, [])
+        for space in spaces:
             values = values_of(space.metadata)
-            families[INFO[space.kind]].add_metric(space.metadata, 1)
-            if (people := self._capacity(space.metadata)) is not None:
-                families[CAPACITY[space.kind]].add_metric(values, people)
+            families[INFO[kind]].add_metric(space.metadata[: len(FIELDS[kind])], 1)
+            if (people := self._capacity(space.metadata, kind)) is not None:
+                families[CAPACITY[kind]].add_metric(values, people)
             for count in space.counts:
                 families[TIMESTAMP[count.measure]].add_metric(values, count.timestamp / 1000)
                 if not snapshot.is_stale(count):
                     families[OCCUPANCY[count.measure]].add_metric(values, count.value)
             fresh += snapshot.is_fresh(space)
-        families[SPACES].add_metric([Kind.ZONE, "fresh"], fresh)
-        families[SPACES].add_metric([Kind.ZONE, "stale"], len(snapshot.by_kind[Kind.ZONE]) - fresh)
-        return families.values()
+        families[SPACES].add_metric([kind, "fresh"], fresh)
+        families[SPACES].add_metric([kind, "stale"], len(spaces) - fresh)
 
 
 def main() -> None:
     """Serve the families on the port and for the number of zones in the arguments."""
     building = Building(int(sys.argv[2]))
     labels = Settings().labels
-    start_http_server(int(sys.argv[1]), HOST, Reference(building.snapshot, labels, lambda _: None).registry)
+    start_http_server(int(sys.argv[1]), HOST, Reference(building.snapshot, labels, lambda *_: None).registry)
     threading.Event().wait()
 
 

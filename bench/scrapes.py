@@ -78,7 +78,7 @@ class _RenderedZones:
         self.building = Building(number)
         labels = Settings().labels
         self._families = SpaceFamilies(labels, lambda: NO_RULES)
-        self.reference: CollectorRegistry = Reference(self.building.snapshot, labels, lambda _: None).registry
+        self.reference: CollectorRegistry = Reference(self.building.snapshot, labels, lambda *_: None).registry
         self.render()  # the first rendering renders every label
 
     def render(self) -> float:

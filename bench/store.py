@@ -10,7 +10,7 @@ from bench.processes import exporter
 from bench.table import Row
 from exporter.events.ids import ksuid
 from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.model import Metadata, ReadingEvent
 from exporter.journal.repair import open_file
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store
@@ -41,7 +41,7 @@ def memory(number: int, readings: int) -> Row:
     return Row(f"memory a zone of {number:,}", f"{per_zone / 1024:.2f} KiB", other, 3072 / per_zone, ">= 1")
 
 
-def full_window(zone: int, now_ms: int) -> Iterator[OccupancyEvent]:
+def full_window(zone: int, now_ms: int) -> Iterator[ReadingEvent]:
     """Return the events that give a zone 15 readings of five deliveries each."""
     place = Metadata(
         site_name="Berlin",
@@ -54,7 +54,7 @@ def full_window(zone: int, now_ms: int) -> Iterator[OccupancyEvent]:
         for n in range(5):
             event_id = f"event_{ksuid(now_ms // 1000, zone * 100 + minute * 5 + n)}"
             t = now_ms - MINUTE_MS * minute
-            yield OccupancyEvent(event_id, Measure.ZONE_OCCUPANCY, place.zone_id, t, 3.0, now_ms // 1000, place)
+            yield ReadingEvent(event_id, Measure.ZONE_OCCUPANCY, place.zone_id, t, 3.0, now_ms // 1000, place)
 
 
 def reading_back(number: int) -> Iterator[Row]:

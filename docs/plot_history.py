@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib import pyplot
 
 from exporter.events.measures import Kind
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.events.parse import parse_body, parse_event
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store
@@ -85,11 +85,11 @@ def scrape_building() -> Histories:
     return Histories(live, settled, _truth())
 
 
-def _events() -> Iterator[tuple[int, OccupancyEvent]]:
+def _events() -> Iterator[tuple[int, ReadingEvent]]:
     for delivery in deliveries(PLAN, START_MS):
         for item in parse_body(delivery.body):
             event = parse_event(item)
-            if isinstance(event, OccupancyEvent):
+            if isinstance(event, ReadingEvent):
                 yield delivery.due_ms, event
 
 

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.parse import CapacityError
-from exporter.events.model import Metadata
+from exporter.events.measures import Kind
+from exporter.events.model import AnyMetadata
 from exporter.events.times import milliseconds
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
@@ -123,8 +124,8 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
         detail = "the request was not HTTP, or its head was too large; the log says more"
         observer.request_rejected(Rejection.MALFORMED, detail)
 
-    def known() -> list[Metadata]:
-        return [space.metadata for space in snapshot().spaces]
+    def known() -> dict[Kind, list[AnyMetadata]]:
+        return {kind: [space.metadata for space in spaces] for kind, spaces in snapshot().by_kind.items()}
 
     def certificate_end() -> float | None:
         return certificate.not_after_seconds if certificate else None

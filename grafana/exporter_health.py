@@ -110,6 +110,16 @@ def build() -> Any:
                         width=6,
                     ),
                     _line_panel(
+                        "Counts below zero",
+                        "Counts of rooms and floors below zero, each taken as zero: entries minus exits drift.",
+                        Query(
+                            "sum by (event_type) (rate(butlr_exporter_negative_values_total[$__rate_interval]))",
+                            "{{event_type}}",
+                        ),
+                        unit="reqps",
+                        width=6,
+                    ),
+                    _line_panel(
                         "Refused events",
                         "By reason; each is a mistake in the sender, a wrong clock, or too many zones.",
                         Query(

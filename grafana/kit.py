@@ -22,6 +22,18 @@ PLACES = ("site", "building", "floor", "room", "zone")
 ZONES = ",".join(f'{place}_name=~"${place}"' for place in PLACES)
 """Label matchers that select the zones chosen in the variables."""
 
+CHOSEN = {
+    kind: ",".join(f'{place}_name=~"${place}"' for place in PLACES[: PLACES.index(kind) + 1])
+    for kind in ("room", "floor")
+}
+"""Label matchers that select the rooms and floors chosen in the variables."""
+
+NAMED = {
+    kind: ", ".join([*(f"{place}_name" for place in PLACES[: PLACES.index(kind) + 1]), f"{kind}_id"])
+    for kind in ("room", "floor")
+}
+"""The labels of a room and of a floor, as lists for `by (...)`."""
+
 WHERE = "{{zone_name}} · {{room_name}} · {{floor_name}} · {{building_name}}"
 """The text of a zone in a legend, with its room and floor, as zones of several rooms often share a name."""
 

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
 from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.kit import CAPACITY, NAMES, PEOPLE, WHERE, ZONES, Query, board, lay_out, legend, panel
+from grafana.kit import CAPACITY, CHOSEN, NAMED, NAMES, PEOPLE, WHERE, ZONES, Query, board, lay_out, legend, panel
 from grafana.zones_now import SHARES
 
 FLOORS = 'site_name=~"$site",building_name=~"$building",floor_name=~"$floor"'
@@ -32,6 +32,15 @@ def _newest(family: str) -> str:
 
 SETTLED = f"{_newest('butlr_zone_occupancy_settled')} or on (zone_id) {_newest('butlr_zone_occupancy_1min_settled')}"
 """The final count of each zone: the plain one, or the smoothed one if only that is delivered."""
+
+
+def _settled(kind: str) -> str:
+    """Return a query for the final count of each chosen room or floor, the smoothed one if only that is delivered."""
+    plain, smoothed = (
+        f"max by ({NAMED[kind]}) (butlr_{kind}_occupancy{end}{{{CHOSEN[kind]}}})"
+        for end in ("_settled", "_1min_settled")
+    )
+    return f"{plain} or on ({kind}_id) {smoothed}"
 
 
 def build() -> Any:
@@ -90,6 +99,21 @@ def build() -> Any:
                         height=10,
                         unit="none",
                     ),
+                ],
+            ),
+            (
+                "Rooms and floors, corrected",
+                [
+                    panel(
+                        timeseries.Panel().legend(legend("mean", "max")),
+                        f"{kind.capitalize()}s, corrected",
+                        f"Each chosen {kind}, as Butlr finally counted it; the last minutes come once settled.",
+                        Query(_settled(kind), "{{" + f"{kind}_name" + "}} · {{building_name}}"),
+                        width=12,
+                        height=10,
+                        unit="none",
+                    )
+                    for kind in ("room", "floor")
                 ],
             ),
             (

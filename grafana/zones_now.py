@@ -8,8 +8,11 @@ from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGr
 
 from grafana.kit import (
     CAPACITY,
+    CHOSEN,
+    NAMED,
     NAMES,
     PEOPLE,
+    PLACES,
     PLAIN,
     WHERE,
     ZONES,
@@ -77,6 +80,58 @@ def _zone_table() -> PlacedPanel:
     )
 
 
+def _count(kind: str) -> str:
+    """Return a query for the people in each chosen room, or on each floor, as Butlr counts them itself."""
+    counts = f"butlr_{kind}_occupancy{{{CHOSEN[kind]}}}"
+    smoothed = f"butlr_{kind}_occupancy_1min{{{CHOSEN[kind]}}}"
+    return f"max by ({NAMED[kind]}) ({counts}) or on ({kind}_id) max by ({NAMED[kind]}) ({smoothed})"
+
+
+def _kind_table(kind: str, description: str) -> PlacedPanel:
+    """Return a table of the rooms or the floors."""
+    places = PLACES[: PLACES.index(kind) + 1]
+    titles = {f"{place}_name": place.capitalize() for place in places}
+    titles |= {"Value #A": "People", "Value #B": "Capacity", "Value #C": "Age"}
+    built = table.Panel()
+    built.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    built.with_transformation(
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True, f"{kind}_id": True},
+                "renameByName": titles,
+                "indexByName": {name: n for n, name in enumerate(titles)},
+            },
+        )
+    )
+    built.override_by_name("Age", [models.DynamicConfigValue("unit", "s"), models.DynamicConfigValue("decimals", 0)])
+    built.filterable(True)
+    known, chosen = NAMED[kind], CHOSEN[kind]
+    return panel(
+        built,
+        f"{kind.capitalize()}s",
+        description,
+        Query(_count(kind), instant=True, table=True),
+        Query(f"max by ({known}) (butlr_{kind}_capacity{{{chosen}}})", instant=True, table=True),
+        Query(
+            f"clamp_min(time() - max by ({known}) "
+            f'({{__name__=~"butlr_{kind}_occupancy(_1min)?_timestamp_seconds",{chosen}}}), 0)',
+            instant=True,
+            table=True,
+        ),
+        width=9,
+        height=10,
+    )
+
+
+def _silent(kind: str) -> str:
+    """Return a query for the rooms or floors without a count."""
+    return (
+        f"(max by ({kind}_id) (butlr_{kind}_info{{{CHOSEN[kind]}}}) unless on ({kind}_id) "
+        f'{{__name__=~"butlr_{kind}_occupancy(_1min)?",{CHOSEN[kind]}}})'
+    )
+
+
 def build() -> Any:
     """Return the dashboard."""
     return lay_out(
@@ -132,6 +187,31 @@ def build() -> Any:
                         height=5,
                         unit="s",
                         steps=[(None, "green"), (300, "orange"), (900, "red")],
+                    ),
+                ],
+            ),
+            (
+                "Rooms and floors, by Butlr's own counts",
+                [
+                    _kind_table(
+                        "room",
+                        "Every room: people now (empty while silent), capacity, and the age of its newest reading.",
+                    ),
+                    _kind_table(
+                        "floor",
+                        "Every floor: people now (empty while silent), capacity, and the age of its newest reading.",
+                    ),
+                    panel(
+                        _number_panel(),
+                        "Silent rooms and floors",
+                        "Rooms and floors without a count, because their newest reading is older than `stale_after`.",
+                        Query(
+                            f"(count({_silent('room')}) or vector(0)) + (count({_silent('floor')}) or vector(0))",
+                            instant=True,
+                        ),
+                        width=6,
+                        height=10,
+                        steps=ORANGE_ABOVE_0,
                     ),
                 ],
             ),

@@ -1,12 +1,13 @@
 """The capacity file of a running exporter: its rules, and the outcome of the last attempt to read them."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 
 from exporter.capacity.parse import CapacityError, parse, text_of
 from exporter.capacity.rules import NO_RULES, Capacity
-from exporter.events.model import Metadata
+from exporter.events.measures import Kind
+from exporter.events.model import AnyMetadata
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +16,12 @@ class CapacityFile:
     """The rules of a file as last read without mistakes; no rules without a file. Thread-safe."""
 
     def __init__(
-        self, path: str | None, clock: Callable[[], float], known: Callable[[], Sequence[Metadata]] = tuple
+        self,
+        path: str | None,
+        clock: Callable[[], float],
+        known: Callable[[], Mapping[Kind, Sequence[AnyMetadata]]] = dict,
     ) -> None:
-        """Read the file, if any; `clock` returns Unix seconds, `known` the known zones. Raises CapacityError."""
+        """Read the file, if any; `clock` returns Unix seconds, `known` the known spaces. Raises CapacityError."""
         self.path = path
         self._text: str | None = None
         """The text that was parsed last."""
@@ -38,19 +42,15 @@ class CapacityFile:
         self._counting = Lock()
         self._reading = Lock()
 
-    def of(self, metadata: Metadata) -> float | None:
-        """Return the capacity of a zone in people; None if unknown."""
-        return self.current.of(metadata)
-
     def prepare(self) -> None:
-        """Match all known zones, so that no scrape or page has to do so."""
+        """Match all known spaces, so that no scrape or page has to do so."""
         self.current.prepare(self._known())
 
     def reload(self) -> None:
         """Read the file again; the old rules stay if that raises CapacityError.
 
         Of many reloads at once, the first reads the file and one more does so for all others. The new rules are in
-        force once all known zones are matched.
+        force once all known spaces are matched.
         """
         if self.path is None:
             log.info("no capacity file")

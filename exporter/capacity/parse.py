@@ -10,8 +10,8 @@ import yaml
 from exporter.capacity import document
 from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
-from exporter.events.measures import Kind
-from exporter.events.model import MAX_STRING, Metadata
+from exporter.events.measures import WITH_PEOPLE, Kind
+from exporter.events.model import FIELDS, MAX_STRING
 from exporter.events.text import joined
 from exporter.files import FileError, read_text, shown_path
 from exporter.pieces import paced
@@ -26,7 +26,7 @@ MAX_CHARACTERS = 1 << 20
 """Size of the largest file that is read: some ten thousand rules."""
 
 MAX_FOR_ANY_TEXT = 100
-"""Rules that ask for no letter, such as `??-*`: each zone is compared with all of them."""
+"""Rules that ask for no letter, such as `??-*`: each space is compared with all of them."""
 
 MAX_MISTAKES = 100
 """Mistakes of a file that are listed."""
@@ -112,6 +112,8 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
         return None
     found: dict[str, Any] = {}
     before = len(mistakes)
+    kind = _kind(node)
+    fields = FIELDS[kind]
     for key, value in node.value:
         at = f"line {key.start_mark.line + 1}: "
         name = key.value[:MAX_SHOWN] if isinstance(key, yaml.ScalarNode) else "the key"
@@ -121,12 +123,14 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             found[name] = _max_people(value, at, mistakes)
         elif name == KIND:
             found[name] = None
-            if not isinstance(value, yaml.ScalarNode) or value.value != Kind.ZONE:
-                mistakes.append(f"{at}{KIND} must be {Kind.ZONE}; spaces of other kinds have no capacity yet")
-        elif name not in Metadata._fields:
+            if not isinstance(value, yaml.ScalarNode) or value.value not in WITH_PEOPLE:
+                mistakes.append(f"{at}{KIND} must be one of {', '.join(WITH_PEOPLE)}")
+        elif name in FIELDS[Kind.ZONE] and name not in fields:
+            mistakes.append(f"{at}a {kind} has no {name}; its fields are {', '.join(fields)}")
+        elif name not in fields:
             # Only for the first mistakes: a suggestion costs as much as the rest of a hundred rules.
-            meant = did_you_mean(name, [MAX, *Metadata._fields]) if len(mistakes) < MAX_SUGGESTED else ""
-            mistakes.append(f"{at}{name} is neither {MAX} nor one of {', '.join(Metadata._fields)}{meant}")
+            meant = did_you_mean(name, [KIND, MAX, *fields]) if len(mistakes) < MAX_SUGGESTED else ""
+            mistakes.append(f"{at}{name} is neither {KIND} nor {MAX} nor one of {', '.join(fields)}{meant}")
         elif not isinstance(value, yaml.ScalarNode) or (value.tag.endswith(":null") and value.value):
             mistakes.append(f"{at}{name} must be a text, with * and ? as wildcards")
         elif len(value.value) > MAX_STRING:
@@ -137,7 +141,15 @@ def _rule(node: yaml.Node, mistakes: list[str]) -> Rule | None:
             found[name] = _pattern(value.value)
     if MAX not in found and len(mistakes) == before:
         mistakes.append(f"line {line}: a rule needs {MAX}, the number of people")
-    return Rule(line, {name: found[name] for name in found if name not in (KIND, MAX)}, found.get(MAX))
+    return Rule(line, kind, {name: found[name] for name in found if name not in (KIND, MAX)}, found.get(MAX))
+
+
+def _kind(rule: yaml.MappingNode) -> Kind:
+    """Return the kind of the spaces that a rule is for: zones, unless it says another kind that may have a capacity."""
+    for key, value in rule.value:
+        if key.value == KIND and value.value in WITH_PEOPLE:
+            return Kind(value.value)
+    return Kind.ZONE
 
 
 def _max_people(node: yaml.Node, at: str, mistakes: list[str]) -> float | None:

@@ -1,20 +1,21 @@
-"""The rules of a capacity file, and the first of them that matches a zone."""
+"""The rules of a capacity file, and the first of them that matches a space."""
 
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from exporter.capacity.index import Index
 from exporter.capacity.pattern import Pattern
-from exporter.events.model import Metadata
+from exporter.events.measures import Kind
+from exporter.events.model import FIELDS, AnyMetadata
 from exporter.events.text import composed
 from exporter.pieces import paced
 
 _MAX_CACHED_CHARACTERS = 1 << 26
-"""Characters of all names in the cache of rules: two hundred thousand zones with ordinary names."""
+"""Characters of all names in the cache of rules: two hundred thousand spaces with ordinary names."""
 
 _PIECE = 100
-"""Rules or zones that are handled without a pause."""
+"""Rules or spaces that are handled without a pause."""
 
 _ANY_NAME = "*"
 
@@ -24,14 +25,16 @@ class Rule(NamedTuple):
 
     line: int
     """Its line in the file, from 1."""
+    kind: Kind
+    """The kind of the spaces that it is for."""
     patterns: dict[str, Pattern]
     """By metadata field."""
     max: float | None
-    """Capacity in people; None if the zones have none."""
+    """Capacity in people; None if the spaces have none."""
 
     def conditions(self) -> dict[int, Pattern]:
-        """Return the patterns that not every name matches, by the position of their field in `Metadata`."""
-        fields = Metadata._fields
+        """Return the patterns that not every name matches, by the position of their field in the metadata."""
+        fields = FIELDS[self.kind]
         return {fields.index(name): pattern for name, pattern in self.patterns.items() if pattern.form != _ANY_NAME}
 
 
@@ -39,18 +42,46 @@ class _Filed(NamedTuple):
     """One rule of the index."""
 
     conditions: dict[int, Pattern]
-    """The patterns that not every name matches, by the position of their field in `Metadata`."""
+    """The patterns that not every name matches, by the position of their field in the metadata."""
     rule: Rule
 
 
 class Capacity:
-    """The rules of one file, in order.
+    """The rules of one file, in order. Thread-safe."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self._kinds = {kind: _KindRules([rule for rule in rules if rule.kind is kind]) for kind in Kind}
+
+    @property
+    def for_any_text(self) -> list[Rule]:
+        """The rules that have conditions, but none that asks for a letter."""
+        found = [rule for kind in self._kinds.values() for rule in kind.for_any_text]
+        return sorted(found, key=attrgetter("line"))
+
+    def rule(self, metadata: AnyMetadata, kind: Kind = Kind.ZONE) -> Rule | None:
+        """Return the first rule that matches a space, if any."""
+        return self._kinds[kind].rule(metadata)
+
+    def of(self, metadata: AnyMetadata, kind: Kind = Kind.ZONE) -> float | None:
+        """Return the capacity of a space in people; None if unknown."""
+        rule = self._kinds[kind].rule(metadata)
+        return None if rule is None else rule.max
+
+    def prepare(self, spaces: Mapping[Kind, Sequence[AnyMetadata]]) -> None:
+        """Match spaces now, so that no scrape or page has to; other threads run in between."""
+        for kind, each in spaces.items():
+            for metadata in paced(each, _PIECE):
+                self._kinds[kind].rule(metadata)
+
+
+class _KindRules:
+    """The rules for one kind of space, in order.
 
     Thread-safe: the rules never change, and a race for the cache costs at most a second match.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = rules
         # Of rules with the same conditions, the first wins; without conditions it ends the file.
         filed: dict[tuple[tuple[int, str], ...], _Filed] = {}
         for rule in paced(rules, _PIECE):
@@ -72,8 +103,8 @@ class Capacity:
         """The rules that have conditions, but none that asks for a letter."""
         return [filed.rule for number in self._index.unfiled if (filed := self._filed[number]).conditions]
 
-    def rule(self, metadata: Metadata) -> Rule | None:
-        """Return the first rule that matches a zone, if any."""
+    def rule(self, metadata: AnyMetadata) -> Rule | None:
+        """Return the first rule that matches a space, if any."""
         names = self._names_of(metadata)
         try:
             return self._cache[names]
@@ -81,29 +112,19 @@ class Capacity:
             pass
         rule = self._match(metadata)
         self._cached_characters += sum(map(len, names))
-        if self._cached_characters > _MAX_CACHED_CHARACTERS:  # most of it is then of zones that were renamed
+        if self._cached_characters > _MAX_CACHED_CHARACTERS:  # most of it is then of spaces that were renamed
             self._cache.clear()
             self._cached_characters = 0
         self._cache[names] = rule
         return rule
 
-    def _match(self, metadata: Metadata) -> Rule | None:
+    def _match(self, metadata: AnyMetadata) -> Rule | None:
         names = {field: composed(metadata[field]) for field in self._fields}
         for number in self._index.candidates(names):
             conditions, rule = self._filed[number]
             if all(pattern.matches(names[field]) for field, pattern in conditions.items()):
                 return rule
         return None
-
-    def of(self, metadata: Metadata) -> float | None:
-        """Return the capacity of a zone in people; None if unknown."""
-        rule = self.rule(metadata)
-        return None if rule is None else rule.max
-
-    def prepare(self, zones: Sequence[Metadata]) -> None:
-        """Match zones now, so that no scrape or page has to; other threads run in between."""
-        for metadata in paced(zones, _PIECE):
-            self.rule(metadata)
 
 
 NO_RULES = Capacity([])

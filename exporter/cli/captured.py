@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from exporter.cli.arguments import print_error
-from exporter.events.model import OccupancyEvent, UnsupportedEvent
+from exporter.events.model import ReadingEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from exporter.events.text import BYTE_ORDER_MARK, NotText, check_first_line
 from exporter.files import STANDARD_STREAM, open_binary, reason
@@ -26,7 +26,7 @@ class CapturedEvents:
         self._shown = self._name if file == STANDARD_STREAM else repr(file)
         self.mistakes = 0
 
-    def __iter__(self) -> Iterator[OccupancyEvent]:
+    def __iter__(self) -> Iterator[ReadingEvent]:
         """Return each event of an exported measure. Raises UnreadableCapture."""
         try:
             with open_binary(self._file, "rb") as lines:
@@ -41,7 +41,7 @@ class CapturedEvents:
         if self.mistakes > MAX_MISTAKES_SHOWN:
             print_error(f"{self._name}: {self.mistakes - MAX_MISTAKES_SHOWN:,} more such mistakes")
 
-    def _events(self, number: int, line: bytes) -> Iterator[OccupancyEvent]:
+    def _events(self, number: int, line: bytes) -> Iterator[ReadingEvent]:
         try:
             items = parse_body(line) if line.strip() else []
         except NotJson as error:
@@ -53,7 +53,7 @@ class CapturedEvents:
             except InvalidEvent as error:
                 self._report(number, error)
                 continue
-            if not isinstance(event, UnsupportedEvent):
+            if isinstance(event, ReadingEvent):
                 yield event
 
     def _report(self, number: int, error: Exception) -> None:

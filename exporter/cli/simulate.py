@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.cli.arguments import argument_type, time_ms
 from exporter.cli.flags import unknown_arguments
-from exporter.events.measures import measure_of
+from exporter.events.measures import known_type
 from exporter.events.times import milliseconds
 from exporter.files import reason
 from exporter.settings.declared import Setting
@@ -24,7 +24,7 @@ from exporter.spelling import NotAChoice
 
 _MIN_INTERVAL = timedelta(seconds=1)
 
-_TYPES = tuple(event_type for event_type in EventType if measure_of(event_type))
+_TYPES = tuple(event_type for event_type in EventType if known_type(event_type))
 """Types of events that an exporter exports."""
 
 _ALL = "all"

@@ -5,13 +5,16 @@ Source of the types: docs.butlr.io/real-time-occupancy/webhooks-overview and But
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class Kind(StrEnum):
     """A kind of space, as labels, addresses and journals write it."""
 
     ZONE = "zone"
+    ROOM = "room"
+    FLOOR = "floor"
+    SENSOR = "sensor"
 
     @property
     def id_field(self) -> str:
@@ -28,6 +31,18 @@ class Payload(Enum):
 
     COUNT = auto()
     """A number of people, 0 or more; fractions are legal."""
+    CLAMPED = auto()
+    """The same, but less than 0 is read as 0: a count of entries minus exits drifts."""
+    MOTION = auto()
+    """None, and one that is there is ignored: the event type is the value."""
+    CROSSINGS = auto()
+    """The people who crossed an entryway: `in` and `out`, whole numbers, 0 or more."""
+    DETECTIONS = auto()
+    """The positions of the people that a sensor sees: `local` and `world`, lists of pairs."""
+
+
+PEOPLE = frozenset({Payload.COUNT, Payload.CLAMPED})
+"""Payloads that are a number of people in a space; it may have a capacity."""
 
 
 class Cadence(Enum):
@@ -35,6 +50,23 @@ class Cadence(Enum):
 
     MINUTE = auto()
     """Every minute, and computed again for five; readings are kept for a window, and settle."""
+    CHANGE = auto()
+    """When the value changes; readings are kept for a window, never stale, and do not settle."""
+    STREAM = auto()
+    """Several times a second; only the newest reading is kept, in memory alone."""
+    EVENT = auto()
+    """When it happens: each event is counted once, and is no reading."""
+
+
+class EventType(NamedTuple):
+    """One event type of a measure."""
+
+    name: str
+    """As Butlr calls it, and as its events are counted."""
+    spellings: tuple[str, ...] = ()
+    """Other names of the same type."""
+    value: float | None = None
+    """The value of the reading, where `data` does not hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +78,24 @@ class Declaration:
     kind: Kind
     payload: Payload
     cadence: Cadence
-    spellings: tuple[str, ...] = ()
-    """Other names of the event type."""
+    types: tuple[EventType, ...]
+    """At least one; with several, each has a value of its own."""
     family: str
     """The family of the current value; the families of its timestamp and its settled readings are named after it."""
     title: str
     """The measure for people."""
     help: str
-    settled_help: str
+    settled_help: str = ""
+    """Empty unless its readings settle."""
 
 
 class Measure(StrEnum):
-    """A quantity that is exported, named by its event type as Butlr sends it."""
+    """A quantity that is exported, named by its first event type."""
 
     declared: Declaration
     kind: Kind
+    only_type: str
+    """The name of its event type; empty if it has several."""
 
     ZONE_OCCUPANCY = (
         "ZONE_OCCUPANCY",
@@ -69,6 +104,7 @@ class Measure(StrEnum):
             kind=Kind.ZONE,
             payload=Payload.COUNT,
             cadence=Cadence.MINUTE,
+            types=(EventType("ZONE_OCCUPANCY"),),
             family="butlr_zone_occupancy",
             title="People",
             help="People in the zone now, deduplicated and corrected.",
@@ -83,30 +119,110 @@ class Measure(StrEnum):
             payload=Payload.COUNT,
             cadence=Cadence.MINUTE,
             # Butlr's changelog of 13 Aug 2025 spells it so; its webhook pages do not.
-            spellings=("ZONE_OCCUPANCY_1M",),
+            types=(EventType("ZONE_OCCUPANCY_1MIN", ("ZONE_OCCUPANCY_1M",)),),
             family="butlr_zone_occupancy_1min",
             title="People, smoothed over a minute",
             help="People in the zone now, smoothed by Butlr over a minute.",
             settled_help="People in the zone at that time, smoothed over a minute, as finally computed.",
         ),
     )
+    ROOM_OCCUPANCY = (
+        "ROOM_OCCUPANCY",
+        Declaration(
+            number=2,
+            kind=Kind.ROOM,
+            payload=Payload.CLAMPED,
+            cadence=Cadence.MINUTE,
+            types=(EventType("ROOM_OCCUPANCY"),),
+            family="butlr_room_occupancy",
+            title="People",
+            help="People in the room now, deduplicated and corrected.",
+            settled_help="People in the room at that time, as finally computed.",
+        ),
+    )
+    ROOM_OCCUPANCY_1MIN = (
+        "ROOM_OCCUPANCY_1MIN",
+        Declaration(
+            number=3,
+            kind=Kind.ROOM,
+            payload=Payload.CLAMPED,
+            cadence=Cadence.MINUTE,
+            types=(EventType("ROOM_OCCUPANCY_1MIN", ("ROOM_OCCUPANCY_1M",)),),
+            family="butlr_room_occupancy_1min",
+            title="People, smoothed over a minute",
+            help="People in the room now, smoothed by Butlr over a minute.",
+            settled_help="People in the room at that time, smoothed over a minute, as finally computed.",
+        ),
+    )
+    FLOOR_OCCUPANCY = (
+        "FLOOR_OCCUPANCY",
+        Declaration(
+            number=4,
+            kind=Kind.FLOOR,
+            payload=Payload.CLAMPED,
+            cadence=Cadence.MINUTE,
+            types=(EventType("FLOOR_OCCUPANCY"),),
+            family="butlr_floor_occupancy",
+            title="People",
+            help="People on the floor now, deduplicated and corrected.",
+            settled_help="People on the floor at that time, as finally computed.",
+        ),
+    )
+    FLOOR_OCCUPANCY_1MIN = (
+        "FLOOR_OCCUPANCY_1MIN",
+        Declaration(
+            number=5,
+            kind=Kind.FLOOR,
+            payload=Payload.CLAMPED,
+            cadence=Cadence.MINUTE,
+            types=(EventType("FLOOR_OCCUPANCY_1MIN", ("FLOOR_OCCUPANCY_1M",)),),
+            family="butlr_floor_occupancy_1min",
+            title="People, smoothed over a minute",
+            help="People on the floor now, smoothed by Butlr over a minute.",
+            settled_help="People on the floor at that time, smoothed over a minute, as finally computed.",
+        ),
+    )
 
-    def __new__(cls, event_type: str, declared: Declaration) -> Self:
-        """Return the member that is its event type, with its declaration."""
-        measure = str.__new__(cls, event_type)
-        measure._value_ = event_type
+    def __new__(cls, name: str, declared: Declaration) -> Self:
+        """Return the member of this name, with its declaration."""
+        measure = str.__new__(cls, name)
+        measure._value_ = name
         measure.declared, measure.kind = declared, declared.kind
+        measure.only_type = declared.types[0].name if len(declared.types) == 1 else ""
         return measure
 
+    def type_of(self, value: float) -> str:
+        """Return the event type of a reading with this value."""
+        return self.only_type or next(each for each in self.declared.types if each.value == value).name
 
-_BY_TYPE = {spelling: measure for measure in Measure for spelling in (measure.value, *measure.declared.spellings)}
+
+WITH_PEOPLE = [kind for kind in Kind if any(each.kind is kind and each.declared.payload in PEOPLE for each in Measure)]
+"""The kinds of spaces in which people are counted, and which so may have a capacity."""
 
 
-def measure_of(event_type: str) -> Measure | None:
-    """Return the measure of an event type as it was sent, in any case; None if it is not exported."""
-    measure = _BY_TYPE.get(event_type)
+class KnownType(NamedTuple):
+    """One event type of an exported measure."""
+
+    measure: Measure
+    name: str
+    """As Butlr calls it, and as its events are counted."""
+    value: float | None
+    """The value of the reading, where `data` does not hold it."""
+
+
+_BY_NAME = {
+    spelling: KnownType(measure, each.name, each.value)
+    for measure in Measure
+    for each in measure.declared.types
+    for spelling in (each.name, *each.spellings)
+}
+
+
+def known_type(event_type: str) -> KnownType | None:
+    """Return the event type of this name as it was sent, in any case; None if it is not exported."""
+    known = _BY_NAME.get(event_type)
     # Upper case beyond ASCII would make an exported type of letters that only look alike.
-    return _BY_TYPE.get(event_type.upper()) if measure is None and event_type.isascii() else measure
+    return _BY_NAME.get(event_type.upper()) if known is None and event_type.isascii() else known
 
 
 def measures_of(kind: Kind) -> list[Measure]:

@@ -10,15 +10,14 @@ shape of ids nor that optional fields are left out, so a missing field, null and
 import gc
 from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 from pydantic_core import ErrorDetails, from_json
 
-from exporter.events.ids import generation
-from exporter.events.measures import Kind, Measure, Payload, measure_of
-from exporter.events.model import ID_POSITION, MAX_STRING, Metadata, OccupancyEvent, UnsupportedEvent
+from exporter.events.measures import PEOPLE, Kind, KnownType, Payload, known_type
+from exporter.events.model import FIELDS, MAX_STRING, METADATA, Event, UnsupportedEvent
+from exporter.events.payloads import DATA, NUMBER, data_error, event_of
 from exporter.events.text import BYTE_ORDER_MARK, is_utf_16, repaired
 from exporter.events.times import EARLIEST_TIMESTAMP, LATEST_SECONDS, utc
 
@@ -39,19 +38,16 @@ class NotJson(ValueError):  # noqa: N818 - the name reads as the answer it becom
 
 
 class InvalidEvent(ValueError):  # noqa: N818
-    """A rejected event: `errors` says why, `measure` is its type if that is exported."""
+    """A rejected event: `errors` says why, `type` is its event type, as Butlr calls it, if that is exported."""
 
-    def __init__(self, errors: list[FieldError], measure: Measure | None) -> None:
+    def __init__(self, errors: list[FieldError], event_type: str | None) -> None:
         super().__init__("; ".join(map(str, errors)))
         self.errors = errors
-        self.measure = measure
+        self.type = event_type
 
 
 _Text = Annotated[str, StringConstraints(max_length=MAX_STRING)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STRING)]
-_Number = Annotated[float, Field(allow_inf_nan=False)]
-_DATA: dict[Payload, Any] = {Payload.COUNT: Annotated[_Number, Field(ge=0)]}
-"""The type of the field `data`."""
 
 
 class _Strict(BaseModel):
@@ -63,20 +59,19 @@ class _Envelope(_Strict):
 
     id: _Id
     type: _Id
-    timestamp: Annotated[_Number, Field(ge=EARLIEST_TIMESTAMP)]
+    timestamp: Annotated[NUMBER, Field(ge=EARLIEST_TIMESTAMP)]
     version: _Text | None = None
 
 
-_OPTIONAL: dict[str, Any] = dict.fromkeys(Metadata._fields, (_Text | None, None))
-_metadata_values = attrgetter(*Metadata._fields)
-
-
 @cache
-def _model(payload: Payload, kind: Kind | None) -> Any:
-    """Return the model of an event; with a kind, its metadata must hold the own id of such a space, and no more."""
-    fields = _OPTIONAL if kind is None else _OPTIONAL | {kind.id_field: (_Id, ...)}
+def _model(payload: Payload, kind: Kind, *, needs_id: bool) -> Any:
+    """Return the model of an event of this kind of space; its metadata need the space's own id only if `needs_id`."""
+    fields: dict[str, Any] = dict.fromkeys(FIELDS[kind], (_Text | None, None))
+    if needs_id:
+        fields[kind.id_field] = (_Id, ...)
     metadata = create_model("_Metadata", __base__=_Strict, **fields)
-    return create_model("_Event", __base__=_Envelope, metadata=(metadata, ...), data=(_DATA[payload], ...))
+    data: dict[str, Any] = {"data": (DATA[payload], ...)} if payload in DATA else {}
+    return create_model("_Event", __base__=_Envelope, metadata=(metadata, ...), **data)
 
 
 def parse_body(body: bytes) -> list[Any]:
@@ -106,24 +101,25 @@ def _parse_repaired(body: bytes) -> Any:
         raise NotJson(str(error)) from None
 
 
-def parse_event(item: Any) -> OccupancyEvent | UnsupportedEvent:
+def parse_event(item: Any) -> Event | UnsupportedEvent:
     """Turn one parsed JSON item into a frozen event. Raises InvalidEvent."""
     event_type = item.get("type") if isinstance(item, dict) else None
-    measure = measure_of(event_type) if isinstance(event_type, str) else None
+    known = known_type(event_type) if isinstance(event_type, str) else None
     try:
-        if measure is None:
+        if known is None:
             return UnsupportedEvent(_Envelope.model_validate(item).type)
-        payload = _model(measure.declared.payload, measure.kind).model_validate(item)
+        declared = known.measure.declared
+        payload = _model(declared.payload, declared.kind, needs_id=True).model_validate(item)
     except ValidationError as error:
         mistakes = [_field_error(detail) for detail in error.errors(include_url=False, include_context=False)]
     else:
-        return _occupancy_event(payload, measure)
+        return _event(known, payload)
     # Out of the `except` block, or the new error would hold the old one with its callers.
-    raise InvalidEvent(mistakes, measure)
+    raise InvalidEvent(mistakes, known.name if known else None)
 
 
-def parse_strict(body: bytes) -> OccupancyEvent | None:
-    """Return the event of a body that is one valid event of an exported measure, in one step.
+def parse_strict(body: bytes) -> Event | None:
+    """Return the event of a body that is one valid event with a number of people, in one step.
 
     None for any other body, and where `parse_body` and `parse_event` might come to another result.
     """
@@ -133,26 +129,21 @@ def parse_strict(body: bytes) -> OccupancyEvent | None:
         payload = _validate_json(body)
     except ValidationError:
         return None
-    measure = measure_of(payload.type)
-    if measure is None or not getattr(payload.metadata, measure.kind.id_field):
+    known = known_type(payload.type)
+    if known is None or known.measure.declared.payload not in PEOPLE:
         return None
-    return _occupancy_event(payload, measure)
+    return _event(known, payload) if getattr(payload.metadata, known.measure.kind.id_field) else None
 
 
-_validate_json: Callable[[bytes], Any] = _model(Payload.COUNT, None).__pydantic_validator__.validate_json
+_validate_json: Callable[[bytes], Any] = _model(
+    Payload.COUNT, Kind.ZONE, needs_id=False
+).__pydantic_validator__.validate_json
 
 
-def _occupancy_event(payload: Any, measure: Measure) -> OccupancyEvent:
-    metadata = Metadata(*[value or "" for value in _metadata_values(payload.metadata)])
-    return OccupancyEvent(
-        id=payload.id,
-        measure=measure,
-        space_id=metadata[ID_POSITION[measure.kind]],
-        timestamp=int(payload.timestamp),
-        value=abs(payload.data),  # -0.0 is 0
-        generation=generation(payload.id),
-        metadata=metadata,
-    )
+def _event(known: KnownType, payload: Any) -> Event:
+    kind = known.measure.kind
+    names = {name: getattr(payload.metadata, name) or "" for name in FIELDS[kind]}
+    return event_of(known, payload.id, payload.timestamp, getattr(payload, "data", None), METADATA[kind](**names))
 
 
 _MESSAGES = {
@@ -171,6 +162,8 @@ def _field_error(detail: ErrorDetails) -> FieldError:
     field = ".".join(map(str, detail["loc"]))
     if not field:
         return FieldError("", "an event must be a JSON object")
+    if field.startswith("data.") and (in_data := data_error(detail)):
+        return FieldError(*in_data)
     kind, value = detail["type"], detail["input"]
     if kind == "greater_than_equal" and field == "timestamp":
         return FieldError(field, _too_early(value))

@@ -79,7 +79,7 @@ class Activity:
                 if len(self._seconds) > 2 * SPAN:
                     self._seconds = {n: kept for n, kept in self._seconds.items() if number - SPAN < n <= number}
             outcomes, delays = second.outcomes, second.delays
-            for _, outcome, delay in results:
+            for _, outcome, delay, _ in results:
                 outcomes[outcome] += 1
                 if outcome is Outcome.NEW:
                     delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.events.fast import parse_fast
-from exporter.events.model import OccupancyEvent, UnsupportedEvent, new_tuple
+from exporter.events.model import CrossingEvent, Event, ReadingEvent, UnsupportedEvent, new_tuple
 from exporter.events.parse import FieldError, InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
 from exporter.ingest.observer import Observer
 from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten, Recorder
-from exporter.metrics.counters import Result
+from exporter.metrics.counters import OTHER, Result
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED, Outcome
 from exporter.rule.store import Store
@@ -63,7 +63,7 @@ class Intake:
         self._limits = limits
         self._clock = clock
 
-    def apply(self, events: Sequence[OccupancyEvent], now_ms: int) -> list[Outcome]:
+    def apply(self, events: Sequence[ReadingEvent], now_ms: int) -> list[Outcome]:
         """Apply events that come with no request and arrive at `now_ms`; return their outcomes.
 
         Raises NotWritten where the journal cannot be written; the events are applied then, and written later.
@@ -92,7 +92,7 @@ class Intake:
         for first in range(0, len(items), CHUNK):
             chunk = items[first : first + CHUNK]
             parsed = list(map(_parse, chunk))
-            events = [event for event in parsed if isinstance(event, OccupancyEvent)]
+            events = [event for event in parsed if isinstance(event, ReadingEvent)]
             try:
                 decided = self._decide(events, now_ms) if events else []
             except NotWritten as error:
@@ -121,7 +121,7 @@ class Intake:
         parsed = list(map(parse_fast, bodies))
         arrival_seconds = self._clock()
         now_ms = int(arrival_seconds * 1000)
-        events = [event for event in parsed if event is not None]
+        events = [event for event in parsed if isinstance(event, ReadingEvent)]
         if not events:
             return [None] * len(bodies)
         failure = None
@@ -133,12 +133,15 @@ class Intake:
         if len(events) == len(bodies) and failure is None and REFUSED.isdisjoint(decided):  # nearly always
             return [*decided]
         outcomes = iter(decided)
-        each = [None if event is None else self._answered(event, next(outcomes), now_ms) for event in parsed]
+        each = [
+            self._answered(event, next(outcomes), now_ms) if isinstance(event, ReadingEvent) else None
+            for event in parsed
+        ]
         if failure is not None:
             raise NotAcknowledged(str(failure), each) from None
         return each
 
-    def _answered(self, event: OccupancyEvent, outcome: Outcome, now_ms: int) -> Outcome | Receipt:
+    def _answered(self, event: ReadingEvent, outcome: Outcome, now_ms: int) -> Outcome | Receipt:
         """Return the outcome of an event, or a receipt with the reasons if it is refused, and report these."""
         if outcome not in REFUSED:
             return outcome
@@ -147,22 +150,22 @@ class Intake:
         return Receipt(1, {outcome: 1}, [EventError(0, *reason) for reason in reasons])
 
     def _reasons(
-        self, event: OccupancyEvent | UnsupportedEvent | InvalidEvent, outcome: Outcome, now_ms: int
+        self, event: Event | UnsupportedEvent | InvalidEvent, outcome: Outcome, now_ms: int
     ) -> list[FieldError]:
         """Return the reasons for which an event is refused, at least one."""
         if isinstance(event, InvalidEvent):
             return event.errors
-        if outcome is Outcome.FUTURE and isinstance(event, OccupancyEvent):
+        if outcome is Outcome.FUTURE and isinstance(event, ReadingEvent):
             limit = self._limits.future_tolerance // 1000
             message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now_ms)}"
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
             return [FieldError("timestamp", message + hint)]
-        assert isinstance(event, OccupancyEvent)  # noqa: S101 - the rule refuses no other
+        assert isinstance(event, ReadingEvent)  # noqa: S101 - the rule refuses no other
         field = f"metadata.{event.measure.kind.id_field}"
         return [FieldError(field, f"one space too many: max_spaces is {self._limits.max_spaces}")]
 
 
-def _parse(item: Any) -> OccupancyEvent | UnsupportedEvent | InvalidEvent:
+def _parse(item: Any) -> Event | UnsupportedEvent | InvalidEvent:
     """Return the event of one item of a body, or the error that the item is."""
     try:
         return parse_event(item)
@@ -176,7 +179,7 @@ def _id_of(item: Any) -> str:
     return event_id if isinstance(event_id, str) else ""
 
 
-def _results(events: Sequence[OccupancyEvent], outcomes: Iterable[Outcome], now_ms: int) -> list[Result]:
+def _results(events: Sequence[ReadingEvent], outcomes: Iterable[Outcome], now_ms: int) -> list[Result]:
     """Return the result of each event, and log it if the log wants to know."""
     if log.isEnabledFor(logging.DEBUG):
         for event, outcome in zip(events, outcomes, strict=True):
@@ -184,19 +187,27 @@ def _results(events: Sequence[OccupancyEvent], outcomes: Iterable[Outcome], now_
                 space = {event.measure.kind.id_field: event.space_id}
                 log.debug("event", {"outcome": outcome, "id": event.id, **space, "value": event.value})
     return [
-        new_tuple(Result, (event.measure, outcome, (now_ms - event.timestamp) / 1000))
+        new_tuple(
+            Result,
+            (
+                event.measure.only_type or event.type,  # as most have one, which is there at once
+                outcome,
+                (now_ms - event.timestamp) / 1000,
+                event.was_negative,
+            ),
+        )
         for event, outcome in zip(events, outcomes, strict=True)
     ]
 
 
 def _all_results(
-    parsed: Sequence[OccupancyEvent | UnsupportedEvent | InvalidEvent], decided: Iterator[Outcome], now_ms: int
+    parsed: Sequence[Event | UnsupportedEvent | InvalidEvent], decided: Iterator[Outcome], now_ms: int
 ) -> Iterator[Result]:
     """Return the result of each item of a body; `decided` has the outcomes of its valid, supported events."""
     for event in parsed:
         if isinstance(event, InvalidEvent):
-            yield Result(event.measure, Outcome.INVALID, 0.0)
-        elif isinstance(event, UnsupportedEvent):
-            yield Result(None, Outcome.UNSUPPORTED, 0.0)
+            yield Result(event.type or OTHER, Outcome.INVALID, 0.0)
+        elif isinstance(event, UnsupportedEvent | CrossingEvent):  # crossings have no rule yet
+            yield Result(OTHER, Outcome.UNSUPPORTED, 0.0)
         else:
             yield from _results([event], [next(decided)], now_ms)

@@ -65,7 +65,7 @@ def _log_spaces(level: int, kind: Kind, transition: str, spaces: list[dict[str, 
 
 def _names(space: Space) -> dict[str, str]:
     names = space.metadata._asdict()
-    return {space.kind.id_field: space.id} | {field: names[field] for field in _NAMES if names[field]}
+    return {space.kind.id_field: space.id} | {field: names[field] for field in _NAMES if names.get(field)}
 
 
 def _last_reading(space: Space) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct, msgpack
 
 from exporter.events.measures import Kind, Measure
-from exporter.events.model import Metadata, OccupancyEvent, new_tuple
+from exporter.events.model import METADATA, AnyMetadata, ReadingEvent, new_tuple
 from exporter.journal.records import frame, unframe_one
 from exporter.rule.series import SeriesState
 from exporter.rule.space import SpaceState
@@ -24,28 +24,49 @@ _NUMBERS = {measure: measure.declared.number for measure in Measure}
 _MEASURES = {number: measure for measure, number in _NUMBERS.items()}
 
 
-class MetadataRecord(NamedTuple):
-    """`Metadata` in a file. A new field goes to the end, with a default."""
+_PLACE = (
+    "org_id",
+    "org_name",
+    "site_id",
+    "site_name",
+    "building_id",
+    "building_name",
+    "floor_id",
+    "floor_name",
+    "floor_custom_id",
+    "room_id",
+    "room_name",
+    "room_custom_id",
+)
 
-    org_id: str
-    org_name: str
-    site_id: str
-    site_name: str
-    building_id: str
-    building_name: str
-    floor_id: str
-    floor_name: str
-    floor_custom_id: str
-    room_id: str
-    room_name: str
-    room_custom_id: str
-    zone_id: str
-    zone_name: str
-    zone_custom_id: str
+PLACE_FIELDS = (*_PLACE, "zone_id", "zone_name", "zone_custom_id")
+
+SENSOR_FIELDS = (
+    *_PLACE,
+    "hive_id",
+    "hive_serial",
+    "hive_model",
+    "hive_version",
+    "sensor_id",
+    "mac_address",
+    "sensor_mode",
+    "sensor_model",
+)
+
+METADATA_FIELDS = {
+    Kind.ZONE: PLACE_FIELDS,
+    Kind.ROOM: PLACE_FIELDS,
+    Kind.FLOOR: PLACE_FIELDS,
+    Kind.SENSOR: SENSOR_FIELDS,
+}
+"""The fields of the metadata of each kind of space, in the order of a file."""
+
+MetadataRecord = tuple[str, ...]
+"""The values of these fields."""
 
 
 class DeliveryRecord(Struct, array_like=True, gc=False):
-    """`OccupancyEvent` in a file."""
+    """`ReadingEvent` in a file."""
 
     id: str
     measure: int
@@ -96,14 +117,16 @@ class SavedSpace(NamedTuple):
 
 _encode = msgpack.Encoder().encode
 _decode_space = msgpack.Decoder(SpaceRecord).decode
-_written_order = itemgetter(*map(Metadata._fields.index, MetadataRecord._fields))
-_read_order = itemgetter(*map(MetadataRecord._fields.index, Metadata._fields))
+_written_order = {
+    kind: itemgetter(*map(METADATA[kind]._fields.index, fields)) for kind, fields in METADATA_FIELDS.items()
+}
+_read_order = {kind: itemgetter(*map(fields.index, METADATA[kind]._fields)) for kind, fields in METADATA_FIELDS.items()}
 
 decode_entry = msgpack.Decoder(EntryRecord).decode
 """Return an entry from the content of its record. Raises ValueError."""
 
 
-def encode_delivery(event: OccupancyEvent, with_metadata: bool) -> DeliveryRecord:
+def encode_delivery(event: ReadingEvent, with_metadata: bool) -> DeliveryRecord:
     """Return an event as part of an entry."""
     return DeliveryRecord(
         event.id,
@@ -112,13 +135,13 @@ def encode_delivery(event: OccupancyEvent, with_metadata: bool) -> DeliveryRecor
         event.timestamp,
         event.value,
         event.generation,
-        _encode_metadata(event.metadata) if with_metadata else None,
+        _encode_metadata(event.metadata, event.measure.kind) if with_metadata else None,
     )
 
 
-def decode_delivery(record: DeliveryRecord, metadata: Metadata) -> OccupancyEvent:
+def decode_delivery(record: DeliveryRecord, metadata: AnyMetadata) -> ReadingEvent:
     """Return the event of a delivery, with this metadata. Raises KeyError for an unknown measure."""
-    return OccupancyEvent(
+    return ReadingEvent(
         id=record.id,
         measure=_MEASURES[record.measure],
         space_id=record.space_id,
@@ -129,14 +152,16 @@ def decode_delivery(record: DeliveryRecord, metadata: Metadata) -> OccupancyEven
     )
 
 
-def _encode_metadata(metadata: Metadata) -> MetadataRecord:
-    record: MetadataRecord = new_tuple(MetadataRecord, _written_order(metadata))
+def _encode_metadata(metadata: AnyMetadata, kind: Kind) -> MetadataRecord:
+    record: MetadataRecord = _written_order[kind](metadata)
     return record
 
 
-def decode_metadata(record: MetadataRecord) -> Metadata:
-    """Return the metadata of a record."""
-    metadata: Metadata = new_tuple(Metadata, _read_order(record))
+def decode_metadata(record: MetadataRecord, kind: Kind) -> AnyMetadata:
+    """Return the metadata of a record. Raises ValueError where it is that of another kind of space."""
+    if len(record) != len(METADATA_FIELDS[kind]):
+        raise ValueError("the record of some metadata is damaged")
+    metadata: AnyMetadata = new_tuple(METADATA[kind], _read_order[kind](record))
     return metadata
 
 
@@ -148,7 +173,7 @@ def encode_entry(number: int, arrival_ms: int, deliveries: list[DeliveryRecord])
 def encode_space(number: int, state: SpaceState) -> bytes:
     """Return the framed record of a space after the entry of this number."""
     series = [SeriesRecord(_NUMBERS[each.measure], each.floor, each.readings) for each in state.series]
-    metadata = _encode_metadata(state.metadata)
+    metadata = _encode_metadata(state.metadata, state.kind)
     return frame(
         _encode(
             SpaceRecord(number, state.space_id, metadata, state.named_at, state.named_generation, state.arrival, series)
@@ -167,9 +192,12 @@ def decode_space(key: str, blob: bytes) -> SavedSpace:
     Raises ValueError for a damaged record or another space's, KeyError for an unknown measure.
     """
     record = _decode_space(unframe_one(blob))
+    if not record.series:
+        raise ValueError("the record of a space is damaged")
+    kind = _MEASURES[record.series[0].measure].kind
     state = SpaceState(
         space_id=record.space_id,
-        metadata=decode_metadata(record.metadata),
+        metadata=decode_metadata(record.metadata, kind),
         named_at=record.named_at,
         named_generation=record.named_generation,
         arrival=record.arrival,
@@ -178,7 +206,7 @@ def decode_space(key: str, blob: bytes) -> SavedSpace:
             for each in record.series
         ],
     )
-    if not state.series or state.key != key:
+    if state.key != key:
         raise ValueError("the record of a space is damaged")
     return SavedSpace(record.number, state)
 

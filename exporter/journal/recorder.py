@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 from time import monotonic
 
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.journal.interface import Journal, JournalError, Source
 from exporter.rule.outcome import REFUSED, Outcome
 from exporter.rule.store import Store
@@ -62,7 +62,7 @@ class Recorder:
         """Tell whether the journal refuses every event at present."""
         return self._journal.outage is not None
 
-    def apply(self, events: Sequence[OccupancyEvent], now_ms: int) -> list[Outcome]:
+    def apply(self, events: Sequence[ReadingEvent], now_ms: int) -> list[Outcome]:
         """Apply events that arrive at `now_ms` to the store, append the accepted ones, and return every outcome.
 
         An accepted event that changes nothing is appended too, as its arrival keeps its space from being forgotten. No

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.model import METADATA, ReadingEvent
 from exporter.journal.codec import (
     SavedSpace,
     decode_delivery,
@@ -140,8 +140,8 @@ class SqliteFile:
                     if entry.number <= self._saved_at.get(key, 0):
                         continue
                     if record.metadata is not None:
-                        known[key] = decode_metadata(record.metadata)
-                    metadata = known.get(key) or Metadata()._replace(**{kind.id_field: record.space_id})
+                        known[key] = decode_metadata(record.metadata, kind)
+                    metadata = known.get(key) or METADATA[kind]()._replace(**{kind.id_field: record.space_id})
                     yield Delivery(decode_delivery(record, metadata), entry.arrival_ms)
             self._is_read = True
         except Foreign as error:
@@ -160,7 +160,7 @@ class SqliteFile:
         if self._log is None:
             self._log = self.begin_log()
 
-    def append(self, events: Sequence[OccupancyEvent], arrival_ms: int) -> None:
+    def append(self, events: Sequence[ReadingEvent], arrival_ms: int) -> None:
         """Write one entry, all of it or none. Raises JournalError. Under the lock, after `start`."""
         self._entries.append(self._append, events, arrival_ms)
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import TypeVar
 
-from exporter.events.model import Metadata
+from exporter.events.measures import Kind
+from exporter.events.model import AnyMetadata
 from exporter.metrics.text import escaped, label_values, number, timestamp
 from exporter.rule.reading import PointColumns
 
@@ -62,9 +63,9 @@ class MeasureColumns:
 class _Part:
     """A part of the labels of a line."""
 
-    def __init__(self, names: Sequence[str], template: str) -> None:
+    def __init__(self, kind: Kind, names: Sequence[str], template: str) -> None:
         """Take the labels (metadata fields) of the part, and its text with a place for each value."""
-        self.values = label_values(names)
+        self.values = label_values(kind, names)
         """Returns the values of these labels."""
         self.template = template
         self._quotes = template.count('"')
@@ -77,6 +78,14 @@ class _Part:
         return text.encode()
 
 
+_CUTS = {
+    Kind.ZONE: ("room", "zone_id"),
+    Kind.ROOM: ("room_id", "site"),
+    Kind.FLOOR: ("floor_id", "org"),
+    Kind.SENSOR: ("mac", "site"),
+}
+"""The places at which the sorted labels of each kind of space are cut, so that many spaces share the other parts."""
+
 SharedParts = dict[tuple[str, tuple[str, ...]], bytes]
 """Parts written in one scrape, by template and values, for the other spaces that share them."""
 
@@ -84,39 +93,36 @@ SharedParts = dict[tuple[str, tuple[str, ...]], bytes]
 class LabelColumns:
     """The labels of each space in three parts; a part that spaces share is one object for all of them."""
 
-    def __init__(self, prefix: str, labels: Iterable[str], cuts: Iterable[str]) -> None:
-        """Take the text before the labels, the metadata fields that are the labels, and where they are cut.
-
-        The parts begin with the first label that is not before each of `cuts`.
-        """
+    def __init__(self, kind: Kind, prefix: str, labels: Iterable[str]) -> None:
+        """Take the kind of the spaces, the text before the labels, and the metadata fields that are the labels."""
         names = sorted(labels)
         texts = [f'{name}="%s",' for name in names]
         texts[0] = f"{prefix}{{{texts[0]}"
         texts[-1] = f"{texts[-1][:-1]}}}"
-        bounds = [0, *(bisect_left(names, name) for name in sorted(cuts)), len(names)]
-        parts = [_Part(names[first:last], "".join(texts[first:last])) for first, last in pairwise(bounds)]
-        self._floor, self._room, self._own = parts
-        self.floors: list[bytes] = []
-        """For a zone: the labels of its building and floor, shared by the zones of a floor."""
-        self.rooms: list[bytes] = []
-        """For a zone: the labels of its room and site, shared by the zones of a room."""
-        self.owns: list[bytes] = []
-        """The labels of the space itself, never shared."""
+        bounds = [0, *(bisect_left(names, name) for name in _CUTS[kind]), len(names)]
+        self._parts = [_Part(kind, names[first:last], "".join(texts[first:last])) for first, last in pairwise(bounds)]
+        self._own = next(at for at, end in enumerate(bounds[1:]) if names.index(kind.id_field) < end)
+        self.columns: list[list[bytes]] = [[] for _ in self._parts]
+        """The texts of each part, one for each space."""
 
-    def write(self, at: int, metadata: Metadata, parts: SharedParts, share: Callable[[bytes, bytes], bytes]) -> None:
+    @property
+    def own(self) -> list[bytes]:
+        """The texts of the part with the id of the space, which is never shared."""
+        return self.columns[self._own]
+
+    def write(self, at: int, metadata: AnyMetadata, parts: SharedParts, share: Callable[[bytes, bytes], bytes]) -> None:
         """Write the labels of the space at a position; `share(part, part)` returns the shared object of a part."""
-        self.floors[at] = _shared(self._floor, metadata, parts, share)
-        self.rooms[at] = _shared(self._room, metadata, parts, share)
-        self.owns[at] = self._own.text(self._own.values(metadata))
+        own = self.own
+        for column, part in zip(self.columns, self._parts, strict=True):
+            is_own = column is own
+            column[at] = part.text(part.values(metadata)) if is_own else _shared(part, metadata, parts, share)
 
     def reorder(self, order: Sequence[int]) -> None:
         """Move the entries of spaces to new positions: `order` has the old position of each, -1 for a new space."""
-        self.floors = reordered(self.floors, order, b"")
-        self.rooms = reordered(self.rooms, order, b"")
-        self.owns = reordered(self.owns, order, b"")
+        self.columns = [reordered(column, order, b"") for column in self.columns]
 
 
-def _shared(part: _Part, metadata: Metadata, parts: SharedParts, share: Callable[[bytes, bytes], bytes]) -> bytes:
+def _shared(part: _Part, metadata: AnyMetadata, parts: SharedParts, share: Callable[[bytes, bytes], bytes]) -> bytes:
     key = part.template, part.values(metadata)
     text = parts.get(key)
     if text is None:

@@ -13,17 +13,26 @@ from typing import NamedTuple
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-from exporter.events.measures import Measure
-from exporter.rule.outcome import APPLIED, Outcome
+from exporter.events.measures import Cadence, Measure, Payload
+from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 
-EVENT_TYPES: dict[Measure | None, str] = {**{measure: measure.value for measure in Measure}, None: "other"}
-"""The label `event_type` by measure; None is any type that is not exported."""
+OTHER = "other"
+"""The label `event_type` of any type that is not exported."""
 
-OUTCOMES: dict[Measure | None, list[Outcome]] = {
-    **{measure: [outcome for outcome in Outcome if outcome is not Outcome.UNSUPPORTED] for measure in Measure},
-    None: [Outcome.INVALID, Outcome.UNSUPPORTED],
+EXPORTED = {each.name: measure for measure in Measure for each in measure.declared.types}
+"""The measure of each event type that is exported, as Butlr calls it."""
+
+SETTLING = [name for name, measure in EXPORTED.items() if measure.declared.cadence is Cadence.MINUTE]
+"""The event types whose readings settle."""
+
+CLAMPED = [name for name, measure in EXPORTED.items() if measure.declared.payload is Payload.CLAMPED]
+"""The event types whose numbers below 0 are taken as 0."""
+
+OUTCOMES: dict[str, list[Outcome]] = {
+    **{name: [outcome for outcome in Outcome if outcome is not Outcome.UNSUPPORTED] for name in EXPORTED},
+    OTHER: [Outcome.INVALID, Outcome.UNSUPPORTED],
 }
-"""The outcomes that an event can have, by measure."""
+"""The outcomes that an event can have, by event type."""
 
 DELAY_BUCKETS = (1, 2.5, 5, 10, 30, 60, 120, 180, 240, 300, 360, 600, 1800, 3600)
 """Upper bounds in seconds: fine where live deliveries fall, then a minute each while Butlr recomputes."""
@@ -32,11 +41,13 @@ DELAY_BUCKETS = (1, 2.5, 5, 10, 30, 60, 120, 180, 240, 300, 360, 600, 1800, 3600
 class Result(NamedTuple):
     """One event as it is counted."""
 
-    measure: Measure | None
-    """None for a type that is not exported."""
+    event_type: str
+    """As Butlr calls it; OTHER if it is not exported."""
     outcome: Outcome
     delay: float
     """Arrival minus time of sensing, in seconds."""
+    was_negative: bool = False
+    """Whether a number below 0 was taken as 0."""
 
 
 class EventCounters:
@@ -46,61 +57,69 @@ class EventCounters:
         """Take the delay in seconds from which on a correction is counted as too late."""
         self._settle_after_seconds = settle_after_seconds
         # Every combination that can occur is there from the start, at 0, so that a first refusal is an increase.
-        self._events = {(measure, outcome): 0 for measure in EVENT_TYPES for outcome in OUTCOMES[measure]}
-        self._delays: dict[Measure | None, list[int]] = {measure: [0] * (len(DELAY_BUCKETS) + 1) for measure in Measure}
-        self._sums: dict[Measure | None, float] = dict.fromkeys(Measure, 0.0)
-        self._late_corrections: dict[Measure | None, int] = dict.fromkeys(Measure, 0)
+        self._events = {(name, outcome): 0 for name, outcomes in OUTCOMES.items() for outcome in outcomes}
+        self._delays = {name: [0] * (len(DELAY_BUCKETS) + 1) for name in EXPORTED}
+        self._sums = dict.fromkeys(EXPORTED, 0.0)
+        self._late_corrections = dict.fromkeys(SETTLING, 0)
+        self._negative = dict.fromkeys(CLAMPED, 0)
         self._lock = Lock()
 
     def count(self, results: Iterable[Result]) -> None:
         """Count events; the delay of an event from a clock that is ahead counts as 0."""
         events, delays, sums = self._events, self._delays, self._sums
         with self._lock:
-            for measure, outcome, delay in results:
-                events[measure, outcome] += 1
+            for event_type, outcome, delay, was_negative in results:
+                events[event_type, outcome] += 1
                 if outcome in APPLIED:
                     positive = delay if delay > 0 else 0.0
-                    delays[measure][bisect_left(DELAY_BUCKETS, positive)] += 1
-                    sums[measure] += positive
+                    delays[event_type][bisect_left(DELAY_BUCKETS, positive)] += 1
+                    sums[event_type] += positive
                     if delay >= self._settle_after_seconds and outcome is Outcome.CORRECTED:
-                        self._late_corrections[measure] += 1
+                        self._late_corrections[event_type] += 1
+                if was_negative and outcome not in REFUSED:
+                    self._negative[event_type] += 1
 
     def collect(self) -> Iterable[Metric]:
         """Return the families."""
         with self._lock:
             events = self._events.copy()
-            delays = {measure: (self._delays[measure].copy(), self._sums[measure]) for measure in Measure}
-            corrections = self._late_corrections.copy()
-        return [_events(events), _delays(delays), _corrections(corrections)]
+            delays = {name: (self._delays[name].copy(), self._sums[name]) for name in EXPORTED}
+            corrections, negative = self._late_corrections.copy(), self._negative.copy()
+        return [
+            _events(events),
+            _delays(delays),
+            _by_type(
+                "butlr_exporter_settled_corrections",
+                "Corrections that came after the reading had settled.",
+                corrections,
+            ),
+            _by_type("butlr_exporter_negative_values", "Counts below zero, each taken as zero.", negative),
+        ]
 
 
-def _events(numbers: dict[tuple[Measure | None, Outcome], int]) -> Metric:
+def _events(numbers: dict[tuple[str, Outcome], int]) -> Metric:
     family = CounterMetricFamily(
         "butlr_exporter_events", "Events received, by outcome.", labels=["event_type", "outcome"]
     )
-    for (measure, outcome), number in numbers.items():
-        family.add_metric([EVENT_TYPES[measure], outcome], number)
+    for (event_type, outcome), number in numbers.items():
+        family.add_metric([event_type, outcome], number)
     return family
 
 
-def _delays(delays: dict[Measure, tuple[list[int], float]]) -> Metric:
+def _delays(delays: dict[str, tuple[list[int], float]]) -> Metric:
     family = HistogramMetricFamily(
         "butlr_exporter_event_delay_seconds",
         "Arrival minus sensing time of the events that were applied.",
         labels=["event_type"],
     )
     bounds = [*(str(float(bound)) for bound in DELAY_BUCKETS), "+Inf"]
-    for measure, (numbers, total) in delays.items():
-        family.add_metric([EVENT_TYPES[measure]], list(zip(bounds, accumulate(numbers), strict=True)), total)
+    for event_type, (numbers, total) in delays.items():
+        family.add_metric([event_type], list(zip(bounds, accumulate(numbers), strict=True)), total)
     return family
 
 
-def _corrections(numbers: dict[Measure | None, int]) -> Metric:
-    family = CounterMetricFamily(
-        "butlr_exporter_settled_corrections",
-        "Corrections that came after the reading had settled.",
-        labels=["event_type"],
-    )
-    for measure, number in numbers.items():
-        family.add_metric([EVENT_TYPES[measure]], number)
+def _by_type(name: str, help_text: str, numbers: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=["event_type"])
+    for event_type, number in numbers.items():
+        family.add_metric([event_type], number)
     return family

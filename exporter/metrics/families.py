@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from exporter.events.measures import Kind, Measure, measures_of
-from exporter.events.model import Metadata
+from exporter.events.measures import WITH_PEOPLE, Cadence, Kind, Measure, measures_of
+from exporter.events.model import FIELDS
 
 OCCUPANCY = {measure: measure.declared.family for measure in Measure}
 """The family of the current value of each measure."""
@@ -13,12 +13,14 @@ OCCUPANCY = {measure: measure.declared.family for measure in Measure}
 TIMESTAMP = {measure: f"{family}_timestamp_seconds" for measure, family in OCCUPANCY.items()}
 """The family of the time at which that value was sensed."""
 
-SETTLED = {measure: f"{family}_settled" for measure, family in OCCUPANCY.items()}
+SETTLED = {
+    measure: f"{family}_settled" for measure, family in OCCUPANCY.items() if measure.declared.cadence is Cadence.MINUTE
+}
 """The family of the settled readings, on `/metrics/settled` only."""
 
 INFO = {kind: f"butlr_{kind}_info" for kind in Kind}
 
-CAPACITY = {kind: f"butlr_{kind}_capacity" for kind in Kind}
+CAPACITY = {kind: f"butlr_{kind}_capacity" for kind in WITH_PEOPLE}
 
 SPACES = "butlr_exporter_spaces"
 
@@ -45,9 +47,11 @@ class Family(NamedTuple):
 
 
 def families_of(kind: Kind) -> list[Family]:
-    """Return the families of a kind of space, in the order of an exposition."""
+    """Return the families of a kind of space, in the order of an exposition; none if it has no measure."""
     measures = measures_of(kind)
-    return [
+    if not measures:
+        return []
+    families = [
         *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in measures),
         *(
             Family(
@@ -59,8 +63,12 @@ def families_of(kind: Kind) -> list[Family]:
             for measure in measures
         ),
         Family(INFO[kind], f"Every id and name Butlr gives for the {kind}; always 1.", Role.INFO),
-        Family(CAPACITY[kind], f"People the {kind} is meant for, from the capacity file.", Role.CAPACITY),
     ]
+    if kind in CAPACITY:
+        families.append(
+            Family(CAPACITY[kind], f"People the {kind} is meant for, from the capacity file.", Role.CAPACITY)
+        )
+    return families
 
 
 HELP = {family.name: family.help for kind in Kind for family in families_of(kind)} | {SPACES: SPACES_HELP}
@@ -69,8 +77,4 @@ HELP = {family.name: family.help for kind in Kind for family in families_of(kind
 
 def labels_of(kind: Kind, labels: Sequence[str]) -> list[str]:
     """Return the metadata fields that label a kind of space: the chosen ones that it can have, and its own id."""
-    last = max(position for field, position in _POSITIONS.items() if field.startswith(f"{kind}_"))
-    return [*(label for label in labels if _POSITIONS[label] <= last and label != kind.id_field), kind.id_field]
-
-
-_POSITIONS = {field: position for position, field in enumerate(Metadata._fields)}
+    return [*(label for label in labels if label in FIELDS[kind] and label != kind.id_field), kind.id_field]

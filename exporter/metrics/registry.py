@@ -94,7 +94,7 @@ class Metrics:
     def count(self, results: Sequence[Result], arrival_seconds: float) -> None:
         """Count events that arrived together at `arrival_seconds`, Unix time."""
         self._counters.count(results)
-        if any(outcome is not Outcome.INVALID for _, outcome, _ in results):
+        if any(outcome is not Outcome.INVALID for _, outcome, _, _ in results):
             self.last_event = arrival_seconds
 
     def count_rejection(self, reason: Rejection) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.events.measures import Measure
-from exporter.events.model import Metadata
+from exporter.events.model import AnyMetadata
 from exporter.metrics.families import SETTLED, labels_of
 from exporter.metrics.text import head, label_values, labelled, number, timestamp
 from exporter.rule.store import Settled
@@ -27,8 +27,8 @@ def openmetrics(
 
     `labels` are the metadata fields that label a space; every series has the labels of `more` as well.
     """
-    series_of = {measure: _SeriesName(measure, labels, more) for measure in Measure}
-    lines: dict[Measure, list[str]] = {measure: [] for measure in Measure}
+    series_of = {measure: _SeriesName(measure, labels, more) for measure in SETTLED}
+    lines: dict[Measure, list[str]] = {measure: [] for measure in SETTLED}
     for metadata, measure, points in settled:
         series = series_of[measure](metadata)
         lines[measure].append("".join(f"{series} {number(value)} {timestamp(t)}\n" for t, value in points))
@@ -44,8 +44,8 @@ class _SeriesName:
     def __init__(self, measure: Measure, labels: Sequence[str], more: Mapping[str, str]) -> None:
         own = labels_of(measure.kind, labels)
         self._family = SETTLED[measure]
-        self._values_of = label_values(own)
+        self._values_of = label_values(measure.kind, own)
         self._names, self._more = (*own, *more), tuple(more.values())
 
-    def __call__(self, metadata: Metadata) -> str:
+    def __call__(self, metadata: AnyMetadata) -> str:
         return self._family + labelled(self._names, (*self._values_of(metadata), *self._more))

@@ -9,14 +9,14 @@ reads, in part:
     butlr_zone_occupancy{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from operator import is_not
 from threading import Lock
 
 from exporter.capacity.rules import Capacity
 from exporter.events.measures import Kind, Measure
-from exporter.events.model import Metadata
+from exporter.events.model import FIELDS, METADATA, AnyMetadata
 from exporter.metrics.columns import (
     NEVER,
     SMALL_COUNTS,
@@ -48,22 +48,21 @@ class SpaceFamilies:
 
     def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
         """Take the metadata fields that label a space, and a function that returns the capacity rules in force."""
-        self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
+        self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind if families_of(kind)]
         self._lock = Lock()
 
     def render(self, read: Callable[[], Snapshot], names: Container[str] | None = None) -> Iterator[bytes]:
         """Write the families in pieces of some ten KiB; with `names`, only those of them that have samples."""
         with self._lock:  # one scrape at a time, and each with a later snapshot than the one before
             snapshot = read()
-            fresh_since_ms = float(snapshot.fresh_since)
             for kind in self._kinds:
                 kind.write(snapshot.by_kind.get(kind.kind, []))
                 for family in kind.families:
                     if names is None or family.name in names:
-                        lines = kind.lines(family, fresh_since_ms)
+                        lines = kind.lines(family, snapshot.fresh_since)
                         yield from _family(family.name, family.help, lines, with_samples_only=names is not None)
             if names is None or SPACES in names:
-                states = [line for kind in self._kinds for line in kind.states(fresh_since_ms)]
+                states = [line for kind in self._kinds for line in kind.states(snapshot.fresh_since)]
                 yield from _family(SPACES, SPACES_HELP, interleaved(states), with_samples_only=False)
 
     def render_settled(self, read: Callable[[], Settlement]) -> Iterator[bytes]:
@@ -96,7 +95,7 @@ class _KindFamilies:
         self.kind = kind
         self.families = families_of(kind)
         self._names = labels_of(kind, labels)
-        self._absent = Space(kind, "", Metadata(), ())
+        self._absent = Space(kind, "", METADATA[kind](), ())
         self._capacity = capacity
         self._rules = capacity()
         self._spaces: list[Space] = []
@@ -104,26 +103,25 @@ class _KindFamilies:
         self._measures: dict[Measure, MeasureColumns] = {}
         self._points = 0
         """Settled readings of each measure that there is room for; 0 until somebody asks for them."""
-        cuts = ("room", self.kind.id_field)
-        self._labels = LabelColumns("", self._names, cuts)
-        self._info = LabelColumns(INFO[self.kind], Metadata._fields, cuts)
+        self._labels = LabelColumns(kind, "", self._names)
+        self._info = LabelColumns(kind, INFO[kind], FIELDS[kind])
         self._capacities: list[bytes] = []
         """The suffix of each space's capacity; empty without one."""
         self._shared: dict[bytes, bytes] = {}
         """The parts of labels that spaces share."""
-        self._named: list[Metadata] = []
+        self._named: list[AnyMetadata] = []
         """The metadata that each space's labels were written from."""
 
-    def lines(self, family: Family, fresh_since_ms: float) -> Iterator[bytes]:
-        """Return the lines of a family in pieces; a value sensed before `fresh_since_ms` is left out."""
+    def lines(self, family: Family, fresh_since: Mapping[Measure, int]) -> Iterator[bytes]:
+        """Return the lines of a family in pieces; a value sensed before `fresh_since` (ms) is left out."""
         if family.role is Role.INFO:
-            info = self._info
-            return interleaved(info.floors, info.rooms, info.owns, [b" 1.0\n"] * len(info.owns))
+            return interleaved(*self._info.columns, [b" 1.0\n"] * len(self._spaces))
         if family.role is Role.CAPACITY:
             return self._series(family.name, self._capacities, self._capacities)
-        columns = (self._measures.get(family.measure) if family.measure else None) or MeasureColumns()
+        assert family.measure is not None  # noqa: S101 - as of each family of another role
+        columns = self._measures.get(family.measure) or MeasureColumns()
         is_time = family.role is Role.TIMESTAMP
-        suffixes, least = (columns.times, 0.0) if is_time else (columns.values, fresh_since_ms)
+        suffixes, least = (columns.times, 0) if is_time else (columns.values, fresh_since[family.measure])
         all_shown = columns.oldest_ms >= least
         return self._series(family.name, suffixes, None if all_shown else [ms >= least for ms in columns.sensed_ms])
 
@@ -133,37 +131,34 @@ class _KindFamilies:
         if len(points) == 1:
             yield from self._series(SETTLED[measure], points[0], None if all(points[0]) else points[0])
             return
-        labels = [self._labels.floors, self._labels.rooms, self._labels.owns]
         for first in range(0, len(self._spaces), _SETTLED_SPACES):
             part = slice(first, first + _SETTLED_SPACES)
             suffixes = alternating([column[part] for column in points]) if points else []
             if any(suffixes):
-                columns = [alternating([column[part]] * len(points)) for column in labels]
+                columns = [alternating([column[part]] * len(points)) for column in self._labels.columns]
                 columns = [[SETTLED[measure].encode()] * len(suffixes), *columns, suffixes]
                 yield from interleaved(*columns if all(suffixes) else [list(compress(c, suffixes)) for c in columns])
 
-    def states(self, fresh_since_ms: float) -> list[bytes]:
+    def states(self, fresh_since: Mapping[Measure, int]) -> list[bytes]:
         """Return the lines that count the spaces of this kind by state."""
-        fresh = self._fresh(fresh_since_ms)
+        fresh = self._fresh(fresh_since)
         numbers = (("fresh", fresh), ("stale", len(self._spaces) - fresh))
         return [
             f'{SPACES}{{kind="{self.kind}",state="{state}"}} {number(spaces)}\n'.encode() for state, spaces in numbers
         ]
 
-    def _fresh(self, fresh_since_ms: float) -> int:
-        """Return the number of spaces with any reading sensed at `fresh_since_ms` or later."""
-        columns = self._measures.values()
-        if any(column.oldest_ms >= fresh_since_ms for column in columns):
+    def _fresh(self, fresh_since: Mapping[Measure, int]) -> int:
+        """Return the number of spaces with any reading that is not stale."""
+        if any(columns.oldest_ms >= fresh_since[measure] for measure, columns in self._measures.items()):
             return len(self._spaces)
-        sensed = zip(*[column.sensed_ms for column in columns], strict=True)
-        return sum([max(times) >= fresh_since_ms for times in sensed])
+        fresh = [[ms >= fresh_since[measure] for ms in c.sensed_ms] for measure, c in self._measures.items()]
+        return sum(map(any, zip(*fresh, strict=True)))
 
     def _series(self, family: str, suffixes: list[bytes], shown: Sequence[object] | None) -> Iterator[bytes]:
         """Write the lines with these suffixes; with `shown`, only where its entry is true."""
         if not any(suffixes):
             return
-        labels = self._labels
-        columns = [[family.encode()] * len(suffixes), labels.floors, labels.rooms, labels.owns, suffixes]
+        columns = [[family.encode()] * len(suffixes), *self._labels.columns, suffixes]
         if shown is not None:
             columns = [list(compress(column, shown)) for column in columns]
         yield from interleaved(*columns)
@@ -231,20 +226,21 @@ class _KindFamilies:
         self._named = reordered(self._named, order, self._absent.metadata)
         self._spaces = reordered(self._spaces, order, self._absent)
 
-    def _name(self, at: int, metadata: Metadata, parts: SharedParts) -> None:
+    def _name(self, at: int, metadata: AnyMetadata, parts: SharedParts) -> None:
         """Write the labels and the capacity of a space, which stay the same as long as its metadata does."""
         if len(self._shared) > _MAX_SHARED * len(self._spaces):
             self._shared.clear()
         self._labels.write(at, metadata, parts, self._shared.setdefault)
         self._info.write(at, metadata, parts, self._shared.setdefault)
-        if self._labels.owns[at] == self._info.owns[at]:
-            self._labels.owns[at] = self._info.owns[at]
+        own, same = self._labels.own, self._info.own
+        if own[at] == same[at]:
+            own[at] = same[at]
         self._capacities[at] = self._capacity_suffix(metadata)
         self._named[at] = metadata
 
-    def _capacity_suffix(self, metadata: Metadata) -> bytes:
+    def _capacity_suffix(self, metadata: AnyMetadata) -> bytes:
         """Return the end of the line of a space's capacity; empty without one."""
-        people = self._rules.of(metadata)
+        people = self._rules.of(metadata, self.kind)
         return b"" if people is None else SMALL_COUNTS.get(people) or value_suffix(people)
 
     def _clear_others(self, at: int, counts: Iterable[Count]) -> None:

@@ -8,7 +8,8 @@ from operator import itemgetter
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.events.model import Metadata
+from exporter.events.measures import Kind
+from exporter.events.model import METADATA, AnyMetadata
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
@@ -42,9 +43,9 @@ def timestamp(timestamp_ms: int) -> str:
     return repr(timestamp_ms / 1000)
 
 
-def label_values(labels: Sequence[str]) -> Callable[[Metadata], tuple[str, ...]]:
-    """Return a function from metadata to the values of these labels, each a metadata field."""
-    positions = [Metadata._fields.index(label) for label in labels]
+def label_values(kind: Kind, labels: Sequence[str]) -> Callable[[AnyMetadata], tuple[str, ...]]:
+    """Return a function from metadata of a kind of space to the values of these labels, each a metadata field."""
+    positions = [METADATA[kind]._fields.index(label) for label in labels]
     if len(positions) > 1:
         return itemgetter(*positions)
     return lambda metadata: tuple([metadata[position] for position in positions])

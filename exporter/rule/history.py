@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point
@@ -41,7 +41,7 @@ class History:
         self._store = Store(limits)
         self._values: dict[tuple[Measure, str], dict[int, float]] = defaultdict(dict)
 
-    def apply(self, event: OccupancyEvent) -> Outcome:
+    def apply(self, event: ReadingEvent) -> Outcome:
         """Apply one delivery."""
         if event.generation is not None:
             # An id that is later than any correction of its reading is from a clock that is ahead.

@@ -13,7 +13,7 @@ from struct import Struct
 from struct import unpack as unpack_numbers
 from typing import NamedTuple
 
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.rule.outcome import NUMBERS, Outcome
 
 _TIME = Struct(">Q")
@@ -80,18 +80,18 @@ class Reading(NamedTuple):
     """Event id of the same delivery."""
 
 
-def fingerprint(event: OccupancyEvent) -> bytes:
+def fingerprint(event: ReadingEvent) -> bytes:
     """Return 64 bits by which a delivery is recognised: a hash of its id and value, the same in every process."""
     return blake2b(event.id.encode() + _VALUE.pack(event.value), digest_size=_FINGERPRINT).digest()
 
 
-def pack(event: OccupancyEvent, delivery: bytes, now: int, outcome: Outcome) -> bytes:
+def pack(event: ReadingEvent, delivery: bytes, now: int, outcome: Outcome) -> bytes:
     """Return the reading of its first delivery, which arrives at `now` (ms) and has this fingerprint."""
     generation = -1 if event.generation is None else event.generation
     return key(event.timestamp) + delivery + _end_of(event, generation, now, 0, outcome)
 
 
-def revise(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> tuple[bytes, Outcome]:
+def revise(packed: bytes, event: ReadingEvent, delivery: bytes, now: int) -> tuple[bytes, Outcome]:
     """Return a reading after one more delivery, which it does not hold yet, and the outcome: rows 7 to 9."""
     end = len(packed) - _TAIL.size
     value, generation, arrival, revisions, _, length = _TAIL.unpack_from(packed, end)
@@ -109,7 +109,7 @@ def revise(packed: bytes, event: OccupancyEvent, delivery: bytes, now: int) -> t
     return deliveries + _end_of(event, generation, now, revisions, outcome), outcome
 
 
-def _end_of(event: OccupancyEvent, generation: int, now: int, revisions: int, outcome: Outcome) -> bytes:
+def _end_of(event: ReadingEvent, generation: int, now: int, revisions: int, outcome: Outcome) -> bytes:
     """Return the end of a reading whose value is from this event."""
     text = event.id.encode()
     return text + _TAIL.pack(event.value, generation, now, revisions, NUMBERS[outcome], len(text))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
@@ -81,7 +81,7 @@ class Series:
         """The time (ms) until which the settled readings stay as `read_settled` returned them last; 0 if they may have
         changed already."""
 
-    def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
+    def apply(self, event: ReadingEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
         t = event.timestamp
         if t <= self.cutoff or t <= self.newest - limits.window:

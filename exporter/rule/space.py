@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from exporter.events.measures import Kind, Measure
-from exporter.events.model import ID_POSITION, Metadata, OccupancyEvent
+from exporter.events.model import ID_POSITION, METADATA, AnyMetadata, ReadingEvent, new_tuple
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import APPLIED, Outcome
 from exporter.rule.series import Series, SeriesState, is_older
@@ -17,7 +17,7 @@ class SpaceState(NamedTuple):
     """All that is known of one space, as a journal saves and returns it."""
 
     space_id: str
-    metadata: Metadata
+    metadata: AnyMetadata
     named_at: int
     """Timestamp of the reading that brought the metadata."""
     named_generation: int | None
@@ -54,7 +54,7 @@ class Space(Struct, frozen=True, gc=False):
 
     kind: Kind
     id: str
-    metadata: Metadata
+    metadata: AnyMetadata
     """The metadata of the newest reading of any measure, so that a space has one name at any time."""
     counts: tuple[Count, ...]
 
@@ -72,7 +72,7 @@ class SpaceSeries:
         """Generation of the same reading."""
         self.series: tuple[Series, ...] = ()
         """In the order of their measures."""
-        self.view = Space(kind, space_id, Metadata(), ())
+        self.view = Space(kind, space_id, METADATA[kind](), ())
         self._key = ""
 
     @property
@@ -82,7 +82,7 @@ class SpaceSeries:
             self._key = self.view.kind.key(self.view.id)
         return self._key
 
-    def apply(self, event: OccupancyEvent, now: int, limits: Limits) -> Outcome:
+    def apply(self, event: ReadingEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
         self.arrival = now
         if event.generation is not None and not _is_plausible(event.generation, event.timestamp, now, limits):
@@ -117,14 +117,14 @@ class SpaceSeries:
             self._add(series.measure).restore(series, limits)
         self._view(state.metadata)
 
-    def _show(self, event: OccupancyEvent, outcome: Outcome) -> None:
+    def _show(self, event: ReadingEvent, outcome: Outcome) -> None:
         metadata = self.view.metadata
         if self._names(event.timestamp, event.generation) and event.metadata != metadata:
             self._view(event.metadata)
         elif outcome is not Outcome.REPEATED:
             self._view(metadata)
 
-    def _view(self, metadata: Metadata) -> None:
+    def _view(self, metadata: AnyMetadata) -> None:
         if metadata is not self.view.metadata:
             metadata = _interned(metadata, ID_POSITION[self.view.kind])
         counts = tuple([Count(series.measure, series.newest, series.current()) for series in self.series])
@@ -153,6 +153,7 @@ def _is_plausible(generation: int, timestamp: int, now: int, limits: Limits) -> 
     return (timestamp - tolerance) // 1000 <= generation <= (now + tolerance) // 1000
 
 
-def _interned(metadata: Metadata, own: int) -> Metadata:
+def _interned(metadata: AnyMetadata, own: int) -> AnyMetadata:
     """Return equal metadata, with one object for each name that many spaces share; from `own` on they share none."""
-    return Metadata(*map(sys.intern, metadata[:own]), *metadata[own:])
+    interned: AnyMetadata = new_tuple(type(metadata), (*map(sys.intern, metadata[:own]), *metadata[own:]))
+    return interned

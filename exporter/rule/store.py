@@ -8,8 +8,8 @@ from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.events.measures import Kind, Measure, measures_of
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.measures import Cadence, Kind, Measure, measures_of
+from exporter.events.model import AnyMetadata, ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point, PointColumns, Reading, unpack
@@ -24,7 +24,8 @@ class Snapshot(NamedTuple):
     """Every known space at one instant; safe to read without a lock. Times are in milliseconds."""
 
     now: int
-    stale_after: int
+    fresh_since: Mapping[Measure, int]
+    """The oldest timestamp of a count of each measure that is exported as the present one; 0 if none is too old."""
     by_kind: Mapping[Kind, list[Space]]
 
     @property
@@ -32,25 +33,19 @@ class Snapshot(NamedTuple):
         """The spaces of all kinds."""
         return list(chain.from_iterable(self.by_kind.values()))
 
-    @property
-    def fresh_since(self) -> int:
-        """The oldest timestamp of a count that is exported as the present one; 0 if no count is too old."""
-        return max(0, self.now - self.stale_after) if self.stale_after > 0 else 0
-
     def is_stale(self, count: Count) -> bool:
         """Tell whether a count is too old to be exported as the present one."""
-        return count.timestamp < self.fresh_since
+        return count.timestamp < self.fresh_since[count.measure]
 
     def is_fresh(self, space: Space) -> bool:
         """Tell whether any count of a space is still exported."""
-        fresh_since = self.fresh_since
-        return any(count.timestamp >= fresh_since for count in space.counts)
+        return not all(map(self.is_stale, space.counts))
 
 
 class Settled(NamedTuple):
     """The newest settled readings of one measure of a space."""
 
-    metadata: Metadata
+    metadata: AnyMetadata
     """The present metadata of the space."""
     measure: Measure
     points: list[Point]
@@ -93,7 +88,7 @@ class Store:
         """Time and number of points of the last `Settlement`; FOREVER while its changes are being read."""
         self._lock = Lock()
 
-    def apply(self, event: OccupancyEvent, now: int) -> Outcome:
+    def apply(self, event: ReadingEvent, now: int) -> Outcome:
         """Apply one event that arrives at `now`, milliseconds since the epoch; return its outcome."""
         if event.timestamp > now + self._limits.future_tolerance:
             return Outcome.FUTURE
@@ -106,7 +101,7 @@ class Store:
                 space = self._add(kind, space_id)
             return space.apply(event, now, self._limits)
 
-    def apply_all(self, events: Iterable[OccupancyEvent], now: int) -> list[Outcome]:
+    def apply_all(self, events: Iterable[ReadingEvent], now: int) -> list[Outcome]:
         """Apply events that arrive together at `now`, milliseconds since the epoch; return their outcomes."""
         return [self.apply(event, now) for event in events]
 
@@ -115,7 +110,7 @@ class Store:
         with self._lock:
             self._forget(now)
             by_kind = {kind: [space.view for space in spaces.values()] for kind, spaces in self._spaces.items()}
-        return Snapshot(now, self._limits.stale_after, by_kind)
+        return Snapshot(now, oldest_fresh(now, self._limits), by_kind)
 
     def settled(self, now: int, points: int) -> Settlement:
         """Return every space that is known at `now`, with the changes of their settled readings since the last call.
@@ -132,7 +127,7 @@ class Store:
             by_kind = {kind: [space.view for space in spaces] for kind, spaces in every.items()}
         self._settled_read = FOREVER, points
         changes = self._settled_changes(every, now, points, anew=anew)
-        return Settlement(Snapshot(now, self._limits.stale_after, by_kind), points, changes)
+        return Settlement(Snapshot(now, oldest_fresh(now, self._limits), by_kind), points, changes)
 
     def _settled_changes(
         self, every: Mapping[Kind, Sequence[SpaceSeries]], now: int, points: int, *, anew: bool
@@ -189,7 +184,7 @@ class Store:
                 self._add(state.kind, state.space_id).restore(state, self._limits)
             self._none_until = -1
 
-    def replay(self, deliveries: Iterable[tuple[OccupancyEvent, int]]) -> int:
+    def replay(self, deliveries: Iterable[tuple[ReadingEvent, int]]) -> int:
         """Apply deliveries again, each with its arrival; return their number.
 
         They were acknowledged, so none is rejected.
@@ -236,3 +231,10 @@ class Store:
                 del spaces[space_id]
             oldest = min([oldest, *[space.arrival for space in spaces.values()]])
         self._searched, self._none_until = now, oldest + self._limits.forget_after
+
+
+def oldest_fresh(now: int, limits: Limits) -> dict[Measure, int]:
+    """Return the oldest timestamp of each measure that is not stale at `now` (ms); 0 if none is."""
+    stale_after = {Cadence.MINUTE: limits.stale_after}
+    oldest = {cadence: max(0, now - after) if after > 0 else 0 for cadence, after in stale_after.items()}
+    return {measure: oldest[measure.declared.cadence] for measure in Measure}

@@ -13,9 +13,9 @@ from exporter.app import build, create_app
 from exporter.capacity import file as file_module
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.parse import CapacityError, text_of
-from exporter.capacity.rules import Capacity
+from exporter.capacity.rules import _KindRules
 from exporter.cli.main import main
-from exporter.events.model import Metadata
+from exporter.events.model import AnyMetadata, Metadata
 from exporter.settings.declared import Settings
 from exporter.settings.load import load
 from tests.support.deliveries import MINUTE, NOW, Clock, body, delivery
@@ -130,23 +130,23 @@ class TestReload:
 
 
 @pytest.fixture
-def matched(monkeypatch: pytest.MonkeyPatch) -> list[Metadata]:
+def matched(monkeypatch: pytest.MonkeyPatch) -> list[AnyMetadata]:
     """Return the list to which each zone is added that rules are searched for."""
-    matched: list[Metadata] = []
-    match = Capacity._match
+    matched: list[AnyMetadata] = []
+    match = _KindRules._match
 
-    def noted(capacity: Capacity, metadata: Metadata) -> Any:
+    def noted(rules: _KindRules, metadata: AnyMetadata) -> Any:
         matched.append(metadata)
-        return match(capacity, metadata)
+        return match(rules, metadata)
 
-    monkeypatch.setattr(Capacity, "_match", noted)
+    monkeypatch.setattr(_KindRules, "_match", noted)
     return matched
 
 
 class TestNobodyWaits:
     """No scrape and no page waits until rules are matched with the known zones."""
 
-    def test_after_a_reload(self, tmp_path: Path, matched: list[Metadata]) -> None:
+    def test_after_a_reload(self, tmp_path: Path, matched: list[AnyMetadata]) -> None:
         """A reload matches every known zone before the new rules come into force."""
         path = tmp_path / "capacity.yml"
         path.write_text("capacity: [{zone_name: Hall, max: 5}]")
@@ -161,7 +161,7 @@ class TestNobodyWaits:
         assert {zone["capacity"] for zone in client.get("/api/v1/spaces").get_json()["spaces"]} == {None, 7}
         assert len(matched) == 2
 
-    def test_after_a_start(self, tmp_path: Path, matched: list[Metadata]) -> None:
+    def test_after_a_start(self, tmp_path: Path, matched: list[AnyMetadata]) -> None:
         """The zones of a journal are matched before the port opens."""
         (tmp_path / "capacity.yml").write_text("capacity: [{zone_name: Desk 01, max: 5}]")
         settings = Settings(capacity_file=str(tmp_path / "capacity.yml"), journal=str(tmp_path / "j.db"))
@@ -177,7 +177,7 @@ class TestNobodyWaits:
         finally:
             second.close()
 
-    def test_a_renamed_zone(self, tmp_path: Path, matched: list[Metadata]) -> None:
+    def test_a_renamed_zone(self, tmp_path: Path, matched: list[AnyMetadata]) -> None:
         """A zone that is renamed is matched once more, and no other zone is."""
         (tmp_path / "capacity.yml").write_text("capacity: [{zone_name: Desk 01, max: 5}]")
         scraped = Scraped(
@@ -188,7 +188,7 @@ class TestNobodyWaits:
         matched.clear()
         scraped.store.apply(delivery(NOW + MINUTE, zone="zone_2", name="Desk 100"), NOW + MINUTE)
         assert len(scraped.samples()["butlr_zone_capacity"]) == 1
-        assert [metadata.zone_name for metadata in matched] == ["Desk 100"]
+        assert [metadata._asdict()["zone_name"] for metadata in matched] == ["Desk 100"]
 
     @pytest.mark.parametrize("is_good", [True, False])
     def test_many_reloads_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_good: bool) -> None:
@@ -224,7 +224,7 @@ class TestNobodyWaits:
         for thread in threads:
             thread.join()
         assert reads <= 2
-        assert (file.of(Metadata()), file.last_read_succeeded) == ((7, True) if is_good else (4, False))
+        assert (file.current.of(Metadata()), file.last_read_succeeded) == ((7, True) if is_good else (4, False))
         assert len(rejected) == (0 if is_good else 10)
 
 

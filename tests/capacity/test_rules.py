@@ -13,6 +13,7 @@ from exporter.capacity import rules as rules_module
 from exporter.capacity.parse import parse
 from exporter.capacity.pattern import Pattern
 from exporter.capacity.rules import Capacity, Rule
+from exporter.events.measures import WITH_PEOPLE, Kind
 from exporter.events.model import MAX_STRING, Metadata
 
 DOCUMENTED = """
@@ -54,7 +55,7 @@ class TestRules:
         capacity = parse("capacity: [{zone_name: x, max: 1}, {max: 5}]")
         for n in range(100):
             assert capacity.of(Metadata(zone_name=f"{n}".rjust(100))) == 5
-        assert len(capacity._cache) <= 10
+        assert len(capacity._kinds[Kind.ZONE]._cache) <= 10
 
     @pytest.mark.parametrize(
         ("pattern", "name", "matches"),
@@ -123,7 +124,7 @@ def test_the_index_finds_what_trying_every_rule_finds(
     fields = ("zone_name", "floor_name")
     texts = [{f: text for f, text in zip(fields, pair, strict=True) if text is not None} for pair in patterns]
     capacity = Capacity(
-        [Rule(line, {f: Pattern(text) for f, text in each.items()}, 1) for line, each in enumerate(texts)]
+        [Rule(line, Kind.ZONE, {f: Pattern(text) for f, text in each.items()}, 1) for line, each in enumerate(texts)]
     )
     for zone in names:
         composed = {field: normalize("NFC", name) for field, name in zip(fields, zone, strict=True)}
@@ -193,7 +194,7 @@ class TestCost:
         text = written("ids", 10_000)
         began = time.process_time()
         capacity = parse(text)
-        capacity.prepare([zone(n) for n in range(10_000)])
+        capacity.prepare({Kind.ZONE: [zone(n) for n in range(10_000)]})
         assert time.process_time() - began < 10
         assert capacity.of(zone(9_999)) == 10_000
 
@@ -201,7 +202,7 @@ class TestCost:
         """A rule with the conditions of an earlier one, or behind one without conditions, is never compared."""
         rules = ", ".join(f"{{zone_name: '{text}', max: 1}}" for text in ("?*?*?*", "*???", "???*", "??*?") * 500)
         capacity = parse(f"capacity: [{rules}, {{zone_name: '*', floor_name: '**', max: 2}}, {{max: 3}}]")
-        assert len(capacity._filed) == 2
+        assert len(capacity._kinds[Kind.ZONE]._filed) == 2
         assert capacity.of(Metadata(zone_name="x" * MAX_STRING)) == 1
         assert capacity.of(Metadata(zone_name="xx")) == 2
 
@@ -215,3 +216,23 @@ class TestCost:
         for n in range(10):
             capacity.of(Metadata(zone_name="a" * (MAX_STRING - 10) + f"{n}"))
         assert time.process_time() - began < 5
+
+
+def test_rules_of_each_kind() -> None:
+    """A rule is for zones unless it says another kind; the first rule for the kind of a space that matches wins."""
+    capacity = parse(
+        "capacity:\n"
+        "  - {room_name: Birch, max: 1}\n"
+        "  - {kind: room, room_name: B*, max: 8}\n"
+        "  - {kind: floor, floor_name: 1st, max: 120}\n"
+        "  - {room_name: Oak, kind: room, max: 9}\n"
+        "  - {kind: room, max: null}\n"
+        "  - {kind: zone, max: 20}\n"
+    )
+    birch, oak = Metadata(room_id="r", room_name="Birch", floor_name="1st"), Metadata(room_name="Oak")
+    assert [capacity.of(birch, kind) for kind in WITH_PEOPLE] == [1, 8, 120]
+    assert [capacity.of(oak, kind) for kind in WITH_PEOPLE] == [20, 9, None]
+    assert capacity.rule(oak, Kind.FLOOR) is None
+    ash = capacity.rule(Metadata(room_name="Ash"), Kind.ROOM)
+    assert ash is not None
+    assert (ash.line, ash.max) == (6, None)

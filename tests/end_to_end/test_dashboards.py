@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from exporter.events.measures import Measure
 from grafana import alerting
 from grafana.build import DASHBOARDS, FOLDER
 from grafana.kit import PLACES
+from tests.support.deliveries import body, delivery
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.running import CONSOLE_SCRIPT, running, wait_for
 from tests.support.sockets import fresh
@@ -34,7 +36,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Return a Prometheus that has scraped a simulated building several times."""
     folder = tmp_path_factory.mktemp("dashboards")
     # The rules of crowds have data at any hour, also while the simulated building is empty.
-    (folder / "capacity.yml").write_text("capacity: [{zone_name: 'Desk *', max: 0.5}, {max: 10}]")
+    (folder / "capacity.yml").write_text(
+        "capacity: [{zone_name: 'Desk *', max: 0.5}, {max: 10}, {kind: room, max: 8}, {kind: floor, max: 99}]"
+    )
     with (
         running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}", "--settle-after=6s") as exporter,
         prometheus(exporter, folder) as one,
@@ -53,6 +57,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     ):
         try:
             exporter.post(fresh("zone_crowded", 4))
+            for measure in (Measure.ROOM_OCCUPANCY, Measure.FLOOR_OCCUPANCY):
+                exporter.post(body(delivery(int(time.time() * 1000), 3, measure=measure)))
             wait_for(lambda: one.query("zone:butlr_zone_utilisation:crowd_lately"), "a crowd", 120)
             wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)

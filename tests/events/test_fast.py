@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.events.fast import parse_fast
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from tests.support.deliveries import NOW, G, body, delivery, payload
 from tests.support.examples import thorough
@@ -54,7 +54,7 @@ class TestParsing:
             expected = None
         single = parse_fast(text)
         assert single is None or repr(single) == repr(expected)  # 0 is not -0
-        if isinstance(expected, OccupancyEvent) and b"NaN" not in text and b"Infinity" not in text:
+        if isinstance(expected, ReadingEvent) and b"NaN" not in text and b"Infinity" not in text:
             assert single == expected
 
     @thorough

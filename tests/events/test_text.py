@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.fast import parse_fast
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.events.parse import NotJson, parse_body, parse_event
 from exporter.events.text import composed, is_utf_16, joined, repaired
-from tests.support.deliveries import NOW, body, delivery, payload
+from tests.support.deliveries import NOW, body, delivery, payload, place
 from tests.support.examples import thorough
 
 HALF = "\ud83d"
@@ -33,10 +33,10 @@ NAMES = [
 """Strings of a JSON text, and the text that each is read as."""
 
 
-def parsed(item: Any) -> OccupancyEvent:
+def parsed(item: Any) -> ReadingEvent:
     """Return the one occupancy event of an item."""
     event = parse_event(item)
-    assert isinstance(event, OccupancyEvent)
+    assert isinstance(event, ReadingEvent)
     return event
 
 
@@ -48,7 +48,7 @@ class TestHalves:
         """A half is read as U+FFFD, in bytes too, and a whole pair as its character."""
         text = body(delivery(name="NAME"), delivery(name="Hall")).replace(b"NAME", name)
         cut, good = map(parsed, parse_body(text))
-        assert cut.metadata.zone_name == read
+        assert place(cut).zone_name == read
         assert good == delivery(name="Hall")
         single = parse_fast(body(delivery(name="NAME")).replace(b"NAME", name))
         assert single is None or single == cut
@@ -70,9 +70,9 @@ class TestHalves:
     )
     def test_unknown_fields(self, more: dict[str, Any]) -> None:
         """A half in a field that nobody knows, or in its name, is ignored with the field."""
-        for place in ("event", "metadata"):
+        for where in ("event", "metadata"):
             item = payload(delivery())
-            (item if place == "event" else item["metadata"]).update(more)
+            (item if where == "event" else item["metadata"]).update(more)
             assert parsed(*parse_body(json.dumps(item).encode())) == delivery()
 
     @thorough

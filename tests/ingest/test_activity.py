@@ -2,7 +2,7 @@
 
 from exporter.events.parse import FieldError
 from exporter.ingest.activity import MAX_REFUSALS, MAX_TEXT, SPAN, Activity
-from exporter.metrics.counters import Result
+from exporter.metrics.counters import OTHER, Result
 from exporter.rule.outcome import Outcome
 from tests.support.deliveries import NOW, SECOND, Clock
 
@@ -14,10 +14,10 @@ class TestLastMinute:
         """Outcomes have the most frequent first, and events older than a minute do not count."""
         clock = Clock()
         activity = Activity(clock)
-        activity.count([Result(None, Outcome.NEW, 0.0)], clock())
+        activity.count([Result(OTHER, Outcome.NEW, 0.0)], clock())
         clock.now += 59 * SECOND
-        activity.count([Result(None, Outcome.REPEATED, 0.0)], clock())
-        activity.count([Result(None, Outcome.REPEATED, 0.0)], clock())
+        activity.count([Result(OTHER, Outcome.REPEATED, 0.0)], clock())
+        activity.count([Result(OTHER, Outcome.REPEATED, 0.0)], clock())
         assert list(activity.last_minute().outcomes.items()) == [(Outcome.REPEATED, 2), (Outcome.NEW, 1)]
         clock.now += SECOND
         assert activity.last_minute().outcomes == {Outcome.REPEATED: 2}
@@ -30,8 +30,8 @@ class TestLastMinute:
         activity = Activity(clock)
         assert activity.last_minute() == ({}, None, None)
         for delay in range(1, 101):
-            activity.count([Result(None, Outcome.NEW, delay)], clock())
-            activity.count([Result(None, Outcome.REPEATED, 1000)], clock())
+            activity.count([Result(OTHER, Outcome.NEW, delay)], clock())
+            activity.count([Result(OTHER, Outcome.REPEATED, 1000)], clock())
         _, median, p95 = activity.last_minute()
         assert median is not None
         assert p95 is not None
@@ -43,26 +43,26 @@ class TestLastMinute:
         clock = Clock()
         activity = Activity(clock)
         for second in range(59):
-            activity.count([Result(None, Outcome.NEW, 0.0)], clock() - second)
+            activity.count([Result(OTHER, Outcome.NEW, 0.0)], clock() - second)
         for _ in range(200):
-            activity.count([Result(None, Outcome.REPEATED, 0.0)], clock() - 1)
-            activity.count([Result(None, Outcome.REPEATED, 0.0)], clock())
+            activity.count([Result(OTHER, Outcome.REPEATED, 0.0)], clock() - 1)
+            activity.count([Result(OTHER, Outcome.REPEATED, 0.0)], clock())
         assert activity.last_minute().outcomes == {Outcome.REPEATED: 400, Outcome.NEW: 59}
 
     def test_old_seconds_are_removed(self) -> None:
         """After hours of events, memory has little more than the last minute."""
         activity = Activity(Clock())
         for second in range(7200):
-            activity.count([Result(None, Outcome.NEW, 0.0)], second)
+            activity.count([Result(OTHER, Outcome.NEW, 0.0)], second)
         assert len(activity._seconds) <= 2 * SPAN
 
     def test_a_clock_that_is_set_back(self) -> None:
         """Events that were counted before the clock was set back do not count as the last minute."""
         clock = Clock()
         activity = Activity(clock)
-        activity.count([Result(None, Outcome.NEW, 0.0)], clock())
+        activity.count([Result(OTHER, Outcome.NEW, 0.0)], clock())
         clock.now -= 3600 * SECOND
-        activity.count([Result(None, Outcome.LATE, 0.0)], clock())
+        activity.count([Result(OTHER, Outcome.LATE, 0.0)], clock())
         assert activity.last_minute().outcomes == {Outcome.LATE: 1}
 
 

@@ -127,11 +127,31 @@ class TestReceive:
         setup = Setup(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
         receipt = setup.intake.receive(body(delivery(), delivery(zone="zone_b")))
         assert receipt.errors == [EventError(1, "metadata.zone_id", "one space too many: max_spaces is 1")]
+        receipt = setup.intake.receive(body(delivery(measure=Measure.ROOM_OCCUPANCY)))
+        assert receipt.errors == [EventError(0, "metadata.room_id", "one space too many: max_spaces is 1")]
+
+    def test_counts_below_zero(self) -> None:
+        """A room's count below zero is taken as zero and counted, however it comes; that of a refused event is not."""
+        setup = Setup()
+        bodies = [
+            json.dumps(payload(delivery(t, measure=Measure.ROOM_OCCUPANCY_1MIN, id=f"{t}")) | {"data": -2}).encode()
+            for t in (NOW, NOW - 1, NOW + HOUR)
+        ]
+        assert setup.intake.receive(bodies[0]).outcomes == {Outcome.NEW: 1}
+        assert setup.intake.receive_each([bodies[1]]) == [None]
+        assert setup.intake.receive(b"[%s,%s]" % (bodies[1], bodies[2])).outcomes == {"backfilled": 1, "future": 1}
+        readings = setup.store.readings(Measure.ROOM_OCCUPANCY_1MIN, "zone_a")
+        assert [reading.value for reading in readings] == [0, 0]
+        counted = setup.metrics.registry.get_sample_value
+        labels = {"event_type": "ROOM_OCCUPANCY_1MIN"}
+        assert counted("butlr_exporter_negative_values_total", labels) == 2
+        assert counted("butlr_exporter_negative_values_total", {"event_type": "FLOOR_OCCUPANCY"}) == 0
+        assert counted("butlr_exporter_negative_values_total", {"event_type": "ZONE_OCCUPANCY"}) is None
 
     def test_a_type_that_is_not_exported(self) -> None:
         """An event type that is not exported is counted, but is no error and makes no space."""
         setup = Setup()
-        receipt = setup.intake.receive(b'{"id":"e","type":"ROOM_OCCUPANCY","timestamp":1800000000000,"data":3}')
+        receipt = setup.intake.receive(b'{"id":"e","type":"SENSOR_HEALTH","timestamp":1800000000000,"data":3}')
         assert receipt == Receipt(1, {Outcome.UNSUPPORTED: 1}, [])
         assert setup.counted("other", Outcome.UNSUPPORTED) == 1
         assert setup.store.snapshot(NOW).spaces == []

@@ -1,8 +1,6 @@
 """The log has a line when a space appears, goes stale, returns or is forgotten."""
 
 import logging
-from enum import StrEnum
-from typing import cast
 
 import pytest
 
@@ -10,9 +8,9 @@ from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
 from exporter.ingest.transitions import MAX_LINES, Transitions
 from exporter.rule.space import Count, Space
-from exporter.rule.store import Snapshot, Store
+from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, delivery
-from tests.support.stores import LIMITS
+from tests.support.stores import LIMITS, snapshot_of
 
 Lines = list[tuple[str, str, object]]
 
@@ -68,20 +66,11 @@ def test_two_kinds_with_one_id(caplog: pytest.LogCaptureFixture) -> None:
     """Two spaces of different kinds that share an id are logged each by its own kind."""
     caplog.set_level(logging.INFO)
 
-    class Other(StrEnum):
-        ROOM = "room"
-
-        @property
-        def id_field(self) -> str:
-            return f"{self}_id"
-
-    kinds = (Kind.ZONE, cast("Kind", Other.ROOM))
+    kinds = (Kind.ZONE, Kind.ROOM)
     count = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
     known = {kind: [Space(kind, "x", Metadata(room_name="Birch"), (count,))] for kind in kinds}
     present: list[Kind] = []
-    transitions = Transitions(
-        lambda: Snapshot(NOW, 0, {kind: known[kind] if kind in present else [] for kind in kinds})
-    )
+    transitions = Transitions(lambda: snapshot_of(space for kind in present for space in known[kind]))
 
     def lines() -> Lines:
         caplog.clear()

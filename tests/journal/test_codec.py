@@ -6,12 +6,13 @@ A change that makes a test here fail makes the files of the version before unrea
 
 import pytest
 
-from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import METADATA as CLASSES
+from exporter.events.model import Metadata, ReadingEvent
 from exporter.journal.codec import (
     FORMAT,
+    METADATA_FIELDS,
     DeliveryRecord,
-    MetadataRecord,
     SavedSpace,
     SeriesRecord,
     SpaceRecord,
@@ -31,7 +32,7 @@ from exporter.rule.space import SpaceState
 from tests.support.deliveries import NOW
 
 METADATA = Metadata(**{name: name for name in Metadata._fields})
-FIRST = OccupancyEvent(
+FIRST = ReadingEvent(
     id="event_1",
     measure=Measure.ZONE_OCCUPANCY_1MIN,
     space_id="zone_1",
@@ -109,7 +110,7 @@ class TestGolden:
         assert (entry.number, entry.arrival_ms) == (7, NOW)
         first, other = entry.deliveries
         assert first.metadata is not None
-        assert decode_delivery(first, decode_metadata(first.metadata)) == FIRST
+        assert decode_delivery(first, decode_metadata(first.metadata, Kind.ZONE)) == FIRST
         assert other.metadata is None
         assert decode_delivery(other, METADATA) == OTHER
 
@@ -165,17 +166,22 @@ class TestDeclared:
         assert {measure.declared.number: measure.value for measure in Measure} == {
             0: "ZONE_OCCUPANCY",
             1: "ZONE_OCCUPANCY_1MIN",
+            2: "ROOM_OCCUPANCY",
+            3: "ROOM_OCCUPANCY_1MIN",
+            4: "FLOOR_OCCUPANCY",
+            5: "FLOOR_OCCUPANCY_1MIN",
         }
 
     @pytest.mark.parametrize(
         ("written", "fields"),
         [
-            (MetadataRecord._fields, {*Metadata._fields}),
-            (DeliveryRecord.__struct_fields__, {*OccupancyEvent._fields}),
+            *((fields, {*CLASSES[kind]._fields}) for kind, fields in METADATA_FIELDS.items()),
+            # That Butlr sent a number below 0 is counted when it arrives, and matters no more.
+            (DeliveryRecord.__struct_fields__, {*ReadingEvent._fields} - {"was_negative"}),
             (SeriesRecord.__struct_fields__, {*SeriesState._fields}),
             (SpaceRecord.__struct_fields__, {*SpaceState._fields, "number"}),
         ],
-        ids=["metadata", "delivery", "series", "space"],
+        ids=[*METADATA_FIELDS, "delivery", "series", "space"],
     )
     def test_every_field_is_written(self, written: tuple[str, ...], fields: set[str]) -> None:
         """A field that is new in the rule is not forgotten here."""

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
 from exporter.journal.interface import JournalError
@@ -30,7 +30,7 @@ class Life:
         self.limits = replace(LIMITS, forget_after=forget_after, max_spaces=max_spaces, max_deliveries=max_deliveries)
         self.path, self.chance, self.now = path, chance, NOW
         self.failing: tuple[float, type[JournalError]] | None = None
-        self.sent: list[OccupancyEvent] = []
+        self.sent: list[ReadingEvent] = []
         self.endless = Store(self.limits)
         self.is_under_way = False
         self.store: Store
@@ -42,7 +42,7 @@ class Life:
         self.store, self.recorder = opened(str(self.path), self.limits)
         self.is_under_way = True
 
-    def event(self) -> OccupancyEvent:
+    def event(self) -> ReadingEvent:
         """Return an event that is new, or a repetition."""
         if self.sent and self.chance.random() < 0.3:
             return self.chance.choice(self.sent[-30:])

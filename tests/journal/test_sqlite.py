@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.journal import sqlite as journal_module
 from exporter.journal.database import VERSION
 from exporter.journal.interface import JournalError
 from exporter.journal.repair import TRUNCATED, open_file
-from tests.support.deliveries import HOUR, MINUTE, NOW, G, deliveries, delivery
+from tests.support.deliveries import HOUR, MINUTE, MINUTE_MEASURES, NOW, G, deliveries, delivery, place
 from tests.support.journals import compact, opened, recorded, restored, states
 from tests.support.paths import MEMORY
 from tests.support.stores import LIMITS, applied, readings, spaces
@@ -37,6 +37,7 @@ class TestRestored:
             delivery(NOW, 4, id="a", name="ünïcödé \n'\""),
             delivery(NOW - 2 * MINUTE, 1, generation=G, measure=Measure.ZONE_OCCUPANCY_1MIN),
             delivery(NOW, 5, zone="zone_b"),
+            *[delivery(NOW, v, measure=measure) for v, measure in enumerate(MINUTE_MEASURES)],
         ]
         before = recorded(path, *events, compacted=compacted)
         after = restored(path)
@@ -59,7 +60,7 @@ class TestRestored:
         after = restored(path)
         smoothed = Measure.ZONE_OCCUPANCY_1MIN
         after.apply(delivery(NOW, 1, generation=G, name="old", measure=smoothed), NOW)
-        assert after.snapshot(NOW).spaces[0].metadata.zone_name == "new"
+        assert place(after.snapshot(NOW).spaces[0]).zone_name == "new"
 
     def test_a_generation_that_cannot_be_true_stays_unknown(self, path: str, compacted: bool) -> None:
         """The computation of a clock that is ahead does not freeze its reading after a restart either."""
@@ -78,7 +79,7 @@ class TestRestored:
         assert restored(path).apply(delivery(NOW - 15 * MINUTE), NOW) == "late"
 
     @given(events=deliveries())
-    def test_a_restart_anywhere_changes_nothing(self, events: list[OccupancyEvent], compacted: bool) -> None:
+    def test_a_restart_anywhere_changes_nothing(self, events: list[ReadingEvent], compacted: bool) -> None:
         """A store that is restarted between any deliveries ends as one that runs on, whichever are delivered again."""
         half = len(events) // 2
         with TemporaryDirectory(dir=MEMORY) as folder:

@@ -6,11 +6,10 @@ import prometheus_client as client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.measures import Measure
-from exporter.metrics.counters import DELAY_BUCKETS, EVENT_TYPES, OUTCOMES, EventCounters, Result
-from exporter.rule.outcome import APPLIED, Outcome
+from exporter.metrics.counters import CLAMPED, DELAY_BUCKETS, EXPORTED, OUTCOMES, SETTLING, EventCounters, Result
+from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 
-EACH = [(measure, outcome) for measure, outcomes in OUTCOMES.items() for outcome in outcomes]
+EACH = [(event_type, outcome) for event_type, outcomes in OUTCOMES.items() for outcome in outcomes]
 DELAYS = st.sampled_from([-1.0, 0.0, *map(float, DELAY_BUCKETS), 1e9]) | st.integers(-1000, 4_000_000).map(
     lambda milliseconds: milliseconds / 1000
 )
@@ -23,8 +22,8 @@ def rendered(collector: EventCounters) -> str:
     return client.generate_latest(registry).decode()
 
 
-@given(st.lists(st.lists(st.tuples(st.sampled_from(EACH), DELAYS))))
-def test_same_exposition(requests: list[list[tuple[tuple[Measure, object], float]]]) -> None:
+@given(st.lists(st.lists(st.tuples(st.sampled_from(EACH), DELAYS, st.booleans()))))
+def test_same_exposition(requests: list[list[tuple[tuple[str, Outcome], float, bool]]]) -> None:
     """The exposition is that of prometheus_client's counters, byte for byte."""
     client.disable_created_metrics()
     registry = client.CollectorRegistry()
@@ -37,34 +36,45 @@ def test_same_exposition(requests: list[list[tuple[tuple[Measure, object], float
         buckets=DELAY_BUCKETS,
         registry=registry,
     )
-    for measure, outcome in EACH:
-        events.labels(EVENT_TYPES[measure], outcome)
+    for event_type, outcome in EACH:
+        events.labels(event_type, outcome)
     corrections = client.Counter(
         "butlr_exporter_settled_corrections",
         "Corrections that came after the reading had settled.",
         labels[:1],
         registry=registry,
     )
-    for measure in Measure:
-        delays.labels(EVENT_TYPES[measure])
-        corrections.labels(EVENT_TYPES[measure])
+    negatives = client.Counter(
+        "butlr_exporter_negative_values", "Counts below zero, each taken as zero.", labels[:1], registry=registry
+    )
+    for event_type in EXPORTED:
+        delays.labels(event_type)
+    for event_type in SETTLING:
+        corrections.labels(event_type)
+    for event_type in CLAMPED:
+        negatives.labels(event_type)
     counters = EventCounters(360.0)
     for request in requests:
-        results = [Result(measure, outcome, delay) for (measure, outcome), delay in request]  # type: ignore[arg-type]
+        results = [
+            Result(event_type, outcome, delay, negative and event_type in CLAMPED)
+            for (event_type, outcome), delay, negative in request
+        ]
         counters.count(results)
-        for measure, outcome, delay in results:
-            events.labels(EVENT_TYPES[measure], outcome).inc()
+        for event_type, outcome, delay, was_negative in results:
+            events.labels(event_type, outcome).inc()
             if outcome is Outcome.CORRECTED and delay >= 360:
-                corrections.labels(EVENT_TYPES[measure]).inc()
+                corrections.labels(event_type).inc()
             if outcome in APPLIED:
-                delays.labels(EVENT_TYPES[measure]).observe(max(delay, 0.0))
+                delays.labels(event_type).observe(max(delay, 0.0))
+            if was_negative and outcome not in REFUSED:
+                negatives.labels(event_type).inc()
     assert rendered(counters) == client.generate_latest(registry).decode()
 
 
 def test_threads() -> None:
     """No event is lost when several threads count at once."""
     counters = EventCounters(360.0)
-    results = [Result(measure, outcome, 1.0) for measure, outcome in EACH]
+    results = [Result(event_type, outcome, 1.0) for event_type, outcome in EACH]
 
     def count() -> None:
         for _ in range(2000):

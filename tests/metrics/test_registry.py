@@ -1,24 +1,31 @@
 """The families of a scrape, parsed as Prometheus parses them."""
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
-from exporter.metrics.counters import OUTCOMES, Result
+from exporter.capacity.file import CapacityFile
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import FIELDS, Metadata, ReadingEvent
+from exporter.metrics.counters import EXPORTED, OTHER, OUTCOMES, Result
 from exporter.metrics.families import OCCUPANCY
 from exporter.metrics.registry import Rejection
 from exporter.rule.outcome import Outcome
-from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, deliveries, delivery
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
 from tests.support.scraped import DESK, Scraped
+
+EACH_KIND = [Measure.ZONE_OCCUPANCY, Measure.ROOM_OCCUPANCY, Measure.FLOOR_OCCUPANCY]
 
 
 def zones(fresh: int, stale: int) -> list[tuple[dict[str, str], float]]:
-    """Return the samples that count zones by state."""
-    return [({"kind": "zone", "state": "fresh"}, fresh), ({"kind": "zone", "state": "stale"}, stale)]
+    """Return the samples that count spaces by state, of which all are zones."""
+    return [
+        *[({"kind": "zone", "state": "fresh"}, fresh), ({"kind": "zone", "state": "stale"}, stale)],
+        *[({"kind": kind, "state": state}, 0) for kind in ("room", "floor") for state in ("fresh", "stale")],
+    ]
 
 
 @pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "openmetrics"])
@@ -130,6 +137,54 @@ class TestZones:
             assert len(Scraped().samples(openmetrics=openmetrics, names=[name])) == number
 
 
+class TestRoomsAndFloors:
+    """Rooms and floors have the families of zones, with the labels that each can have."""
+
+    def test_labels(self) -> None:
+        """A room has the names of its place and its own id, a floor those down to the floor."""
+        room = delivery(v=3, measure=Measure.ROOM_OCCUPANCY, name="Birch")
+        floor = delivery(v=25, measure=Measure.FLOOR_OCCUPANCY_1MIN, name="1st Floor")
+        samples = Scraped(room, floor).samples()
+        place = {"building_name": "", "floor_name": "1st Floor", "site_name": ""}
+        assert samples["butlr_room_occupancy"] == [({**place, "room_id": "zone_a", "room_name": "Birch"}, 3)]
+        assert samples["butlr_floor_occupancy_1min"] == [({**place, "floor_id": "zone_a"}, 25)]
+        assert samples["butlr_floor_occupancy_1min_timestamp_seconds"] == [
+            ({**place, "floor_id": "zone_a"}, NOW / 1000)
+        ]
+        names = room.metadata._asdict() | floor.metadata._asdict() | {"room_id": "zone_a", "room_name": "Birch"}
+        ((info, one),) = samples["butlr_room_info"]
+        assert one == 1
+        assert info == {field: names[field] for field in FIELDS[Kind.ROOM]} | {"floor_id": ""}
+        ((info, _),) = samples["butlr_floor_info"]
+        assert list(info) == sorted(FIELDS[Kind.FLOOR])
+        assert "butlr_zone_info" not in samples
+
+    def test_a_chosen_label_that_a_kind_cannot_have(self) -> None:
+        """A label of zones is no label of rooms."""
+        events = [delivery(measure=Measure.ROOM_OCCUPANCY), delivery(measure=Measure.FLOOR_OCCUPANCY)]
+        samples = Scraped(*events, labels=("zone_name", "room_name")).samples()
+        assert samples["butlr_room_occupancy"] == [({"room_id": "zone_a", "room_name": "Desk 01"}, 1)]
+        assert samples["butlr_floor_occupancy"] == [({"floor_id": "zone_a"}, 1)]
+
+    def test_states(self) -> None:
+        """Spaces are counted by kind, and a space is fresh while any of its measures is."""
+        events = [delivery(t, measure=measure, zone=str(t)) for measure in EACH_KIND for t in (NOW, NOW - HOUR)]
+        assert Scraped(*events).samples()["butlr_exporter_spaces"] == [
+            ({"kind": kind, "state": state}, 1) for kind in ("zone", "room", "floor") for state in ("fresh", "stale")
+        ]
+
+    def test_capacity(self, tmp_path: Path) -> None:
+        """A room or floor has a capacity by the rules for its kind."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{kind: room, max: 8}, {kind: floor, max: 120}, {max: 4}]")
+        capacity = CapacityFile(str(file), Clock())
+        samples = Scraped(*[delivery(measure=measure) for measure in EACH_KIND], capacity=capacity).samples()
+        found = {
+            kind: [people for _, people in samples[f"butlr_{kind}_capacity"]] for kind in ("zone", "room", "floor")
+        }
+        assert found == {"zone": [4], "room": [8], "floor": [120]}
+
+
 class TestOwnFamilies:
     """The exporter has metrics about itself."""
 
@@ -139,7 +194,7 @@ class TestOwnFamilies:
         events = {(labels["event_type"], labels["outcome"]): v for labels, v in samples["butlr_exporter_events_total"]}
         every = {outcome.value for outcome in Outcome}
         assert events == {
-            **{(measure.value, outcome): 0 for measure in Measure for outcome in every - {"unsupported"}},
+            **{(event_type, outcome): 0 for event_type in EXPORTED for outcome in every - {"unsupported"}},
             ("other", "invalid"): 0,
             ("other", "unsupported"): 0,
         }
@@ -147,16 +202,16 @@ class TestOwnFamilies:
             ({"reason": reason}, 0) for reason in ("unauthorized", "malformed", "too_large")
         ]
         assert samples["butlr_exporter_event_delay_seconds_count"] == [
-            ({"event_type": measure.value}, 0) for measure in Measure
+            ({"event_type": event_type}, 0) for event_type in EXPORTED
         ]
 
     def test_events_are_counted_by_outcome(self) -> None:
         """Each event is counted once, and the last valid one sets the time of the last event."""
         scraped = Scraped()
-        scraped.metrics.count([Result(None, Outcome.INVALID, 0.0)], 5.0)
+        scraped.metrics.count([Result(OTHER, Outcome.INVALID, 0.0)], 5.0)
         assert "butlr_exporter_last_event_received_timestamp_seconds" not in scraped.samples()
-        for n, (measure, outcome) in enumerate((m, o) for m, outcomes in OUTCOMES.items() for o in outcomes):
-            scraped.metrics.count([Result(measure, outcome, 0.0)], float(n))
+        for n, (event_type, outcome) in enumerate((each, o) for each, outcomes in OUTCOMES.items() for o in outcomes):
+            scraped.metrics.count([Result(event_type, outcome, 0.0)], float(n))
         samples = scraped.samples()
         assert sum(v for _, v in samples["butlr_exporter_events_total"]) == n + 2
         assert samples["butlr_exporter_last_event_received_timestamp_seconds"] == [({}, n)]
@@ -197,7 +252,7 @@ class TestOrderDoesNotMatter:
     """The order of deliveries does not matter for a scrape."""
 
     @given(deliveries(), st.randoms(use_true_random=False))
-    def test_same_exposition(self, events: list[OccupancyEvent], rng: random.Random) -> None:
+    def test_same_exposition(self, events: list[ReadingEvent], rng: random.Random) -> None:
         """The same deliveries in any order make the same exposition, byte for byte, except for the order of zones."""
         shuffled = list(events)
         rng.shuffle(shuffled)

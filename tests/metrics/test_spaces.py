@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from bench.reference import Reference
 from exporter.capacity.parse import parse
 from exporter.capacity.rules import NO_RULES
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import WITH_PEOPLE, Kind, Measure
 from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.metrics.families import HELP, Family
@@ -22,38 +22,56 @@ from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
 from exporter.server import memory
 from tests.support.deliveries import HOUR, MINUTE, NOW
+from tests.support.stores import snapshot_of
 
 METADATA = st.builds(Metadata, **{field: st.text(max_size=3) for field in Metadata._fields if field != "zone_id"})
 
 TIMES = st.integers(NOW - HOUR, NOW) | st.integers(EARLIEST_TIMESTAMP, 10**14) | st.sampled_from([10**12, NOW])
 
-COUNTS = st.lists(
-    st.builds(Count, st.sampled_from(Measure), TIMES, st.floats(0, allow_nan=False) | st.integers(0, 9).map(float)),
-    unique_by=lambda count: count.measure,
-    min_size=1,
-    max_size=2,
-).map(tuple)
+VALUES = st.floats(0, allow_nan=False) | st.integers(0, 9).map(float)
+
+KINDS = {kind: [measure for measure in Measure if measure.kind is kind] for kind in WITH_PEOPLE}
+"""The measures of each kind."""
+
+COUNTS = {
+    kind: st.lists(
+        st.builds(Count, st.sampled_from(measures), TIMES, VALUES),
+        unique_by=lambda count: count.measure,
+        min_size=1,
+        max_size=2,
+    ).map(tuple)
+    for kind, measures in KINDS.items()
+}
 
 NOW_COUNT = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
 
 
 @st.composite
 def scrapes(draw: st.DrawFn) -> list[list[Space]]:
-    """Draw the zones of several scrapes, between which zones come, go, move, and get other names and counts."""
+    """Draw the spaces of several scrapes, between which spaces come, go, move, and get other names and counts."""
     pool = draw(
         st.lists(METADATA, min_size=1, max_size=3)
-    )  # a zone keeps its names, as the same object, or gets others
-    space = st.builds(Space, st.just(Kind.ZONE), st.sampled_from("abc"), st.sampled_from(pool), COUNTS)
-    return draw(st.lists(st.lists(space, unique_by=lambda s: s.id, max_size=3), min_size=1, max_size=5))
+    )  # a space keeps its names, as the same object, or gets others
+    kind = draw(st.sampled_from(WITH_PEOPLE))  # of most spaces
+    space = st.one_of(
+        [
+            st.builds(Space, st.just(each), st.sampled_from("abc"), st.sampled_from(pool), COUNTS[each])
+            for each in (kind, kind, Kind.ZONE)
+        ]
+    )
+    return draw(st.lists(st.lists(space, unique_by=lambda s: (s.kind, s.id), max_size=3), min_size=1, max_size=5))
 
 
-def seen(zones: list[Space], stale_after: int = 0, now: int = NOW) -> Callable[[], Snapshot]:
-    """Return a function that returns a snapshot of some zones."""
-    snapshot = Snapshot(now, stale_after, {Kind.ZONE: zones})
+def seen(spaces: list[Space], stale_after: int = 0, now: int = NOW) -> Callable[[], Snapshot]:
+    """Return a function that returns a snapshot of some spaces."""
+    snapshot = snapshot_of(spaces, stale_after, now)
     return lambda: snapshot
 
 
-RULES = parse("capacity: [{zone_name: '?', max: 1}, {zone_name: '??', max: 2.5}]")
+RULES = parse(
+    "capacity: [{zone_name: '?', max: 1}, {kind: room, room_name: '?', max: 3}, {zone_name: '??', max: 2.5},"
+    " {kind: floor, floor_name: '?', max: 1000}]"
+)
 
 
 class TestAgainstTheLibrary:
@@ -65,7 +83,7 @@ class TestAgainstTheLibrary:
         st.lists(st.sampled_from(Metadata._fields), min_size=1, max_size=4, unique=True),
     )
     def test_byte_for_byte(self, drawn: list[list[Space]], stale_after: int, labels: list[str]) -> None:
-        """Both formats are byte for byte those of the library, in each of several scrapes of changing zones."""
+        """Both formats are byte for byte those of the library, in each of several scrapes of changing spaces."""
         families = SpaceFamilies(labels, lambda: RULES)
         for spaces in drawn:
             snapshot = seen(spaces, stale_after)
@@ -81,7 +99,7 @@ class TestAgainstTheLibrary:
         space = Space(Kind.ZONE, "z", Metadata(zone_id="z", zone_name="a"), (Count(Measure.ZONE_OCCUPANCY, NOW, 1.0),))
 
         def cached() -> object:
-            return families._kinds[0]._labels.owns[0]
+            return families._kinds[0]._labels.own[0]
 
         b"".join(families.render(seen([space])))
         first = cached()
@@ -93,7 +111,7 @@ class TestAgainstTheLibrary:
         assert b'butlr_zone_occupancy{zone_id="z",zone_name="b"} 1.0' in b"".join(families.render(seen([renamed])))
         assert b'"a"' not in b"".join(families.render(seen([renamed])))
         b"".join(families.render(seen([])))
-        assert families._kinds[0]._labels.owns == []
+        assert families._kinds[0]._labels.own == []
 
     def test_a_reload_leaves_the_labels(self) -> None:
         """New capacity rules change the capacities alone, so the first scrape after a reload costs little more."""
@@ -101,12 +119,12 @@ class TestAgainstTheLibrary:
         families = SpaceFamilies(["zone_name"], lambda: rules)
         spaces = [Space(Kind.ZONE, name, Metadata(zone_id=name, zone_name=name), (NOW_COUNT,)) for name in "ab"]
         b"".join(families.render(seen(spaces)))
-        labels = families._kinds[0]._labels.owns.copy()
+        labels = families._kinds[0]._labels.own.copy()
         rules = parse("capacity: [{zone_name: a, max: 5}]")
         text = b"".join(families.render(seen(spaces)))
         assert text.count(b"butlr_zone_capacity{") == 1
         assert b'butlr_zone_capacity{zone_id="a",zone_name="a"} 5.0' in text
-        assert all(now is before for now, before in zip(families._kinds[0]._labels.owns, labels, strict=True))
+        assert all(now is before for now, before in zip(families._kinds[0]._labels.own, labels, strict=True))
         rules = NO_RULES
         assert b"butlr_zone_capacity{" not in b"".join(families.render(seen(spaces)))
 
@@ -117,7 +135,7 @@ class TestAgainstTheLibrary:
             names = [Metadata(zone_id=zone, room_name=f"{n}", floor_name=f"{n}") for zone in "ab"]
             b"".join(families.render(seen([Space(Kind.ZONE, m.zone_id, m, (NOW_COUNT,)) for m in names])))
             if n == 0:
-                assert families._kinds[0]._labels.rooms[0] is families._kinds[0]._labels.rooms[1]
+                assert len(set(map(id, families._kinds[0]._labels.columns[1]))) == 1
         assert len(families._kinds[0]._shared) < 16
 
     def test_chosen_families(self) -> None:

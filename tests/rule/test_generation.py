@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from exporter.events.ids import generation
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Reading
 from exporter.rule.space import Space
 from exporter.rule.store import Store
-from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, G, deliveries, delivery, event_id
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, G, deliveries, delivery, event_id, place
 from tests.support.examples import thorough
 from tests.support.stores import LIMITS, applied, current, readings, spaces, value
 
@@ -26,7 +26,7 @@ NO_TIME = ["event_" + digits * 27 for digits in "0AZ"]
 """Ids of 27 digits that are no KSUIDs of any time near the readings."""
 
 
-def known_generation(event: OccupancyEvent, now: int = NOW) -> int | None:
+def known_generation(event: ReadingEvent, now: int = NOW) -> int | None:
     """Return the generation that the store keeps of an event that arrives at `now` (ms)."""
     store, _ = applied(event, now=now)
     (reading,) = store.readings(Measure.ZONE_OCCUPANCY, event.space_id)
@@ -84,7 +84,7 @@ class TestWrongClocks:
             values.append(value(store))
         assert outcomes == [Outcome.NEW, Outcome.CORRECTED, Outcome.CORRECTED, Outcome.REPEATED, Outcome.REPEATED]
         assert values == [3, 9, 4, 4, 4]
-        assert current(store).metadata.zone_name == "Desk 01"
+        assert place(current(store)).zone_name == "Desk 01"
         assert store.apply(delivery(NOW, 5, generation=G + 124), NOW + 250 * SECOND) is Outcome.SUPERSEDED
 
     def test_a_clock_that_is_ahead_does_not_freeze_the_names(self) -> None:
@@ -93,7 +93,7 @@ class TestWrongClocks:
             delivery(generation=G + 3665, name="ahead"),
             delivery(generation=G + 5, name="right", measure=Measure.ZONE_OCCUPANCY_1MIN),
         )
-        assert current(store).metadata.zone_name == "right"
+        assert place(current(store)).zone_name == "right"
 
     def test_a_retry_at_a_time_when_its_generation_may_be_true(self) -> None:
         """A delivery that comes again when its generation has become possible is a duplicate, and changes nothing."""
@@ -163,7 +163,7 @@ class TestAnyDeliveries:
 
     @thorough
     @given(deliveries(), st.randoms(use_true_random=False))
-    def test_any_order_at_any_arrival(self, events: list[OccupancyEvent], rng: random.Random) -> None:
+    def test_any_order_at_any_arrival(self, events: list[ReadingEvent], rng: random.Random) -> None:
         """Generations that are known whenever they arrive lead to the same state in any order, at any arrivals."""
         ends = []
         for _ in range(2):

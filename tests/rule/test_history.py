@@ -4,17 +4,17 @@ import random
 
 from hypothesis import given
 
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
-from tests.support.deliveries import MINUTE, NOW, G, deliveries, delivery
+from tests.support.deliveries import MINUTE, NOW, G, deliveries, delivery, place
 from tests.support.examples import thorough
 from tests.support.stores import LIMITS, all_settled
 
 
 def history(
-    *events: OccupancyEvent, now: int = NOW, window: int = 15 * MINUTE, tolerance: int = 5 * MINUTE
+    *events: ReadingEvent, now: int = NOW, window: int = 15 * MINUTE, tolerance: int = 5 * MINUTE
 ) -> tuple[History, list[Outcome]]:
     """Return the history of some deliveries, and the outcome of each."""
     folded = History(window, 6 * MINUTE, tolerance, now)
@@ -46,13 +46,13 @@ class TestHistory:
         """A reading younger than `settle_after` is left out, and so is a zone without a settled reading."""
         folded, _ = history(delivery(NOW - 6 * MINUTE), delivery(NOW - 6 * MINUTE + 1), delivery(zone="zone_b"))
         (only,) = folded.settled()
-        assert (only.metadata.zone_id, only.points) == ("zone_a", [(NOW - 6 * MINUTE, 1)])
+        assert (place(only).zone_id, only.points) == ("zone_a", [(NOW - 6 * MINUTE, 1)])
 
     def test_the_newest_names(self) -> None:
         """All readings of a zone have its newest name."""
         folded, _ = history(delivery(NOW - 60 * MINUTE, name="old"), delivery(NOW - 30 * MINUTE, name="new"))
         (only,) = folded.settled()
-        assert only.metadata.zone_name == "new"
+        assert place(only).zone_name == "new"
 
     def test_the_future(self) -> None:
         """A reading too far ahead of the computations so far, or of now, is refused as in the service."""
@@ -85,7 +85,7 @@ class TestHistory:
 
     @thorough
     @given(deliveries())
-    def test_the_same_as_the_service(self, events: list[OccupancyEvent]) -> None:
+    def test_the_same_as_the_service(self, events: list[ReadingEvent]) -> None:
         """Within the window the history agrees with the store, in any order of deliveries."""
         now = NOW + 4 * MINUTE
         folded, _ = history(*events, now=now, tolerance=99 * MINUTE)  # some were computed before they were sensed

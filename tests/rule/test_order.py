@@ -9,8 +9,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import AnyMetadata, ReadingEvent
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
 from exporter.rule.store import Store
@@ -79,22 +79,25 @@ def state(store: Store) -> object:
     }
 
 
+Names = dict[tuple[Kind, str], AnyMetadata]
+
 Kept = dict[tuple[str, Measure], dict[int, float]]
 
 
-def oracle(events: Sequence[OccupancyEvent], window: int) -> tuple[dict[str, Metadata], Kept]:
+def oracle(events: Sequence[ReadingEvent], window: int) -> tuple[Names, Kept]:
     """Return the names and readings of the end state, computed from the whole list in the words of the contract."""
-    zones: dict[str, dict[Measure, list[OccupancyEvent]]] = {}
+    spaces: dict[tuple[Kind, str], dict[Measure, list[ReadingEvent]]] = {}
     for event in events:
-        zones.setdefault(event.space_id, {}).setdefault(event.measure, []).append(event)
-    names: dict[str, Metadata] = {}
+        space = spaces.setdefault((event.measure.kind, event.space_id), {})
+        space.setdefault(event.measure, []).append(event)
+    names: Names = {}
     kept: Kept = {}
-    for zone, measures in zones.items():
+    for (kind, space_id), measures in spaces.items():
         newest = max((e for es in measures.values() for e in es), key=lambda e: (e.timestamp, e.generation or 0))
-        names[zone] = newest.metadata
+        names[kind, space_id] = newest.metadata
         for measure, received in measures.items():
             n = max(e.timestamp for e in received)
-            kept[zone, measure] = {
+            kept[space_id, measure] = {
                 e.timestamp: e.value
                 for e in sorted(received, key=lambda e: e.generation or 0)
                 if e.timestamp > n - window
@@ -107,7 +110,7 @@ class TestOrderDoesNotMatter:
 
     @thorough
     @given(deliveries(), st.randoms(use_true_random=False))
-    def test_any_order_and_repetition(self, events: list[OccupancyEvent], rng: random.Random) -> None:
+    def test_any_order_and_repetition(self, events: list[ReadingEvent], rng: random.Random) -> None:
         """Two orders of the same deliveries agree with each other and with the oracle."""
         first, outcomes = applied(*events)
         shuffled = list(events)
@@ -117,7 +120,7 @@ class TestOrderDoesNotMatter:
         assert Outcome.FUTURE not in outcomes
         names, kept = oracle(events, LIMITS.window)
         spaces = first.snapshot(NOW).spaces
-        assert {space.id: space.metadata for space in spaces} == names
+        assert {(space.kind, space.id): space.metadata for space in spaces} == names
         assert {
             (space.id, count.measure): {r.timestamp: r.value for r in first.readings(count.measure, space.id)}
             for space in spaces
@@ -129,7 +132,7 @@ class TestOrderDoesNotMatter:
 
     @thorough
     @given(deliveries(), st.randoms(use_true_random=False), st.integers(1, 12))
-    def test_any_order_in_a_full_zone(self, events: list[OccupancyEvent], rng: random.Random, bound: int) -> None:
+    def test_any_order_in_a_full_zone(self, events: list[ReadingEvent], rng: random.Random, bound: int) -> None:
         """A zone at its bound on memory ends in the same state in any order of deliveries."""
         limits = replace(LIMITS, max_deliveries=bound)
         first, _ = applied(*events, limits=limits)
@@ -139,7 +142,7 @@ class TestOrderDoesNotMatter:
 
     @thorough
     @given(deliveries())
-    def test_everything_again_changes_nothing(self, events: list[OccupancyEvent]) -> None:
+    def test_everything_again_changes_nothing(self, events: list[ReadingEvent]) -> None:
         """Every event that is delivered again is a duplicate or late, and changes nothing."""
         store, _ = applied(*events)
         before = state(store)

@@ -5,7 +5,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
     Reading,
@@ -28,7 +28,7 @@ IDS = st.text(max_size=1024)
 ARRIVALS = st.integers(0, 1 << 45)
 
 
-def event(count: float, generation: int | None = None, event_id: str = "") -> OccupancyEvent:
+def event(count: float, generation: int | None = None, event_id: str = "") -> ReadingEvent:
     """Return a delivery of one reading."""
     return delivery(NOW, count)._replace(generation=generation, id=event_id)
 

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.events.measures import Measure
 from exporter.rule.outcome import APPLIED, REFUSED, Outcome
-from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
+from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery, place
 from tests.support.stores import LIMITS, all_settled, applied, current, readings, settled, value
 
 
@@ -98,7 +98,7 @@ class TestTruthTable:
         )
         assert outcomes == [Outcome.NEW, Outcome.SUPERSEDED]
         assert value(store) == 5
-        assert current(store).metadata.zone_name == "new name"
+        assert place(current(store)).zone_name == "new name"
 
     def test_row_7_needs_both_generations(self) -> None:
         """With an unknown generation on either side the later arrival wins."""
@@ -127,7 +127,7 @@ class TestTruthTable:
             delivery(v=1, id="unknown", name="later"),
             delivery(v=1, generation=G - 1, name="older", measure=Measure.ZONE_OCCUPANCY_1MIN),
         )
-        assert current(store).metadata.zone_name == "later"
+        assert place(current(store)).zone_name == "later"
 
     def test_row_9_corrected(self) -> None:
         """A later computation of the newest reading changes the current count and its generation."""
@@ -147,7 +147,7 @@ class TestTruthTable:
         assert outcomes[2] is Outcome.CORRECTED
         assert readings(store) == {NOW - MINUTE: 2, NOW: 4}
         assert value(store) == 4
-        assert current(store).metadata.zone_name == "Desk 01"
+        assert place(current(store)).zone_name == "Desk 01"
 
     def test_row_9_with_equal_generations_the_later_arrival_wins(self) -> None:
         """The later arrival wins between two deliveries that were computed in the same second."""
@@ -183,18 +183,18 @@ class TestLabels:
         store, _ = applied(
             delivery(NOW, name="new"), delivery(NOW - MINUTE, name="old"), delivery(NOW - HOUR, name="older")
         )
-        assert current(store).metadata.zone_name == "new"
+        assert place(current(store)).zone_name == "new"
 
     @pytest.mark.parametrize("second_value", [1, 2])
     def test_at_the_same_timestamp_the_later_generation_names_it(self, second_value: int) -> None:
         """At equal timestamps the later generation names the zone, with an equal value or a corrected one."""
         store, _ = applied(delivery(generation=G, name="old"), delivery(v=second_value, generation=G + 1, name="new"))
-        assert current(store).metadata.zone_name == "new"
+        assert place(current(store)).zone_name == "new"
 
     def test_a_duplicate_does_not_rename(self) -> None:
         """A duplicate does not rename its zone."""
         store, _ = applied(delivery(name="old"), delivery(name="new"))
-        assert current(store).metadata.zone_name == "old"
+        assert place(current(store)).zone_name == "old"
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_both_measures_share_the_newest_names(self, order: int) -> None:
@@ -204,7 +204,7 @@ class TestLabels:
         store, outcomes = applied(*[plain, smoothed][::order])
         space = current(store)
         assert outcomes == [Outcome.NEW, Outcome.NEW]
-        assert space.metadata.zone_name == "new"
+        assert place(space).zone_name == "new"
         assert {count.measure: count.value for count in space.counts} == {
             Measure.ZONE_OCCUPANCY: 1,
             Measure.ZONE_OCCUPANCY_1MIN: 7,
@@ -265,7 +265,7 @@ class TestTime:
         store, _ = applied(delivery(name="old"))
         assert store.apply(delivery(NOW - HOUR, name="new"), NOW + 25 * HOUR) is Outcome.NEW
         assert readings(store) == {NOW - HOUR: 1}
-        assert current(store, now=NOW + 25 * HOUR).metadata.zone_name == "new"
+        assert place(current(store, now=NOW + 25 * HOUR)).zone_name == "new"
 
     def test_forgotten_zones_make_room(self) -> None:
         """Forgotten zones do not count towards `max_spaces`."""
@@ -323,14 +323,14 @@ class TestSettled:
         shown = {each.measure: each for each in all_settled(store)}
         assert shown[Measure.ZONE_OCCUPANCY].points == [(NOW - 7 * MINUTE, 1)]
         assert shown[smoothed].points == [(NOW - 8 * MINUTE, 2)]
-        assert {each.metadata.zone_name for each in shown.values()} == {"new"}
+        assert {place(each).zone_name for each in shown.values()} == {"new"}
 
     def test_many_zones(self) -> None:
         """Every known zone appears once, and a forgotten zone does not."""
         zones = [f"zone_{n}" for n in range(450)]
         limits = replace(LIMITS, max_spaces=1000, window=48 * HOUR)
         store, _ = applied(*[delivery(NOW - 7 * MINUTE, zone=zone) for zone in zones], limits=limits)
-        assert [each.metadata.zone_id for each in all_settled(store)] == zones
+        assert [place(each).zone_id for each in all_settled(store)] == zones
         assert all_settled(store, NOW + 24 * HOUR + 1) == []
 
     def test_deliveries_go_on_meanwhile(self) -> None:

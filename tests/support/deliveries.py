@@ -4,13 +4,13 @@ import json
 import random
 import time
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import strategies as st
 
 from exporter.events.ids import ksuid
-from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.measures import Cadence, Kind, Measure
+from exporter.events.model import METADATA, AnyMetadata, Metadata, ReadingEvent
 
 NOW = 1_800_000_000_000
 """The tests' present, milliseconds since the epoch."""
@@ -37,20 +37,25 @@ def delivery(
     zone: str = "zone_a",
     name: str = "Desk 01",
     measure: Measure = Measure.ZONE_OCCUPANCY,
-) -> OccupancyEvent:
+) -> ReadingEvent:
     """Return one parsed event; a generation makes its id, so equal generations give equal ids."""
-    return OccupancyEvent(
+    return ReadingEvent(
         id=id or (event_id(generation) if generation else "event_xxx"),
         measure=measure,
         space_id=zone,
         timestamp=t,
         value=float(v),
         generation=generation,
-        metadata=Metadata(zone_id=zone, zone_name=name, floor_name="1st Floor"),
+        metadata=names_of(measure.kind, zone, name),
     )
 
 
-def payload(event: OccupancyEvent) -> dict[str, Any]:
+def names_of(kind: Kind, space_id: str, name: str = "Desk 01") -> AnyMetadata:
+    """Return the metadata of a space on the 1st floor, unless that is the space."""
+    return METADATA[kind](**{"floor_name": "1st Floor", kind.id_field: space_id, f"{kind}_name": name})
+
+
+def payload(event: ReadingEvent) -> dict[str, Any]:
     """Return the payload that Butlr would POST for an event."""
     return {
         "id": event.id,
@@ -62,7 +67,7 @@ def payload(event: OccupancyEvent) -> dict[str, Any]:
     }
 
 
-def body(*events: OccupancyEvent) -> bytes:
+def body(*events: ReadingEvent) -> bytes:
     """Return a request body: one object for one event, an array for several."""
     payloads = [payload(event) for event in events]
     return json.dumps(payloads[0] if len(payloads) == 1 else payloads).encode()
@@ -86,11 +91,40 @@ class Clock:
         return self.now / 1000
 
 
-READINGS = [*product([*range(21), -1, -2], range(4), ["zone_a", "zone_b"], ["Desk 01", "Desk 1", "Desk one"], Measure)]
+class Named(Protocol):
+    """A value with the metadata of a space."""
+
+    @property
+    def metadata(self) -> AnyMetadata:
+        """The metadata."""
+
+
+def place(known: Named) -> Metadata:
+    """Return the metadata of a value of a zone, room or floor."""
+    assert isinstance(known.metadata, Metadata)
+    return known.metadata
+
+
+MINUTE_MEASURES = [measure for measure in Measure if measure.declared.cadence is Cadence.MINUTE]
+
+_BY_KIND = [[measure for measure in MINUTE_MEASURES if measure.kind is kind] for kind in Kind]
+
+GROUPS = [*filter(None, _BY_KIND), [measures[0] for measures in _BY_KIND if measures]]
+"""The measures of deliveries that meet: those of one kind of space, and one of each kind, in spaces with equal ids."""
+
+READINGS = [
+    [*product([*range(21), -1, -2], range(4), ["zone_a", "zone_b"], ["Desk 01", "Desk 1", "Desk one"], group)]
+    for group in GROUPS
+]
 """Age in minutes, value, zone, name and measure: one draw instead of five, which are most of an example's time."""
 
-_DRAWN = st.dictionaries(st.integers(G - 900, G + 300), st.sampled_from(READINGS), min_size=1, max_size=24)
-"""Readings by their generations."""
+_DRAWN = st.sampled_from(
+    [
+        st.dictionaries(st.integers(G - 900, G + 300), st.sampled_from(readings), min_size=1, max_size=24)
+        for readings in READINGS
+    ]
+)
+"""Strategies for readings by their generations."""
 
 _AGAIN = st.lists(st.integers(0, 23), max_size=24)
 """The positions of events that are delivered again."""
@@ -100,7 +134,7 @@ _SEEDS = st.integers(0, (1 << 32) - 1)
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
+def deliveries(draw: st.DrawFn) -> list[ReadingEvent]:
     """Draw a set of events with generations that all differ, delivered in any order, each once or more.
 
     Each generation is known whenever the event arrives from now on, with a `future_tolerance` of five minutes.
@@ -114,7 +148,7 @@ def deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
             name=name,
             measure=measure,
         )
-        for generation, (age, v, zone, name, measure) in draw(_DRAWN).items()
+        for generation, (age, v, zone, name, measure) in draw(draw(_DRAWN)).items()
     ]
     events += [events[at % len(events)] for at in draw(_AGAIN)]
     random.Random(draw(_SEEDS)).shuffle(events)

@@ -8,7 +8,7 @@ from functools import partial
 from glob import escape, glob
 from pathlib import Path
 
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.journal.file import FileJournal, open_journal
 from exporter.journal.recorder import Recorder
 from exporter.journal.repair import open_file
@@ -88,7 +88,7 @@ def compact(recorder: Recorder) -> None:
     journal_of(recorder)._compact()
 
 
-def recorded(path: str, *events: OccupancyEvent, compacted: bool = True) -> Store:
+def recorded(path: str, *events: ReadingEvent, compacted: bool = True) -> Store:
     """Return a store that has applied events, after its journal was closed at a path."""
     store, recorder = opened(path)
     for event in events:

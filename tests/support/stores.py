@@ -1,15 +1,16 @@
 """Stores that have applied some events, and their content."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
-from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point
 from exporter.rule.space import Space
-from exporter.rule.store import Settled, SettledChanges, Store
+from exporter.rule.store import Settled, SettledChanges, Snapshot, Store, oldest_fresh
 from tests.support.deliveries import HOUR, MINUTE, NOW
 
 LIMITS = Limits(
@@ -22,7 +23,7 @@ LIMITS = Limits(
 )
 
 
-def applied(*events: OccupancyEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
+def applied(*events: ReadingEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
     """Return a store that has applied these events, and the outcome of each."""
     store = Store(limits)
     return store, [store.apply(event, now) for event in events]
@@ -36,6 +37,14 @@ def spaces(store: Store, now: int = NOW) -> list[Space]:
 def current(store: Store, zone: str = "zone_a", now: int = NOW) -> Space:
     """Return one space as a reader sees it."""
     return next(space for space in store.snapshot(now).spaces if space.id == zone)
+
+
+def snapshot_of(spaces: Iterable[Space], stale_after: int = 0, now: int = NOW) -> Snapshot:
+    """Return a snapshot of some spaces, with this `stale_after` (ms)."""
+    by_kind: dict[Kind, list[Space]] = {kind: [] for kind in Kind}
+    for space in spaces:
+        by_kind[space.kind].append(space)
+    return Snapshot(now, oldest_fresh(now, replace(LIMITS, stale_after=stale_after)), by_kind)
 
 
 def value(store: Store, zone: str = "zone_a") -> float:

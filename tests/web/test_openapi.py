@@ -7,8 +7,8 @@ import yaml
 
 from exporter import __version__
 from exporter.app import create_app
-from exporter.events.measures import Kind, Measure
-from exporter.events.model import MAX_STRING, Metadata
+from exporter.events.measures import WITH_PEOPLE, Kind, Measure
+from exporter.events.model import FIELDS, MAX_STRING, Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.ingest.activity import MAX_REFUSALS
 from exporter.ingest.intake import MAX_EVENTS
@@ -42,9 +42,11 @@ def test_numbers_and_names() -> None:
     assert SCHEMAS["Event"]["properties"]["timestamp"]["minimum"] == EARLIEST_TIMESTAMP
     assert SCHEMAS["Event"]["properties"]["id"]["maxLength"] == SCHEMAS["Text"]["maxLength"] == MAX_STRING
     assert set(SCHEMAS["Metadata"]["properties"]) == set(Metadata._fields)
+    for kind in WITH_PEOPLE:
+        assert tuple(SCHEMAS[f"{kind.title()}Metadata"]["properties"]) == FIELDS[kind]
     assert set(SCHEMAS["Outcomes"]["propertyNames"]["enum"]) == set(Outcome)
     assert SCHEMAS["Refusal"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
-    assert set(SCHEMAS["Space"]["properties"]["measures"]["propertyNames"]["enum"]) == set(Measure)
+    assert set(SCHEMAS["Measure"]["enum"]) == set(Measure)
     assert set(SCHEMAS["Reading"]["properties"]["outcome"]["enum"]) == APPLIED | {Outcome.SUPERSEDED}
     assert set(SCHEMAS["Space"]["properties"]["kind"]["enum"]) == set(Kind)
     parameters = SPECIFICATION["components"]["parameters"]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from exporter.events.model import Metadata
+from exporter.events.measures import Measure
+from exporter.events.model import AnyMetadata, Metadata
 from exporter.simulate.verify.oracle import Judgement, Oracle
 from exporter.simulate.verify.scrape import COUNTS, INFO, TIMES, Sample, Scraped
 
@@ -45,14 +46,21 @@ def exposition_differences(oracle: Oracle, scraped: Scraped, since_ms: float, un
             for each in comparisons
             if each.expected != each.actual
         ):
-            yield Difference(f"{count.metadata.zone_name} {zone}", f"{measure} {what}", expected, actual)
+            yield Difference(f"{_name(measure, count.metadata)} {zone}", f"{measure} {what}", expected, actual)
 
 
 def answer_differences(judgements: Iterable[Judgement]) -> Iterator[Difference]:
     """Return the differences of the exporter's answers to deliveries."""
     for event, expected, actual in judgements:
         if expected != actual:
-            yield Difference(f"{event.metadata.zone_name} {event.space_id}", f"answer to {event.id}", expected, actual)
+            yield Difference(
+                f"{_name(event.measure, event.metadata)} {event.space_id}", f"answer to {event.id}", expected, actual
+            )
+
+
+def _name(measure: Measure, metadata: AnyMetadata) -> str:
+    name: str = metadata._asdict().get(f"{measure.kind}_name", "")
+    return name
 
 
 class _Comparison(NamedTuple):
@@ -63,7 +71,7 @@ class _Comparison(NamedTuple):
     actual: list[str]
 
 
-def _compare_labels(metadata: Metadata, names: Iterable[str], samples: list[Sample]) -> Iterator[_Comparison]:
+def _compare_labels(metadata: AnyMetadata, names: Iterable[str], samples: list[Sample]) -> Iterator[_Comparison]:
     """Compare labels of some samples of a zone with its metadata."""
     for name in names:
         if samples:

@@ -11,12 +11,12 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent, UnsupportedEvent
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import AnyMetadata, ReadingEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 
 SeriesKey = tuple[str, Measure]
-"""Zone id and measure."""
+"""Space id and measure."""
 
 
 class Rule(NamedTuple):
@@ -47,7 +47,7 @@ class Exchange(NamedTuple):
 class ExpectedCount(NamedTuple):
     """The count that must be shown for one measure of one zone."""
 
-    metadata: Metadata
+    metadata: AnyMetadata
     value: float
     timestamp_ms: int
     """When it was sensed."""
@@ -56,7 +56,7 @@ class ExpectedCount(NamedTuple):
 class Judgement(NamedTuple):
     """The expected and the actual outcome of one event."""
 
-    event: OccupancyEvent
+    event: ReadingEvent
     expected: str
     actual: str
 
@@ -66,7 +66,7 @@ class _Arrival(NamedTuple):
 
     number: int
     """Position among all arrivals."""
-    event: OccupancyEvent
+    event: ReadingEvent
     exchange: Exchange
 
 
@@ -90,24 +90,24 @@ class Oracle:
         self.rule = rule
         self._newest_before_ms = newest_before_ms
         self._series: dict[SeriesKey, list[_Arrival]] = defaultdict(list)
-        shared_metadata: dict[Metadata, Metadata] = {}
+        shared_metadata: dict[AnyMetadata, AnyMetadata] = {}
         in_order = sorted(exchanges, key=lambda exchange: exchange.answered_ms)
         arrivals = (
             (event, exchange) for exchange in in_order if _was_applied(exchange) for event in _events(exchange.body)
         )
-        in_doubt = {event.space_id for body in unanswered for event in _events(body)}
+        in_doubt = {(event.measure.kind, event.space_id) for body in unanswered for event in _events(body)}
         for number, (event, exchange) in enumerate(arrivals):
             is_known = self._is_generation_known(event, exchange)
             if is_known is None:
-                in_doubt.add(event.space_id)
+                in_doubt.add((event.measure.kind, event.space_id))
             judged = event._replace(
                 metadata=shared_metadata.setdefault(event.metadata, event.metadata),
                 generation=event.generation if is_known else None,
             )
             self._series[event.space_id, event.measure].append(_Arrival(number, judged, exchange))
-        for zone in in_doubt:
-            for measure in Measure:
-                self._series.pop((zone, measure), None)
+        for kind, space in in_doubt:
+            for measure in _measures(kind):
+                self._series.pop((space, measure), None)
 
     @property
     def series_sent(self) -> int:
@@ -119,18 +119,20 @@ class Oracle:
 
         Zones are left out if the exporter had newer readings of them before the first delivery.
         """
-        newest: dict[str, dict[Measure, list[_Arrival]]] = defaultdict(dict)
+        newest: dict[tuple[Kind, str], dict[Measure, list[_Arrival]]] = defaultdict(dict)
         for (zone, measure), arrivals in self._series.items():
             if accepted := [arrival for arrival in arrivals if self._is_future(arrival) is not True]:
                 n = max(arrival.event.timestamp for arrival in accepted)
-                newest[zone][measure] = _distinct(arrival for arrival in accepted if arrival.event.timestamp == n)
+                newest[measure.kind, zone][measure] = _distinct(
+                    arrival for arrival in accepted if arrival.event.timestamp == n
+                )
         expected = {}
-        for zone, measures in newest.items():
+        for (kind, zone), measures in newest.items():
             if any(arrivals[0].event.timestamp <= self._n_before(zone, m) for m, arrivals in measures.items()):
                 continue
             # A zone has one name: that of its newest reading of any measure.
             latest = max(arrivals[0].event.timestamp for arrivals in measures.values())
-            if latest <= max(self._n_before(zone, measure) for measure in Measure):
+            if latest <= max(self._n_before(zone, measure) for measure in _measures(kind)):
                 continue
             of_latest = [a for arrivals in measures.values() for a in arrivals if a.event.timestamp == latest]
             metadata = _decisive(sorted(of_latest)).metadata
@@ -187,7 +189,7 @@ class Oracle:
                     at[event.timestamp].append(arrival)
                     n = max(n, event.timestamp)
 
-    def _outcome(self, event: OccupancyEvent, earlier: list[_Arrival], n: int) -> str:
+    def _outcome(self, event: ReadingEvent, earlier: list[_Arrival], n: int) -> str:
         """Return the outcome of the first row of the contract's table that holds.
 
         `earlier` arrived before for the same timestamp, and `n` is the newest timestamp, or -1.
@@ -202,7 +204,7 @@ class Oracle:
             return "repeated" if _decisive(_distinct(earlier)).value == event.value else "corrected"
         return "new" if event.timestamp > n else "backfilled"
 
-    def _is_generation_known(self, event: OccupancyEvent, exchange: Exchange) -> bool | None:
+    def _is_generation_known(self, event: ReadingEvent, exchange: Exchange) -> bool | None:
         """Tell whether an event has a generation that can be true; None if the time of arrival decides.
 
         It cannot be later than the arrival, or earlier than the reading, by more than the tolerance.
@@ -225,12 +227,16 @@ class Oracle:
         return ahead_until_ms > arrival.exchange.answered_ms
 
 
+def _measures(kind: Kind) -> list[Measure]:
+    return [measure for measure in Measure if measure.kind is kind]
+
+
 def _was_applied(exchange: Exchange) -> bool:
     """Tell whether the exporter judged the events, rather than refusing the request or having no room for them."""
     return bool(exchange.outcomes) and "overflow" not in exchange.outcomes
 
 
-def _events(body: bytes) -> Iterator[OccupancyEvent]:
+def _events(body: bytes) -> Iterator[ReadingEvent]:
     """Return the valid events of exported measures in a body."""
     try:
         items = parse_body(body)
@@ -241,7 +247,7 @@ def _events(body: bytes) -> Iterator[OccupancyEvent]:
             event = parse_event(item)
         except InvalidEvent:
             continue
-        if not isinstance(event, UnsupportedEvent):
+        if isinstance(event, ReadingEvent):
             yield event
 
 
@@ -253,7 +259,7 @@ def _distinct(arrivals: Iterable[_Arrival]) -> list[_Arrival]:
     return list(first.values())
 
 
-def _decisive(arrivals: Sequence[_Arrival]) -> OccupancyEvent:
+def _decisive(arrivals: Sequence[_Arrival]) -> ReadingEvent:
     """Return the event that decides a reading: the last to arrive of those that were not superseded at arrival."""
     decisive = arrivals[0].event
     latest = decisive.generation
@@ -264,7 +270,7 @@ def _decisive(arrivals: Sequence[_Arrival]) -> OccupancyEvent:
     return decisive
 
 
-def _is_older(event: OccupancyEvent, than: OccupancyEvent) -> bool:
+def _is_older(event: ReadingEvent, than: ReadingEvent) -> bool:
     return event.generation is not None and than.generation is not None and event.generation < than.generation
 
 

@@ -5,10 +5,10 @@ space changes.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import compress
-from operator import attrgetter, is_not
+from operator import is_not, itemgetter
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.rules import Capacity
-from exporter.events.model import Metadata
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import FIELDS, AnyMetadata
 from exporter.events.text import composed
 from exporter.pieces import in_pieces, sorted_in_pieces
 from exporter.rule.space import Count, Space
@@ -28,8 +29,13 @@ _PIECE = 2000
 _SEARCHED = 300
 """Rows that are searched for words without a pause."""
 
-_place_names = attrgetter("site_name", "building_name", "floor_name", "room_name", "zone_name")
-"""Returns the metadata fields that order spaces by their place in a building."""
+_NAMES = ("site_name", "building_name", "floor_name", "room_name", "zone_name")
+"""The metadata fields that order spaces by their place in a building."""
+
+_PLACE_NAMES: dict[Kind, Callable[[AnyMetadata], tuple[str, ...]]] = {
+    kind: itemgetter(*[fields.index(name) for name in _NAMES if name in fields]) for kind, fields in FIELDS.items()
+}
+"""Return those of these fields that a kind of space can have."""
 
 
 class State(StrEnum):
@@ -94,11 +100,11 @@ class Rows:
         self._capacity = capacity
         self._rules = capacity.current
         """The rules by which the rows have their capacity."""
-        self._fresh_since_ms = 0
-        """The least time of sensing of a count that was fresh at the last listing."""
+        self._fresh_since: Mapping[Measure, int] = {}
+        """The least time (ms) of sensing of a count of each measure that was fresh at the last listing."""
         self._rows: Sequence[Row | None] = []
         """In the order of the spaces of a snapshot."""
-        self._named: list[Metadata] = []
+        self._named: list[AnyMetadata] = []
         """The metadata by which the spaces were sorted."""
         self._order: list[int] = []
         """The positions of the rows, sorted by place."""
@@ -115,10 +121,11 @@ class Rows:
                 self._named = named
             return [rows[at] for at in self._order]
 
-    def _update(self, spaces: Sequence[Space], fresh_since_ms: int) -> list[Row]:
+    def _update(self, spaces: Sequence[Space], fresh_since: Mapping[Measure, int]) -> list[Row]:
         """Return the rows of these spaces; a row whose space, capacity and staleness are the same is kept."""
         rules, before = self._capacity.current, self._rows
-        if rules is not self._rules or fresh_since_ms < self._fresh_since_ms:  # the clock may have been set back
+        # The clock may have been set back.
+        if rules is not self._rules or any(fresh_since[each] < since for each, since in self._fresh_since.items()):
             before = [None] * len(spaces)
         elif len(before) != len(spaces):
             known = {(row.space.kind, row.space.id): row for row in before if row is not None}
@@ -128,38 +135,48 @@ class Rows:
             span = slice(piece[0], piece[-1] + 1)
             rows += [
                 row
-                if row is not None and row.space is space and row.stale is (row.shown.timestamp < fresh_since_ms)
-                else make_row(space, rules, fresh_since_ms)
+                if row is not None and row.space is space and row.stale is _is_stale(row.shown, fresh_since)
+                else make_row(space, rules, fresh_since)
                 for space, row in zip(spaces[span], before[span], strict=True)
             ]
-        self._rows, self._rules, self._fresh_since_ms = rows, rules, fresh_since_ms
+        self._rows, self._rules, self._fresh_since = rows, rules, fresh_since
         return rows
 
 
-def make_row(space: Space, rules: Capacity, fresh_since_ms: int) -> Row:
-    """Return the row of a space, whose counts are fresh if they were sensed at `fresh_since_ms` or later."""
+def make_row(space: Space, rules: Capacity, fresh_since: Mapping[Measure, int]) -> Row:
+    """Return the row of a space, whose counts are fresh if they were sensed at `fresh_since` (ms) or later."""
     counts = space.counts
-    shown = next((count for count in counts if count.timestamp >= fresh_since_ms), counts[0])
-    return Row(space, shown, shown.timestamp < fresh_since_ms, rules.of(space.metadata))
+    shown = next((count for count in counts if not _is_stale(count, fresh_since)), counts[0])
+    return Row(space, shown, _is_stale(shown, fresh_since), rules.of(space.metadata, space.kind))
+
+
+def _is_stale(count: Count, fresh_since: Mapping[Measure, int]) -> bool:
+    return count.timestamp < fresh_since[count.measure]
 
 
 def totals(rows: Sequence[Row]) -> Totals:
-    """Count the spaces of some rows, and the people in the fresh ones."""
+    """Count the spaces of some rows, and the people in the fresh ones of the kind that has the most.
+
+    A person in a zone is also in its room and on its floor, so the kinds are not added up.
+    """
     fresh = crowded = 0
-    people = 0.0
+    by_kind = dict.fromkeys(Kind, 0.0)
     for piece in in_pieces(rows, _PIECE):
         present = [row for row in piece if not row.stale]
         fresh += len(present)
         crowded += sum([row.crowded for row in present])
-        people += sum([row.shown.value for row in present])
-    people = min(people, sys.float_info.max)  # absurd counts may add up to infinity, which JSON does not have
+        for row in present:
+            by_kind[row.space.kind] += row.shown.value
+    people = min(
+        max(by_kind.values()), sys.float_info.max
+    )  # absurd counts may add up to infinity, which JSON does not have
     return Totals(len(rows), fresh, len(rows) - fresh, crowded, people)
 
 
-def stale_counts(rows: Sequence[Row], fresh_since_ms: int) -> int:
+def stale_counts(rows: Sequence[Row], fresh_since: Mapping[Measure, int]) -> int:
     """Return the number of counts, of all measures, that are too old to be shown."""
     return sum(
-        sum([count.timestamp < fresh_since_ms for row in piece for count in row.space.counts])
+        sum([_is_stale(count, fresh_since) for row in piece for count in row.space.counts])
         for piece in in_pieces(rows, _PIECE)
     )
 
@@ -194,7 +211,7 @@ _KEYS: dict[Sort, Callable[[Row], Any]] = {
     Sort.PEOPLE: lambda row: 1 if row.stale else -row.shown.value,
     Sort.FULL: lambda row: 1 if row.stale or not row.capacity else -row.shown.value / row.capacity,
     Sort.AGE: lambda row: row.shown.timestamp,
-    Sort.NAME: lambda row: getattr(row.space.metadata, f"{row.space.kind}_name").casefold(),
+    Sort.NAME: lambda row: row.space.metadata._asdict().get(f"{row.space.kind}_name", "").casefold(),
 }
 
 
@@ -208,4 +225,4 @@ def _searchable(text: str) -> str:
 
 def _place(space: Space) -> tuple[str, ...]:
     """Return the sort key of a space by where it lies: site, building, floor, room, own name and id."""
-    return (*_place_names(space.metadata), space.id)
+    return (*_PLACE_NAMES[space.kind](space.metadata), space.id)

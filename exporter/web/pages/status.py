@@ -5,7 +5,7 @@ the clock was set back.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -49,7 +49,7 @@ class Status:
     def spaces(self, query: Query) -> dict[str, Any]:
         """Return the totals, the recent activity, and the spaces that the query finds."""
         listing = self._listing(query)
-        return listing.head | {"spaces": [_space(row, listing.now_ms, listing.fresh_since_ms) for row in listing.rows]}
+        return listing.head | {"spaces": [_space(row, listing.now_ms, listing.fresh_since) for row in listing.rows]}
 
     def spaces_as_json(self, query: Query) -> Iterator[bytes]:
         """Return the same as JSON, in pieces, between which other threads run."""
@@ -58,7 +58,7 @@ class Status:
         yield empty.removesuffix("]}").encode()
         separator = ""
         for piece in in_pieces(listing.rows, _WRITTEN):
-            spaces = _json([_space(row, listing.now_ms, listing.fresh_since_ms) for row in piece])
+            spaces = _json([_space(row, listing.now_ms, listing.fresh_since) for row in piece])
             yield f"{separator}{spaces[1:-1]}".encode()
             separator = ","
         yield b"]}\n"
@@ -93,7 +93,7 @@ class Status:
         if space is None:
             return None
         row = make_row(space, self._capacity.current, snapshot.fresh_since)
-        rule = self._capacity.current.rule(space.metadata)
+        rule = self._capacity.current.rule(space.metadata, kind)
         fields = {field: pattern.text for field, pattern in rule.patterns.items()} if rule else {}
         return {
             "time": utc(snapshot.now),
@@ -149,10 +149,11 @@ class _Listing(NamedTuple):
     """All but the spaces."""
     rows: Sequence[Row]
     now_ms: int
-    fresh_since_ms: int
+    fresh_since: Mapping[Measure, int]
+    """The oldest timestamp (ms) of a count of each measure that is not stale."""
 
 
-def _space(row: Row, now_ms: int, fresh_since_ms: int) -> dict[str, Any]:
+def _space(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
     return {
         "kind": row.space.kind,
         "id": row.space.id,
@@ -163,10 +164,10 @@ def _space(row: Row, now_ms: int, fresh_since_ms: int) -> dict[str, Any]:
         "capacity": row.capacity,
         "measures": {
             count.measure: {
-                "occupancy": None if count.timestamp < fresh_since_ms else count.value,
+                "occupancy": None if count.timestamp < fresh_since[count.measure] else count.value,
                 "timestamp": _utc(count.timestamp),
                 "age_seconds": max(0, now_ms - count.timestamp) / 1000,
-                "stale": count.timestamp < fresh_since_ms,
+                "stale": count.timestamp < fresh_since[count.measure],
             }
             for count in row.space.counts
         },

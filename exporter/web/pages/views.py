@@ -112,7 +112,7 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
             return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
         return _page(
             "space.html",
-            name=display.name(space["metadata"][f"{kind}_name"], space_id),
+            name=display.name(space["metadata"].get(f"{kind}_name", ""), space_id),
             line=status.line,
             queries={measure: queries_of(measure, space_id) for measure in space["measures"]},
             api=url_for("reading.space", kind=kind, space_id=space_id),

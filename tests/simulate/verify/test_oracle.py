@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
-from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery
+from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery, place
 from tests.support.examples import thorough
 from tests.support.stores import LIMITS, applied
 
@@ -16,17 +16,17 @@ RULE = Rule(LIMITS.window, LIMITS.stale_after, LIMITS.future_tolerance)
 ZONE = ("zone_a", Measure.ZONE_OCCUPANCY)
 
 
-def one_by_one(*events: OccupancyEvent) -> list[Exchange]:
+def one_by_one(*events: ReadingEvent) -> list[Exchange]:
     """Return deliveries that were each answered, with `?`, before the next was sent."""
     return [Exchange(body(event), 0, NOW + n, NOW + n + 1, 1, {"?": 1}) for n, event in enumerate(events)]
 
 
-def oracle(*events: OccupancyEvent, rule: Rule = RULE) -> Oracle:
+def oracle(*events: ReadingEvent, rule: Rule = RULE) -> Oracle:
     """Return an oracle of these events, delivered one by one."""
     return Oracle(one_by_one(*events), rule)
 
 
-def judged(*events: OccupancyEvent) -> list[str]:
+def judged(*events: ReadingEvent) -> list[str]:
     """Return the expected outcomes, in order, for events of one zone and measure."""
     return [judgement.expected for judgement in oracle(*events).judgements()]
 
@@ -59,7 +59,7 @@ class TestOutcomes:
             ([delivery(NOW, 3)], delivery(NOW - 1, 3), "backfilled"),
         ],
     )
-    def test_row(self, before: list[OccupancyEvent], event: OccupancyEvent, outcome: str) -> None:
+    def test_row(self, before: list[ReadingEvent], event: ReadingEvent, outcome: str) -> None:
         """The first row that holds gives the outcome."""
         assert judged(*before, event)[-1] == outcome
 
@@ -135,7 +135,7 @@ class TestShown:
         ).expected_counts()
         assert shown[ZONE].value == 5
         assert shown[ZONE].timestamp_ms == NOW
-        assert shown[ZONE].metadata.zone_name == "later"
+        assert place(shown[ZONE]).zone_name == "later"
 
     def test_the_very_same_again_does_not_undo_a_correction(self) -> None:
         """A repeated event does not undo a correction, even where ids have no generation."""
@@ -147,7 +147,10 @@ class TestShown:
         shown = oracle(
             delivery(NOW, 1, name="new", measure=Measure.ZONE_OCCUPANCY_1MIN), delivery(NOW - 1, 2, name="old", id="b")
         ).expected_counts()
-        assert {key[1]: value.metadata.zone_name for key, value in shown.items()} == dict.fromkeys(Measure, "new")
+        assert {key[1]: place(value).zone_name for key, value in shown.items()} == {
+            Measure.ZONE_OCCUPANCY: "new",
+            Measure.ZONE_OCCUPANCY_1MIN: "new",
+        }
 
     def test_the_future_is_not_shown(self) -> None:
         """A reading from a wrong clock does not freeze a zone."""
@@ -192,7 +195,7 @@ class TestShown:
 
 
 @st.composite
-def any_deliveries(draw: st.DrawFn) -> list[OccupancyEvent]:
+def any_deliveries(draw: st.DrawFn) -> list[ReadingEvent]:
     """Draw events with equal, different and unknown generations, some repeated, some of the future."""
     impossible = st.sampled_from([G - 10_000, G - 301, G + 301, G + 10_000])
     generations = st.one_of(st.none(), st.integers(G - 2, G + 2), impossible)
@@ -216,7 +219,7 @@ class TestAgainstTheStore:
 
     @thorough
     @given(st.one_of(deliveries(), any_deliveries()))
-    def test_the_same_counts_names_and_outcomes(self, events: list[OccupancyEvent]) -> None:
+    def test_the_same_counts_names_and_outcomes(self, events: list[ReadingEvent]) -> None:
         """Oracle and store agree on counts, names and outcomes for any deliveries in any order."""
         store, outcomes = applied(*events, limits=LIMITS, now=NOW)
         answered = [

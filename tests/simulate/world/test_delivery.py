@@ -11,24 +11,24 @@ import pytest
 
 from exporter.events.ids import generation, ksuid
 from exporter.events.measures import Measure
-from exporter.events.model import OccupancyEvent
+from exporter.events.model import ReadingEvent
 from exporter.events.parse import parse_body, parse_event
 from exporter.simulate.world.building import zones
 from exporter.simulate.world.delivery import Delivery, EventType, Plan
 from exporter.simulate.world.people import DESK, QUEUE, People
 from exporter.simulate.world.sensing import COMPUTATIONS, SensedReading, Sensor
 from exporter.simulate.world.stream import deliveries
-from tests.support.deliveries import MINUTE, NOW, SECOND, G
+from tests.support.deliveries import MINUTE, NOW, SECOND, G, place
 
 FAST = Plan(zones=20, interval_ms=SECOND, intervals=60)
 
 BOTH = (EventType.ZONE_OCCUPANCY, EventType.ZONE_OCCUPANCY_1MIN)
 
 
-def events(stream: list[Delivery]) -> list[OccupancyEvent]:
+def events(stream: list[Delivery]) -> list[ReadingEvent]:
     """Return the events of a stream."""
     parsed = [parse_event(item) for delivery in stream for item in parse_body(delivery.body)]
-    return [event for event in parsed if isinstance(event, OccupancyEvent)]
+    return [event for event in parsed if isinstance(event, ReadingEvent)]
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +139,10 @@ class TestStream:
         names: dict[str, dict[str, list[int]]] = {}
         last: dict[str, str] = {}
         for event in events(stream):
-            last[event.space_id] = event.metadata.zone_name
+            last[event.space_id] = place(event).zone_name
             if event.timestamp >= NOW:
                 assert event.generation is not None
-                names.setdefault(event.space_id, {}).setdefault(event.metadata.zone_name, []).append(event.generation)
+                names.setdefault(event.space_id, {}).setdefault(place(event).zone_name, []).append(event.generation)
         renamed = {zone: of_zone for zone, of_zone in names.items() if len(of_zone) > 1}
         assert len(renamed) == 2
         for zone, of_zone in renamed.items():

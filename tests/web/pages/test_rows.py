@@ -11,7 +11,8 @@ from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
 from exporter.web.pages import rows as rows_module
 from exporter.web.pages.rows import Query, Row, Rows, Sort, found, in_order
-from tests.support.deliveries import MINUTE, NOW, Clock
+from tests.support.deliveries import MINUTE, NOW, Clock, place
+from tests.support.stores import snapshot_of
 
 STALE_AFTER = 10 * MINUTE
 
@@ -24,7 +25,7 @@ def space(name: str, *ages: int, names: Metadata | None = None) -> Space:
 
 def seen(spaces: list[Space], now: int = NOW) -> Snapshot:
     """Return a snapshot of some zones."""
-    return Snapshot(now, STALE_AFTER, {Kind.ZONE: spaces})
+    return snapshot_of(spaces, STALE_AFTER, now)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_unchanged_spaces_keep_their_rows(rows: Rows, monkeypatch: pytest.Monkey
         return items
 
     monkeypatch.setattr(rows_module, "sorted_in_pieces", sort)
-    spaces[1] = space("a", 1, names=spaces[1].metadata)
+    spaces[1] = space("a", 1, names=place(spaces[1]))
     second = rows.by_place(seen(spaces))
     assert [now is before for now, before in zip(second, first, strict=True)] == [False, True, True]
     assert sortings == []

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from exporter.app import build, create_app
 from exporter.events.measures import Measure
-from exporter.events.model import Metadata, OccupancyEvent
+from exporter.events.model import Metadata, ReadingEvent
 from exporter.server import memory
 from exporter.web.pages import status as status_module
 from exporter.web.pages.status import PAGE_SIZE
@@ -205,7 +205,7 @@ class TestJson:
         (tmp_path / "capacity.yml").write_text("capacity: [{max: 9}]")
         client = with_capacity(clock, str(tmp_path / "capacity.yml"))
 
-        def etag_after(*events: OccupancyEvent) -> str:
+        def etag_after(*events: ReadingEvent) -> str:
             client.post("/webhook", data=body(*events) if events else b"[]")
             clock.now += MINUTE
             return client.get("/api/v1/spaces").headers["ETag"]

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -18,7 +19,7 @@ from exporter.web.pages.status import Status
 from exporter.web.pages.views import ASSETS, VERSIONS
 from tests.support.certificates import Pair
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery
-from tests.support.placed import post, three_zones
+from tests.support.placed import post, three_zones, with_capacity
 from tests.support.responses import problem
 
 SMOOTHED = Measure.ZONE_OCCUPANCY_1MIN
@@ -217,3 +218,35 @@ class TestAssets:
                 assert version == VERSIONS[name]
                 assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         problem(client.get("/assets/none"), 404)
+
+
+class TestKinds:
+    """Rooms and floors have pages and JSON as zones do."""
+
+    def test_a_room_and_a_floor(self, clock: Clock, tmp_path: Path) -> None:
+        """A room and a floor with the same id are listed, and each has a page and JSON of its own."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{kind: room, max: 2}, {kind: floor, max: 120}, {max: 1}]")
+        client = with_capacity(clock, str(file))
+        for v, measure in (
+            (3, Measure.ROOM_OCCUPANCY),
+            (25, Measure.FLOOR_OCCUPANCY_1MIN),
+            (2, Measure.ZONE_OCCUPANCY),
+        ):
+            assert client.post("/webhook", data=body(delivery(v=v, measure=measure))).status_code == 200
+        listed = client.get("/api/v1/spaces").get_json()
+        assert {(space["kind"], space["id"], space["capacity"]) for space in listed["spaces"]} == {
+            ("floor", "zone_a", 120),
+            ("room", "zone_a", 2),
+            ("zone", "zone_a", 1),
+        }
+        assert listed["totals"] == {"spaces": 3, "fresh": 3, "stale": 0, "crowded": 2, "people": 25}
+        room = client.get("/api/v1/spaces/room/zone_a").get_json()
+        assert room["measures"]["ROOM_OCCUPANCY"]["occupancy"] == 3
+        assert room["rule"] == {"line": 1, "fields": {}, "max": 2}
+        assert room["crowded"]
+        page = client.get("/spaces/floor/zone_a").text
+        assert "FLOOR_OCCUPANCY_1MIN" in page
+        assert "butlr_floor_occupancy_1min{floor_id=&#34;zone_a&#34;}" in page
+        assert client.get("/spaces/sensor/zone_a").status_code == 404
+        assert "/spaces/room/zone_a" in client.get("/").text
