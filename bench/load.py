@@ -10,14 +10,16 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import uvloop
 
 from bench.processes import HOST
 from exporter.events.fast import parse_fast
-from exporter.events.model import ReadingEvent
+from exporter.events.measures import Kind, Measure, Payload, known_type
+from exporter.events.model import FIELDS, ReadingEvent
 from exporter.metrics.text import labelled
 from exporter.simulate.world.delivery import Plan
 from exporter.simulate.world.stream import deliveries
@@ -103,6 +105,55 @@ def malformed(zones: int, minutes: int) -> Iterator[bytes]:
         yield _request("POST /webhook", request.partition(b"\r\n\r\n")[2][:-1], f"X-API-Key: {KEY}\r\n")
 
 
+_SENSOR = {
+    "hive_id": "hive_2oULLOWeATbeC4Ebfe849hNlFWk",
+    "hive_serial": "HV-0042",
+    "hive_model": "2.0",
+    "hive_version": "2.4.4",
+    "mac_address": "00-17-0d-00-00-cc-bb-aa",
+    "sensor_mode": "presence",
+    "sensor_model": "Heatic 2+",
+}
+
+_POINTS = [[0.21, 0.64], [0.83, 0.4]]
+
+_DATA: dict[Payload, Any] = {
+    Payload.CROSSINGS: {"in": 1, "out": 0},
+    Payload.DETECTIONS: {"local": _POINTS, "world": _POINTS},
+}
+"""The field `data` of payloads that are no number of people."""
+
+_TYPES = [each.name for measure in Measure for each in measure.declared.types]
+
+
+def _retyped(types: Sequence[str]) -> Callable[[int, int], Iterator[bytes]]:
+    """Return a function that returns the requests of `webhooks`, with a space of one of these types for each zone."""
+
+    def requests(zones: int, minutes: int) -> Iterator[bytes]:
+        began_ms = int(time.time() * 1000)
+        for number, request in enumerate(webhooks(zones, minutes)):
+            event = json.loads(request.partition(b"\r\n\r\n")[2])
+            zone = event["metadata"]["zone_id"]
+            _retype(event, types[crc32(zone.encode()) % len(types)], zone)
+            if event["type"] == "DETECTIONS":  # a thousand a second, none of which is computed again
+                event["timestamp"] = began_ms + number
+            yield _request("POST /webhook", json.dumps(event).encode())
+
+    return requests
+
+
+def _retype(event: dict[str, Any], event_type: str, space_id: str) -> None:
+    """Change an event of a zone to one of this type, of a space with this id."""
+    known = known_type(event_type)
+    assert known is not None  # noqa: S101 - it is declared
+    kind, payload = known.measure.kind, known.measure.declared.payload
+    names = {name: value for name, value in event["metadata"].items() if name in FIELDS[kind]}
+    event["metadata"] = names | (_SENSOR if kind is Kind.SENSOR else {}) | {kind.id_field: space_id}
+    event["type"], people = event_type, event.pop("data")
+    if payload is not Payload.MOTION:
+        event["data"] = _DATA.get(payload, people)
+
+
 DAY_MS = 86_400_000
 
 REFUSED = {
@@ -119,6 +170,8 @@ REFUSED = {
 KINDS = {
     "webhooks": webhooks,
     "varied": varied,
+    "mixed": _retyped(_TYPES),
+    "detections": _retyped(["DETECTIONS"]),
     "pushes": pushes,
     "accepted": _changed(lambda _: None),
     **REFUSED,

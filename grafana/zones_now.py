@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, stat, table
+from grafana_foundation_sdk.builders import bargauge, stat, statetimeline, table
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGraphMode, VizOrientation
 
@@ -212,6 +212,70 @@ def build() -> Any:
                         width=6,
                         height=10,
                         steps=ORANGE_ABOVE_0,
+                    ),
+                ],
+            ),
+            (
+                "Motion and sensors",
+                [
+                    panel(
+                        statetimeline.Panel().merge_values(True).row_height(0.8),
+                        "Motion",
+                        "1 while there is motion in a room, else 0; silence means that nothing changed.",
+                        Query(
+                            f"max by ({NAMED['room']}) (butlr_room_motion{{{CHOSEN['room']}}})",
+                            "{{room_name}} · {{floor_name}} · {{building_name}}",
+                        ),
+                        width=12,
+                        height=8,
+                        steps=[(None, "text"), (1, "green")],
+                    ),
+                    panel(
+                        bargauge.Panel().reduce_options(last()).orientation(VizOrientation.HORIZONTAL),
+                        "People that sensors see",
+                        "Each sensor that has sent detections in the last `detections_stale_after`.",
+                        Query(
+                            f"max by (room_name, sensor_id) (butlr_sensor_detections{{{CHOSEN['room']}}})",
+                            "{{room_name}} · {{sensor_id}}",
+                            instant=True,
+                        ),
+                        width=6,
+                        height=8,
+                        steps=PLAIN,
+                    ),
+                    panel(
+                        _number_panel(),
+                        "Since the last motion, detections",
+                        "Time since motion last changed in any chosen room, and since any sensor last saw somebody.",
+                        Query(
+                            f"clamp_min(time() - max(butlr_room_motion_timestamp_seconds{{{CHOSEN['room']}}}), 0)",
+                            "motion",
+                            instant=True,
+                        ),
+                        Query(
+                            "clamp_min(time() - max(butlr_sensor_detections_timestamp_seconds"
+                            f"{{{CHOSEN['room']}}}), 0)",
+                            "detections",
+                            instant=True,
+                        ),
+                        width=3,
+                        height=8,
+                        unit="s",
+                        steps=PLAIN,
+                    ),
+                    panel(
+                        _number_panel(),
+                        "Sensors",
+                        "Sensors that are known, by model.",
+                        Query(
+                            f"count by (sensor_model) (max by (sensor_id, sensor_model) "
+                            f"(butlr_sensor_info{{{CHOSEN['room']}}}))",
+                            "{{sensor_model}}",
+                            instant=True,
+                        ),
+                        width=3,
+                        height=8,
+                        steps=PLAIN,
                     ),
                 ],
             ),

@@ -4,20 +4,20 @@ It returns the same as `parse`, or nothing. It describes the payloads a second t
 faster because it explains no mistake; `tests/events/test_fast.py` compares both.
 """
 
+from operator import itemgetter
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import astuple
 
 from exporter.events.ids import generation
-from exporter.events.measures import PEOPLE, Kind, Measure, Payload, known_type
+from exporter.events.measures import PEOPLE, Kind, KnownType, Measure, Payload, known_type
 from exporter.events.model import (
     FIELDS,
     ID_POSITION,
     MAX_STRING,
     METADATA,
-    AnyMetadata,
     Event,
     Metadata,
     ReadingEvent,
@@ -34,63 +34,40 @@ _WholeNumber = Annotated[int, Meta(ge=0, le=MAX_CROSSINGS)]
 _Points = Annotated[list[tuple[float, float]], Meta(max_length=MAX_POINTS)]
 
 
-def _metadata(fields: tuple[str, ...]) -> Any:
-    return msgspec.defstruct(
-        "_Metadata",
-        [(name, _Text | None, "") for name in fields],
-        kw_only=True,
-        # A skipped field is not looked at, and so might not even be JSON.
-        forbid_unknown_fields=True,
-        gc=False,
-    )
+_FIELDS = tuple(dict.fromkeys([*Metadata._fields, *SensorMetadata._fields]))
+"""The metadata fields of all kinds of spaces, those of a zone first."""
+
+_Metadata: Any = msgspec.defstruct(
+    "_Metadata",
+    [(name, _Text | None, "") for name in _FIELDS],
+    kw_only=True,
+    # A skipped field is not looked at, and so might not even be JSON.
+    forbid_unknown_fields=True,
+    gc=False,
+)
 
 
-_Place: Any = _metadata(Metadata._fields)
-_Sensor: Any = _metadata(SensorMetadata._fields)
+class _Data(Struct, forbid_unknown_fields=True, gc=False, rename={"in_": "in"}):
+    """The fields of every payload that is an object."""
+
+    in_: _WholeNumber | UnsetType = UNSET
+    out: _WholeNumber | UnsetType = UNSET
+    world: _Points | None = None
+    local: _Points | None = None
 
 
-class _Envelope(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+class _Event(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """An event of any type."""
+
     id: _Id
     type: _Id
     timestamp: Annotated[float, Meta(ge=EARLIEST_TIMESTAMP)]
     version: _Text | None = None
+    metadata: _Metadata
+    data: Annotated[float, Meta(ge=0)] | _Data | UnsetType = UNSET
 
 
-class _PeopleEvent(_Envelope, gc=False, kw_only=True):
-    metadata: _Place
-    data: Annotated[float, Meta(ge=0)]
-
-
-class _Crossings(Struct, forbid_unknown_fields=True, gc=False, rename={"in_": "in"}):
-    in_: _WholeNumber
-    out: _WholeNumber
-
-
-class _CrossingsEvent(_Envelope, gc=False, kw_only=True):
-    metadata: _Sensor
-    data: _Crossings
-
-
-class _Detections(Struct, forbid_unknown_fields=True, gc=False):
-    world: _Points
-    local: _Points | None = None
-
-
-class _DetectionsEvent(_Envelope, gc=False, kw_only=True):
-    metadata: _Sensor
-    data: _Detections
-
-
-class _MotionEvent(_Envelope, gc=False, kw_only=True):
-    metadata: _Place
-
-
-_decode = msgspec.json.Decoder(_PeopleEvent).decode
-_DECODERS: dict[Payload, msgspec.json.Decoder[Any]] = {
-    Payload.CROSSINGS: msgspec.json.Decoder(_CrossingsEvent),
-    Payload.DETECTIONS: msgspec.json.Decoder(_DetectionsEvent),
-    Payload.MOTION: msgspec.json.Decoder(_MotionEvent),
-}
+_decode = msgspec.json.Decoder(_Event).decode
 
 
 class _Counted(NamedTuple):
@@ -99,19 +76,23 @@ class _Counted(NamedTuple):
     measure: Measure
     own: int
     """The position of the space's own id in the metadata."""
+    fields: int
+    """The number of its metadata fields, which come first among those of all kinds."""
     missing: tuple[str, ...]
-    """The last values of its metadata, which are always empty: those of fields that the kind of space cannot have."""
+    """The values of its metadata behind these."""
 
 
-def _missing(kind: Kind) -> tuple[str, ...]:
-    return ("",) * (len(METADATA[kind]._fields) - len(FIELDS[kind]))
-
+_MISSING = {kind: ("",) * (len(METADATA[kind]._fields) - len(FIELDS[kind])) for kind in Kind}
+"""The last values of the metadata of each kind of space: those of fields that it cannot have."""
 
 _COUNTED = {
-    measure: _Counted(measure, ID_POSITION[measure.kind], _missing(measure.kind))
+    measure: _Counted(measure, ID_POSITION[measure.kind], len(FIELDS[measure.kind]), _MISSING[measure.kind])
     for measure in Measure
     if measure.declared.payload in PEOPLE
 }
+
+_names_of = {kind: itemgetter(*map(_FIELDS.index, FIELDS[kind])) for kind in Kind}
+"""Return the values of the metadata fields of each kind of space among those of all fields."""
 
 
 def parse_fast(body: bytes) -> Event | None:
@@ -123,21 +104,21 @@ def parse_fast(body: bytes) -> Event | None:
         return None
     try:
         payload = _decode(body)
-    except ValueError:  # another payload, a mistake, or a field that is new
-        return _parse_other(body)
+    except ValueError:  # a mistake, or a field that is new
+        return parse_strict(body)
     known = known_type(payload.type)
-    counted = None if known is None else _COUNTED.get(known.measure)
-    if counted is None:
+    if known is None:
         return None
-    measure, own, missing = counted
-    names = astuple(payload.metadata)
+    counted = _COUNTED.get(known.measure)
+    if counted is None:
+        return _other_event(known, payload)
+    measure, own, number, missing = counted
+    names = astuple(payload.metadata)[:number]
     if None in names:
         names = tuple([name or "" for name in names])
-    space_id = names[own]
-    if not space_id:
+    space_id, people = names[own], payload.data
+    if not space_id or people.__class__ is not float:
         return None
-    if missing:
-        names = names[: -len(missing)] + missing
     event_id = payload.id
     event: ReadingEvent = new_tuple(
         ReadingEvent,
@@ -146,38 +127,42 @@ def parse_fast(body: bytes) -> Event | None:
             measure,
             space_id,
             int(payload.timestamp),
-            abs(payload.data),
+            abs(people),
             generation(event_id),
-            new_tuple(Metadata, names),
+            new_tuple(Metadata, names + missing if missing else names),
             False,
         ),
     )
     return event
 
 
-def _parse_other(body: bytes) -> Event | None:
-    """Return the event of a body that is none with a number of people in known fields only."""
-    shape = _shape(body)
-    if shape is None:
-        return parse_strict(body)
-    try:
-        payload = _DECODERS[shape].decode(body)
-    except ValueError:
+def _other_event(known: KnownType, payload: _Event) -> Event | None:
+    """Return the event of a payload that is no number of people."""
+    measure, data = known.measure, payload.data
+    shape, people = measure.declared.payload, known.value or 0.0
+    if shape is not Payload.MOTION:
+        if data.__class__ is not _Data:
+            return None
+        if shape is Payload.DETECTIONS:
+            world, local = data.world, data.local
+            if world is None is local:
+                return None
+            people = float(max(len(world or ()), len(local or ())))
+        elif UNSET in (data.in_, data.out):
+            return None
+    kind = measure.kind
+    names = _names_of[kind](astuple(payload.metadata))
+    if None in names:
+        names = tuple([name or "" for name in names])
+    space_id = names[ID_POSITION[kind]]
+    if not space_id:
         return None
-    known = known_type(payload.type)
-    if known is None or known.measure.declared.payload is not shape:
-        return None
-    kind = known.measure.kind
-    names = tuple([name or "" for name in astuple(payload.metadata)][: len(FIELDS[kind])]) + _missing(kind)
-    data = None if shape is Payload.MOTION else payload.data
-    metadata: AnyMetadata = new_tuple(METADATA[kind], names)
-    return event_of(known, payload.id, payload.timestamp, data, metadata) if names[ID_POSITION[kind]] else None
-
-
-def _shape(body: bytes) -> Payload | None:
-    """Return the payload that a body seems to have; None for a number of people."""
-    if b'"data"' not in body:
-        return Payload.MOTION
-    if b'"world"' in body:
-        return Payload.DETECTIONS
-    return Payload.CROSSINGS if b'"in"' in body else None
+    metadata = new_tuple(METADATA[kind], names + _MISSING[kind])
+    if shape is Payload.CROSSINGS:
+        return event_of(known, payload.id, payload.timestamp, data, metadata)
+    event_id = payload.id
+    event: ReadingEvent = new_tuple(
+        ReadingEvent,
+        (event_id, measure, space_id, int(payload.timestamp), people, generation(event_id), metadata, False),
+    )
+    return event

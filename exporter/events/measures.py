@@ -182,6 +182,32 @@ class Measure(StrEnum):
             settled_help="People on the floor at that time, smoothed over a minute, as finally computed.",
         ),
     )
+    MOTION = (
+        "MOTION",
+        Declaration(
+            number=6,
+            kind=Kind.ROOM,
+            payload=Payload.MOTION,
+            cadence=Cadence.CHANGE,
+            types=(EventType("PIR_MOTION", value=1.0), EventType("PIR_NO_MOTION", value=0.0)),
+            family="butlr_room_motion",
+            title="Motion",
+            help="1 while there is motion in the room, else 0.",
+        ),
+    )
+    DETECTIONS = (
+        "DETECTIONS",
+        Declaration(
+            number=7,
+            kind=Kind.SENSOR,
+            payload=Payload.DETECTIONS,
+            cadence=Cadence.STREAM,
+            types=(EventType("DETECTIONS"),),
+            family="butlr_sensor_detections",
+            title="People seen",
+            help="People that the sensor sees now.",
+        ),
+    )
 
     def __new__(cls, name: str, declared: Declaration) -> Self:
         """Return the member of this name, with its declaration."""
@@ -195,6 +221,9 @@ class Measure(StrEnum):
         """Return the event type of a reading with this value."""
         return self.only_type or next(each for each in self.declared.types if each.value == value).name
 
+
+IN_MEMORY = frozenset(measure for measure in Measure if measure.declared.cadence is Cadence.STREAM)
+"""The measures that no journal keeps: their readings are replaced within a second."""
 
 WITH_PEOPLE = [kind for kind in Kind if any(each.kind is kind and each.declared.payload in PEOPLE for each in Measure)]
 """The kinds of spaces in which people are counted, and which so may have a capacity."""

@@ -7,7 +7,7 @@ and a number.
 import logging
 from collections.abc import Callable
 
-from exporter.events.measures import Kind
+from exporter.events.measures import WITH_PEOPLE, Kind
 from exporter.events.times import utc
 from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
@@ -50,8 +50,9 @@ class Transitions:
                 stale.append(space)
         self._fresh[kind] = fresh
         _log_spaces(logging.INFO, kind, "appeared", [_names(space) for space in appeared])
-        _log_spaces(logging.WARNING, kind, "went stale", [_names(space) | _last_reading(space) for space in stale])
-        _log_spaces(logging.INFO, kind, "returned", [_names(space) for space in returned])
+        if kind in WITH_PEOPLE:  # a sensor is silent whenever it sees nobody
+            _log_spaces(logging.WARNING, kind, "went stale", [_names(space) | _last_reading(space) for space in stale])
+            _log_spaces(logging.INFO, kind, "returned", [_names(space) for space in returned])
         _log_spaces(logging.INFO, kind, "forgotten", [{kind.id_field: space_id} for space_id in before])
 
 

@@ -6,9 +6,11 @@ It knows neither how a journal is written nor how an event is decided.
 import gc
 import logging
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from threading import Lock, Thread
 from time import monotonic
 
+from exporter.events.measures import IN_MEMORY
 from exporter.events.model import ReadingEvent
 from exporter.journal.interface import Journal, JournalError, Source
 from exporter.rule.outcome import REFUSED, Outcome
@@ -18,6 +20,9 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 15.0
 """Seconds after which a delivery has `maintain` called, as only this project's own server calls it regularly."""
+
+
+_measure_of = attrgetter("measure")
 
 
 class NotWritten(JournalError):  # noqa: N818 - the name reads as what happened
@@ -65,6 +70,7 @@ class Recorder:
     def apply(self, events: Sequence[ReadingEvent], now_ms: int) -> list[Outcome]:
         """Apply events that arrive at `now_ms` to the store, append the accepted ones, and return every outcome.
 
+        Events of a measure that no journal keeps are not appended, so an outage does not touch them.
         An accepted event that changes nothing is appended too, as its arrival keeps its space from being forgotten. No
         other event is applied before the append, so a repetition is not acknowledged before the first is written.
         Raises NotWritten where the append fails.
@@ -75,8 +81,12 @@ class Recorder:
         with self._lock:
             outcomes = self._store.apply_all(events, now_ms)
             accepted = events
-            if not REFUSED.isdisjoint(outcomes):
-                accepted = [event for event, outcome in zip(events, outcomes, strict=True) if outcome not in REFUSED]
+            if not REFUSED.isdisjoint(outcomes) or not IN_MEMORY.isdisjoint(map(_measure_of, events)):
+                accepted = [
+                    event
+                    for event, outcome in zip(events, outcomes, strict=True)
+                    if outcome not in REFUSED and event.measure not in IN_MEMORY
+                ]
             if accepted:
                 try:
                     self._journal.append(accepted, now_ms)

@@ -28,8 +28,16 @@ SETTLING = [name for name, measure in EXPORTED.items() if measure.declared.caden
 CLAMPED = [name for name, measure in EXPORTED.items() if measure.declared.payload is Payload.CLAMPED]
 """The event types whose numbers below 0 are taken as 0."""
 
+_UNSUPPORTED = frozenset({Outcome.UNSUPPORTED})
+
+_IMPOSSIBLE = {Cadence.STREAM: _UNSUPPORTED | {Outcome.BACKFILLED}}  # only the newest reading is kept
+"""The outcomes that an event of an exported type cannot have, by cadence."""
+
 OUTCOMES: dict[str, list[Outcome]] = {
-    **{name: [outcome for outcome in Outcome if outcome is not Outcome.UNSUPPORTED] for name in EXPORTED},
+    **{
+        name: [outcome for outcome in Outcome if outcome not in _IMPOSSIBLE.get(measure.declared.cadence, _UNSUPPORTED)]
+        for name, measure in EXPORTED.items()
+    },
     OTHER: [Outcome.INVALID, Outcome.UNSUPPORTED],
 }
 """The outcomes that an event can have, by event type."""
@@ -66,7 +74,7 @@ class EventCounters:
 
     def count(self, results: Iterable[Result]) -> None:
         """Count events; the delay of an event from a clock that is ahead counts as 0."""
-        events, delays, sums = self._events, self._delays, self._sums
+        events, delays, sums, corrections = self._events, self._delays, self._sums, self._late_corrections
         with self._lock:
             for event_type, outcome, delay, was_negative in results:
                 events[event_type, outcome] += 1
@@ -74,8 +82,12 @@ class EventCounters:
                     positive = delay if delay > 0 else 0.0
                     delays[event_type][bisect_left(DELAY_BUCKETS, positive)] += 1
                     sums[event_type] += positive
-                    if delay >= self._settle_after_seconds and outcome is Outcome.CORRECTED:
-                        self._late_corrections[event_type] += 1
+                    if (
+                        outcome is Outcome.CORRECTED
+                        and delay >= self._settle_after_seconds
+                        and event_type in corrections
+                    ):
+                        corrections[event_type] += 1
                 if was_negative and outcome not in REFUSED:
                     self._negative[event_type] += 1
 

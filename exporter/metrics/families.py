@@ -22,6 +22,15 @@ INFO = {kind: f"butlr_{kind}_info" for kind in Kind}
 
 CAPACITY = {kind: f"butlr_{kind}_capacity" for kind in WITH_PEOPLE}
 
+_SENSED_HELP = "When the reading of {} was sensed, also while it is stale."
+
+_TIMESTAMP_HELP = {
+    Cadence.MINUTE: _SENSED_HELP,
+    Cadence.CHANGE: "When {} last changed.",
+    Cadence.STREAM: _SENSED_HELP,
+}
+"""The help texts of timestamps, for the family of the value."""
+
 SPACES = "butlr_exporter_spaces"
 
 SPACES_HELP = "Known spaces by kind and state: fresh or stale."
@@ -56,7 +65,7 @@ def families_of(kind: Kind) -> list[Family]:
         *(
             Family(
                 TIMESTAMP[measure],
-                f"When the reading of {OCCUPANCY[measure]} was sensed, also while it is stale.",
+                _TIMESTAMP_HELP[measure.declared.cadence].format(OCCUPANCY[measure]),
                 Role.TIMESTAMP,
                 measure,
             )

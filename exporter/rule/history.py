@@ -4,7 +4,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
-from exporter.events.measures import Measure
+from exporter.events.measures import Cadence, Measure
 from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
@@ -48,7 +48,7 @@ class History:
             latest = event.timestamp + self._limits.settle_after + self._limits.future_tolerance
             self.computed = max(self.computed, min(event.generation * 1000, latest, self._now))
         outcome = self._store.apply(event, self.computed or self._now)
-        if outcome in _DECISIVE:
+        if outcome in _DECISIVE and event.measure.declared.cadence is Cadence.MINUTE:
             self._values[event.measure, event.space_id][event.timestamp] = event.value
         return outcome
 
@@ -59,7 +59,7 @@ class History:
             newest = min(newest, until - 1)
         for space in self._store.snapshot(self._now).spaces:
             for count in space.counts:
-                values = self._values[count.measure, space.id]
+                values = self._values.get((count.measure, space.id), {})
                 points = [Point(*reading) for reading in sorted(values.items()) if reading[0] <= newest]
                 if points:
                     yield Settled(space.metadata, count.measure, points)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The numbers of the rule, times in milliseconds; a `stale_after` or `forget_after` of 0 means never."""
+    """The numbers of the rule, times in milliseconds; 0 in `..._stale_after` and `..._forget_after` means never."""
 
     window: int
     stale_after: int
@@ -19,3 +19,6 @@ class Limits:
     """Time for which the ids of crossings are known, counted back from the newest event of a sensor."""
     max_crossings: int = 8192
     """Ids of crossings that are known of each sensor at most."""
+    detections_stale_after: int = 0
+    motion_forget_after: int = 0
+    """Takes the place of `forget_after` for a space with a measure that is sent only when it changes."""

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exporter.events.measures import Measure
+from exporter.events.measures import Cadence, Measure
 from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
@@ -65,6 +65,9 @@ class SeriesState(NamedTuple):
 
 class Series:
     """The readings of one measure of one space."""
+
+    settles = True
+    """Whether readings settle."""
 
     __slots__ = ("cutoff", "deliveries", "due", "measure", "newest", "readings")
 
@@ -154,6 +157,40 @@ class Series:
         else:
             self.readings[0] = without_first(oldest)
             self.deliveries -= 1
+
+
+class ChangeSeries(Series):
+    """The readings of a measure that is sent when it changes: they do not settle."""
+
+    settles = False
+
+    __slots__ = ()
+
+
+class StreamSeries(Series):
+    """The newest reading of a measure that is sent several times a second: no other one is in its window."""
+
+    settles = False
+
+    __slots__ = ()
+
+    def apply(self, event: ReadingEvent, now: int, limits: Limits) -> Outcome:
+        """Apply one delivery that arrives at `now`."""
+        if event.timestamp < self.newest:
+            return Outcome.LATE
+        if event.timestamp == self.newest:
+            return super().apply(event, now, limits)
+        self.readings = [pack(event, fingerprint(event), now, Outcome.NEW)]
+        self.newest, self.deliveries = event.timestamp, 1
+        return Outcome.NEW
+
+
+_CLASSES = {Cadence.MINUTE: Series, Cadence.CHANGE: ChangeSeries, Cadence.STREAM: StreamSeries}
+
+
+def new_series(measure: Measure) -> Series:
+    """Return a series of a measure without any reading."""
+    return _CLASSES[measure.declared.cadence](measure)
 
 
 def read_settled(each: Sequence[Series], span: SettledSpan) -> list[PointColumns]:

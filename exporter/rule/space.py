@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import IN_MEMORY, Cadence, Kind, Measure
 from exporter.events.model import ID_POSITION, METADATA, AnyMetadata, ReadingEvent, new_tuple
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import APPLIED, Outcome
-from exporter.rule.series import Series, SeriesState, is_older
+from exporter.rule.series import FOREVER, Series, SeriesState, is_older, new_series
 
 
 class SpaceState(NamedTuple):
@@ -82,6 +82,17 @@ class SpaceSeries:
             self._key = self.view.kind.key(self.view.id)
         return self._key
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether a journal keeps anything of the space."""
+        return any(series.measure not in IN_MEMORY for series in self.series)
+
+    def known_until(self, limits: Limits) -> int:
+        """Return the time (ms) after which the space is forgotten unless a delivery comes; FOREVER if it never is."""
+        changes = any(series.measure.declared.cadence is Cadence.CHANGE for series in self.series)
+        lifetime = limits.motion_forget_after if changes else limits.forget_after
+        return self.arrival + lifetime if lifetime > 0 else FOREVER
+
     def apply(self, event: ReadingEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
         self.arrival = now
@@ -101,13 +112,13 @@ class SpaceSeries:
         return None
 
     def _add(self, measure: Measure) -> Series:
-        added = Series(measure)
+        added = new_series(measure)
         self.series = tuple(sorted([*self.series, added], key=attrgetter("measure.declared.number")))
         return added
 
     def state(self, limits: Limits) -> SpaceState:
-        """Return all that is known of the space."""
-        series = [series.state(limits) for series in self.series]
+        """Return all that a journal keeps of the space."""
+        series = [series.state(limits) for series in self.series if series.measure not in IN_MEMORY]
         return SpaceState(self.view.id, self.view.metadata, self.named_at, self.named_generation, self.arrival, series)
 
     def restore(self, state: SpaceState, limits: Limits) -> None:

@@ -84,6 +84,9 @@ class Store:
         """Time of the last search for spaces to forget."""
         self._none_until = -1
         """Time up to which no space is to be forgotten since then, as arrivals only rise."""
+        lifetimes = (limits.forget_after, limits.motion_forget_after)
+        self._shortest_life = min((lifetime for lifetime in lifetimes if lifetime > 0), default=FOREVER)
+        """Time after its last delivery up to which no space is to be forgotten."""
         self._settled_read = (0, 0)
         """Time and number of points of the last `Settlement`; FOREVER while its changes are being read."""
         self._lock = Lock()
@@ -137,7 +140,7 @@ class Store:
             due: dict[Measure, tuple[list[int], list[Series]]] = {measure: ([], []) for measure in measures_of(kind)}
             for at, space in enumerate(spaces):
                 for series in space.series:
-                    if series.due <= now or anew:
+                    if (series.due <= now or anew) and series.settles:
                         positions, each = due[series.measure]
                         positions.append(at)
                         each.append(series)
@@ -164,14 +167,14 @@ class Store:
             return [
                 space.state(self._limits)
                 for kind, _, space_id in parts
-                if (space := self._spaces[Kind(kind)].get(space_id))
+                if (space := self._spaces[Kind(kind)].get(space_id)) and space.is_kept
             ]
 
     def keys(self) -> list[str]:
-        """Return the keys of all spaces."""
+        """Return the keys of all spaces of which a journal keeps anything."""
         with self._lock:
             known = list(chain.from_iterable(spaces.values() for spaces in self._spaces.values()))
-        return [space.key for space in known]
+        return [space.key for space in known if space.is_kept]
 
     def __len__(self) -> int:
         """Return the number of spaces, with those that are to be forgotten and that no call has dropped yet."""
@@ -204,7 +207,9 @@ class Store:
         """Return a space that is known at `now`; drop it if it is to be forgotten."""
         spaces = self._spaces[kind]
         space = spaces.get(space_id)
-        if space is not None and 0 < self._limits.forget_after < now - space.arrival:
+        if space is None or now - space.arrival <= self._shortest_life:
+            return space
+        if space.known_until(self._limits) < now:
             del spaces[space_id]
             return None
         return space
@@ -220,21 +225,23 @@ class Store:
         return space
 
     def _forget(self, now: int) -> None:
-        """Drop every space that was without a delivery for longer than `forget_after`, if there may be one."""
-        if self._searched <= now <= self._none_until or self._limits.forget_after <= 0:
+        """Drop every space that was without a delivery for too long, if there may be one."""
+        if self._searched <= now <= self._none_until or self._shortest_life == FOREVER:
             return
-        oldest = now
+        until = now + self._shortest_life  # the first end of a space that has a delivery from now on
         for spaces in self._spaces.values():
-            for space_id in [
-                space_id for space_id, space in spaces.items() if space.arrival < now - self._limits.forget_after
-            ]:
-                del spaces[space_id]
-            oldest = min([oldest, *[space.arrival for space in spaces.values()]])
-        self._searched, self._none_until = now, oldest + self._limits.forget_after
+            arrivals = [space.arrival for space in spaces.values()]
+            until = min([until, *[a + self._shortest_life for a in arrivals if now - a <= self._shortest_life]])
+            for space in [space for space in spaces.values() if now - space.arrival > self._shortest_life]:
+                if (end := space.known_until(self._limits)) < now:
+                    del spaces[space.view.id]
+                else:
+                    until = min(until, end)
+        self._searched, self._none_until = now, until
 
 
 def oldest_fresh(now: int, limits: Limits) -> dict[Measure, int]:
     """Return the oldest timestamp of each measure that is not stale at `now` (ms); 0 if none is."""
-    stale_after = {Cadence.MINUTE: limits.stale_after}
-    oldest = {cadence: max(0, now - after) if after > 0 else 0 for cadence, after in stale_after.items()}
-    return {measure: oldest[measure.declared.cadence] for measure in Measure}
+    stale_after = {Cadence.MINUTE: limits.stale_after, Cadence.STREAM: limits.detections_stale_after}
+    oldest = {cadence: max(0, now - after) for cadence, after in stale_after.items() if after > 0}
+    return {measure: oldest.get(measure.declared.cadence, 0) for measure in Measure}

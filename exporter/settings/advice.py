@@ -50,6 +50,9 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         "forget_after is at most stale_after, so that a silent space is forgotten before it is stale": (
             ZERO < settings.forget_after <= settings.stale_after
         ),
+        "motion_forget_after is shorter than forget_after, so a room with motion is forgotten before one without": (
+            ZERO < settings.motion_forget_after < settings.forget_after
+        ),
         f"a key in webhook_api_keys has fewer than {MIN_KEY_LENGTH} characters; "
         "openssl rand -hex 32 generates a better one": (
             any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in settings.webhook_api_keys or ())

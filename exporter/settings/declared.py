@@ -67,8 +67,18 @@ class Settings:
     stale_after: timedelta = _setting(
         "10m", DURATION, "age of its newest reading after which the count of a space is no longer exported; 0: never"
     )
+    detections_stale_after: timedelta = _setting(
+        "30s",
+        DURATION,
+        "age of its newest message after which the detections of a sensor are no longer exported; 0: never",
+    )
     forget_after: timedelta = _setting(
         "24h", DURATION, "time without a delivery after which a space is forgotten; 0: never"
+    )
+    motion_forget_after: timedelta = _setting(
+        "14d",
+        DURATION,
+        "time without a delivery after which a space with motion is forgotten, in place of forget_after; 0: never",
     )
     settle_after: timedelta = _setting(
         "6m", DURATION, "age at which a reading is final and is exported with its own timestamp on /metrics/settled"

@@ -30,6 +30,8 @@ def test_every_row(tmp_path: Path) -> None:
         "events  ",
         "an event with a header of its own",
         "with a journal",
+        "a mix of all types, processor time",
+        "detections, processor time",
         "p99 of",
         "overflow, processor time",
         "unauthorized, processor time",

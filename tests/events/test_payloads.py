@@ -15,7 +15,7 @@ from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from exporter.events.payloads import MAX_CROSSINGS, MAX_POINTS
 from tests.support.examples import thorough
 from tests.support.paths import SAMPLES
-from tests.support.undeclared import CROSSINGS, DETECTIONS, MOTION, declared
+from tests.support.undeclared import CROSSINGS, declared
 
 ROOM, FLOOR = "room_2oUDDps5iKHHo6RwlMgGVihmTlq", "space_2oUBnI7YL51GNemTvKIxEgSZ8gx"
 SENSOR = "2oULMisdkRfEp6mBag2gLpJ0d7Z"
@@ -28,10 +28,10 @@ READINGS: dict[str, tuple[Measure, str, float, str]] = {
     "floor": (Measure.FLOOR_OCCUPANCY, FLOOR, 25.0, "FLOOR_OCCUPANCY"),
     "floor-one-minute": (Measure.FLOOR_OCCUPANCY_1MIN, FLOOR, 25.0, "FLOOR_OCCUPANCY_1MIN"),
     "floor-one-minute-as-in-the-changelog": (Measure.FLOOR_OCCUPANCY_1MIN, FLOOR, 25.0, "FLOOR_OCCUPANCY_1MIN"),
-    "motion": (MOTION, ROOM, 1.0, "PIR_MOTION"),
-    "motion-with-data": (MOTION, ROOM, 1.0, "PIR_MOTION"),
-    "no-motion": (MOTION, ROOM, 0.0, "PIR_NO_MOTION"),
-    "detections": (DETECTIONS, SENSOR, 2.0, "DETECTIONS"),
+    "motion": (Measure.MOTION, ROOM, 1.0, "PIR_MOTION"),
+    "motion-with-data": (Measure.MOTION, ROOM, 1.0, "PIR_MOTION"),
+    "no-motion": (Measure.MOTION, ROOM, 0.0, "PIR_NO_MOTION"),
+    "detections": (Measure.DETECTIONS, SENSOR, 2.0, "DETECTIONS"),
 }
 """The measure, space, value and counted type of the readings in samples."""
 

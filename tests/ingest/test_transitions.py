@@ -53,6 +53,28 @@ class TestTransitions:
         self.store.apply(delivery(NOW - HOUR), NOW)
         assert [message for _, message, _ in self.lines()] == ["zone appeared", "zone went stale"]
 
+    def test_a_sensor(self) -> None:
+        """A sensor is logged when it appears and when it is forgotten, and not whenever it sees nobody."""
+        names = {"sensor_id": "zone_a", "floor_name": "1st Floor", "room_name": "Desk 01"}
+        self.store.apply(delivery(measure=Measure.DETECTIONS), NOW)
+        assert self.lines() == [("INFO", "sensor appeared", names)]
+        self.clock.now += MINUTE
+        assert self.lines() == []
+        self.store.apply(delivery(self.clock.now, measure=Measure.DETECTIONS), self.clock.now)
+        assert self.lines() == []
+        self.clock.now += 24 * HOUR + 1
+        assert self.lines() == [("INFO", "sensor forgotten", {"sensor_id": "zone_a"})]
+
+    def test_a_room_with_motion(self) -> None:
+        """A room with motion never goes stale, also when its count of people does."""
+        for measure in (Measure.MOTION, Measure.ROOM_OCCUPANCY):
+            self.store.apply(delivery(measure=measure), NOW)
+        assert [message for _, message, _ in self.lines()] == ["room appeared"]
+        self.clock.now += 10 * MINUTE + 1
+        assert self.lines() == []
+        self.clock.now += 14 * 24 * HOUR
+        assert [message for _, message, _ in self.lines()] == ["room forgotten"]
+
     def test_many_at_once(self) -> None:
         """Many zones that appear together are a few lines and a number."""
         for n in range(MAX_LINES + 30):

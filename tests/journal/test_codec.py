@@ -170,6 +170,8 @@ class TestDeclared:
             3: "ROOM_OCCUPANCY_1MIN",
             4: "FLOOR_OCCUPANCY",
             5: "FLOOR_OCCUPANCY_1MIN",
+            6: "MOTION",
+            7: "DETECTIONS",
         }
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from exporter.events.measures import Measure
+from exporter.events.measures import IN_MEMORY
 from exporter.events.model import ReadingEvent
 from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
@@ -16,9 +16,12 @@ from exporter.journal.recorder import NotWritten, Recorder
 from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.outcome import REFUSED
 from exporter.rule.store import Store
-from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery
+from tests.support.deliveries import HOUR, MINUTE, NOW, READ, G, delivery
 from tests.support.journals import file_of, files, opened, states
 from tests.support.stores import LIMITS, spaces
+
+KEPT = [measure for measure in READ if measure not in IN_MEMORY]
+"""The measures of readings that a journal keeps."""
 
 
 class Life:
@@ -26,8 +29,15 @@ class Life:
 
     def __init__(self, path: Path, chance: Random) -> None:
         """Begin with limits that are reached."""
-        forget_after, max_spaces, max_deliveries = (chance.choice(pair) for pair in ((0, HOUR), (3, 100), (6, 8192)))
-        self.limits = replace(LIMITS, forget_after=forget_after, max_spaces=max_spaces, max_deliveries=max_deliveries)
+        pairs = ((0, HOUR), (0, 2 * HOUR), (3, 100), (6, 8192))
+        forget_after, motion_forget_after, max_spaces, max_deliveries = map(chance.choice, pairs)
+        self.limits = replace(
+            LIMITS,
+            forget_after=forget_after,
+            motion_forget_after=motion_forget_after,
+            max_spaces=max_spaces,
+            max_deliveries=max_deliveries,
+        )
         self.path, self.chance, self.now = path, chance, NOW
         self.failing: tuple[float, type[JournalError]] | None = None
         self.sent: list[ReadingEvent] = []
@@ -55,7 +65,7 @@ class Life:
             id=None if computed else f"event_{len(self.sent)}",
             zone=self.chance.choice("abcde"),
             name=self.chance.choice("xyz"),
-            measure=self.chance.choice(list(Measure)),
+            measure=self.chance.choice(KEPT),
         )
         self.sent.append(event)
         return event

@@ -6,6 +6,7 @@ from time import monotonic
 
 import pytest
 
+from exporter.events.measures import Measure
 from exporter.journal import recorder as recorder_module
 from exporter.journal.interface import Delivery, JournalError
 from exporter.journal.recorder import NotWritten, Recorder
@@ -55,6 +56,21 @@ class TestApply:
         recorded.journal.outage = "disk full"
         assert recorded.recorder.apply([delivery(NOW + HOUR)], NOW) == [Outcome.FUTURE]
         assert recorded.recorder.apply([], NOW) == []
+
+    def test_detections_are_not_appended(self, recorded: Recorded) -> None:
+        """The journal gets the events that arrive together except for detections, in their order."""
+        seen = [delivery(NOW + n, measure=Measure.DETECTIONS) for n in range(3)]
+        events = [seen[0], delivery(), seen[1], delivery(measure=Measure.MOTION), seen[2]]
+        assert recorded.recorder.apply(events, NOW) == [Outcome.NEW] * 5
+        assert recorded.journal.deliveries == [Delivery(events[n], NOW) for n in (1, 3)]
+
+    def test_detections_during_an_outage(self, recorded: Recorded) -> None:
+        """Detections are accepted while the journal cannot be written, and no entry is tried for them."""
+        recorded.journal.outage = "disk full"
+        assert recorded.recorder.apply([delivery(measure=Measure.DETECTIONS)], NOW) == [Outcome.NEW]
+        with pytest.raises(NotWritten) as refused:
+            recorded.recorder.apply([delivery(NOW + 1, measure=Measure.DETECTIONS), delivery()], NOW)
+        assert refused.value.outcomes == [Outcome.NEW, Outcome.NEW]
 
     def test_the_error_has_the_outcomes(self, recorded: Recorded) -> None:
         """Events that could not be appended are applied, and the error has the outcome of each."""

@@ -24,7 +24,7 @@ def zones(fresh: int, stale: int) -> list[tuple[dict[str, str], float]]:
     """Return the samples that count spaces by state, of which all are zones."""
     return [
         *[({"kind": "zone", "state": "fresh"}, fresh), ({"kind": "zone", "state": "stale"}, stale)],
-        *[({"kind": kind, "state": state}, 0) for kind in ("room", "floor") for state in ("fresh", "stale")],
+        *[({"kind": kind, "state": state}, 0) for kind in ("room", "floor", "sensor") for state in ("fresh", "stale")],
     ]
 
 
@@ -170,7 +170,7 @@ class TestRoomsAndFloors:
         """Spaces are counted by kind, and a space is fresh while any of its measures is."""
         events = [delivery(t, measure=measure, zone=str(t)) for measure in EACH_KIND for t in (NOW, NOW - HOUR)]
         assert Scraped(*events).samples()["butlr_exporter_spaces"] == [
-            ({"kind": kind, "state": state}, 1) for kind in ("zone", "room", "floor") for state in ("fresh", "stale")
+            ({"kind": kind, "state": state}, int(kind != "sensor")) for kind in Kind for state in ("fresh", "stale")
         ]
 
     def test_capacity(self, tmp_path: Path) -> None:
@@ -194,7 +194,12 @@ class TestOwnFamilies:
         events = {(labels["event_type"], labels["outcome"]): v for labels, v in samples["butlr_exporter_events_total"]}
         every = {outcome.value for outcome in Outcome}
         assert events == {
-            **{(event_type, outcome): 0 for event_type in EXPORTED for outcome in every - {"unsupported"}},
+            **{
+                (event_type, outcome): 0
+                for event_type in EXPORTED
+                for outcome in every
+                - ({"unsupported", "backfilled"} if event_type == "DETECTIONS" else {"unsupported"})
+            },
             ("other", "invalid"): 0,
             ("other", "unsupported"): 0,
         }

@@ -22,7 +22,7 @@ from exporter.metrics.text import timestamp
 from exporter.rule.reading import Point
 from exporter.rule.store import Settled, Settlement, Store
 from exporter.settings.declared import Settings
-from tests.support.deliveries import HOUR, MINUTE, MINUTE_MEASURES, NOW, SECOND, delivery
+from tests.support.deliveries import HOUR, MINUTE, MINUTE_MEASURES, NOW, READ, SECOND, delivery
 from tests.support.stores import LIMITS
 
 LABELS = Settings().labels
@@ -162,7 +162,7 @@ class Kept:
         """Return the settled readings of the store, without any that was read before."""
         now, found = self.now, []
         for space in self.store.snapshot(now).spaces:
-            for measure in (each for each in Measure if each.kind is space.kind):
+            for measure in (each for each in MINUTE_MEASURES if each.kind is space.kind):
                 points = [
                     Point(reading.timestamp, reading.value)
                     for reading in self.store.readings(measure, space.id)
@@ -180,7 +180,7 @@ DELIVER = st.builds(
     st.none() | st.integers(-300, 0),
     st.sampled_from("abc"),
     st.sampled_from(["old", "new"]),
-    st.sampled_from(Measure),
+    st.sampled_from(READ),
 )
 
 WAIT = st.builds(

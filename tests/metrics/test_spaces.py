@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from bench.reference import Reference
 from exporter.capacity.parse import parse
 from exporter.capacity.rules import NO_RULES
-from exporter.events.measures import WITH_PEOPLE, Kind, Measure
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import METADATA as CLASSES
 from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.metrics.families import HELP, Family
@@ -21,17 +22,21 @@ from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.space import Count, Space
 from exporter.rule.store import Snapshot
 from exporter.server import memory
-from tests.support.deliveries import HOUR, MINUTE, NOW
+from tests.support.deliveries import HOUR, MINUTE, NOW, READ
 from tests.support.stores import snapshot_of
 
-METADATA = st.builds(Metadata, **{field: st.text(max_size=3) for field in Metadata._fields if field != "zone_id"})
+METADATA = {
+    kind: st.builds(of_kind, **{field: st.text(max_size=3) for field in of_kind._fields if field != kind.id_field})
+    for kind, of_kind in CLASSES.items()
+}
+"""The metadata of each kind."""
 
 TIMES = st.integers(NOW - HOUR, NOW) | st.integers(EARLIEST_TIMESTAMP, 10**14) | st.sampled_from([10**12, NOW])
 
 VALUES = st.floats(0, allow_nan=False) | st.integers(0, 9).map(float)
 
-KINDS = {kind: [measure for measure in Measure if measure.kind is kind] for kind in WITH_PEOPLE}
-"""The measures of each kind."""
+KINDS = {kind: [measure for measure in READ if measure.kind is kind] for kind in Kind}
+"""The measures of each kind that have readings."""
 
 COUNTS = {
     kind: st.lists(
@@ -49,16 +54,14 @@ NOW_COUNT = Count(Measure.ZONE_OCCUPANCY, NOW, 1.0)
 @st.composite
 def scrapes(draw: st.DrawFn) -> list[list[Space]]:
     """Draw the spaces of several scrapes, between which spaces come, go, move, and get other names and counts."""
-    pool = draw(
-        st.lists(METADATA, min_size=1, max_size=3)
-    )  # a space keeps its names, as the same object, or gets others
-    kind = draw(st.sampled_from(WITH_PEOPLE))  # of most spaces
-    space = st.one_of(
-        [
-            st.builds(Space, st.just(each), st.sampled_from("abc"), st.sampled_from(pool), COUNTS[each])
-            for each in (kind, kind, Kind.ZONE)
-        ]
+    kinds = [draw(st.sampled_from(Kind)), Kind.ZONE]  # most spaces are of the first
+    # A space keeps its names, as the same object, or gets others.
+    pools = [draw(st.lists(METADATA[kind], min_size=1, max_size=3)) for kind in kinds]
+    most, some = (
+        st.builds(Space, st.just(kind), st.sampled_from("abc"), st.sampled_from(pool), COUNTS[kind])
+        for kind, pool in zip(kinds, pools, strict=True)
     )
+    space = st.one_of(most, most, some)
     return draw(st.lists(st.lists(space, unique_by=lambda s: (s.kind, s.id), max_size=3), min_size=1, max_size=5))
 
 

@@ -14,7 +14,8 @@ def named_in(text: str) -> set[str]:
     recorded = set(re.findall(r"\b(?:zone|room|floor|building|site):butlr_[\w:]+", text))
     for name in recorded:
         text = text.replace(name, "")
-    return recorded | {SUFFIXES.sub("", name) for name in re.findall(r"\bbutlr_(?:zone|room|floor|exporter)_\w+", text)}
+    families = re.findall(r"\bbutlr_(?:zone|room|floor|sensor|exporter)_\w+", text)
+    return recorded | {SUFFIXES.sub("", name) for name in families}
 
 
 def test_queries_name_what_there_is() -> None:

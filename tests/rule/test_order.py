@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Cadence, Kind, Measure
 from exporter.events.model import AnyMetadata, ReadingEvent
 from exporter.rule.outcome import Outcome
 from exporter.rule.space import Space
@@ -97,10 +97,11 @@ def oracle(events: Sequence[ReadingEvent], window: int) -> tuple[Names, Kept]:
         names[kind, space_id] = newest.metadata
         for measure, received in measures.items():
             n = max(e.timestamp for e in received)
+            of_measure = 1 if measure.declared.cadence is Cadence.STREAM else window
             kept[space_id, measure] = {
                 e.timestamp: e.value
                 for e in sorted(received, key=lambda e: e.generation or 0)
-                if e.timestamp > n - window
+                if e.timestamp > n - of_measure
             }
     return names, kept
 

@@ -15,7 +15,9 @@ MISTAKES = {
     "journal": ["", "redis://localhost/0"],
     "window": ["0", "0s", "15", "m", "-5m", "5m3h", "1.5h", "15 m", "٣m", "9" * 30 + "d", "9" * 5000 + "s"],
     "stale_after": ["10", "ten minutes"],
+    "detections_stale_after": ["-1s", "30"],
     "forget_after": ["1month"],
+    "motion_forget_after": ["14", "a fortnight"],
     "settle_after": ["soon", "-1m"],
     "settled_points": ["0", "-1", "all"],
     "future_tolerance": ["-1s"],
@@ -55,7 +57,9 @@ class TestLoad:
             "journal": "none",
             "window": "15m",
             "stale_after": "10m",
+            "detections_stale_after": "30s",
             "forget_after": "24h",
+            "motion_forget_after": "336h",
             "settle_after": "6m",
             "settled_points": "1",
             "future_tolerance": "5m",
@@ -238,6 +242,8 @@ class TestWarnings:
             ),
             ({"stale_after": "0"}, "forget_after 0 keeps it"),
             ({"stale_after": "1h", "forget_after": "1h"}, "is forgotten before it is stale"),
+            ({"motion_forget_after": "23h"}, "a room with motion is forgotten before one without"),
+            ({"forget_after": "15d"}, "a room with motion is forgotten before one without"),
             ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "fewer than 16 characters; openssl"),
         ],
     )
@@ -285,6 +291,8 @@ class TestWarnings:
             {"settle_after": "5m", "window": "6m"},
             {"stale_after": "0", "forget_after": "0"},
             {"forget_after": "11m"},
+            {"motion_forget_after": "24h", "detections_stale_after": "1s"},
+            {"motion_forget_after": "0", "detections_stale_after": "0"},
         ],
     )
     def test_sensible_settings(self, flags: dict[str, str]) -> None:

@@ -51,20 +51,26 @@ def delivery(
 
 
 def names_of(kind: Kind, space_id: str, name: str = "Desk 01") -> AnyMetadata:
-    """Return the metadata of a space on the 1st floor, unless that is the space."""
-    return METADATA[kind](**{"floor_name": "1st Floor", kind.id_field: space_id, f"{kind}_name": name})
+    """Return the metadata of a space on the 1st floor, unless that is the space; a sensor has the name of its room."""
+    named = "room_name" if kind is Kind.SENSOR else f"{kind}_name"
+    return METADATA[kind](**{"floor_name": "1st Floor", kind.id_field: space_id, named: name})
 
 
 def payload(event: ReadingEvent) -> dict[str, Any]:
     """Return the payload that Butlr would POST for an event."""
-    return {
+    envelope = {
         "id": event.id,
-        "type": event.measure.value,
+        "type": event.type,
         "timestamp": event.timestamp,
         "version": "v1.0.0",
         "metadata": event.metadata._asdict(),
-        "data": event.value,
     }
+    if event.measure is Measure.MOTION:
+        return envelope
+    if event.measure is Measure.DETECTIONS:
+        points = [[0.5, 0.25]] * int(event.value)
+        return envelope | {"data": {"local": points, "world": points}}
+    return envelope | {"data": event.value}
 
 
 def body(*events: ReadingEvent) -> bytes:
@@ -107,13 +113,21 @@ def place(known: Named) -> Metadata:
 
 MINUTE_MEASURES = [measure for measure in Measure if measure.declared.cadence is Cadence.MINUTE]
 
-_BY_KIND = [[measure for measure in MINUTE_MEASURES if measure.kind is kind] for kind in Kind]
+READ = [measure for measure in Measure if measure.declared.cadence is not Cadence.EVENT]
+"""The measures that have readings."""
+
+_BY_KIND = [[measure for measure in READ if measure.kind is kind] for kind in Kind]
 
 GROUPS = [*filter(None, _BY_KIND), [measures[0] for measures in _BY_KIND if measures]]
 """The measures of deliveries that meet: those of one kind of space, and one of each kind, in spaces with equal ids."""
 
 READINGS = [
-    [*product([*range(21), -1, -2], range(4), ["zone_a", "zone_b"], ["Desk 01", "Desk 1", "Desk one"], group)]
+    [
+        (age, v % 2 if measure is Measure.MOTION else v, *rest, measure)
+        for age, v, *rest, measure in product(
+            [*range(21), -1, -2], range(4), ["zone_a", "zone_b"], ["Desk 01", "Desk 1", "Desk one"], group
+        )
+    ]
     for group in GROUPS
 ]
 """Age in minutes, value, zone, name and measure: one draw instead of five, which are most of an example's time."""

@@ -11,7 +11,7 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point
 from exporter.rule.space import Space
 from exporter.rule.store import Settled, SettledChanges, Snapshot, Store, oldest_fresh
-from tests.support.deliveries import HOUR, MINUTE, NOW
+from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND
 
 LIMITS = Limits(
     window=15 * MINUTE,
@@ -20,6 +20,8 @@ LIMITS = Limits(
     settle_after=6 * MINUTE,
     future_tolerance=5 * MINUTE,
     max_spaces=100,
+    detections_stale_after=30 * SECOND,
+    motion_forget_after=14 * 24 * HOUR,
 )
 
 

@@ -15,34 +15,6 @@ def _measure(name: str, declared: Declaration) -> Measure:
     return measure
 
 
-MOTION = _measure(
-    "MOTION",
-    Declaration(
-        number=6,
-        kind=Kind.ROOM,
-        payload=Payload.MOTION,
-        cadence=Cadence.CHANGE,
-        types=(EventType("PIR_MOTION", value=1.0), EventType("PIR_NO_MOTION", value=0.0)),
-        family="butlr_room_motion",
-        title="Motion",
-        help="1 while there is motion in the room, else 0.",
-    ),
-)
-
-DETECTIONS = _measure(
-    "DETECTIONS",
-    Declaration(
-        number=7,
-        kind=Kind.SENSOR,
-        payload=Payload.DETECTIONS,
-        cadence=Cadence.STREAM,
-        types=(EventType("DETECTIONS"),),
-        family="butlr_sensor_detections",
-        title="People seen",
-        help="People that the sensor sees now.",
-    ),
-)
-
 CROSSINGS = _measure(
     "CROSSINGS",
     Declaration(
@@ -57,7 +29,7 @@ CROSSINGS = _measure(
     ),
 )
 
-UNDECLARED = [MOTION, DETECTIONS, CROSSINGS]
+UNDECLARED = [CROSSINGS]
 
 
 @contextmanager

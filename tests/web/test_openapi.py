@@ -69,7 +69,8 @@ def test_the_example() -> None:
 def test_every_field_of_the_answer_is_described() -> None:
     """The description has every field of an answer, including those that need a zone, which Schemathesis may lack."""
     client = create_app(clock=Clock()).test_client()
-    client.post("/webhook", data=body(delivery()))
+    shown = {Measure.ZONE_OCCUPANCY: "occupancy", Measure.MOTION: "motion", Measure.DETECTIONS: "detections"}
+    client.post("/webhook", data=body(*[delivery(measure=measure) for measure in shown]))
     client.post("/webhook", data=b"{}")
     listed = client.get("/api/v1/spaces").get_json()
     whole = client.get("/api/v1/spaces/zone/zone_a").get_json()
@@ -80,8 +81,11 @@ def test_every_field_of_the_answer_is_described() -> None:
         described["events"]["properties"]["refused"]["items"]["properties"]
     )
     described = SCHEMAS["Space"]["properties"]
-    (zone,) = listed["spaces"]
+    zone = next(space for space in listed["spaces"] if space["kind"] == "zone")
     assert set(zone) == set(described)
-    assert set(zone["measures"]["ZONE_OCCUPANCY"]) == set(described["measures"]["additionalProperties"]["properties"])
+    fields = set(described["measures"]["additionalProperties"]["properties"])
+    for space in listed["spaces"]:
+        ((measure, value),) = space["measures"].items()
+        assert set(value) == fields - {*shown.values()} | {shown[measure]}
     assert set(whole) - set(zone) == set(SCHEMAS["WholeSpace"]["allOf"][1]["properties"])
     assert set(whole["readings"]["ZONE_OCCUPANCY"][0]) == set(SCHEMAS["Reading"]["properties"])

@@ -1,6 +1,6 @@
 """Numbers, ages and readings as text and drawings for people; this module knows plain values only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 120, 28
@@ -19,6 +19,10 @@ NONE = "\N{EN DASH}"
 
 STATES = {"fresh": "fresh", "stale": "silent", "crowded": "over capacity"}
 """The text for each state of a space, by its name in the API."""
+
+
+MOTION = {1.0: "motion", 0.0: "no motion"}
+"""The words for the values of motion."""
 
 
 class PlottedReading(NamedTuple):
@@ -53,6 +57,13 @@ def number(value: float) -> str:
     return f"{round(value, 2 if value < 1000 else 0):,.15g}"
 
 
+def text(value: float | str | None) -> str:
+    """Return a value of the API as text: a word as it is, a number as people write it."""
+    if value is None:
+        return NONE
+    return value if isinstance(value, str) else number(value)
+
+
 def name(name: str, otherwise: str) -> str:
     """Return a name, or the other text if the name has no visible character."""
     return name if any(character.isprintable() and not character.isspace() for character in name) else otherwise
@@ -73,8 +84,11 @@ def delay(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else age(seconds)
 
 
-def line(readings: Sequence[PlottedReading], now_ms: int) -> Line:
-    """Draw readings, the oldest first, on a time axis that ends at `now_ms` or at a newest reading that is ahead."""
+def line(readings: Sequence[PlottedReading], now_ms: int, words_of: Callable[[float], str] = number) -> Line:
+    """Draw readings, the oldest first, on a time axis that ends at `now_ms` or at a newest reading that is ahead.
+
+    `words_of` returns a value in words.
+    """
     start = readings[0].timestamp if readings else now_ms
     x_scale = (WIDTH - 2 * _MARGIN) / max(1, now_ms - start, readings[-1].timestamp - start if readings else 0)
     height, highest = HEIGHT - 2 * _MARGIN, max((reading.value for reading in readings), default=0) or 1
@@ -86,7 +100,7 @@ def line(readings: Sequence[PlottedReading], now_ms: int) -> Line:
         for reading in readings
     ]
     corrected = [position for position, reading in zip(positions, readings, strict=True) if reading.corrected]
-    words = ", ".join(number(reading.value) for reading in readings) or "none"
+    words = ", ".join(words_of(reading.value) for reading in readings) or "none"
     if corrected:
         words += f"; {len(corrected)} corrected"
     if len(positions) == 1:  # a polyline of one point is invisible

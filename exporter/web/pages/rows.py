@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.rules import Capacity
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import PEOPLE, Kind, Measure
 from exporter.events.model import FIELDS, AnyMetadata
 from exporter.events.text import composed
 from exporter.pieces import in_pieces, sorted_in_pieces
@@ -75,11 +75,13 @@ class Row(Struct, frozen=True, gc=False):
     """The first fresh count of the space, plain before smoothed; its first count if none is fresh."""
     stale: bool
     capacity: float | None
+    people: float | None
+    """The people in the space now; None if the count is stale, or if the space is shown by something else."""
 
     @property
     def crowded(self) -> bool:
         """Whether the space has more people than it is meant for."""
-        return not self.stale and self.capacity is not None and self.shown.value > self.capacity
+        return self.people is not None and self.capacity is not None and self.people > self.capacity
 
 
 class Totals(NamedTuple):
@@ -147,7 +149,9 @@ def make_row(space: Space, rules: Capacity, fresh_since: Mapping[Measure, int]) 
     """Return the row of a space, whose counts are fresh if they were sensed at `fresh_since` (ms) or later."""
     counts = space.counts
     shown = next((count for count in counts if not _is_stale(count, fresh_since)), counts[0])
-    return Row(space, shown, _is_stale(shown, fresh_since), rules.of(space.metadata, space.kind))
+    stale = _is_stale(shown, fresh_since)
+    people = None if stale or shown.measure.declared.payload not in PEOPLE else shown.value
+    return Row(space, shown, stale, rules.of(space.metadata, space.kind), people)
 
 
 def _is_stale(count: Count, fresh_since: Mapping[Measure, int]) -> bool:
@@ -166,7 +170,7 @@ def totals(rows: Sequence[Row]) -> Totals:
         fresh += len(present)
         crowded += sum([row.crowded for row in present])
         for row in present:
-            by_kind[row.space.kind] += row.shown.value
+            by_kind[row.space.kind] += row.people or 0.0
     people = min(
         max(by_kind.values()), sys.float_info.max
     )  # absurd counts may add up to infinity, which JSON does not have
@@ -208,8 +212,8 @@ _HAS_STATE: dict[State, Callable[[Row], bool]] = {
 }
 
 _KEYS: dict[Sort, Callable[[Row], Any]] = {
-    Sort.PEOPLE: lambda row: 1 if row.stale else -row.shown.value,
-    Sort.FULL: lambda row: 1 if row.stale or not row.capacity else -row.shown.value / row.capacity,
+    Sort.PEOPLE: lambda row: 1 if row.people is None else -row.people,
+    Sort.FULL: lambda row: 1 if row.people is None or not row.capacity else -row.people / row.capacity,
     Sort.AGE: lambda row: row.shown.timestamp,
     Sort.NAME: lambda row: row.space.metadata._asdict().get(f"{row.space.kind}_name", "").casefold(),
 }

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from exporter.capacity.file import CapacityFile
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Kind, Measure, Payload
 from exporter.events.times import utc
 from exporter.ingest.activity import Activity
 from exporter.metrics.registry import Metrics
@@ -27,6 +27,14 @@ PAGE_SIZE = 100
 
 _WRITTEN = 32
 """Spaces that are written without a pause: half a millisecond, and less than `memory.LARGE` with ordinary names."""
+
+_VALUES = {
+    Payload.COUNT: "occupancy",
+    Payload.CLAMPED: "occupancy",
+    Payload.MOTION: "motion",
+    Payload.DETECTIONS: "detections",
+}
+"""The name of the current value, by the payload of its measure."""
 
 MAX_PLOTTED = 30
 """Readings of a line at most: the newest ones."""
@@ -100,7 +108,9 @@ class Status:
             **_space(row, snapshot.now, snapshot.fresh_since),
             "rule": {"line": rule.line, "fields": fields, "max": rule.max} if rule else None,
             "readings": {
-                count.measure: [_reading(reading) for reading in self._store.readings(count.measure, space_id)]
+                count.measure: [
+                    _reading(count.measure, reading) for reading in self._store.readings(count.measure, space_id)
+                ]
                 for count in space.counts
             },
         }
@@ -128,7 +138,9 @@ class Status:
         """Draw the last readings of one measure of a space, up to now."""
         readings = self._store.readings(measure, space_id)[-MAX_PLOTTED:]
         return display.line(
-            [display.PlottedReading(r.timestamp, r.value, corrected=r.revisions > 0) for r in readings], self._clock()
+            [display.PlottedReading(r.timestamp, r.value, corrected=r.revisions > 0) for r in readings],
+            self._clock(),
+            lambda value: display.text(_value(measure, value)),
         )
 
     def _events(self) -> dict[str, Any]:
@@ -164,7 +176,9 @@ def _space(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dict[st
         "capacity": row.capacity,
         "measures": {
             count.measure: {
-                "occupancy": None if count.timestamp < fresh_since[count.measure] else count.value,
+                _VALUES[count.measure.declared.payload]: None
+                if count.timestamp < fresh_since[count.measure]
+                else _value(count.measure, count.value),
                 "timestamp": _utc(count.timestamp),
                 "age_seconds": max(0, now_ms - count.timestamp) / 1000,
                 "stale": count.timestamp < fresh_since[count.measure],
@@ -174,10 +188,15 @@ def _space(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dict[st
     }
 
 
-def _reading(reading: Reading) -> dict[str, Any]:
+def _value(measure: Measure, value: float) -> float | str:
+    """Return a number of people as it is, and motion as a word."""
+    return display.MOTION[value] if measure.declared.payload is Payload.MOTION else value
+
+
+def _reading(measure: Measure, reading: Reading) -> dict[str, Any]:
     return {
         "timestamp": utc(reading.timestamp),
-        "value": reading.value,
+        "value": _value(measure, reading.value),
         "revisions": reading.revisions,
         "deliveries": reading.deliveries,
         "generation": None if reading.generation is None else utc(reading.generation * 1000),

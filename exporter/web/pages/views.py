@@ -17,7 +17,7 @@ from werkzeug.http import generate_etag
 from werkzeug.routing import BaseConverter, ValidationError
 
 from exporter import __version__
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Kind, Measure, Payload
 from exporter.metrics.families import CAPACITY, OCCUPANCY, SETTLED, TIMESTAMP
 from exporter.spelling import did_you_mean
 from exporter.web.pages import display
@@ -198,11 +198,24 @@ def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
     """Return useful queries on one measure of a space."""
     family = OCCUPANCY[measure]
     selector = f"{{{measure.kind.id_field}={json.dumps(space_id, ensure_ascii=False)}}}"
+    age = f"clamp_min(time() - {TIMESTAMP[measure]}{selector}, 0)"
+    if measure.declared.payload is Payload.MOTION:
+        return [
+            LabelledQuery("1 while there is motion", f"{family}{selector}"),
+            LabelledQuery("Seconds since it changed", age),
+            LabelledQuery("Share of a day with motion", f"avg_over_time({family}{selector}[1d])"),
+        ]
+    if measure.declared.payload is Payload.DETECTIONS:
+        return [
+            LabelledQuery("People that it sees now", f"{family}{selector}"),
+            LabelledQuery("Seconds since its last message", age),
+            LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
+        ]
     return [
         LabelledQuery("People now", f"{family}{selector}"),
         LabelledQuery("How full it is", f"{family}{selector} / {CAPACITY[measure.kind]}{selector}"),
         LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
-        LabelledQuery("Seconds since it was sensed", f"clamp_min(time() - {TIMESTAMP[measure]}{selector}, 0)"),
+        LabelledQuery("Seconds since it was sensed", age),
         LabelledQuery("The newest final count", f"last_over_time({SETTLED[measure]}{selector}[15m])"),
     ]
 

@@ -250,3 +250,59 @@ class TestKinds:
         assert "butlr_floor_occupancy_1min{floor_id=&#34;zone_a&#34;}" in page
         assert client.get("/spaces/sensor/zone_a").status_code == 404
         assert "/spaces/room/zone_a" in client.get("/").text
+
+    def test_a_room_with_motion(self, clock: Clock) -> None:
+        """Motion is shown as a word, and never as a number of people."""
+        client = create_app(clock=clock).test_client()
+        began = delivery(NOW - MINUTE, 1, measure=Measure.MOTION, name="Birch", id="a")
+        for event, word in ((began, "motion"), (delivery(NOW, 0, measure=Measure.MOTION, id="b"), "no motion")):
+            assert client.post("/webhook", data=body(event)).status_code == 200
+            listed = client.get("/api/v1/spaces").get_json()
+            (room,) = listed["spaces"]
+            assert (room["measure"], room["state"], room["crowded"]) == ("MOTION", "fresh", False)
+            assert room["measures"]["MOTION"]["motion"] == word
+            assert "occupancy" not in room["measures"]["MOTION"]
+            assert listed["totals"]["people"] == 0
+            assert f'<td class="number">{word}</td>' in client.get("/").text
+            assert f'<p class="count">{word} ' in client.get("/spaces/room/zone_a").text
+        page = client.get("/spaces/room/zone_a").text
+        assert "Readings of Desk 01: motion, no motion" in page
+        assert '<th scope="col" class="number">People</th>' not in page
+        assert "butlr_room_motion{room_id=&#34;zone_a&#34;}" in page
+        readings = client.get("/api/v1/spaces/room/zone_a").get_json()["readings"]["MOTION"]
+        assert [reading["value"] for reading in readings] == ["motion", "no motion"]
+
+    def test_people_and_motion_of_a_room(self, clock: Clock, tmp_path: Path) -> None:
+        """A room is shown by its people while their count is fresh, then by its motion, which has no capacity."""
+        file = tmp_path / "capacity.yml"
+        file.write_text("capacity: [{kind: room, max: 0.5}]")
+        client = with_capacity(clock, str(file))
+        for event in (delivery(v=3, measure=Measure.ROOM_OCCUPANCY), delivery(v=1, measure=Measure.MOTION)):
+            client.post("/webhook", data=body(event))
+        listed = client.get("/api/v1/spaces").get_json()
+        assert (listed["spaces"][0]["measure"], listed["spaces"][0]["crowded"]) == ("ROOM_OCCUPANCY", True)
+        assert listed["totals"]["people"] == 3
+        clock.now += HOUR
+        listed = client.get("/api/v1/spaces").get_json()
+        assert (listed["spaces"][0]["measure"], listed["spaces"][0]["crowded"]) == ("MOTION", False)
+        assert listed["totals"] == {"spaces": 1, "fresh": 1, "stale": 0, "crowded": 0, "people": 0}
+        for sort in ("people", "full", "age", "name"):
+            assert client.get(f"/?sort={sort}").status_code == 200
+
+    def test_a_sensor(self, clock: Clock) -> None:
+        """Detections are the people that a sensor sees; they are in no total, and gone when it is silent."""
+        client = create_app(clock=clock).test_client()
+        client.post("/webhook", data=body(delivery(v=2, measure=Measure.DETECTIONS)))
+        listed = client.get("/api/v1/spaces").get_json()
+        assert listed["spaces"][0]["measures"]["DETECTIONS"]["detections"] == 2
+        assert listed["totals"]["people"] == 0
+        assert '<td class="number">2</td>' in client.get("/").text
+        page = client.get("/spaces/sensor/zone_a").text
+        assert '<p class="count">2 ' in page
+        assert "butlr_sensor_detections{sensor_id=&#34;zone_a&#34;}" in page
+        clock.now += 31 * SECOND
+        space = client.get("/api/v1/spaces/sensor/zone_a").get_json()
+        assert space["measures"]["DETECTIONS"]["detections"] is None
+        assert space["state"] == "stale"
+        assert client.get("/spaces/sensor/zone_a").status_code == 200
+        assert client.get("/").status_code == 200
