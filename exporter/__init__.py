@@ -1,4 +1,4 @@
-"""Prometheus exporter for Butlr zone occupancy webhooks."""
+"""Prometheus exporter for Butlr webhooks."""
 
 from importlib.metadata import version
 

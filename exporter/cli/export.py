@@ -26,7 +26,7 @@ from exporter.settings.declared import SETTINGS, Settings
 from exporter.settings.types import show_duration
 
 _HELP = {
-    "window": "deliveries older than this, counted back from the newest reading of their zone so far, are left out",
+    "window": "deliveries older than this, counted back from the newest reading of their space so far, are left out",
     "settle_after": "readings younger than this are left out, as they may still be corrected",
     "future_tolerance": "readings further ahead than this of all computations so far are left out: a clock was wrong",
     "labels": "metadata fields that label each space, besides its own id",
@@ -37,7 +37,7 @@ _SETTINGS = [setting._replace(help=_HELP[setting.name]) for setting in SETTINGS 
 
 _DESCRIPTION = """\
 Write the history of captured deliveries: every settled reading at its own time, with its final value by the rule of
-the service, under the newest names of its zone. promtool turns it into blocks of Prometheus:
+the service, under the newest names of its space. promtool turns it into blocks of Prometheus:
 
   butlr-exporter export --in deliveries.ndjson --out history.om --until 2026-11-25T00:00:00Z
   promtool tsdb create-blocks-from openmetrics history.om /path/to/prometheus/data
@@ -101,7 +101,7 @@ def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: li
     extra_labels = dict(options.extra_labels)
     own = {label for kind in Kind for label in labels_of(kind, settings.labels)}
     if clashing := sorted(extra_labels.keys() & own):
-        command.error(f"--label {clashing[0]} is a label of the zone already")
+        command.error(f"--label {clashing[0]} is a label of the spaces already")
     with suppress(OSError, ValueError):
         if os.path.samefile(source, options.out):
             command.error("--in and --out are the same file, which would be lost")
@@ -126,7 +126,9 @@ def _export(source: str, out: str, settings: Settings, until_ms: int | None, ext
         outcomes[history.apply(event)] += 1
     settled = list(history.settled(until_ms))
     if not settled:
-        print_error(f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of a zone'}")
+        print_error(
+            f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of an exported type'}"
+        )
         return 1
     try:
         _write(out, openmetrics(settled, settings.labels, extra_labels))

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
     parser = _Parser(
         prog="butlr-exporter",
-        description="Prometheus exporter for Butlr zone occupancy webhooks.",
+        description="Prometheus exporter for Butlr webhooks.",
         epilog="butlr-exporter COMMAND --help lists the options of a command.",
         allow_abbrev=False,
     )

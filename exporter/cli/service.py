@@ -54,7 +54,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--against",
         metavar="FILE",
-        help="a file of events, one on a line: also print which capacity rule applies to each of their zones",
+        help="a file of events, one on a line: also print which capacity rule applies to each of their spaces",
     )
 
 

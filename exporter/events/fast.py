@@ -86,10 +86,13 @@ _MISSING = {kind: ("",) * (len(METADATA[kind]._fields) - len(FIELDS[kind])) for 
 """The last values of the metadata of each kind of space: those of fields that it cannot have."""
 
 _COUNTED = {
-    measure: _Counted(measure, ID_POSITION[measure.kind], len(FIELDS[measure.kind]), _MISSING[measure.kind])
+    spelling: _Counted(measure, ID_POSITION[measure.kind], len(FIELDS[measure.kind]), _MISSING[measure.kind])
     for measure in Measure
     if measure.declared.payload in PEOPLE
+    for each in measure.declared.types
+    for spelling in (each.name, *each.spellings)
 }
+"""The measures of people by the names of their event types: one look-up for nearly every event."""
 
 _names_of = {kind: itemgetter(*map(_FIELDS.index, FIELDS[kind])) for kind in Kind}
 """Return the values of the metadata fields of each kind of space among those of all fields."""
@@ -106,12 +109,14 @@ def parse_fast(body: bytes) -> Event | None:
         payload = _decode(body)
     except ValueError:  # a mistake, or a field that is new
         return parse_strict(body)
-    known = known_type(payload.type)
-    if known is None:
-        return None
-    counted = _COUNTED.get(known.measure)
+    counted = _COUNTED.get(payload.type)
     if counted is None:
-        return _other_event(known, payload)
+        known = known_type(payload.type)
+        if known is None:
+            return None
+        counted = _COUNTED.get(known.name)
+        if counted is None:
+            return _other_event(known, payload)
     measure, own, number, missing = counted
     names = astuple(payload.metadata)[:number]
     if None in names:

@@ -60,7 +60,8 @@ def families_of(kind: Kind) -> list[Family]:
     measures = measures_of(kind)
     if not measures:
         return []
-    families = [
+    capacity = f"People the {kind} is meant for, from the capacity file."
+    return [
         *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in measures),
         *(
             Family(
@@ -72,12 +73,8 @@ def families_of(kind: Kind) -> list[Family]:
             for measure in measures
         ),
         Family(INFO[kind], f"Every id and name Butlr gives for the {kind}; always 1.", Role.INFO),
+        *([Family(CAPACITY[kind], capacity, Role.CAPACITY)] if kind in CAPACITY else []),
     ]
-    if kind in CAPACITY:
-        families.append(
-            Family(CAPACITY[kind], f"People the {kind} is meant for, from the capacity file.", Role.CAPACITY)
-        )
-    return families
 
 
 HELP = {family.name: family.help for kind in Kind for family in families_of(kind)} | {SPACES: SPACES_HELP}

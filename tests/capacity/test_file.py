@@ -15,6 +15,7 @@ from exporter.capacity.file import CapacityFile
 from exporter.capacity.parse import CapacityError, text_of
 from exporter.capacity.rules import _KindRules
 from exporter.cli.main import main
+from exporter.events.measures import Measure
 from exporter.events.model import AnyMetadata, Metadata
 from exporter.settings.declared import Settings
 from exporter.settings.load import load
@@ -239,7 +240,7 @@ class TestCheck:
             b"",
             body(delivery(zone="zone_b", name="Hall")),
             body(delivery(zone="zone_c", name="Lobby")),
-            json.dumps({"id": "x", "type": "TRAFFIC", "timestamp": NOW}).encode(),
+            json.dumps({"id": "x", "type": "SENSOR_HEALTH", "timestamp": NOW}).encode(),
         ]
         (tmp_path / "events").write_bytes(b"\n".join(lines) + b"\n")
         flags = [f"--capacity-file={tmp_path / 'capacity.yml'}", "--webhook-username=x", "--webhook-password=y"]
@@ -248,6 +249,24 @@ class TestCheck:
             "1st Floor / Desk 1 / zone_a: 1 by line 4",
             "1st Floor / Hall / zone_b: no capacity by line 5",
             "1st Floor / Lobby / zone_c: no rule",
+        ]
+
+    def test_against_rooms_and_floors(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """`--against` prints the rules of zones, then of rooms, then of floors, of equal ids each."""
+        (tmp_path / "capacity.yml").write_text("capacity:\n  - {kind: room, max: 8}\n  - {kind: floor, max: 120}\n")
+        measures = (
+            Measure.FLOOR_OCCUPANCY,
+            Measure.ROOM_OCCUPANCY_1MIN,
+            Measure.ROOM_OCCUPANCY,
+            Measure.ZONE_OCCUPANCY,
+        )
+        (tmp_path / "events").write_bytes(body(*[delivery(name="Birch", measure=measure) for measure in measures]))
+        flags = [f"--capacity-file={tmp_path / 'capacity.yml'}", "--webhook-username=x", "--webhook-password=y"]
+        assert main(["check", *flags, f"--against={tmp_path / 'events'}"]) == 0
+        assert capsys.readouterr().out.splitlines()[-3:] == [
+            "1st Floor / Birch / zone_a: no rule",
+            "1st Floor / Birch / zone_a: 8 by line 2",
+            "Birch / zone_a: 120 by line 3",
         ]
 
     def test_invalid_lines(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

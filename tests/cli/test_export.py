@@ -12,7 +12,7 @@ import pytest
 from exporter.cli.captured import MAX_MISTAKES_SHOWN
 from exporter.cli.main import main
 from exporter.events.measures import Measure
-from tests.support.deliveries import MINUTE, SECOND, body, delivery
+from tests.support.deliveries import MINUTE, MINUTE_MEASURES, SECOND, body, delivery
 
 PAST = 1_790_000_000_000
 """A time at which nothing is unsettled any more, milliseconds since the epoch."""
@@ -55,6 +55,21 @@ class TestFiles:
             "3 readings of 2 series, from 2026-09-21T14:13:20Z to 2026-09-21T14:14:20Z",
             "of 5 events: 3 new, 1 corrected, 1 late",
             "left out: 1 late, by --window (15m) or more; a longer window includes them",
+        ]
+
+    def test_rooms_and_floors(self, tmp_path: Path) -> None:
+        """The history has the readings of every minute measure, each with the labels of its kind of space."""
+        source, out = tmp_path / "in", tmp_path / "history.om"
+        events = [delivery(PAST, v, measure=measure) for v, measure in enumerate(MINUTE_MEASURES)]
+        source.write_bytes(body(*events).replace(b'"data": 2.0', b'"data": -2'))
+        assert main(["export", "--in", str(source), "--out", str(out), "--labels", "room_name"]) == 0
+        assert samples(out.read_text()) == [
+            'butlr_zone_occupancy_settled{room_name="",zone_id="zone_a"} 0.0 1790000000.0',
+            'butlr_zone_occupancy_1min_settled{room_name="",zone_id="zone_a"} 1.0 1790000000.0',
+            'butlr_room_occupancy_settled{room_id="zone_a",room_name="Desk 01"} 0.0 1790000000.0',
+            'butlr_room_occupancy_1min_settled{room_id="zone_a",room_name="Desk 01"} 3.0 1790000000.0',
+            'butlr_floor_occupancy_settled{floor_id="zone_a"} 4.0 1790000000.0',
+            'butlr_floor_occupancy_1min_settled{floor_id="zone_a"} 5.0 1790000000.0',
         ]
 
     def test_a_longer_window(self, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +180,7 @@ class TestMistakes:
     def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_empty: bool) -> None:
         """No file is made when there is nothing to write."""
         text = b"" if is_empty else body(delivery(int(time.time() * SECOND)))
-        why = "no line is an event of a zone" if is_empty else "no reading has settled"
+        why = "no line is an event of an exported type" if is_empty else "no reading has settled"
         (tmp_path / "in").write_bytes(text)
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
         assert capsys.readouterr().err == f"butlr-exporter: nothing to write: {why}\n"
@@ -188,7 +203,7 @@ class TestMistakes:
             (["--in={source}", "--out=-", "--label=job"], 2, "must be NAME=VALUE such as job=butlr-settled, not 'job'"),
             (["--in={source}", "--out=-", "--label=jo-b=x"], 2, "must be NAME=VALUE"),
             (["--in={source}", "--out=-", "--label=job=\udcff"], 2, "must be UTF-8 text, not 'job=\\udcff'"),
-            (["--in={source}", "--out=-", "--label=zone_id=x"], 2, "zone_id is a label of the zone already"),
+            (["--in={source}", "--out=-", "--label=zone_id=x"], 2, "zone_id is a label of the spaces already"),
             (["--in={source}", "--out=-", "--until=soon"], 2, "must be a time such as 2026-11-25T08:00:00Z"),
             (["--in={source}", "--out=-", "--lables=x"], 2, "did you mean --labels?"),
         ],

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deliveries import body, delivery, of_now
+from tests.support.deliveries import MINUTE_MEASURES, body, delivery, of_now
 from tests.support.running import PATIENCE, Running, free_port, outcomes, running, wait_for
 from tests.support.simulating import started, verifies
 
@@ -55,15 +55,16 @@ class Witness:
     def __init__(self) -> None:
         """Begin with no deliveries."""
         self.acknowledged: list[bytes] = []
-        self._zones = 0
+        self._spaces = 0
 
     def send(self, port: int, until: float) -> None:
         """Send until a time (s, monotonic), or until the exporter is gone."""
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
             while time.monotonic() < until:
-                self._zones += 1
-                for event in of_now(3, zone=f"zone_w{self._zones}"):
+                self._spaces += 1
+                measure = MINUTE_MEASURES[self._spaces % len(MINUTE_MEASURES)]
+                for event in of_now(3, f"zone_w{self._spaces}", measure):
                     connection.request("POST", "/webhook", event)
                     answer = connection.getresponse()
                     answer.read()

@@ -79,10 +79,10 @@ def body(*events: ReadingEvent) -> bytes:
     return json.dumps(payloads[0] if len(payloads) == 1 else payloads).encode()
 
 
-def of_now(number: int, zone: str = "zone_a") -> list[bytes]:
-    """Return bodies of one event each: a zone's readings of the last milliseconds, the newest first."""
+def of_now(number: int, zone: str = "zone_a", measure: Measure = Measure.ZONE_OCCUPANCY) -> list[bytes]:
+    """Return bodies of one event each: a space's readings of the last milliseconds, the newest first."""
     now = int(time.time() * 1000)
-    return [body(delivery(now - n, n, id=f"event_{zone}_{n}", zone=zone)) for n in range(number)]
+    return [body(delivery(now - n, n, id=f"event_{zone}_{n}", zone=zone, measure=measure)) for n in range(number)]
 
 
 class Clock:
