@@ -42,6 +42,8 @@ def test_every_row(tmp_path: Path) -> None:
         assert f"\n{what}" in table
     assert "\nmemory a zone of 50" in table
     assert "\nreading back 100 zones" in table
+    (rules,) = [line for line in table.splitlines() if line.startswith("alerts.yml, 20,000 zones")]
+    assert "not measured: prometheus is not installed" in rules
     for readers in ("first scrapes", "scrapes", "settled scrapes", "lists as JSON", "searched pages"):
         assert f" {readers} of 100 zones" in table
     assert table.count("a tenth of them") == 2
@@ -51,7 +53,15 @@ def test_every_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    ["--rounds=0", "--zones=0", "--kept=x", "--scraped 10 20", "--scraped 100 10", "--plot=/no/such/folder.svg"],
+    [
+        "--rounds=0",
+        "--zones=0",
+        "--kept=x",
+        "--evaluated=0",
+        "--scraped 10 20",
+        "--scraped 100 10",
+        "--plot=/no/such/folder.svg",
+    ],
 )
 def test_invalid_flags(flags: str) -> None:
     """An invalid flag ends the benchmark at once with an error that names the flag."""
