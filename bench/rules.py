@@ -27,7 +27,7 @@ from bench.table import Row, missing
 
 _ROOT = Path(__file__).parent.parent
 
-QUERIES = 5
+QUERIES = 20
 """Queries whose processor time is measured."""
 
 CROWDED_OF = 5
