@@ -63,6 +63,8 @@ $(READY): $(RUNS) locks/ci.txt
 	$(PIP) --no-deps --no-compile --require-hashes --requirement locks/ci.txt
 	@$(BIN)/python -c '$(MADE_FOR)' > $(RUNS)
 	@touch $@
+	@# Once, or each worker of make test would compile everything, all at the same time.
+	@$(BIN)/pytest --collect-only --quiet --quiet > /dev/null 2>&1 || true
 
 # The rule, the parser, the settings and the families are covered line by line and branch by branch.
 test: $(READY)
