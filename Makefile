@@ -4,6 +4,7 @@ BIN := .venv/bin
 # The exporter and what it needs; then also the tools of make test, make check and the others.
 RUNS := .venv/.runs
 READY := .venv/.ready
+COMPILED := .venv/.compiled
 # A virtual environment refuses `user = true`, which some people have in the settings of pip.
 PIP := PIP_USER=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COVERED := exporter/events/*,exporter/rule/*,exporter/metrics/*,exporter/settings/*
@@ -64,8 +65,13 @@ $(READY): $(RUNS) locks/ci.txt
 	@$(BIN)/python -c '$(MADE_FOR)' > $(RUNS)
 	@touch $@
 
+# Once, or each worker of make test would compile everything, all at the same time.
+$(COMPILED): $(READY)
+	@$(BIN)/pytest --collect-only --quiet --quiet > /dev/null 2>&1 || true
+	@touch $@
+
 # The rule, the parser, the settings and the families are covered line by line and branch by branch.
-test: $(READY)
+test: $(READY) $(COMPILED)
 	$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report
 	$(BIN)/coverage report --include=$(COVERED) --fail-under=100 > /dev/null || \

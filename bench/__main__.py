@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from bench import ingest, large, refusals, scrapes, store
+from bench import ingest, large, refusals, rules, scrapes, store
 from bench.table import Row, text
 
 
@@ -29,6 +29,8 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
     announce("memory and start ...")
     yield store.memory(options.kept, options.readings)
     yield from store.reading_back(options.scraped[-1])
+    announce("rules of Prometheus ...")
+    yield from rules.rows(options.evaluated, options.rounds)
 
 
 def announce(text: str) -> None:
@@ -64,6 +66,12 @@ def main() -> None:
         "--kept", type=positive, default=10_000, help="zones whose memory is measured (default: %(default)s)"
     )
     parser.add_argument("--readings", type=positive, default=6, help="readings of each (default: %(default)s)")
+    parser.add_argument(
+        "--evaluated",
+        type=positive,
+        default=20_000,
+        help="zones for which Prometheus evaluates alerts.yml (default: %(default)s)",
+    )
     parser.add_argument("--plot", type=Path, help="an SVG file to draw")
     options = parser.parse_args()
     if any(more != 10 * fewer for fewer, more in pairwise(options.scraped)):

@@ -21,6 +21,7 @@ from tests.support.sockets import fresh
 
 GROUPS = yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"]
 ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
+CROWDS = {"ButlrZoneOvercrowded", "ButlrZoneFarOverCapacity"}
 
 
 def promtool(*arguments: str) -> None:
@@ -52,9 +53,15 @@ class TestRules:
 
     @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
     def test_annotations(self, alert: dict[str, Any]) -> None:
-        """An alert has a summary, a description, a severity and a section of the runbook."""
-        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+        """An alert has a summary, a severity, a section of the runbook and, but for a crowd, a description.
+
+        The summary of a crowd says all; a description would cost Prometheus a template for each crowded zone. No text
+        has a query or a regular expression, which would cost still more.
+        """
+        texts = {"summary"} if alert["alert"] in CROWDS else {"summary", "description"}
+        assert set(alert["annotations"]) == texts | {"runbook_url"}
         assert alert["labels"]["severity"] in ("warning", "critical")
+        assert not re.search("query|reReplaceAll|match", str(alert["annotations"] | alert["labels"]))
         assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
 
     def test_alertmanager(self) -> None:
@@ -74,7 +81,7 @@ class TestRules:
 
 @pytest.mark.long
 class TestCost:
-    """The rules in a real Prometheus with 20,000 zones, a fifth over capacity."""
+    """The rules in a real Prometheus with 4,000 zones, a fifth over capacity."""
 
     def test_an_evaluation_is_short(self) -> None:
         """An evaluation costs no more than some queries, though every crowded zone has its texts and numbers.
@@ -82,12 +89,12 @@ class TestCost:
         The bound is a ratio of processor times, to a query that divides all counts by all capacities.
         """
         program("prometheus", "prometheus")
-        cost = rules.measure(20_000, "6s")
-        assert cost.alerts >= 4000
+        cost = rules.measure(4000, "3s")
+        assert cost.alerts >= 800
         assert cost.queries < 20, cost
-        # Occupancy, its time, capacity and info are scraped, and so is the settled count. The rules add the people of
-        # each zone, two or three series of each crowded one, and two series of each alert.
-        assert cost.series / cost.zones < 8, cost
+        # Occupancy, its time, capacity and info are scraped. The rules add the people of each zone, three series of
+        # each crowded one, and two series of each alert: 6.2 in all. Another series of each crowded zone makes it 6.4.
+        assert cost.series / cost.zones < 6.3, cost
 
 
 class Receiver:
@@ -209,10 +216,8 @@ class TestNotified:
                 }
                 assert crowd["receiver"] == "facilities"
                 (alert,) = crowd["alerts"]
-                assert alert["annotations"]["summary"].startswith("Tables (Cafeteria) is at ")
-                assert (
-                    "room Cafeteria, floor Ground Floor, building Main Building." in alert["annotations"]["description"]
-                )
+                place = "Tables, Cafeteria, Ground Floor, Main Building (room for 0.5): "
+                assert re.fullmatch(re.escape(place) + r"\d+ people", alert["annotations"]["summary"])
 
                 capacity.write_text("capacity: [{max: 100}]")
                 exporter.reload()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import main
 from bench.table import Row, missing, ratio_of, text
 from tests.support.running import PATIENCE, wait_for
 
@@ -44,6 +45,8 @@ def test_every_row(tmp_path: Path) -> None:
         assert f"\n{what}" in table
     assert "\nmemory a zone of 50" in table
     assert "\nreading back 100 zones" in table
+    (rules,) = [line for line in table.splitlines() if line.startswith("alerts.yml, 20,000 zones")]
+    assert "not measured: prometheus is not installed" in rules
     for readers in ("first scrapes", "scrapes", "settled scrapes", "lists as JSON", "searched pages"):
         assert f" {readers} of 100 zones" in table
     assert table.count("a tenth of them") == 2
@@ -53,14 +56,24 @@ def test_every_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    ["--rounds=0", "--zones=0", "--kept=x", "--scraped 10 20", "--scraped 100 10", "--plot=/no/such/folder.svg"],
+    [
+        "--rounds=0",
+        "--zones=0",
+        "--kept=x",
+        "--evaluated=0",
+        "--scraped 10 20",
+        "--scraped 100 10",
+        "--plot=/no/such/folder.svg",
+    ],
 )
-def test_invalid_flags(flags: str) -> None:
+def test_invalid_flags(flags: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An invalid flag ends the benchmark at once with an error that names the flag."""
-    command = [sys.executable, "-m", "bench", *flags.split()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert done.returncode == 2
-    assert flags.split()[0].partition("=")[0] in done.stderr.splitlines()[-1]
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["bench", *flags.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert flags.split()[0].partition("=")[0] in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_sigterm() -> None:

@@ -59,7 +59,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             exporter.post(fresh("zone_crowded", 4))
             for measure in (Measure.ROOM_OCCUPANCY, Measure.FLOOR_OCCUPANCY):
                 exporter.post(body(delivery(int(time.time() * 1000), 3, measure=measure)))
-            wait_for(lambda: one.query("zone:butlr_zone_utilisation:crowd_lately"), "a crowd", 120)
+            wait_for(lambda: one.query("zone:butlr_zone_occupancy:crowd_lately"), "a crowd", 120)
             wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)
             yield one

@@ -19,7 +19,7 @@ from tests.support.deliveries import MINUTE_MEASURES, body, delivery, of_now
 from tests.support.running import PATIENCE, Running, free_port, outcomes, running, wait_for
 from tests.support.simulating import started, verifies
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "3"))
 """How often the exporter is killed."""
 
 

@@ -11,7 +11,6 @@ from exporter.events.fast import parse_fast
 from exporter.events.model import ReadingEvent
 from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from tests.support.deliveries import NOW, G, body, delivery, payload
-from tests.support.examples import thorough
 
 TEXTS = st.text(max_size=3) | st.sampled_from(["ZONE_OCCUPANCY", "zone_occupancy_1m", "TRAFFIC", "zone_a"])
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
@@ -37,7 +36,6 @@ FIELDS = st.sampled_from([*payload(delivery()), "more", "zone_id", "floor_name"]
 class TestParsing:
     """The fast parser beside the strict one."""
 
-    @thorough
     @given(st.dictionaries(FIELDS, VALUES), st.dictionaries(FIELDS, VALUES), st.booleans())
     def test_the_same_as_in_two_steps(self, changed: dict[str, Any], names: dict[str, Any], twice: bool) -> None:
         """The fast parser returns the event of the strict parser or nothing, even if a field is there twice."""
@@ -57,7 +55,6 @@ class TestParsing:
         if isinstance(expected, ReadingEvent) and b"NaN" not in text and b"Infinity" not in text:
             assert single == expected
 
-    @thorough
     @given(
         st.lists(st.tuples(st.integers(-5, 600), st.integers(0, 2), st.sampled_from(PIECES)), min_size=1, max_size=3)
     )

@@ -9,7 +9,6 @@ from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
 from tests.support.deliveries import MINUTE, NOW, G, deliveries, delivery, place
-from tests.support.examples import thorough
 from tests.support.stores import LIMITS, all_settled
 
 
@@ -83,7 +82,6 @@ class TestHistory:
         (only,) = folded.settled()
         assert only.points == [(then + m * MINUTE, 0) for m in range(2000)]
 
-    @thorough
     @given(deliveries())
     def test_the_same_as_the_service(self, events: list[ReadingEvent]) -> None:
         """Within the window the history agrees with the store, in any order of deliveries."""

@@ -20,7 +20,6 @@ from exporter.rule.reading import (
     without_first,
 )
 from tests.support.deliveries import NOW, G, delivery
-from tests.support.examples import thorough
 
 VALUES = st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2000).map(float)
 GENERATIONS = st.none() | st.integers(0, 1 << 33)
@@ -33,7 +32,6 @@ def event(count: float, generation: int | None = None, event_id: str = "") -> Re
     return delivery(NOW, count)._replace(generation=generation, id=event_id)
 
 
-@thorough
 @given(VALUES, GENERATIONS, IDS, ARRIVALS, st.sampled_from(Outcome), st.integers(1, 20))
 def test_a_first_delivery(
     count: float, generation: int | None, event_id: str, arrival: int, outcome: Outcome, deliveries: int
@@ -47,7 +45,6 @@ def test_a_first_delivery(
         assert unpack(without_first(packed)) == unpack(packed)._replace(deliveries=deliveries - 1)
 
 
-@thorough
 @given(VALUES, VALUES, GENERATIONS, GENERATIONS, IDS, IDS, ARRIVALS)
 def test_another_delivery(
     count: float,
