@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deliveries import MINUTE_MEASURES, body, delivery, of_now
+from tests.support.deliveries import KEPT, body, delivery, of_now
 from tests.support.running import PATIENCE, Running, free_port, outcomes, running, wait_for
 from tests.support.simulating import started, verifies
 
@@ -63,7 +63,7 @@ class Witness:
         try:
             while time.monotonic() < until:
                 self._spaces += 1
-                measure = MINUTE_MEASURES[self._spaces % len(MINUTE_MEASURES)]
+                measure = KEPT[self._spaces % len(KEPT)]
                 for event in of_now(3, f"zone_w{self._spaces}", measure):
                     connection.request("POST", "/webhook", event)
                     answer = connection.getresponse()

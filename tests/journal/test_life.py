@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from exporter.events.measures import IN_MEMORY
 from exporter.events.model import ReadingEvent
 from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
@@ -16,12 +15,9 @@ from exporter.journal.recorder import NotWritten, Recorder
 from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.outcome import REFUSED
 from exporter.rule.store import Store
-from tests.support.deliveries import HOUR, MINUTE, NOW, READ, G, delivery
+from tests.support.deliveries import HOUR, KEPT, MINUTE, NOW, G, delivery
 from tests.support.journals import file_of, files, opened, states
 from tests.support.stores import LIMITS, spaces
-
-KEPT = [measure for measure in READ if measure not in IN_MEMORY]
-"""The measures of readings that a journal keeps."""
 
 
 class Life:

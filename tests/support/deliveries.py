@@ -82,7 +82,10 @@ def body(*events: ReadingEvent) -> bytes:
 def of_now(number: int, zone: str = "zone_a", measure: Measure = Measure.ZONE_OCCUPANCY) -> list[bytes]:
     """Return bodies of one event each: a space's readings of the last milliseconds, the newest first."""
     now = int(time.time() * 1000)
-    return [body(delivery(now - n, n, id=f"event_{zone}_{n}", zone=zone, measure=measure)) for n in range(number)]
+    values = [n % 2 if measure is Measure.MOTION else n for n in range(number)]
+    return [
+        body(delivery(now - n, v, id=f"event_{zone}_{n}", zone=zone, measure=measure)) for n, v in enumerate(values)
+    ]
 
 
 class Clock:
@@ -112,6 +115,9 @@ def place(known: Named) -> Metadata:
 
 
 MINUTE_MEASURES = [measure for measure in Measure if measure.declared.cadence is Cadence.MINUTE]
+
+KEPT = [measure for measure in Measure if measure.declared.cadence in (Cadence.MINUTE, Cadence.CHANGE)]
+"""The measures of readings that a journal keeps."""
 
 READ = [measure for measure in Measure if measure.declared.cadence is not Cadence.EVENT]
 """The measures that have readings."""
