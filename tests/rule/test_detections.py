@@ -72,6 +72,13 @@ class TestRows:
         assert value(store, "sensor_a") == 4
         assert store.readings(Measure.DETECTIONS, "sensor_a")[0].deliveries == 3
 
+    def test_earlier_messages_do_not_count(self) -> None:
+        """The bound on deliveries counts those of the newest timestamp alone."""
+        events = [seen(NOW + n, id=f"e_{n}") for n in range(9)]
+        store, _ = applied(*events, limits=replace(LIMITS, max_deliveries=2))
+        assert store.apply(seen(NOW + 8, 5, id="other"), NOW) is Outcome.CORRECTED
+        assert store.apply(events[-1], NOW) is Outcome.DUPLICATE
+
     def test_a_sensor_and_a_zone_of_one_id(self) -> None:
         """A sensor and a zone with the same id are two spaces."""
         store, outcomes = applied(seen(sensor="x"), delivery(zone="x"))
