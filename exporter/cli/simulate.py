@@ -18,7 +18,7 @@ from exporter.settings.load import given
 from exporter.settings.types import SECRETS, parse_duration, show_duration
 from exporter.simulate.client import Target, trusting
 from exporter.simulate.run import Job, run
-from exporter.simulate.verify.oracle import Rule
+from exporter.simulate.verify.arrivals import Rule
 from exporter.simulate.world.delivery import EventType, Plan
 from exporter.spelling import NotAChoice
 
@@ -109,7 +109,7 @@ def add_command(commands: Any) -> None:
 
     option = command.add_argument_group("verification").add_argument
     option(
-        "--verify", metavar="METRICS_URL", help="afterwards scrape this URL, and compare every zone and answer with "
+        "--verify", metavar="METRICS_URL", help="afterwards scrape this URL, and compare every space and answer with "
         "the expected one; keeps all deliveries in memory",
     )  # fmt: skip
     option(
@@ -119,6 +119,14 @@ def add_command(commands: Any) -> None:
     option(
         "--stale-after", metavar="DURATION", type=_duration, default="10m",
         help="the exporter's stale_after setting (default: %(default)s)",
+    )  # fmt: skip
+    option(
+        "--traffic-window", metavar="DURATION", type=_duration, default="24h",
+        help="the exporter's traffic_window setting (default: %(default)s)",
+    )  # fmt: skip
+    option(
+        "--detections-stale-after", metavar="DURATION", type=_duration, default="30s",
+        help="the exporter's detections_stale_after setting (default: %(default)s)",
     )  # fmt: skip
     option(
         "--no-journal",
@@ -170,7 +178,12 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             webhook=_target(parser, "--url", options, headers, "POST"),
             metrics=None if options.verify is None else _target(parser, "--verify", options, {}, "GET"),
             plan=plan,
-            rule=Rule(window_ms=milliseconds(options.window), stale_after_ms=milliseconds(options.stale_after)),
+            rule=Rule(
+                window_ms=milliseconds(options.window),
+                stale_after_ms=milliseconds(options.stale_after),
+                traffic_window_ms=milliseconds(options.traffic_window),
+                detections_stale_after_ms=milliseconds(options.detections_stale_after),
+            ),
             start_ms=options.start,
             source=options.source,
             out=options.out,

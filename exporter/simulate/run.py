@@ -20,11 +20,13 @@ from exporter.simulate.load import files
 from exporter.simulate.load.progress import Progress
 from exporter.simulate.load.report import outcome_lines, printable, table
 from exporter.simulate.load.sender import Sender, SendingFailed
+from exporter.simulate.verify.arrivals import Exchange, Rule
 from exporter.simulate.verify.compare import Difference, answer_differences, exposition_differences
-from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
+from exporter.simulate.verify.oracle import NOTHING_BEFORE, Before, Oracle
 from exporter.simulate.verify.scrape import (
     Scraped,
     ScrapeFailed,
+    crossing_totals,
     newest_readings_ms,
     process_start_ms,
     scrape,
@@ -211,14 +213,16 @@ class _Run:
             exchanges,
             self._job.rule,
             unanswered=self._sender.unanswered,
-            newest_before_ms=newest_readings_ms(before) if before else {},
+            before=Before(newest_readings_ms(before), crossing_totals(before)) if before else NOTHING_BEFORE,
+            started_ms=started_ms if restarted else 0,
         )
-        counts, judgements = oracle.expected_counts(), list(oracle.judgements())
+        judgements = list(oracle.judgements())
+        counts = len(oracle.expected_counts()) + len(oracle.expected_totals())
         differences = [
             *exposition_differences(oracle, scraped, since_ms, until_ms),
             *answer_differences(judgements),
         ]
-        compared = f"{len(counts):,} counts with their labels and {len(judgements):,} of {len(exchanges):,} answers"
+        compared = f"{counts:,} counts with their labels and {len(judgements):,} of {len(exchanges):,} answers"
         if differences:
             _print_lines(*table(Difference._fields, differences))
             hint = "; the exporter was restarted during the run: if it has no journal, pass --no-journal"
@@ -227,13 +231,13 @@ class _Run:
             )
         if not counts:
             reason = (
-                "the exporter had newer readings of these zones; another --seed makes other zones"
+                "the exporter had newer readings of these spaces; another --seed makes others"
                 if oracle.series_sent
                 else "no reading was delivered"
             )
             return _print_failure(f"there was no count to verify: {reason}")
         _print_lines(f"verified: {compared} are as they must be")
-        if unverified := oracle.series_sent - len(counts):
+        if unverified := oracle.series_sent - counts:
             _print_lines(f"not verified: {unverified:,} counts of which the exporter had newer readings before the run")
         return 0
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from exporter.cli.main import main
 from exporter.metrics.families import SETTLED
-from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
+from exporter.simulate.verify.arrivals import Exchange, Rule
+from exporter.simulate.verify.oracle import Oracle
 from exporter.simulate.world.delivery import EventType, Plan
 from exporter.simulate.world.stream import deliveries
 from tests.support.deliveries import HOUR, SECOND

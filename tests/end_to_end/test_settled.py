@@ -16,7 +16,8 @@ import pytest
 
 from exporter.metrics.families import SETTLED
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE
-from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
+from exporter.simulate.verify.arrivals import Exchange, Rule
+from exporter.simulate.verify.oracle import Oracle
 from exporter.simulate.world.delivery import EventType, Plan
 from exporter.simulate.world.stream import deliveries
 from tests.support.paths import ROOT

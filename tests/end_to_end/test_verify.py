@@ -15,23 +15,34 @@ from tests.support.simulating import FAST, ended, started, verifies
 from tests.support.sockets import Cable
 
 
+def package_with(folder: Path, line: str, broken: str) -> Path:
+    """Return a folder with a copy of the package in which one line of the events or the rule is another."""
+    package = folder / "package"
+    shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
+    files = [path for part in ("events", "rule") for path in (package / "exporter" / part).glob("*.py")]
+    (file,) = [file for file in files if line in file.read_text()]
+    file.write_text(file.read_text().replace(line, broken, 1))
+    return package
+
+
 class TestVerify:
     """Exporters that follow the rule, and some that break it."""
 
     def test_flat_out(self, tmp_path: Path) -> None:
-        """Both measures, losses and an outage are verified, and the summary has every outcome."""
+        """All types, losses and an outage are verified, and the summary has every outcome."""
         with running(tmp_path / "log") as target:
-            run = ended(verifies(target, *FAST, "--types=zone_occupancy,zone_occupancy_1min", "--drop=0.05", "--burst"))
+            run = ended(verifies(target, *FAST, "--types=all", "--zones=12", "--drop=0.05", "--burst"))
         assert (run.returncode, run.stderr) == (0, "")
         first, *lines = run.stdout.replace(",", "").splitlines()
         answered = re.fullmatch(r"(\d+) deliveries answered in [\d.]+ s \d+ a second", first)
         judged = re.fullmatch(
-            r"verified: 40 counts with their labels and (\d+) of (\d+) answers are as they must be", lines[-1]
+            r"verified: (\d+) counts with their labels and (\d+) of (\d+) answers are as they must be", lines[-1]
         )
         assert answered
         assert judged
+        assert int(judged[1]) >= 2 * (12 + 5 + 2)  # both measures of every zone, room and floor
         number = int(answered[1])
-        assert 6000 < number == int(judged[1]) == int(judged[2])
+        assert 6000 < number == int(judged[2]) == int(judged[3])
         shares = {line.split()[0]: int(line.split()[1]) for line in lines[:-3]}
         assert set(shares) == {"new", "backfilled", "corrected", "repeated", "duplicate", "superseded", "late"}
         assert sum(shares.values()) == number
@@ -77,18 +88,32 @@ class TestVerify:
     )
     def test_a_wrong_store(self, tmp_path: Path, line: str, broken: str, difference: str) -> None:
         """A break of one line of the rule is found."""
-        package = tmp_path / "package"
-        shutil.copytree(Path(exporter.__file__).parent, package / "exporter")
-        files = [*(package / "exporter" / "rule").glob("*.py")]
-        (file,) = [file for file in files if line in file.read_text()]
-        file.write_text(file.read_text().replace(line, broken, 1))
-        with running(tmp_path / "log", package=package) as wrong:
+        with running(tmp_path / "log", package=package_with(tmp_path, line, broken)) as wrong:
             run = ended(verifies(wrong, *FAST, "--duration=20s"))
         assert run.returncode == 1
-        assert re.search(r"^zone +what +expected +actual$", run.stdout, re.MULTILINE)
+        assert re.search(r"^space +what +expected +actual$", run.stdout, re.MULTILINE)
         assert re.search(difference, run.stdout), run.stdout
         verdict = r"[\d,]+ differences in 20 counts with their labels and [\d,]+ of [\d,]+ answers"
         assert re.fullmatch(f"butlr-exporter: {verdict}\n", run.stderr)
+
+    @pytest.mark.parametrize(
+        ("types", "line", "broken", "difference"),
+        [
+            ("room_occupancy", "if was_negative else", "if False else", r"answer to \S+ +repeated +corrected"),
+            (
+                "floor_occupancy_1min",
+                "value = 0.0 if",
+                "value = 1.0 if",
+                r"answer to \S+ +(corrected +repeated|repeated +corrected)",
+            ),
+        ],
+    )
+    def test_a_wrong_measure(self, tmp_path: Path, types: str, line: str, broken: str, difference: str) -> None:
+        """A break of one line in the rule of any measure is found."""
+        with running(tmp_path / "log", package=package_with(tmp_path, line, broken)) as wrong:
+            run = ended(verifies(wrong, f"--types={types}", *FAST))
+        assert run.returncode == 1, run.stderr
+        assert re.search(difference, run.stdout), run.stdout
 
     def test_again(self, tmp_path: Path) -> None:
         """Known zones are verified again, unless the exporter has newer readings of all of them."""
@@ -100,7 +125,7 @@ class TestVerify:
             earlier = datetime.fromtimestamp(time.time() - 600, UTC).isoformat(timespec="seconds")
             run = ended(verifies(target, *FAST, f"--start={earlier}"))
         assert run.returncode == 1
-        reason = "the exporter had newer readings of these zones; another --seed makes other zones"
+        reason = "the exporter had newer readings of these spaces; another --seed makes others"
         assert run.stderr == f"butlr-exporter: there was no count to verify: {reason}\n"
 
     def test_connections_are_cut(self, tmp_path: Path) -> None:
@@ -116,6 +141,21 @@ class TestVerify:
                 out, err = simulator.communicate(timeout=PATIENCE)
             cable.close()
         assert simulator.returncode == 0, (out, err)
+
+    def test_the_exporter_with_a_journal_is_killed(self, tmp_path: Path) -> None:
+        """With a journal, kill -9 changes no value and no answer of any type."""
+        port = free_port()
+        journal = f"--journal={tmp_path / 'journal'}"
+        with running(tmp_path / "log", journal, port=port) as target:
+            flags = (*FAST, "--types=all", "--zones=8", "--duration=25s", "--rate=700", "--retry")
+            with started(verifies(target, *flags)) as simulator:
+                wait_for(lambda: target.get("/metrics").count(b"\nbutlr_room_occupancy{") == 3, "every room")
+                target.process.send_signal(signal.SIGKILL)
+                target.process.wait()
+                with running(tmp_path / "log2", journal, port=port):
+                    out, err = simulator.communicate(timeout=PATIENCE)
+        assert simulator.returncode == 0, (out, err)
+        assert err.startswith(f"butlr-exporter: {target.url}/webhook: ")
 
     @pytest.mark.parametrize(("flag", "status"), [("--no-journal", 0), ("--connections=4", 1)])
     def test_the_exporter_is_restarted(self, tmp_path: Path, flag: str, status: int) -> None:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from exporter.events.text import NotText
 from exporter.simulate.client import Answer, Connection, NoAnswer, Target
 from exporter.simulate.load.report import Totals
-from exporter.simulate.verify.oracle import Exchange
+from exporter.simulate.verify.arrivals import Exchange
 from exporter.simulate.world.delivery import Delivery
 
 RETRY_DELAYS_SECONDS = (1.0, 3.0, 5.0)

@@ -59,6 +59,8 @@ class Moments:
             for n, each in enumerate(group)
         }
         """The rooms and sensors by their ids."""
+        self._off_plan = {room.sensor.id for room in rooms[::2]}
+        """Sensors whose place on the floor plan is not known, so that they send local points only."""
 
     def send(self, minute: Minute, begin_ms: int) -> None:
         """Send the events of a minute that begins at this time."""
@@ -122,14 +124,14 @@ class Moments:
             seen = sum(self._random.random() < _SEEN_SHARE for _ in range(people))
             if seen or (before and not people and self._random.random() < _EMPTY_SHARE):
                 at_ms = self._at(begin_ms, share)
-                data = json.dumps(self._points(seen))
+                data = json.dumps(self._points(seen, source.id in self._off_plan))
                 self._way.send(source, EventType.DETECTIONS, at_ms, self._way.event_id(at_ms), at_ms, data)
             before = people
 
-    def _points(self, people: int) -> dict[str, list[list[float]]]:
+    def _points(self, people: int, off_plan: bool) -> dict[str, list[list[float]]]:
         """Return the points of this many people: as shares of the sensor's view, and in meters on the floor plan."""
         local = [[round(self._random.random(), 2) for _ in "xy"] for _ in range(people)]
-        world = [[round(10 + 4 * x, 2), round(20 + 4 * y, 2)] for x, y in local]
-        if people and self._random.random() < _INCOMPLETE_SHARE:
+        world = [] if off_plan else [[round(10 + 4 * x, 2), round(20 + 4 * y, 2)] for x, y in local]
+        if world and self._random.random() < _INCOMPLETE_SHARE:
             self._random.choice((local, world)).pop()
         return {"local": local, "world": world}

@@ -15,6 +15,10 @@ _FIRST_ERRORS = (0, 0, 0, 0, 0, 0, -1, -1, 1, 1, 1, -2, 2, 3)
 """Errors of the first guess, in people, each equally likely."""
 
 
+_MORE_OUT_SHARE = 0.03
+"""Share of the first guesses of people counted in and out that have more people out than in."""
+
+
 class SensedReading(NamedTuple):
     """One instant in one space."""
 
@@ -26,25 +30,32 @@ class SensedReading(NamedTuple):
     """The mean of this minute and the one before, as the smoothed event type delivers it."""
     first_error: int
     """People by which the first computation is wrong."""
+    counts_doors: bool = False
+    """Whether people are counted in and out, so that a guess may be below 0."""
 
-    def computed(self, computation: int, smoothed: bool, may_be_negative: bool = False) -> float:
+    def computed(self, computation: int, smoothed: bool) -> float:
         """Return the result of computation number `computation`, counted from 0."""
         truth = self.smoothed if smoothed else self.truth
         value = truth + round(self.first_error * (1 - computation / (COMPUTATIONS - 1)))
-        return value if may_be_negative else max(0, value)
+        return value if self.counts_doors else max(0, value)
 
 
 class Sensor:
     """The readings of one space that are still being computed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts_doors: bool = False) -> None:
+        """Count the people of a space by seeing them, or with `counts_doors` by those who come in and go out."""
+        self._counts_doors = counts_doors
         self._recent: deque[SensedReading | None] = deque([None] * COMPUTATIONS, maxlen=COMPUTATIONS)
         self._last_truth = 0
 
     def sense(self, timestamp_ms: int, truth: int, random: Random) -> None:
         """Begin a reading of `truth` people."""
         error = random.choice(_FIRST_ERRORS) if truth or random.random() < 0.1 else 0
-        self._recent.appendleft(SensedReading(timestamp_ms, truth, (self._last_truth + truth) / 2, error))
+        if self._counts_doors and random.random() < _MORE_OUT_SHARE:
+            error = -truth - 1
+        smoothed = (self._last_truth + truth) / 2
+        self._recent.appendleft(SensedReading(timestamp_ms, truth, smoothed, error, self._counts_doors))
         self._last_truth = truth
 
     def skip(self) -> None:

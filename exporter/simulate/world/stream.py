@@ -38,8 +38,6 @@ class _SensedSpace(NamedTuple):
     types: list[EventType]
     sensor: Sensor
     sensing: Random
-    may_be_negative: bool
-    """Whether a guess may be below 0."""
 
 
 class _Stream:
@@ -81,7 +79,7 @@ class _Stream:
         for n, space in enumerate(spaces if types else ()):
             source = Source(space.id, space.metadata, spells_otherwise=not of_zones and n % 2 == 1)
             phase_ms = n * self._plan.interval_ms // len(spaces)
-            yield _SensedSpace(phase_ms, source, types, Sensor(), sensing, may_be_negative=not of_zones)
+            yield _SensedSpace(phase_ms, source, types, Sensor(counts_doors=not of_zones), sensing)
 
     def deliveries(self) -> Iterator[Delivery]:
         """Return all deliveries, by due time."""
@@ -117,7 +115,7 @@ class _Stream:
 
         newest = None
         for number, reading in space.sensor.computations():
-            value = reading.computed(number, event_type.is_smoothed, space.may_be_negative)
+            value = reading.computed(number, event_type.is_smoothed)
             event_id = self._way.event_id(now_ms)
             send(event_id, reading.timestamp_ms, value)
             if newest is None:

@@ -9,7 +9,7 @@ import uvloop
 from exporter.simulate.client import Target
 from exporter.simulate.load import sender
 from exporter.simulate.load.sender import Sender, SendingFailed
-from exporter.simulate.verify.oracle import Exchange
+from exporter.simulate.verify.arrivals import Exchange
 from exporter.simulate.world.delivery import Delivery
 from tests.support.running import PATIENCE, free_port
 from tests.support.scripted import Cut, Scripted, answer, scripted, served

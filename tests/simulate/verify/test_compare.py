@@ -11,8 +11,9 @@ from exporter.app import build, create_app
 from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from exporter.simulate.client import Target
+from exporter.simulate.verify.arrivals import Exchange, Judgement, Rule
 from exporter.simulate.verify.compare import Difference, answer_differences, exposition_differences
-from exporter.simulate.verify.oracle import Exchange, Judgement, Oracle, Rule
+from exporter.simulate.verify.oracle import Oracle
 from exporter.simulate.verify.scrape import ScrapeFailed, newest_readings_ms, parse, process_start_ms, scrape
 from tests.support.deliveries import MINUTE, NOW, SECOND, Clock, body, delivery
 from tests.support.running import Threaded, free_port
@@ -21,6 +22,8 @@ EVENTS = [
     delivery(NOW - MINUTE, 3, zone="zone_a", name="Desk 01"),
     delivery(NOW - MINUTE, 2.5, zone="zone_b", name='a "name" \\ of\nlines'),
     delivery(NOW - MINUTE, 4, zone="zone_b", name="Desk 02", measure=Measure.ZONE_OCCUPANCY_1MIN, id="b"),
+    delivery(NOW - MINUTE, 6, zone="room_a", name="Birch", measure=Measure.ROOM_OCCUPANCY),
+    delivery(NOW - MINUTE, 9, zone="space_a", name="1st Floor", measure=Measure.FLOOR_OCCUPANCY),
 ]
 
 
@@ -88,6 +91,18 @@ class TestDifferences:
             (
                 lambda text: re.sub(r'(?m)^(butlr_zone_occupancy_1min{.*}) 4.0', r"\1 2.5", text),
                 Difference("Desk 02 zone_b", "ZONE_OCCUPANCY_1MIN count", "4", "2.5"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^(butlr_room_occupancy{.*}) 6.0', r"\1 7.0", text),
+                Difference("Birch room_a", "ROOM_OCCUPANCY count", "6", "7"),
+            ),
+            (
+                lambda text: text.replace("Birch", "Aspen"),
+                Difference("Birch room_a", "ROOM_OCCUPANCY room_name", "'Birch'", "'Aspen'"),
+            ),
+            (
+                lambda text: re.sub(r'(?m)^butlr_floor_info{.*\n', "", text),
+                Difference("1st Floor space_a", "FLOOR_OCCUPANCY info", "1", "none"),
             ),
         ],
     )  # fmt: skip

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from exporter.events.measures import Measure
 from exporter.events.model import ReadingEvent
-from exporter.simulate.verify.oracle import Exchange, Oracle, Rule
+from exporter.simulate.verify.arrivals import Exchange, Rule
+from exporter.simulate.verify.oracle import Before, Oracle
 from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery, place
 from tests.support.examples import thorough
 from tests.support.stores import LIMITS, applied
@@ -106,7 +107,7 @@ class TestOutcomes:
             delivery(NOW + 1, id="d"),
             delivery(NOW - 15 * MINUTE + 1, id="e"),
         ]
-        judgements = Oracle(one_by_one(*events), RULE, newest_before_ms={ZONE: NOW}).judgements()
+        judgements = Oracle(one_by_one(*events), RULE, before=Before({ZONE: NOW})).judgements()
         assert [(j.event.id, j.expected) for j in judgements] == [("b", "late"), ("d", "new"), ("e", "late")]
 
     def test_what_crossed_the_limit_while_under_way_is_not_judged(self) -> None:
@@ -161,22 +162,22 @@ class TestShown:
         """A count is stale after more than `stale_after`, and never with 0."""
         stale = oracle(delivery(NOW - 10 * MINUTE))
         (shown,) = stale.expected_counts().values()
-        assert not stale.is_stale(shown, NOW)
-        assert stale.is_stale(shown, NOW + 1)
-        assert not oracle(rule=RULE._replace(stale_after_ms=0)).is_stale(shown, NOW + 1)
+        assert not stale.is_stale(Measure.ZONE_OCCUPANCY, shown, NOW)
+        assert stale.is_stale(Measure.ZONE_OCCUPANCY, shown, NOW + 1)
+        assert not oracle(rule=RULE._replace(stale_after_ms=0)).is_stale(Measure.ZONE_OCCUPANCY, shown, NOW + 1)
 
     def test_what_the_exporter_had_newer_is_not_asked_about(self) -> None:
         """No count is expected of a zone of which the exporter had a newer reading before the run."""
         answered = one_by_one(delivery(NOW), delivery(NOW, zone="zone_b"))
         smoothed = ("zone_a", Measure.ZONE_OCCUPANCY_1MIN)
-        assert set(Oracle(answered, RULE, newest_before_ms={ZONE: NOW}).expected_counts()) == {
+        assert set(Oracle(answered, RULE, before=Before({ZONE: NOW})).expected_counts()) == {
             ("zone_b", Measure.ZONE_OCCUPANCY)
         }
-        assert set(Oracle(answered, RULE, newest_before_ms={smoothed: NOW}).expected_counts()) == {
+        assert set(Oracle(answered, RULE, before=Before({smoothed: NOW})).expected_counts()) == {
             ("zone_b", Measure.ZONE_OCCUPANCY)
         }
-        assert len(Oracle(answered, RULE, newest_before_ms={ZONE: NOW - 1, smoothed: NOW - 1}).expected_counts()) == 2
-        assert Oracle(answered, RULE, newest_before_ms={ZONE: NOW}).series_sent == 2
+        assert len(Oracle(answered, RULE, before=Before({ZONE: NOW - 1, smoothed: NOW - 1})).expected_counts()) == 2
+        assert Oracle(answered, RULE, before=Before({ZONE: NOW})).series_sent == 2
 
     def test_zones_with_a_generation_in_doubt_are_left_out(self) -> None:
         """No count is expected of a zone with an event whose generation became possible while it was under way."""
