@@ -190,8 +190,8 @@ class TestOptions:
             (["--in=a", "--zones=3", "--burst"], "--in sends the deliveries of a file, so leave out --zones, --burst"),
             (["--api-key=a\nb"], "argument --api-key: must consist of printable characters"),
             (
-                ["--types=TRAFFIC"],
-                "argument --types: must be all, or some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, not 'TRAFFIC'",
+                ["--types=SENSOR_HEALTH"],
+                "argument --types: must be all, or some of ZONE_OCCUPANCY, ZONE_OCCUPANCY_1MIN, ROOM_OCCUPANCY, ROOM_",
             ),
             (["--drop=2"], "argument --drop: must be a number from 0 to 1, not '2'"),
             (["--drop=some"], "argument --drop: must be a number from 0 to 1, not 'some'"),

@@ -106,12 +106,22 @@ class TestVerify:
                 "value = 1.0 if",
                 r"answer to \S+ +(corrected +repeated|repeated +corrected)",
             ),
+            ("pir_motion", "known.value or 0.0", "0.0", r"MOTION count +1 +0"),
+            ("pir_motion,pir_no_motion", "oldest.get(measure.declared.cadence, 0)", "now", r"MOTION count +1 +none"),
+            ("detections", "float(max(len(world", "float(min(len(world", r"DETECTIONS count +\d +0"),
+            ("detections", "if event.timestamp < self.newest:", "if False:", r"answer to \S+ +late +new"),
+            (
+                "detections --interval=1m --duration=9m",
+                "limits.detections_stale_after",
+                "0",
+                r"DETECTIONS count +none +\d",
+            ),
         ],
     )
     def test_a_wrong_measure(self, tmp_path: Path, types: str, line: str, broken: str, difference: str) -> None:
         """A break of one line in the rule of any measure is found."""
         with running(tmp_path / "log", package=package_with(tmp_path, line, broken)) as wrong:
-            run = ended(verifies(wrong, f"--types={types}", *FAST))
+            run = ended(verifies(wrong, *FAST, *f"--types={types}".split()))
         assert run.returncode == 1, run.stderr
         assert re.search(difference, run.stdout), run.stdout
 

@@ -8,7 +8,7 @@ from exporter.events.measures import Measure
 from exporter.events.model import ReadingEvent
 from exporter.simulate.verify.arrivals import Exchange, Rule
 from exporter.simulate.verify.oracle import Before, Oracle
-from tests.support.deliveries import MINUTE, NOW, G, body, deliveries, delivery, place
+from tests.support.deliveries import MINUTE, NOW, READ, G, body, deliveries, delivery, place
 from tests.support.examples import thorough
 from tests.support.stores import LIMITS, applied
 
@@ -203,14 +203,14 @@ def any_deliveries(draw: st.DrawFn) -> list[ReadingEvent]:
     events = [
         delivery(
             NOW + draw(st.sampled_from([-16, -15, -14, -1, 0, 1, 6])) * MINUTE,
-            draw(st.integers(0, 2)),
+            draw(st.integers(0, 1 if measure is Measure.MOTION else 2)),
             generation=generation,
             id=None if generation else draw(st.sampled_from(["a", "b"])),
             zone=draw(st.sampled_from(["zone_a", "zone_b"])),
             name=draw(st.sampled_from(["Desk 01", "Desk 1"])),
-            measure=draw(st.sampled_from(Measure)),
+            measure=measure,
         )
-        for generation in draw(st.lists(generations, max_size=16))
+        for generation, measure in draw(st.lists(st.tuples(generations, st.sampled_from(READ)), max_size=16))
     ]
     return draw(st.permutations(events + draw(st.lists(st.sampled_from(events), max_size=8)) if events else events))
 
