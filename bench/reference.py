@@ -45,8 +45,7 @@ class Reference:
             for family in families_of(kind):
                 names = FIELDS[kind] if family.role is Role.INFO else labels
                 families[family.name] = GaugeMetricFamily(family.name, family.help, labels=names)
-            if families_of(kind):
-                self._collect(snapshot, kind, families, label_values(kind, labels))
+            self._collect(snapshot, kind, families, label_values(kind, labels))
         return [families[name] for name in HELP]
 
     def _collect(

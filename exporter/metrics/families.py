@@ -56,10 +56,8 @@ class Family(NamedTuple):
 
 
 def families_of(kind: Kind) -> list[Family]:
-    """Return the families of a kind of space, in the order of an exposition; none if it has no measure."""
+    """Return the families of a kind of space, in the order of an exposition."""
     measures = measures_of(kind)
-    if not measures:
-        return []
     capacity = f"People the {kind} is meant for, from the capacity file."
     return [
         *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in measures),

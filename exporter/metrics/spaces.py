@@ -48,7 +48,7 @@ class SpaceFamilies:
 
     def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
         """Take the metadata fields that label a space, and a function that returns the capacity rules in force."""
-        self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind if families_of(kind)]
+        self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
         self._lock = Lock()
 
     def render(self, read: Callable[[], Snapshot], names: Container[str] | None = None) -> Iterator[bytes]:
