@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from exporter.events.measures import Measure
 from grafana import alerting
 from grafana.build import DASHBOARDS, FOLDER
 from grafana.kit import PLACES
-from tests.support.deliveries import body, delivery
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.running import CONSOLE_SCRIPT, running, wait_for
 from tests.support.sockets import fresh
@@ -48,7 +46,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
                 "simulate",
                 f"--url={exporter.url}/webhook",
                 "--interval=1s",
-                "--types=ZONE_OCCUPANCY,ZONE_OCCUPANCY_1MIN",
+                "--types=all",
                 "--zones=20",
             ],
             stdout=subprocess.DEVNULL,
@@ -57,8 +55,6 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     ):
         try:
             exporter.post(fresh("zone_crowded", 4))
-            for measure in (Measure.ROOM_OCCUPANCY, Measure.FLOOR_OCCUPANCY):
-                exporter.post(body(delivery(int(time.time() * 1000), 3, measure=measure)))
             wait_for(lambda: one.query("zone:butlr_zone_occupancy:crowd_lately"), "a crowd", 120)
             wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)
