@@ -110,7 +110,7 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
     else:
         print_now("no graph    prometheus is not installed (Debian: apt install prometheus)")
     print_now("One second here is one minute in the building. Ctrl-C stops everything.")
-    building = ("--interval=1s", "--duration=0", "--zones=32", f"--seed={SEED}")
+    building = ("--interval=1s", "--duration=0", "--zones=32", "--types=all", f"--seed={SEED}")
     demo.start("the simulator", BUTLR_EXPORTER, "simulate", f"--url={exporter}/webhook", *building)
     while True:
         demo.check()
