@@ -6,16 +6,30 @@
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from bench.building import Building
 from bench.processes import HOST
 from exporter.events.measures import Kind
 from exporter.events.model import FIELDS, AnyMetadata
-from exporter.metrics.families import CAPACITY, HELP, INFO, OCCUPANCY, SPACES, TIMESTAMP, Role, families_of, labels_of
+from exporter.metrics.families import (
+    CAPACITY,
+    CROSSINGS,
+    HELP,
+    INFO,
+    LAST_CROSSING,
+    OCCUPANCY,
+    SPACES,
+    TIMESTAMP,
+    Role,
+    families_of,
+    labels_of,
+)
 from exporter.metrics.text import label_values
+from exporter.rule.sensor import Crossed
 from exporter.rule.store import Snapshot
 from exporter.settings.declared import Settings
 
@@ -39,12 +53,16 @@ class Reference:
     def collect(self) -> Iterable[Metric]:
         """Return the families; called by prometheus_client."""
         snapshot = self._snapshot()
-        families = {SPACES: GaugeMetricFamily(SPACES, HELP[SPACES], labels=("kind", "state"))}
+        families: dict[str, Any] = {SPACES: GaugeMetricFamily(SPACES, HELP[SPACES], labels=("kind", "state"))}
         for kind in Kind:
             labels = labels_of(kind, self._labels)
             for family in families_of(kind):
-                names = FIELDS[kind] if family.role is Role.INFO else labels
-                families[family.name] = GaugeMetricFamily(family.name, family.help, labels=names)
+                if family.role is Role.CROSSINGS:
+                    own = (*labels, "direction")
+                    families[family.name] = CounterMetricFamily(family.name, family.help, labels=own)
+                else:
+                    names = FIELDS[kind] if family.role is Role.INFO else labels
+                    families[family.name] = GaugeMetricFamily(family.name, family.help, labels=names)
             self._collect(snapshot, kind, families, label_values(kind, labels))
         return [families[name] for name in HELP]
 
@@ -52,7 +70,7 @@ class Reference:
         self,
         snapshot: Snapshot,
         kind: Kind,
-        families: dict[str, GaugeMetricFamily],
+        families: dict[str, Any],
         values_of: Callable[[AnyMetadata], Sequence[str]],
     ) -> None:
         fresh, spaces = 0, snapshot.by_kind.get(kind, [])
@@ -62,6 +80,12 @@ class Reference:
             if (people := self._capacity(space.metadata, kind)) is not None:
                 families[CAPACITY[kind]].add_metric(values, people)
             for count in space.counts:
+                if isinstance(count, Crossed):
+                    families[CROSSINGS].add_metric((*values, "in"), count.value)
+                    families[CROSSINGS].add_metric((*values, "out"), count.left)
+                    if count.last_crossing >= 0:
+                        families[LAST_CROSSING].add_metric(values, count.last_crossing / 1000)
+                    continue
                 families[TIMESTAMP[count.measure]].add_metric(values, count.timestamp / 1000)
                 if not snapshot.is_stale(count):
                     families[OCCUPANCY[count.measure]].add_metric(values, count.value)

@@ -177,6 +177,7 @@ def _limits(settings: Settings) -> Limits:
         settle_after=milliseconds(settings.settle_after),
         future_tolerance=milliseconds(settings.future_tolerance),
         max_spaces=settings.max_spaces,
+        traffic_window=milliseconds(settings.traffic_window),
         detections_stale_after=milliseconds(settings.detections_stale_after),
         motion_forget_after=milliseconds(settings.motion_forget_after),
     )

@@ -277,6 +277,34 @@ def build() -> Any:
                         height=8,
                         steps=PLAIN,
                     ),
+                    panel(
+                        bargauge.Panel().reduce_options(last()).orientation(VizOrientation.HORIZONTAL),
+                        "Crossings in the last hour",
+                        "People who went in and out through each entryway.",
+                        Query(
+                            "sum by (floor_name, sensor_id, direction) "
+                            f"(increase(butlr_entryway_crossings_total{{{CHOSEN['floor']}}}[1h]))",
+                            "{{direction}} · {{sensor_id}} · {{floor_name}}",
+                            instant=True,
+                        ),
+                        width=18,
+                        height=8,
+                        steps=PLAIN,
+                    ),
+                    panel(
+                        _number_panel(),
+                        "Since the last crossing",
+                        "Time since somebody went through any entryway.",
+                        Query(
+                            "clamp_min(time() - max(butlr_entryway_last_crossing_timestamp_seconds"
+                            f"{{{CHOSEN['floor']}}}), 0)",
+                            instant=True,
+                        ),
+                        width=6,
+                        height=8,
+                        unit="s",
+                        steps=PLAIN,
+                    ),
                 ],
             ),
             (

@@ -208,6 +208,19 @@ class Measure(StrEnum):
             help="People that the sensor sees now.",
         ),
     )
+    CROSSINGS = (
+        "CROSSINGS",
+        Declaration(
+            number=8,
+            kind=Kind.SENSOR,
+            payload=Payload.CROSSINGS,
+            cadence=Cadence.EVENT,
+            types=(EventType("TRAFFIC"),),
+            family="butlr_entryway_crossings",
+            title="Crossings",
+            help="People who crossed the entryway, by direction.",
+        ),
+    )
 
     def __new__(cls, name: str, declared: Declaration) -> Self:
         """Return the member of this name, with its declaration."""

@@ -134,6 +134,11 @@ class CrossingEvent(NamedTuple):
         """The event type, as Butlr calls it."""
         return self.measure.only_type
 
+    @property
+    def was_negative(self) -> bool:
+        """Whether Butlr sent a number below 0: no, such an event is invalid."""
+        return False
+
 
 Event = ReadingEvent | CrossingEvent
 """A valid event of an exported measure."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.events.fast import parse_fast
-from exporter.events.model import CrossingEvent, Event, ReadingEvent, UnsupportedEvent, new_tuple
+from exporter.events.model import CrossingEvent, Event, UnsupportedEvent, new_tuple
 from exporter.events.parse import FieldError, InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
 from exporter.ingest.observer import Observer
@@ -63,7 +63,7 @@ class Intake:
         self._limits = limits
         self._clock = clock
 
-    def apply(self, events: Sequence[ReadingEvent], now_ms: int) -> list[Outcome]:
+    def apply(self, events: Sequence[Event], now_ms: int) -> list[Outcome]:
         """Apply events that come with no request and arrive at `now_ms`; return their outcomes.
 
         Raises NotWritten where the journal cannot be written; the events are applied then, and written later.
@@ -92,7 +92,7 @@ class Intake:
         for first in range(0, len(items), CHUNK):
             chunk = items[first : first + CHUNK]
             parsed = list(map(_parse, chunk))
-            events = [event for event in parsed if isinstance(event, ReadingEvent)]
+            events = [event for event in parsed if not isinstance(event, UnsupportedEvent | InvalidEvent)]
             try:
                 decided = self._decide(events, now_ms) if events else []
             except NotWritten as error:
@@ -121,7 +121,7 @@ class Intake:
         parsed = list(map(parse_fast, bodies))
         arrival_seconds = self._clock()
         now_ms = int(arrival_seconds * 1000)
-        events = [event for event in parsed if isinstance(event, ReadingEvent)]
+        events = [event for event in parsed if event is not None]
         if not events:
             return [None] * len(bodies)
         failure = None
@@ -133,15 +133,12 @@ class Intake:
         if len(events) == len(bodies) and failure is None and REFUSED.isdisjoint(decided):  # nearly always
             return [*decided]
         outcomes = iter(decided)
-        each = [
-            self._answered(event, next(outcomes), now_ms) if isinstance(event, ReadingEvent) else None
-            for event in parsed
-        ]
+        each = [None if event is None else self._answered(event, next(outcomes), now_ms) for event in parsed]
         if failure is not None:
             raise NotAcknowledged(str(failure), each) from None
         return each
 
-    def _answered(self, event: ReadingEvent, outcome: Outcome, now_ms: int) -> Outcome | Receipt:
+    def _answered(self, event: Event, outcome: Outcome, now_ms: int) -> Outcome | Receipt:
         """Return the outcome of an event, or a receipt with the reasons if it is refused, and report these."""
         if outcome not in REFUSED:
             return outcome
@@ -155,12 +152,12 @@ class Intake:
         """Return the reasons for which an event is refused, at least one."""
         if isinstance(event, InvalidEvent):
             return event.errors
-        if outcome is Outcome.FUTURE and isinstance(event, ReadingEvent):
+        assert not isinstance(event, UnsupportedEvent)  # noqa: S101 - as it is never refused
+        if outcome is Outcome.FUTURE:
             limit = self._limits.future_tolerance // 1000
             message = f"{utc(event.timestamp)} is more than {limit} s ahead of this server's clock, {utc(now_ms)}"
             hint = "; send milliseconds since the epoch" if event.timestamp > LATEST_SECONDS * 1000 else ""
             return [FieldError("timestamp", message + hint)]
-        assert isinstance(event, ReadingEvent)  # noqa: S101 - the rule refuses no other
         field = f"metadata.{event.measure.kind.id_field}"
         return [FieldError(field, f"one space too many: max_spaces is {self._limits.max_spaces}")]
 
@@ -179,13 +176,13 @@ def _id_of(item: Any) -> str:
     return event_id if isinstance(event_id, str) else ""
 
 
-def _results(events: Sequence[ReadingEvent], outcomes: Iterable[Outcome], now_ms: int) -> list[Result]:
+def _results(events: Sequence[Event], outcomes: Iterable[Outcome], now_ms: int) -> list[Result]:
     """Return the result of each event, and log it if the log wants to know."""
     if log.isEnabledFor(logging.DEBUG):
         for event, outcome in zip(events, outcomes, strict=True):
             if outcome not in REFUSED:  # the observer logs a refused one, with the reason
                 space = {event.measure.kind.id_field: event.space_id}
-                log.debug("event", {"outcome": outcome, "id": event.id, **space, "value": event.value})
+                log.debug("event", {"outcome": outcome, "id": event.id, **space, **_numbers(event)})
     return [
         new_tuple(
             Result,
@@ -200,6 +197,12 @@ def _results(events: Sequence[ReadingEvent], outcomes: Iterable[Outcome], now_ms
     ]
 
 
+def _numbers(event: Event) -> dict[str, float]:
+    if isinstance(event, CrossingEvent):
+        return {"in": event.entered, "out": event.left}
+    return {"value": event.value}
+
+
 def _all_results(
     parsed: Sequence[Event | UnsupportedEvent | InvalidEvent], decided: Iterator[Outcome], now_ms: int
 ) -> Iterator[Result]:
@@ -207,7 +210,7 @@ def _all_results(
     for event in parsed:
         if isinstance(event, InvalidEvent):
             yield Result(event.type or OTHER, Outcome.INVALID, 0.0)
-        elif isinstance(event, UnsupportedEvent | CrossingEvent):  # crossings have no rule yet
+        elif isinstance(event, UnsupportedEvent):
             yield Result(OTHER, Outcome.UNSUPPORTED, 0.0)
         else:
             yield from _results([event], [next(decided)], now_ms)

@@ -9,16 +9,19 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import Struct, msgpack
+from msgspec.structs import asdict
 
 from exporter.events.measures import Kind, Measure
-from exporter.events.model import METADATA, AnyMetadata, ReadingEvent, new_tuple
+from exporter.events.model import METADATA, AnyMetadata, CrossingEvent, Event, ReadingEvent, new_tuple
 from exporter.journal.records import frame, unframe_one
 from exporter.rule.series import SeriesState
 from exporter.rule.space import SpaceState
+from exporter.rule.traffic import CrossingsState
 
 FORMAT = 1
-"""The version of all that is declared here, and of a packed reading (`exporter.rule.reading`). A new one needs a new
-`database.VERSION` too, by which a file of another version is refused before it is read."""
+"""The version of all that is declared here, of a packed reading (`exporter.rule.reading`), and of the known ids of
+crossings (`exporter.rule.traffic`). A field that is new at the end, with a default, and one more type of a value leave
+it: all older records are read. They need a new `database.VERSION`, by which an older exporter refuses the file."""
 
 _NUMBERS = {measure: measure.declared.number for measure in Measure}
 _MEASURES = {number: measure for measure, number in _NUMBERS.items()}
@@ -65,14 +68,21 @@ MetadataRecord = tuple[str, ...]
 """The values of these fields."""
 
 
+class CrossedRecord(Struct, array_like=True, gc=False):
+    """The people of a `CrossingEvent` in a file."""
+
+    entered: int
+    left: int
+
+
 class DeliveryRecord(Struct, array_like=True, gc=False):
-    """`ReadingEvent` in a file."""
+    """`ReadingEvent` or `CrossingEvent` in a file."""
 
     id: str
     measure: int
     space_id: str
     timestamp: int
-    value: float
+    value: float | CrossedRecord
     generation: int | None
     metadata: MetadataRecord | None
     """None where the last record of the space has the same."""
@@ -95,6 +105,17 @@ class SeriesRecord(Struct, array_like=True, gc=False):
     readings: list[bytes]
 
 
+class CrossingsRecord(Struct, array_like=True, gc=False):
+    """`CrossingsState` in a file."""
+
+    entered: int
+    left: int
+    last_crossing: int
+    floor: bytes
+    ids: bytes
+    records: bytes
+
+
 class SpaceRecord(Struct, array_like=True, tag=FORMAT, gc=False):
     """`SpaceState` in a file."""
 
@@ -106,6 +127,7 @@ class SpaceRecord(Struct, array_like=True, tag=FORMAT, gc=False):
     named_generation: int | None
     arrival: int
     series: list[SeriesRecord]
+    crossings: CrossingsRecord | None = None
 
 
 class SavedSpace(NamedTuple):
@@ -126,21 +148,32 @@ decode_entry = msgpack.Decoder(EntryRecord).decode
 """Return an entry from the content of its record. Raises ValueError."""
 
 
-def encode_delivery(event: ReadingEvent, with_metadata: bool) -> DeliveryRecord:
+def encode_delivery(event: Event, with_metadata: bool) -> DeliveryRecord:
     """Return an event as part of an entry."""
     return DeliveryRecord(
         event.id,
         _NUMBERS[event.measure],
         event.space_id,
         event.timestamp,
-        event.value,
+        event.value if isinstance(event, ReadingEvent) else CrossedRecord(event.entered, event.left),
         event.generation,
         _encode_metadata(event.metadata, event.measure.kind) if with_metadata else None,
     )
 
 
-def decode_delivery(record: DeliveryRecord, metadata: AnyMetadata) -> ReadingEvent:
+def decode_delivery(record: DeliveryRecord, metadata: AnyMetadata) -> Event:
     """Return the event of a delivery, with this metadata. Raises KeyError for an unknown measure."""
+    if isinstance(record.value, CrossedRecord):
+        return CrossingEvent(
+            id=record.id,
+            measure=_MEASURES[record.measure],
+            space_id=record.space_id,
+            timestamp=record.timestamp,
+            entered=record.value.entered,
+            left=record.value.left,
+            generation=record.generation,
+            metadata=metadata,
+        )
     return ReadingEvent(
         id=record.id,
         measure=_MEASURES[record.measure],
@@ -173,10 +206,18 @@ def encode_entry(number: int, arrival_ms: int, deliveries: list[DeliveryRecord])
 def encode_space(number: int, state: SpaceState) -> bytes:
     """Return the framed record of a space after the entry of this number."""
     series = [SeriesRecord(_NUMBERS[each.measure], each.floor, each.readings) for each in state.series]
-    metadata = _encode_metadata(state.metadata, state.kind)
     return frame(
         _encode(
-            SpaceRecord(number, state.space_id, metadata, state.named_at, state.named_generation, state.arrival, series)
+            SpaceRecord(
+                number,
+                state.space_id,
+                _encode_metadata(state.metadata, state.kind),
+                state.named_at,
+                state.named_generation,
+                state.arrival,
+                series,
+                None if state.crossings is None else CrossingsRecord(**state.crossings._asdict()),
+            )
         )
     )
 
@@ -192,9 +233,9 @@ def decode_space(key: str, blob: bytes) -> SavedSpace:
     Raises ValueError for a damaged record or another space's, KeyError for an unknown measure.
     """
     record = _decode_space(unframe_one(blob))
-    if not record.series:
+    if not record.series and record.crossings is None:
         raise ValueError("the record of a space is damaged")
-    kind = _MEASURES[record.series[0].measure].kind
+    kind = _MEASURES[record.series[0].measure].kind if record.series else Kind.SENSOR
     state = SpaceState(
         space_id=record.space_id,
         metadata=decode_metadata(record.metadata, kind),
@@ -205,6 +246,7 @@ def decode_space(key: str, blob: bytes) -> SavedSpace:
             SeriesState(measure=_MEASURES[each.measure], floor=each.floor, readings=each.readings)
             for each in record.series
         ],
+        crossings=None if record.crossings is None else CrossingsState(**asdict(record.crossings)),
     )
     if state.key != key:
         raise ValueError("the record of a space is damaged")

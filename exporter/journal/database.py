@@ -16,8 +16,12 @@ from exporter.journal.log import log_numbers, log_path, sync_folder
 APPLICATION_ID = 0x42544C52
 """Distinguishes a journal from other SQLite files: "BTLR"."""
 
-VERSION = 4
-"""The version of the tables; a file with another one is refused."""
+VERSION = 5
+"""The version of the tables and of all records in a file; a file with a later one is refused."""
+
+OLDEST_VERSION = 4
+"""The oldest version that is read. An older exporter must not read a file that a newer one has written, so an opened
+file gets the present version at once."""
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -56,7 +60,7 @@ _LOCKED_AT, _LOCKED_BYTES = 0x40000000, 512
 
 
 def check_header(path: str, rewrite: bool) -> None:
-    """Refuse a file that is no journal of this version, before anything touches it. Raises JournalError.
+    """Refuse a file that is no journal of a version that is read, before anything touches it. Raises JournalError.
 
     With `rewrite`, the file may be missing although a log of it is there.
     """
@@ -86,7 +90,7 @@ def check_header(path: str, rewrite: bool) -> None:
     if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
         raise JournalError(f"{path} is not a journal of butlr-exporter; choose another path")
     version = int.from_bytes(header[60:64])
-    if version < VERSION:
+    if version < OLDEST_VERSION:
         raise JournalError(
             f"{path} was written before the first release of butlr-exporter; move it away to start with no spaces"
         )
@@ -147,6 +151,9 @@ def _connected(path: str) -> sqlite3.Connection:
         database.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         database.execute("BEGIN IMMEDIATE")
         database.execute("COMMIT")
+        if database.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            database.execute(f"PRAGMA user_version = {VERSION}")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as `check_header` reads the version from the file
     except BaseException:
         database.close()
         raise

@@ -5,7 +5,7 @@ An entry has the metadata of a space only where the next start would not find it
 
 from collections.abc import Callable, Iterable, Sequence
 
-from exporter.events.model import AnyMetadata, ReadingEvent
+from exporter.events.model import AnyMetadata, Event
 from exporter.journal.codec import DeliveryRecord, encode_delivery, encode_entry
 from exporter.rule.space import SpaceState
 
@@ -23,7 +23,7 @@ class Entries:
         """The metadata in the last record of each space, by the key of the space. The next entry of a space has its
         metadata unless it is the same as here."""
 
-    def append(self, write: Callable[[bytes], None], events: Sequence[ReadingEvent], arrival_ms: int) -> None:
+    def append(self, write: Callable[[bytes], None], events: Sequence[Event], arrival_ms: int) -> None:
         """Have `write` write the record of one entry; if it raises, there is no such entry."""
         deliveries: list[DeliveryRecord] = []
         renamed: list[str] = []

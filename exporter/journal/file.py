@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, islice
 from time import sleep
 
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.journal.interface import Delivery, JournalError, Replay, Source
 from exporter.journal.repair import open_file
 from exporter.journal.sqlite import JournalGone, SqliteFile
@@ -60,7 +60,7 @@ class FileJournal:
         except JournalError as error:
             self._fail(error)
 
-    def append(self, events: Sequence[ReadingEvent], arrival_ms: int) -> None:
+    def append(self, events: Sequence[Event], arrival_ms: int) -> None:
         """Write one entry. Raises JournalError, for every entry until `maintain` has ended the outage."""
         if self.outage is None:
             try:

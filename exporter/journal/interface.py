@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.rule.space import SpaceState
 
 
@@ -15,7 +15,7 @@ class JournalError(Exception):
 class Delivery(NamedTuple):
     """One event as it arrived."""
 
-    event: ReadingEvent
+    event: Event
     arrival_ms: int
     """Milliseconds since the epoch."""
 
@@ -55,7 +55,7 @@ class Journal(Protocol):
         An error is logged and counted, and is the begin of an outage.
         """
 
-    def append(self, events: Sequence[ReadingEvent], arrival_ms: int) -> None:
+    def append(self, events: Sequence[Event], arrival_ms: int) -> None:
         """Write one entry: events that arrived together, all or none of them. Raises JournalError.
 
         The caller holds the lock of the source and has applied the events. After an error, `maintain` or `close` saves

@@ -11,7 +11,7 @@ from threading import Lock, Thread
 from time import monotonic
 
 from exporter.events.measures import IN_MEMORY
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.journal.interface import Journal, JournalError, Source
 from exporter.rule.outcome import REFUSED, Outcome
 from exporter.rule.store import Store
@@ -67,7 +67,7 @@ class Recorder:
         """Tell whether the journal refuses every event at present."""
         return self._journal.outage is not None
 
-    def apply(self, events: Sequence[ReadingEvent], now_ms: int) -> list[Outcome]:
+    def apply(self, events: Sequence[Event], now_ms: int) -> list[Outcome]:
         """Apply events that arrive at `now_ms` to the store, append the accepted ones, and return every outcome.
 
         Events of a measure that no journal keeps are not appended, so an outage does not touch them.

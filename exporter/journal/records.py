@@ -12,6 +12,9 @@ from zlib import crc32
 _FRAME = struct.Struct("<III")
 """The length of the content in bytes, the complement of the length, and the CRC-32 of the content."""
 
+FRAME_SIZE = _FRAME.size
+"""Bytes of a record beside its content."""
+
 _COMPLEMENT = 0xFFFFFFFF
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 
-from exporter.events.model import METADATA, ReadingEvent
+from exporter.events.model import METADATA, Event
 from exporter.journal.codec import (
     SavedSpace,
     decode_delivery,
@@ -30,7 +30,7 @@ from exporter.journal.entries import Entries
 from exporter.journal.failures import FAILURES, failure
 from exporter.journal.interface import Delivery, JournalError
 from exporter.journal.log import Foreign, Log, Logs, is_file
-from exporter.journal.records import unframe
+from exporter.journal.records import FRAME_SIZE, unframe
 from exporter.rule.space import SpaceState
 
 _CHECK_EVERY = 0.05
@@ -128,7 +128,7 @@ class SqliteFile:
         before, known = 0, self._entries.metadata
         try:
             for content in self._contents():
-                self._entries.bytes += len(content)
+                self._entries.bytes += FRAME_SIZE + len(content)
                 entry = decode_entry(content)
                 if entry.number <= before:  # closing moved this log into the file, but could not remove it
                     continue
@@ -160,7 +160,7 @@ class SqliteFile:
         if self._log is None:
             self._log = self.begin_log()
 
-    def append(self, events: Sequence[ReadingEvent], arrival_ms: int) -> None:
+    def append(self, events: Sequence[Event], arrival_ms: int) -> None:
         """Write one entry, all of it or none. Raises JournalError. Under the lock, after `start`."""
         self._entries.append(self._append, events, arrival_ms)
 

@@ -28,14 +28,15 @@ SETTLING = [name for name, measure in EXPORTED.items() if measure.declared.caden
 CLAMPED = [name for name, measure in EXPORTED.items() if measure.declared.payload is Payload.CLAMPED]
 """The event types whose numbers below 0 are taken as 0."""
 
-_UNSUPPORTED = frozenset({Outcome.UNSUPPORTED})
-
-_IMPOSSIBLE = {Cadence.STREAM: _UNSUPPORTED | {Outcome.BACKFILLED}}  # only the newest reading is kept
-"""The outcomes that an event of an exported type cannot have, by cadence."""
+_NEVER = {
+    Cadence.EVENT: {Outcome.UNSUPPORTED, Outcome.REPEATED, Outcome.BACKFILLED},
+    Cadence.STREAM: {Outcome.UNSUPPORTED, Outcome.BACKFILLED},  # only the newest reading is kept
+}
+"""The outcomes that an event of an exported type cannot have, where these are more than one."""
 
 OUTCOMES: dict[str, list[Outcome]] = {
     **{
-        name: [outcome for outcome in Outcome if outcome not in _IMPOSSIBLE.get(measure.declared.cadence, _UNSUPPORTED)]
+        name: [o for o in Outcome if o not in _NEVER.get(measure.declared.cadence, {Outcome.UNSUPPORTED})]
         for name, measure in EXPORTED.items()
     },
     OTHER: [Outcome.INVALID, Outcome.UNSUPPORTED],
@@ -74,7 +75,7 @@ class EventCounters:
 
     def count(self, results: Iterable[Result]) -> None:
         """Count events; the delay of an event from a clock that is ahead counts as 0."""
-        events, delays, sums, corrections = self._events, self._delays, self._sums, self._late_corrections
+        events, delays, sums, late = self._events, self._delays, self._sums, self._late_corrections
         with self._lock:
             for event_type, outcome, delay, was_negative in results:
                 events[event_type, outcome] += 1
@@ -82,12 +83,8 @@ class EventCounters:
                     positive = delay if delay > 0 else 0.0
                     delays[event_type][bisect_left(DELAY_BUCKETS, positive)] += 1
                     sums[event_type] += positive
-                    if (
-                        outcome is Outcome.CORRECTED
-                        and delay >= self._settle_after_seconds
-                        and event_type in corrections
-                    ):
-                        corrections[event_type] += 1
+                    if delay >= self._settle_after_seconds and outcome is Outcome.CORRECTED and event_type in late:
+                        late[event_type] += 1
                 if was_negative and outcome not in REFUSED:
                     self._negative[event_type] += 1
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from exporter.events.measures import WITH_PEOPLE, Cadence, Kind, Measure, measures_of
 from exporter.events.model import FIELDS
 
-OCCUPANCY = {measure: measure.declared.family for measure in Measure}
-"""The family of the current value of each measure."""
+OCCUPANCY = {measure: measure.declared.family for measure in Measure if measure.declared.cadence is not Cadence.EVENT}
+"""The family of the current value of each measure that has readings."""
 
 TIMESTAMP = {measure: f"{family}_timestamp_seconds" for measure, family in OCCUPANCY.items()}
 """The family of the time at which that value was sensed."""
@@ -17,6 +17,10 @@ SETTLED = {
     measure: f"{family}_settled" for measure, family in OCCUPANCY.items() if measure.declared.cadence is Cadence.MINUTE
 }
 """The family of the settled readings, on `/metrics/settled` only."""
+
+CROSSINGS = f"{Measure.CROSSINGS.declared.family}_total"
+
+LAST_CROSSING = "butlr_entryway_last_crossing_timestamp_seconds"
 
 INFO = {kind: f"butlr_{kind}_info" for kind in Kind}
 
@@ -43,6 +47,9 @@ class Role(Enum):
     TIMESTAMP = auto()
     INFO = auto()
     CAPACITY = auto()
+    CROSSINGS = auto()
+    """A counter, for each direction."""
+    LAST_CROSSING = auto()
 
 
 class Family(NamedTuple):
@@ -58,9 +65,10 @@ class Family(NamedTuple):
 def families_of(kind: Kind) -> list[Family]:
     """Return the families of a kind of space, in the order of an exposition."""
     measures = measures_of(kind)
+    readings = [measure for measure in measures if measure in OCCUPANCY]
     capacity = f"People the {kind} is meant for, from the capacity file."
     return [
-        *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in measures),
+        *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in readings),
         *(
             Family(
                 TIMESTAMP[measure],
@@ -68,10 +76,18 @@ def families_of(kind: Kind) -> list[Family]:
                 Role.TIMESTAMP,
                 measure,
             )
-            for measure in measures
+            for measure in readings
         ),
+        *(family for measure in measures if measure not in OCCUPANCY for family in _of_crossings(measure)),
         Family(INFO[kind], f"Every id and name Butlr gives for the {kind}; always 1.", Role.INFO),
         *([Family(CAPACITY[kind], capacity, Role.CAPACITY)] if kind in CAPACITY else []),
+    ]
+
+
+def _of_crossings(measure: Measure) -> list[Family]:
+    return [
+        Family(CROSSINGS, measure.declared.help, Role.CROSSINGS, measure),
+        Family(LAST_CROSSING, "When somebody last crossed the entryway.", Role.LAST_CROSSING, measure),
     ]
 
 

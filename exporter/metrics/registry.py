@@ -110,7 +110,7 @@ class Metrics:
         wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
         own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
-        yield from self._spaces.render(self._snapshot, set(wanted) if wanted else None)
+        yield from self._spaces.render(self._snapshot, set(wanted) if wanted else None, openmetrics=openmetrics)
         yield own
 
     def settled_exposition(self) -> Iterator[bytes]:

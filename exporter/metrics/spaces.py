@@ -1,8 +1,8 @@
 """The families of spaces as text: the lines of a space are kept until the space changes, and joined at a scrape.
 
 They read as prometheus_client would write them, in the text format and in OpenMetrics alike, since both write gauges
-the same way. A scrape is made of the spaces that are known then, so no series outlives its space or its name. It
-reads, in part:
+the same way; only the comments of a counter differ. A scrape is made of the spaces that are known then, so no series
+outlives its space or its name. It reads, in part:
 
     # HELP butlr_zone_occupancy People in the zone now, deduplicated and corrected.
     # TYPE butlr_zone_occupancy gauge
@@ -32,6 +32,7 @@ from exporter.metrics.columns import (
 )
 from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
 from exporter.metrics.text import head, number
+from exporter.metrics.traffic import ENTRYWAY_ROLES, Entryways
 from exporter.rule.space import Count, Space
 from exporter.rule.store import SettledChanges, Settlement, Snapshot
 
@@ -49,21 +50,29 @@ class SpaceFamilies:
     def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
         """Take the metadata fields that label a space, and a function that returns the capacity rules in force."""
         self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
+        self._entryways = Entryways(labels)
         self._lock = Lock()
 
-    def render(self, read: Callable[[], Snapshot], names: Container[str] | None = None) -> Iterator[bytes]:
+    def render(
+        self, read: Callable[[], Snapshot], names: Container[str] | None = None, *, openmetrics: bool = False
+    ) -> Iterator[bytes]:
         """Write the families in pieces of some ten KiB; with `names`, only those of them that have samples."""
         with self._lock:  # one scrape at a time, and each with a later snapshot than the one before
             snapshot = read()
+            self._entryways.write(snapshot.by_kind.get(Kind.SENSOR, []))
             for kind in self._kinds:
                 kind.write(snapshot.by_kind.get(kind.kind, []))
                 for family in kind.families:
                     if names is None or family.name in names:
-                        lines = kind.lines(family, snapshot.fresh_since)
-                        yield from _family(family.name, family.help, lines, with_samples_only=names is not None)
+                        if family.role in ENTRYWAY_ROLES:
+                            lines = self._entryways.lines(family.name)
+                        else:
+                            lines = kind.lines(family, snapshot.fresh_since)
+                        comments = _comments(family, openmetrics=openmetrics)
+                        yield from _family(comments, lines, with_samples_only=names is not None)
             if names is None or SPACES in names:
                 states = [line for kind in self._kinds for line in kind.states(snapshot.fresh_since)]
-                yield from _family(SPACES, SPACES_HELP, interleaved(states), with_samples_only=False)
+                yield from _family(head(SPACES, SPACES_HELP), interleaved(states), with_samples_only=False)
 
     def render_settled(self, read: Callable[[], Settlement]) -> Iterator[bytes]:
         """Write the families of settled readings in such pieces, as OpenMetrics without its end."""
@@ -78,13 +87,20 @@ class SpaceFamilies:
                 kinds[changes.measure.kind].write_settled(changes, times)
             for measure, family in SETTLED.items():
                 lines = kinds[measure.kind].settled(measure)
-                yield from _family(family, measure.declared.settled_help, lines, with_samples_only=False)
+                yield from _family(head(family, measure.declared.settled_help), lines, with_samples_only=False)
 
 
-def _family(name: str, help_text: str, pieces: Iterator[bytes], *, with_samples_only: bool) -> Iterator[bytes]:
+def _comments(family: Family, *, openmetrics: bool) -> str:
+    """Return the comment lines of a family; those of a counter are without `_total` in OpenMetrics."""
+    if family.role is not Role.CROSSINGS:
+        return head(family.name, family.help)
+    return head(family.name.removesuffix("_total") if openmetrics else family.name, family.help, "counter")
+
+
+def _family(comments: str, pieces: Iterator[bytes], *, with_samples_only: bool) -> Iterator[bytes]:
     first = next(pieces, b"")
     if first or not with_samples_only:
-        yield head(name, help_text).encode() + first
+        yield comments.encode() + first
         yield from pieces
 
 

@@ -14,9 +14,9 @@ from exporter.events.model import METADATA, AnyMetadata
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-def head(family: str, help_text: str) -> str:
-    """Return the two comment lines of a family of gauges; the help text needs no escapes."""
-    return f"# HELP {family} {help_text}\n# TYPE {family} gauge\n"
+def head(family: str, help_text: str, type_: str = "gauge") -> str:
+    """Return the two comment lines of a family; the help text needs no escapes."""
+    return f"# HELP {family} {help_text}\n# TYPE {family} {type_}\n"
 
 
 def number(value: float) -> str:

@@ -26,7 +26,8 @@ For an event with timestamp `t` and value `v`, the first row that holds decides:
 The cadence of a measure changes no row. Readings of a measure that comes every minute settle, and are stale once they
 are older than `stale_after`. Motion, which comes when it changes, is never stale. Of detections, a stream, only the
 newest reading is kept, as in a window of a millisecond, so that no older one is `backfilled`; they are stale after
-`detections_stale_after`, and no journal keeps them.
+`detections_stale_after`, and no journal keeps them. Crossings are events and no readings: `traffic` has rows of their
+own in the place of rows 5 to 11. They name and keep their sensor as readings do, and are never stale.
 
 A generation is unknown where its id holds none, and where it cannot be true: when it is later than the arrival plus
 `future_tolerance`, or earlier than `t` minus `future_tolerance`. An entry of a journal is judged by the arrival that it
@@ -49,7 +50,7 @@ among the deliveries of one reading are about one in 10^18.
 - `outcome`: the outcomes of an event. `limits`: the numbers of the rule.
 - `reading`: one reading packed into bytes, rows 7 to 9.
 - `series`: the readings of one measure of one space, rows 5 to 11.
-- `space`: one space. `store`: all of them, rows 3 and 4.
+- `space`: one space. `sensor`: one that counts crossings too. `store`: all of them, rows 3 and 4.
 - `traffic`: the crossings of one sensor, a rule of its own.
 - `history`: the final value of every reading among captured deliveries.
 """

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from exporter.events.measures import IN_MEMORY, Cadence, Kind, Measure
-from exporter.events.model import ID_POSITION, METADATA, AnyMetadata, ReadingEvent, new_tuple
+from exporter.events.model import ID_POSITION, METADATA, AnyMetadata, Event, ReadingEvent, new_tuple
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import APPLIED, Outcome
 from exporter.rule.series import FOREVER, Series, SeriesState, is_older, new_series
+from exporter.rule.traffic import CrossingsState
 
 
 class SpaceState(NamedTuple):
@@ -25,12 +26,14 @@ class SpaceState(NamedTuple):
     arrival: int
     """Arrival of the last delivery."""
     series: list[SeriesState]
-    """At least one."""
+    """At least one, unless there are crossings."""
+    crossings: CrossingsState | None = None
+    """The crossings of a sensor that has reported any."""
 
     @property
     def kind(self) -> Kind:
         """The kind of the space, which each of its measures has."""
-        return self.series[0].measure.kind
+        return self.series[0].measure.kind if self.series else Kind.SENSOR
 
     @property
     def key(self) -> str:
@@ -93,10 +96,11 @@ class SpaceSeries:
         lifetime = limits.motion_forget_after if changes else limits.forget_after
         return self.arrival + lifetime if lifetime > 0 else FOREVER
 
-    def apply(self, event: ReadingEvent, now: int, limits: Limits) -> Outcome:
+    def apply(self, event: Event, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
+        assert isinstance(event, ReadingEvent)  # noqa: S101 - only a sensor has another
         self.arrival = now
-        if event.generation is not None and not _is_plausible(event.generation, event.timestamp, now, limits):
+        if event.generation is not None and not is_plausible(event.generation, event.timestamp, now, limits):
             event = event._replace(generation=None)
         series = self.find(event.measure) or self._add(event.measure)
         outcome = series.apply(event, now, limits)
@@ -155,7 +159,7 @@ class SpaceSeries:
         return True
 
 
-def _is_plausible(generation: int, timestamp: int, now: int, limits: Limits) -> bool:
+def is_plausible(generation: int, timestamp: int, now: int, limits: Limits) -> bool:
     """Tell whether an event that arrives at `now` (ms) can have been computed in this second.
 
     The generation of a clock that is ahead would freeze its reading; one from long before the reading is no time.

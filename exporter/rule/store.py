@@ -9,10 +9,11 @@ from threading import Lock
 from typing import NamedTuple
 
 from exporter.events.measures import Cadence, Kind, Measure, measures_of
-from exporter.events.model import AnyMetadata, ReadingEvent
+from exporter.events.model import AnyMetadata, Event
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point, PointColumns, Reading, unpack
+from exporter.rule.sensor import SensorSeries
 from exporter.rule.series import FOREVER, Series, read_settled, settled_span
 from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
 
@@ -91,7 +92,7 @@ class Store:
         """Time and number of points of the last `Settlement`; FOREVER while its changes are being read."""
         self._lock = Lock()
 
-    def apply(self, event: ReadingEvent, now: int) -> Outcome:
+    def apply(self, event: Event, now: int) -> Outcome:
         """Apply one event that arrives at `now`, milliseconds since the epoch; return its outcome."""
         if event.timestamp > now + self._limits.future_tolerance:
             return Outcome.FUTURE
@@ -104,7 +105,7 @@ class Store:
                 space = self._add(kind, space_id)
             return space.apply(event, now, self._limits)
 
-    def apply_all(self, events: Iterable[ReadingEvent], now: int) -> list[Outcome]:
+    def apply_all(self, events: Iterable[Event], now: int) -> list[Outcome]:
         """Apply events that arrive together at `now`, milliseconds since the epoch; return their outcomes."""
         return [self.apply(event, now) for event in events]
 
@@ -187,7 +188,7 @@ class Store:
                 self._add(state.kind, state.space_id).restore(state, self._limits)
             self._none_until = -1
 
-    def replay(self, deliveries: Iterable[tuple[ReadingEvent, int]]) -> int:
+    def replay(self, deliveries: Iterable[tuple[Event, int]]) -> int:
         """Apply deliveries again, each with its arrival; return their number.
 
         They were acknowledged, so none is rejected.
@@ -221,7 +222,8 @@ class Store:
         return len(self) < self._limits.max_spaces
 
     def _add(self, kind: Kind, space_id: str) -> SpaceSeries:
-        space = self._spaces[kind][space_id] = SpaceSeries(kind, space_id)
+        made = SensorSeries if kind is Kind.SENSOR else SpaceSeries
+        space = self._spaces[kind][space_id] = made(kind, space_id)
         return space
 
     def _forget(self, now: int) -> None:
@@ -241,7 +243,7 @@ class Store:
 
 
 def oldest_fresh(now: int, limits: Limits) -> dict[Measure, int]:
-    """Return the oldest timestamp of each measure that is not stale at `now` (ms); 0 if none is."""
+    """Return the oldest timestamp of each measure that is not stale at `now` (ms); 0 if none is stale."""
     stale_after = {Cadence.MINUTE: limits.stale_after, Cadence.STREAM: limits.detections_stale_after}
     oldest = {cadence: max(0, now - after) for cadence, after in stale_after.items() if after > 0}
     return {measure: oldest.get(measure.declared.cadence, 0) for measure in Measure}

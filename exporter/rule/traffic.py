@@ -1,6 +1,6 @@
 """The crossings of one sensor: each event id is counted once, whatever the order or repetition of deliveries.
 
-For an event with id `e`, timestamp `t` and the numbers of people who went in and out, the first row that holds decides.
+For an event with id `e`, timestamp `t` and the numbers of people in and out, the first row that holds decides.
 `n` is the newest timestamp of the sensor, which is unknown before its first event. Rows 1 to 4 are those of the
 readings (`exporter.rule`).
 

@@ -64,6 +64,12 @@ class Settings:
     window: timedelta = _setting(
         "15m", POSITIVE_DURATION, "age up to which readings are kept, relative to the newest reading of the same space"
     )
+    traffic_window: timedelta = _setting(
+        "24h",
+        POSITIVE_DURATION,
+        "time for which the ids of crossings are known, so that each is counted once, counted back from the newest "
+        "event of the same sensor",
+    )
     stale_after: timedelta = _setting(
         "10m", DURATION, "age of its newest reading after which the count of a space is no longer exported; 0: never"
     )

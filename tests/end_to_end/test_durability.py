@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.crossings import crossing
+from tests.support.crossings import payload as crossing_payload
 from tests.support.deliveries import KEPT, body, delivery, of_now
 from tests.support.running import PATIENCE, Running, free_port, outcomes, running, wait_for
 from tests.support.simulating import started, verifies
@@ -140,6 +142,30 @@ class TestKilled:
         with running(tmp_path / "log", journal) as exporter:
             assert shown(exporter) == before
             assert outcomes(exporter.post(earlier)) == {"duplicate": 1}
+
+    def test_crossings_after_a_restart(self, tmp_path: Path) -> None:
+        """Counters survive SIGKILL, and each crossing that comes again afterwards is known."""
+        journal = f"--journal={tmp_path / 'journal.db'}"
+        now = int(time.time() * 1000)
+        crossings = [crossing(n, 1, n % 2, t=now - n) for n in range(50)]
+        bodies = [json.dumps(crossing_payload(each)).encode() for each in crossings]
+
+        def shown(exporter: Running) -> list[bytes]:
+            lines = exporter.get("/metrics").splitlines()
+            return sorted(line for line in lines if line.startswith((b"butlr_entryway_", b"butlr_sensor_")))
+
+        with running(tmp_path / "log", journal) as exporter:
+            assert outcomes(exporter.post(b"[%b]" % b",".join(bodies))) == {"new": 50}
+            larger = json.dumps(crossing_payload(crossings[7]._replace(entered=3))).encode()
+            assert outcomes(exporter.post(larger)) == {"corrected": 1}
+            before = shown(exporter)
+            assert [line.rpartition(b" ")[2] for line in before][:2] == [b"52.0", b"25.0"]
+            exporter.process.kill()
+        with running(tmp_path / "log", journal) as exporter:
+            assert shown(exporter) == before
+            again = outcomes(exporter.post(b"[%b]" % b",".join([*bodies, larger])))
+            assert again == {"duplicate": 50, "superseded": 1}
+            assert shown(exporter) == before
 
 
 class TestSignals:

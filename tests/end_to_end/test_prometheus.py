@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from tests.support.crossings import crossing, payload
 from tests.support.deliveries import event_id
 from tests.support.paths import ROOT
 from tests.support.prometheus import prometheus
-from tests.support.running import PATIENCE, Running, program, running, wait_for
+from tests.support.running import PATIENCE, Running, free_port, program, running, wait_for
 
 DOCUMENTED = json.loads((ROOT / "tests" / "samples" / "valid" / "documented.json").read_bytes())
 
@@ -63,8 +64,35 @@ class TestPrometheus:
             ((labels, sensed),) = one.query("butlr_zone_occupancy_timestamp_seconds")
             assert labels["zone_name"] == "new name"
             assert 12 < time.time() - sensed < 120
-            assert one.query('butlr_exporter_spaces{state="stale"}')[0][1] == 1
+            assert one.query('butlr_exporter_spaces{kind="zone",state="stale"}')[0][1] == 1
             assert one.query("sum(butlr_exporter_events_total)")[0][1] == 2
+
+    def test_an_increase_over_a_restart(self, tmp_path: Path) -> None:
+        """`increase()` counts each crossing once, although the exporter was killed and the crossings came again."""
+        port, journal = free_port(), f"--journal={tmp_path / 'journal.db'}"
+        now = int(time.time() * 1000)
+        crossings = [json.dumps(payload(crossing(n, 2, 1, t=now - n))).encode() for n in range(5)]
+        counter = 'butlr_entryway_crossings_total{direction="in",job="butlr"}'
+        with running(tmp_path / "log", journal, port=port) as exporter, prometheus(exporter, tmp_path) as one:
+
+            def has(people: int) -> bool:
+                return [value for _, value in one.query(counter)] == [people]
+
+            exporter.post(crossings[0])
+            wait_for(lambda: has(2), "the first crossing")
+            exporter.post(b"[%b]" % b",".join(crossings[1:4]))
+            wait_for(lambda: has(8), "more crossings")
+            exporter.process.kill()
+            exporter.process.wait()
+            with running(tmp_path / "log2", journal, port=port) as again:
+                again.post(b"[%b]" % b",".join(crossings))
+                wait_for(lambda: has(10), "the last crossing")
+                assert one.query(f"resets({counter}[10m])")[0][1] == 0
+                span = one.query(f"max_over_time({counter}[10m]) - min_over_time({counter}[10m])")[0][1]
+                # Prometheus extends an increase by up to half of the time between two samples at either end.
+                increase = one.query(f"increase({counter}[10m])")[0][1]
+                assert span == 8
+                assert span <= increase < 2 * span
 
 
 class TestPromtool:

@@ -88,8 +88,8 @@ class TestParsing:
         [
             b"[" + body(delivery()) + b"]",
             json.dumps(payload(delivery()) | {"metadata": {"zone_id": ""}}).encode(),
-            json.dumps(payload(delivery()) | {"type": "TRAFFIC"}).encode(),
-            json.dumps(payload(delivery()) | {"type": "TRAFFIC", "data": 1, "more": [1]}).encode(),
+            json.dumps(payload(delivery()) | {"type": "SENSOR_HEALTH"}).encode(),
+            json.dumps(payload(delivery()) | {"type": "SENSOR_HEALTH", "data": 1, "more": [1]}).encode(),
             json.dumps(payload(delivery()) | {"metadata": {"zone_id": ""}, "more": [1]}).encode(),
             json.dumps(payload(delivery()) | {"data": "seven"}).encode(),
             body(delivery()).replace(b'"data": 1.0', b'"data": NaN'),

@@ -1,7 +1,6 @@
 """Every event type of Butlr's pages: parsed strictly and fast, and refused with the field and the reason."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from exporter.events.parse import InvalidEvent, NotJson, parse_body, parse_event
 from exporter.events.payloads import MAX_CROSSINGS, MAX_POINTS
 from tests.support.examples import thorough
 from tests.support.paths import SAMPLES
-from tests.support.undeclared import CROSSINGS, declared
 
 ROOM, FLOOR = "room_2oUDDps5iKHHo6RwlMgGVihmTlq", "space_2oUBnI7YL51GNemTvKIxEgSZ8gx"
 SENSOR = "2oULMisdkRfEp6mBag2gLpJ0d7Z"
@@ -38,13 +36,6 @@ READINGS: dict[str, tuple[Measure, str, float, str]] = {
 NAMES = [*READINGS, "traffic"]
 
 LOWER = [name for name in NAMES if (SAMPLES / "valid" / f"{name}-in-lower-case.json").exists()]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_type() -> Iterator[None]:
-    """Let the parsers know every type."""
-    with declared():
-        yield
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -86,7 +77,7 @@ class TestSamples:
         """An event of an entryway has the people who came in and those who went out."""
         event = parsed(sample("traffic"))
         assert isinstance(event, CrossingEvent)
-        assert (event.measure, event.space_id, event.entered, event.left) == (CROSSINGS, SENSOR, 0, 1)
+        assert (event.measure, event.space_id, event.entered, event.left) == (Measure.CROSSINGS, SENSOR, 0, 1)
         assert (event.type, event.space_key) == ("TRAFFIC", f"sensor:{SENSOR}")
         assert (event.timestamp, event.generation) == (1727735832000, 1730914400)
         assert event.metadata._asdict()["mac_address"] == "00-17-0d-00-00-cc-bb-aa"
@@ -257,5 +248,5 @@ def test_both_parsers_agree(item: dict[str, Any], changed: dict[str, Any], names
 
 def test_each_payload_has_a_sample() -> None:
     """No payload is without a documented event here."""
-    measures = {measure for measure, *_ in READINGS.values()} | {CROSSINGS, Measure.ZONE_OCCUPANCY}
+    measures = {measure for measure, *_ in READINGS.values()} | {Measure.CROSSINGS, Measure.ZONE_OCCUPANCY}
     assert {measure.declared.payload for measure in measures} == set(Payload)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.capacity.file import CapacityFile
-from exporter.events.measures import Measure
+from exporter.events.measures import Kind, Measure
 from exporter.events.parse import NotJson
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
@@ -21,6 +21,9 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.store import Store
 from exporter.web.pages.rows import Query
 from exporter.web.pages.status import Status
+from tests.support.crossings import crossing, sensor
+from tests.support.crossings import event as crossing_event
+from tests.support.crossings import payload as crossing_payload
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery, payload
 from tests.support.stores import LIMITS, value
 
@@ -175,6 +178,69 @@ class TestReceive:
         with pytest.raises(NotJson):
             setup.intake.receive(b"{")
         assert setup.metrics.last_event is None
+
+
+class TestCrossings:
+    """Crossings take the same way as readings."""
+
+    def test_every_outcome(self) -> None:
+        """Each crossing has one outcome, which is counted under `TRAFFIC`; no other outcome can occur."""
+        setup = Setup()
+        each = {
+            Outcome.NEW: crossing_payload(crossing(0, 2, 1)),
+            Outcome.DUPLICATE: crossing_payload(crossing(0, 2, 1)),
+            Outcome.CORRECTED: crossing_payload(crossing(0, 2, 4)),
+            Outcome.SUPERSEDED: crossing_payload(crossing(0, 0, 4)),
+            Outcome.LATE: crossing_payload(crossing(1, t=NOW - 25 * HOUR)),
+            Outcome.FUTURE: crossing_payload(crossing(1, t=NOW + HOUR)),
+            Outcome.INVALID: crossing_payload(crossing(1, -1, 0)),
+        }
+        for outcome, item in each.items():
+            assert setup.intake.receive(json.dumps(item).encode()).outcomes == {outcome: 1}
+            assert setup.counted("TRAFFIC", outcome) == 1
+        assert setup.counted("TRAFFIC", Outcome.OVERFLOW) == 0
+        for outcome in (Outcome.REPEATED, Outcome.BACKFILLED, Outcome.UNSUPPORTED):
+            assert setup.counted("TRAFFIC", outcome) is None
+        label = {"event_type": "TRAFFIC"}
+        assert setup.metrics.registry.get_sample_value("butlr_exporter_event_delay_seconds_count", label) == 2
+        assert setup.metrics.registry.get_sample_value("butlr_exporter_settled_corrections_total", label) is None
+
+    def test_a_late_correction(self) -> None:
+        """A correction that comes long after the crossing is counted by its outcome and no reading that had settled."""
+        setup = Setup()
+        old = crossing(3600)
+        outcomes = setup.intake.apply([crossing_event(old), crossing_event(old._replace(entered=5))], NOW)
+        assert outcomes == [Outcome.NEW, Outcome.CORRECTED]
+        assert setup.counted("TRAFFIC", Outcome.CORRECTED) == 1
+
+    def test_alone_and_in_an_array(self) -> None:
+        """A crossing is applied on the fast path and among other events, and refused with the same reason."""
+        setup = Setup()
+        items = [crossing_payload(crossing(n, 1, 2)) for n in range(3)]
+        assert setup.intake.receive_each([json.dumps(items[0]).encode(), body(delivery())]) == [Outcome.NEW] * 2
+        receipt = setup.intake.receive(json.dumps([*items, payload(delivery())]).encode())
+        assert receipt.outcomes == {Outcome.DUPLICATE: 2, Outcome.NEW: 2}
+        (door,) = setup.store.snapshot(NOW).by_kind[Kind.SENSOR]
+        assert [count.value for count in door.counts] == [3]
+        ahead = json.dumps(crossing_payload(crossing(9, t=NOW + HOUR))).encode()
+        receipt = setup.intake.receive(ahead)
+        assert setup.intake.receive_each([ahead]) == [receipt]
+        assert receipt.errors[0].field == "timestamp"
+
+    def test_one_sensor_too_many(self) -> None:
+        """The error of a sensor above the limit names its field and the setting."""
+        setup = Setup(Limits(15 * MINUTE, 0, 0, 0, 0, max_spaces=1))
+        items = [crossing_payload(crossing(n), sensor(f"sensor_{n}")) for n in range(2)]
+        receipt = setup.intake.receive(json.dumps(items).encode())
+        assert receipt.errors == [EventError(1, "metadata.sensor_id", "one space too many: max_spaces is 1")]
+
+    def test_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A crossing is logged with both numbers."""
+        caplog.set_level(logging.DEBUG)
+        Setup().intake.apply([crossing_event(crossing(0, 2, 1))], NOW)
+        assert [record.args for record in caplog.records] == [
+            {"outcome": "new", "id": "event_0", "sensor_id": "sensor_a", "in": 2, "out": 1}
+        ]
 
 
 class TestFuzz:

@@ -8,10 +8,12 @@ import pytest
 
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import METADATA as CLASSES
-from exporter.events.model import Metadata, ReadingEvent
+from exporter.events.model import CrossingEvent, Metadata, ReadingEvent, SensorMetadata
 from exporter.journal.codec import (
     FORMAT,
     METADATA_FIELDS,
+    CrossedRecord,
+    CrossingsRecord,
     DeliveryRecord,
     SavedSpace,
     SeriesRecord,
@@ -29,7 +31,9 @@ from exporter.rule.outcome import NUMBERS, Outcome
 from exporter.rule.reading import Reading, fingerprint, pack, revise, unpack
 from exporter.rule.series import SeriesState
 from exporter.rule.space import SpaceState
+from exporter.rule.traffic import Crossings, CrossingsState
 from tests.support.deliveries import NOW
+from tests.support.stores import LIMITS
 
 METADATA = Metadata(**{name: name for name in Metadata._fields})
 FIRST = ReadingEvent(
@@ -73,12 +77,59 @@ READING = (
 )
 
 SPACE = (
-    b"\x98\x01"  # eight values, the first of which is the version
+    b"\x99\x01"  # nine values, the first of which is the version
     b"\x07"  # number
     b"\xa6zone_1" + METADATA_BYTES + TIMESTAMP + GENERATION + b"\xcf\x00\x00\x01\xa3\x18\\P\x05"  # arrival
     b"\x91\x93\x01"  # one series: measure, floor, readings
     b"\xcf\x00\x00\x01\xa3\x18N\x94`"
-    b"\x91\xc4<" + READING
+    b"\x91\xc4<" + READING + b"\xc0"  # no crossings
+)
+
+SPACE_BEFORE = b"\x98" + SPACE[1:-1]
+"""The same in version 4 of the files, which had no crossings."""
+
+CROSSING = CrossingEvent(
+    id="event_1",
+    measure=Measure.CROSSINGS,
+    space_id="sensor_1",
+    timestamp=NOW - 1,
+    entered=2,
+    left=3,
+    generation=1_700_000_000,
+    metadata=SensorMetadata(),
+)
+
+CROSSING_BYTES = b"\x97\xa7event_1\x08\xa8sensor_1" + TIMESTAMP + b"\x92\x02\x03" + GENERATION + b"\xc0"
+
+SENSOR = (
+    b"\x99\x01\x07\xa8sensor_1\xdc\x00\x14"
+    + 20 * b"\xa0"  # version, number, id, twenty names
+    + TIMESTAMP
+    + GENERATION
+    + b"\xcf\x00\x00\x01\xa3\x18\\P\x05"  # arrival
+    b"\x90"  # no series
+    b"\x96\x02\x03"
+    + TIMESTAMP  # crossings: entered, left, the last crossing
+    + b"\xc4\x00"  # floor
+    b"\xc4\x08HASH-ID1"  # ids
+    b"\xc4\x10" + b"\xffO\\\x18\xa3\x01\x00\x00" + b"\x02\x00\x00\x00\x03\x00\x00\x00"  # timestamp, numbers
+)
+
+SENSOR_STATE = SpaceState(
+    space_id="sensor_1",
+    metadata=SensorMetadata(),
+    named_at=NOW - 1,
+    named_generation=1_700_000_000,
+    arrival=NOW + 5,
+    series=[],
+    crossings=CrossingsState(
+        entered=2,
+        left=3,
+        last_crossing=NOW - 1,
+        floor=b"",
+        ids=b"HASH-ID1",
+        records=b"\xffO\\\x18\xa3\x01\x00\x00" + b"\x02\x00\x00\x00\x03\x00\x00\x00",
+    ),
 )
 
 
@@ -132,6 +183,31 @@ class TestGolden:
             id="event_2",
         )
 
+    def test_a_space_of_the_version_before_is_read(self) -> None:
+        """A space without the field for crossings is the same space."""
+        assert decode_space("zone:zone_1", frame(SPACE_BEFORE)) == SavedSpace(7, space())
+
+    def test_a_crossing(self) -> None:
+        """The numbers of a crossing are in the place of the value of a reading."""
+        (written,) = unframe(encode_entry(7, NOW, [encode_delivery(CROSSING, False)]))
+        assert written.endswith(b"\x91" + CROSSING_BYTES)
+        (read,) = decode_entry(written).deliveries
+        assert decode_delivery(read, SensorMetadata()) == CROSSING
+
+    def test_a_sensor(self) -> None:
+        """The crossings of a sensor are the last field of its record."""
+        assert list(unframe(encode_space(7, SENSOR_STATE))) == [SENSOR]
+        assert decode_space("sensor:sensor_1", frame(SENSOR)) == SavedSpace(7, SENSOR_STATE)
+
+    def test_known_ids(self) -> None:
+        """The ids and records of crossings are as the rule packs them."""
+        crossings = Crossings()
+        crossings.apply("event_1", NOW - 1, 2, 3, LIMITS)
+        state = crossings.state(LIMITS)
+        assert state.records == b"\xffO\\\x18\xa3\x01\x00\x00" + b"\x02\x00\x00\x00\x03\x00\x00\x00"
+        assert state.ids == b"\x99\xf0\xcf\xc5\x98\xf1\xd3\xcc"
+        assert state.floor == b"\x00\x00\x01\xa3\x135\xf3\xff" + 8 * b"\xff"
+
     @pytest.mark.parametrize("version", [0, FORMAT + 1])
     def test_another_version_is_refused(self, version: int) -> None:
         """A record of another version is not read as if it were of this one."""
@@ -172,6 +248,7 @@ class TestDeclared:
             5: "FLOOR_OCCUPANCY_1MIN",
             6: "MOTION",
             7: "DETECTIONS",
+            8: "CROSSINGS",
         }
 
     @pytest.mark.parametrize(
@@ -182,8 +259,13 @@ class TestDeclared:
             (DeliveryRecord.__struct_fields__, {*ReadingEvent._fields} - {"was_negative"}),
             (SeriesRecord.__struct_fields__, {*SeriesState._fields}),
             (SpaceRecord.__struct_fields__, {*SpaceState._fields, "number"}),
+            (CrossingsRecord.__struct_fields__, {*CrossingsState._fields}),
+            (
+                {*DeliveryRecord.__struct_fields__, *CrossedRecord.__struct_fields__} - {"value"},
+                {*CrossingEvent._fields},
+            ),
         ],
-        ids=[*METADATA_FIELDS, "delivery", "series", "space"],
+        ids=[*METADATA_FIELDS, "delivery", "series", "space", "crossings", "crossing"],
     )
     def test_every_field_is_written(self, written: tuple[str, ...], fields: set[str]) -> None:
         """A field that is new in the rule is not forgotten here."""

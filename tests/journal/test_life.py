@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
 from exporter.journal.interface import JournalError
@@ -15,6 +15,8 @@ from exporter.journal.recorder import NotWritten, Recorder
 from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.outcome import REFUSED
 from exporter.rule.store import Store
+from tests.support.crossings import Delivery, sensor
+from tests.support.crossings import event as crossing_event
 from tests.support.deliveries import HOUR, KEPT, MINUTE, NOW, G, delivery
 from tests.support.journals import file_of, files, opened, states
 from tests.support.stores import LIMITS, spaces
@@ -33,10 +35,11 @@ class Life:
             motion_forget_after=motion_forget_after,
             max_spaces=max_spaces,
             max_deliveries=max_deliveries,
+            max_crossings=max_deliveries,
         )
         self.path, self.chance, self.now = path, chance, NOW
         self.failing: tuple[float, type[JournalError]] | None = None
-        self.sent: list[ReadingEvent] = []
+        self.sent: list[Event] = []
         self.endless = Store(self.limits)
         self.is_under_way = False
         self.store: Store
@@ -48,10 +51,12 @@ class Life:
         self.store, self.recorder = opened(str(self.path), self.limits)
         self.is_under_way = True
 
-    def event(self) -> ReadingEvent:
+    def event(self) -> Event:
         """Return an event that is new, or a repetition."""
         if self.sent and self.chance.random() < 0.3:
             return self.chance.choice(self.sent[-30:])
+        if self.chance.random() < 0.3:
+            return self.crossing()
         minute = self.now // MINUTE - self.chance.randint(-2, 16)
         computed = self.chance.choice([None, G + self.chance.randint(0, 99), self.now // 1000 + 300, G + 99_999])
         event = delivery(
@@ -63,6 +68,14 @@ class Life:
             name=self.chance.choice("xyz"),
             measure=self.chance.choice(KEPT),
         )
+        self.sent.append(event)
+        return event
+
+    def crossing(self) -> Event:
+        """Return a crossing, whose id may have come before with other numbers."""
+        n, entered, left = (self.chance.randint(0, most) for most in (9, 3, 3))
+        which, floor = self.chance.choice("abc"), self.chance.choice("xyz")
+        event = crossing_event(Delivery(f"event_{n}", self.now - n * MINUTE, entered, left), sensor(which, floor))
         self.sent.append(event)
         return event
 

@@ -62,7 +62,7 @@ def test_same_exposition(requests: list[list[tuple[tuple[str, Outcome], float, b
         counters.count(results)
         for event_type, outcome, delay, was_negative in results:
             events.labels(event_type, outcome).inc()
-            if event_type in SETTLING and outcome is Outcome.CORRECTED and delay >= 360:
+            if outcome is Outcome.CORRECTED and delay >= 360 and event_type in SETTLING:
                 corrections.labels(event_type).inc()
             if outcome in APPLIED:
                 delays.labels(event_type).observe(max(delay, 0.0))

@@ -198,7 +198,8 @@ class TestOwnFamilies:
                 (event_type, outcome): 0
                 for event_type in EXPORTED
                 for outcome in every
-                - ({"unsupported", "backfilled"} if event_type == "DETECTIONS" else {"unsupported"})
+                - {"unsupported"}
+                - {"TRAFFIC": {"repeated", "backfilled"}, "DETECTIONS": {"backfilled"}}.get(event_type, set())
             },
             ("other", "invalid"): 0,
             ("other", "unsupported"): 0,

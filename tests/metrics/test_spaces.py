@@ -91,9 +91,9 @@ class TestAgainstTheLibrary:
         for spaces in drawn:
             snapshot = seen(spaces, stale_after)
             reference = Reference(snapshot, labels, RULES.of).registry
-            rendered = b"".join(families.render(snapshot))
-            assert rendered == generate_latest(reference)
-            assert rendered + b"# EOF\n" == generate_openmetrics(reference)
+            assert b"".join(families.render(snapshot)) == generate_latest(reference)
+            openmetrics = b"".join(families.render(snapshot, openmetrics=True))
+            assert openmetrics + b"# EOF\n" == generate_openmetrics(reference)
 
     def test_unchanged_zones_are_not_rendered_again(self) -> None:
         """The labels of a zone are rendered again only after its names or the capacities have changed."""

@@ -56,6 +56,7 @@ class TestLoad:
             "metrics_listen": "none",
             "journal": "none",
             "window": "15m",
+            "traffic_window": "24h",
             "stale_after": "10m",
             "detections_stale_after": "30s",
             "forget_after": "24h",

@@ -1,9 +1,12 @@
-"""Crossings of one sensor: deliveries, and the counters that they lead to."""
+"""Crossings of one sensor: deliveries, the counters that they lead to, and the events and payloads of deliveries."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from exporter.events.ids import generation
+from exporter.events.measures import Measure
+from exporter.events.model import CrossingEvent, SensorMetadata
 from exporter.rule.outcome import Outcome
 from exporter.rule.traffic import Crossings, CrossingsState
 from tests.support.deliveries import HOUR, NOW, SECOND
@@ -55,3 +58,42 @@ def totals(crossings: Crossings) -> Totals:
 def state(crossings: Crossings) -> CrossingsState:
     """Return all that is known of a sensor."""
     return crossings.state(LIMITS)
+
+
+def sensor(sensor_id: str = "sensor_a", floor: str = "1st Floor") -> SensorMetadata:
+    """Return the metadata of a sensor at a door."""
+    return SensorMetadata(
+        floor_name=floor,
+        hive_serial="HV-0042",
+        sensor_id=sensor_id,
+        mac_address="00-17-0d-00-00-cc-bb-aa",
+        sensor_mode="traffic",
+        sensor_model="Heatic 2+",
+    )
+
+
+def event(delivery: Delivery, metadata: SensorMetadata | None = None) -> CrossingEvent:
+    """Return the parsed event of a delivery."""
+    metadata = metadata or sensor()
+    return CrossingEvent(
+        id=delivery.id,
+        measure=Measure.CROSSINGS,
+        space_id=metadata.sensor_id,
+        timestamp=delivery.timestamp,
+        entered=delivery.entered,
+        left=delivery.left,
+        generation=generation(delivery.id),
+        metadata=metadata,
+    )
+
+
+def payload(delivery: Delivery, metadata: SensorMetadata | None = None) -> dict[str, Any]:
+    """Return the payload that Butlr would POST for a delivery."""
+    return {
+        "id": delivery.id,
+        "type": "TRAFFIC",
+        "timestamp": delivery.timestamp,
+        "version": "v1.0.0",
+        "metadata": (metadata or sensor())._asdict(),
+        "data": {"in": delivery.entered, "out": delivery.left},
+    }

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from exporter.events.measures import Measure
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.journal.codec import SavedSpace
 from exporter.journal.file import FileJournal
 from exporter.journal.interface import Delivery, JournalError, Replay, Source
@@ -42,7 +42,7 @@ class FakeJournal:
         """Note the call."""
         self.is_started = True
 
-    def append(self, events: Sequence[ReadingEvent], arrival_ms: int) -> None:
+    def append(self, events: Sequence[Event], arrival_ms: int) -> None:
         """Append the events, or refuse them all."""
         self.meanwhile()
         if self.outage is not None:
@@ -99,7 +99,7 @@ class FaultyFile(SqliteFile):
             raise self.refusal
         super().check()
 
-    def append(self, events: Sequence[ReadingEvent], arrival_ms: int) -> None:
+    def append(self, events: Sequence[Event], arrival_ms: int) -> None:
         """Append the events, or fail."""
         self.check()
         super().append(events, arrival_ms)

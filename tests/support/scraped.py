@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.capacity.file import CapacityFile
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.metrics.registry import Metrics
 from exporter.rule.limits import Limits
 from exporter.rule.store import Store
@@ -36,7 +36,7 @@ class Scraped:
 
     def __init__(
         self,
-        *events: ReadingEvent,
+        *events: Event,
         labels: tuple[str, ...] = LABELS,
         limits: Limits = LIMITS,
         now: int = NOW,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from operator import attrgetter
 
 from exporter.events.measures import Kind, Measure
-from exporter.events.model import ReadingEvent
+from exporter.events.model import Event
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point
@@ -25,7 +25,7 @@ LIMITS = Limits(
 )
 
 
-def applied(*events: ReadingEvent, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
+def applied(*events: Event, limits: Limits = LIMITS, now: int = NOW) -> tuple[Store, list[Outcome]]:
     """Return a store that has applied these events, and the outcome of each."""
     store = Store(limits)
     return store, [store.apply(event, now) for event in events]

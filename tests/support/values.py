@@ -12,6 +12,7 @@ VALID = {
     "metrics_listen": ("127.0.0.1:9729", Address("127.0.0.1", 9729)),
     "journal": ("/data/journal.db", "/data/journal.db"),
     "window": ("1h30m", timedelta(minutes=90)),
+    "traffic_window": ("12h", timedelta(hours=12)),
     "stale_after": ("0", timedelta()),
     "detections_stale_after": ("45s", timedelta(seconds=45)),
     "forget_after": ("1d", timedelta(days=1)),

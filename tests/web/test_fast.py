@@ -78,7 +78,7 @@ REFUSED = [
     b"\x00",
     b"null",
     body(delivery()) + b"{}",
-    body(delivery()).replace(b'"ZONE_OCCUPANCY"', b'"TRAFFIC"'),
+    body(delivery()).replace(b'"ZONE_OCCUPANCY"', b'"SENSOR_HEALTH"'),
     body(delivery()).replace(b'"data": 1.0', b'"data": -1, "timestamp": true'),
     body(delivery()).replace(b'"data": 1.0', b'"data": true'),
     body(delivery()).replace(b'"data": 1.0', b'"data": 1.0, "more": "\xff"'),

@@ -18,6 +18,8 @@ from exporter.ingest.activity import Activity
 from exporter.metrics.registry import Metrics
 from exporter.pieces import in_pieces
 from exporter.rule.reading import Reading
+from exporter.rule.sensor import Crossed
+from exporter.rule.space import Count
 from exporter.rule.store import Store
 from exporter.web.pages import display
 from exporter.web.pages.rows import Query, Row, Rows, found, in_order, make_row, stale_counts, totals
@@ -176,9 +178,7 @@ def _space(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dict[st
         "capacity": row.capacity,
         "measures": {
             count.measure: {
-                _VALUES[count.measure.declared.payload]: None
-                if count.timestamp < fresh_since[count.measure]
-                else _value(count.measure, count.value),
+                **_values(count, fresh_since),
                 "timestamp": _utc(count.timestamp),
                 "age_seconds": max(0, now_ms - count.timestamp) / 1000,
                 "stale": count.timestamp < fresh_since[count.measure],
@@ -186,6 +186,14 @@ def _space(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dict[st
             for count in row.space.counts
         },
     }
+
+
+def _values(count: Count, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
+    """Return the current value of a count by its name; null while it is stale."""
+    if isinstance(count, Crossed):
+        return {"in": count.value, "out": float(count.left)}
+    is_stale = count.timestamp < fresh_since[count.measure]
+    return {_VALUES[count.measure.declared.payload]: None if is_stale else _value(count.measure, count.value)}
 
 
 def _value(measure: Measure, value: float) -> float | str:

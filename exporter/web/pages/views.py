@@ -18,7 +18,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from exporter import __version__
 from exporter.events.measures import Kind, Measure, Payload
-from exporter.metrics.families import CAPACITY, OCCUPANCY, SETTLED, TIMESTAMP
+from exporter.metrics.families import CAPACITY, CROSSINGS, LAST_CROSSING, OCCUPANCY, SETTLED, TIMESTAMP
 from exporter.spelling import did_you_mean
 from exporter.web.pages import display
 from exporter.web.pages.rows import Query, Sort, State
@@ -196,8 +196,13 @@ class LabelledQuery(NamedTuple):
 
 def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
     """Return useful queries on one measure of a space."""
-    family = OCCUPANCY[measure]
     selector = f"{{{measure.kind.id_field}={json.dumps(space_id, ensure_ascii=False)}}}"
+    if measure is Measure.CROSSINGS:
+        return [
+            LabelledQuery("In and out in a day", f"sum by (direction) (increase({CROSSINGS}{selector}[1d]))"),
+            LabelledQuery("Seconds since somebody crossed", f"clamp_min(time() - {LAST_CROSSING}{selector}, 0)"),
+        ]
+    family = OCCUPANCY[measure]
     age = f"clamp_min(time() - {TIMESTAMP[measure]}{selector}, 0)"
     if measure.declared.payload is Payload.MOTION:
         return [
