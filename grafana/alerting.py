@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from grafana.kit import NAMES
+from grafana.kit import NAMES, names_of
 
 DATASOURCE = "butlr-prometheus"
 """The uid in provisioning/datasources."""
@@ -59,6 +59,17 @@ RULES = [
         "1m",
         "critical",
         _CROWDED,
+    ),
+    *(
+        AlertRule(
+            f"Butlr{kind.capitalize()}Overcrowded",
+            f"max by ({names_of(kind)}, capacity) ({kind}:butlr_{kind}_occupancy:crowd)",
+            "5m",
+            "warning",
+            f'{{{{ or $labels.{kind}_name $labels.{kind}_id }}}}, {{{{ or $labels.building_name "no building" }}}}: '
+            '{{ printf "%.15g" $values.A.Value }} people, room for {{ $labels.capacity }}',
+        )
+        for kind in ("room", "floor")
     ),
     AlertRule(
         "ButlrZoneSilent",

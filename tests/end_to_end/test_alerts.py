@@ -20,6 +20,7 @@ from tests.support.running import CONSOLE_SCRIPT, free_port, program, running, w
 from tests.support.sockets import fresh
 
 GROUPS = yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"]
+TESTS = ("alerts_test.yml", "alerts_of_days_test.yml")
 ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
 CROWDS = {"ButlrZoneOvercrowded", "ButlrZoneFarOverCapacity"}
 
@@ -36,13 +37,13 @@ class TestRules:
     """The shipped alerts.yml."""
 
     def test_rules(self) -> None:
-        """The rules are valid, and each alert fires and stays quiet as tests/alerts_test.yml says."""
+        """The rules are valid, and each alert fires and stays quiet as the tests of promtool say."""
         promtool("check", "rules", "../alerts.yml")
-        promtool("test", "rules", "alerts_test.yml")
+        promtool("test", "rules", *TESTS)
 
     def test_every_alert_is_tested(self) -> None:
-        """Each alert is seen both firing and quiet in tests/alerts_test.yml."""
-        tests = yaml.safe_load((ROOT / "tests" / "alerts_test.yml").read_text())["tests"]
+        """Each alert is seen both firing and quiet in the tests of promtool."""
+        tests = [test for name in TESTS for test in yaml.safe_load((ROOT / "tests" / name).read_text())["tests"]]
         seen = [
             (each["alertname"], bool(each.get("exp_alerts")))
             for test in tests

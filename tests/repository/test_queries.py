@@ -11,10 +11,10 @@ SUFFIXES = re.compile("_(bucket|sum|count)$")
 def named_in(text: str) -> set[str]:
     """Return the families and recorded series that a text of queries names."""
     text = text.replace("(_1min)?", "")
-    recorded = set(re.findall(r"\b(?:zone|room|floor|building|site):butlr_[\w:]+", text))
+    recorded = set(re.findall(r"\b(?:zone|room|floor|building|site|entryway):butlr_[\w:]+", text))
     for name in recorded:
         text = text.replace(name, "")
-    families = re.findall(r"\bbutlr_(?:zone|room|floor|sensor|entryway|exporter)_\w+", text)
+    families = re.findall(r"\bbutlr_(?:zone|room|floor|entryway|sensor|exporter)_\w+", text)
     return recorded | {SUFFIXES.sub("", name) for name in families}
 
 
