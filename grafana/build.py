@@ -6,7 +6,7 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import alerting, exporter_health, page, zone_history, zones_now
+from grafana import alerting, entrances, exporter_health, page, zone_history, zones_now
 
 FOLDER = Path(__file__).parent / "dashboards"
 
@@ -14,7 +14,12 @@ ALERTING = Path(__file__).parent / "provisioning" / "alerting" / "butlr.yml"
 
 PAGE = Path(__file__).parent.parent / "docs" / "dashboards.md"
 
-DASHBOARDS = {"zones-now": zones_now, "zone-history": zone_history, "exporter-health": exporter_health}
+DASHBOARDS = {
+    "zones-now": zones_now,
+    "zone-history": zone_history,
+    "entrances": entrances,
+    "exporter-health": exporter_health,
+}
 
 
 def rendered() -> dict[Path, str]:
@@ -31,7 +36,7 @@ def _annotated(text: str) -> str:
     for annotation in board["annotations"]["list"]:
         annotation |= {
             "titleFormat": "{{alertname}}",
-            "textFormat": "{{building_name}} {{zone_id}}",
+            "textFormat": "{{building_name}} {{place}}",
             "tagKeys": "alertname",
         }
     return json.dumps(board, sort_keys=True, indent=2, ensure_ascii=False) + "\n"

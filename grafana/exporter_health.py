@@ -30,7 +30,7 @@ def build() -> Any:
         "Butlr: exporter health",
         "Whether events arrive, on time and right.",
         since="now-6h",
-        zones=False,
+        places=(),
     )
     return lay_out(
         built,
@@ -58,9 +58,9 @@ def build() -> Any:
                         steps=RED_ABOVE_0,
                     ),
                     _number_panel(
-                        "Silent zones",
-                        "Zones whose newest reading is older than `stale_after`.",
-                        'max(butlr_exporter_spaces{kind="zone",state="stale"})',
+                        "Silent places",
+                        "Zones, rooms, floors and sensors whose newest reading is too old to be shown.",
+                        'sum(max by (kind) (butlr_exporter_spaces{state="stale"}))',
                         steps=[(None, "green"), (1, "orange")],
                     ),
                 ],
@@ -121,7 +121,7 @@ def build() -> Any:
                     ),
                     _line_panel(
                         "Refused events",
-                        "By reason; each is a mistake in the sender, a wrong clock, or too many zones.",
+                        "By reason; each is a mistake in the sender, a wrong clock, or too many places.",
                         Query(
                             f"sum by (event_type, outcome) (rate({REFUSED}[$__rate_interval]))",
                             "{{event_type}} {{outcome}}",
@@ -145,9 +145,9 @@ def build() -> Any:
                 "Process",
                 [
                     _line_panel(
-                        "Zones",
-                        "Known zones, by whether they are silent.",
-                        Query('max by (state) (butlr_exporter_spaces{kind="zone"})', "{{state}}"),
+                        "Places",
+                        "Known zones, rooms, floors and sensors, by whether they are silent.",
+                        Query("max by (kind, state) (butlr_exporter_spaces) > 0", "{{kind}} {{state}}"),
                         unit="none",
                     ),
                     _line_panel(

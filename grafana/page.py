@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from grafana.kit import ZONES
-from grafana.zone_history import FLOORS
+from grafana.kit import FLOORS, ROOMS, ZONES
 
 HEAD = """\
 # Dashboards
@@ -27,7 +26,8 @@ The profile `demo` adds a simulated building in fast motion; without it, the pan
 In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or later) and choose your Prometheus as the
 data source. The panels use the recording rules of [`alerts.yml`](../alerts.yml), and the labels that are the default.
 In queries, `...` stands for the choices at the top of the dashboard. A sum of zones counts a person twice who is in two
-overlapping zones.
+overlapping zones. Panels about rooms, floors, motion, entryways and detections need the event types of Butlr that they
+are made from, and are empty without.
 """
 
 
@@ -46,5 +46,8 @@ def rendered(boards: Mapping[str, Any]) -> str:
             # Many queries of one panel differ by a number only: one is enough for a reader.
             shown = list(queries)[:1] if len(queries) > 4 else list(queries)
             parts.append(f"- **{panel.title}**: {panel.description}\n")
-            parts += [f"  `{query.replace(ZONES, '...').replace(FLOORS, '...')}`\n" for query in shown]
+            for query in shown:
+                for choice in (ZONES, ROOMS, FLOORS):  # the longest first, as each begins with the next
+                    query = query.replace(choice, "...")
+                parts.append(f"  `{query}`\n")
     return "".join(parts)

@@ -6,14 +6,32 @@ from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
 from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
-from grafana.kit import CAPACITY, CHOSEN, NAMED, NAMES, PEOPLE, WHERE, ZONES, Query, board, lay_out, legend, panel
+from grafana.kit import (
+    CAPACITY,
+    FLOORS,
+    MOTION,
+    PEOPLE,
+    PEOPLE_IN_ROOMS,
+    PEOPLE_ON_FLOORS,
+    ROOM_CAPACITY,
+    ROOMS,
+    WHERE,
+    WHERE_FLOOR,
+    WHERE_ROOM,
+    ZONES,
+    PlacedPanel,
+    Query,
+    board,
+    lay_out,
+    legend,
+    names_of,
+    panel,
+)
 from grafana.zones_now import SHARES
-
-FLOORS = 'site_name=~"$site",building_name=~"$building",floor_name=~"$floor"'
 
 HOURS = [
     Query(
-        f"max_over_time((sum(floor:butlr_zone_occupancy:sum{{{FLOORS}}}) and on () hour() == {hour})[1d:5m])",
+        f"max_over_time((sum({PEOPLE_ON_FLOORS}) and on () hour() == {hour})[1d:5m])",
         f"{hour:02}",
     )
     for hour in range(24)
@@ -21,26 +39,40 @@ HOURS = [
 """The most people in each hour of the day: one query for each hour, with a point a day for the day before it."""
 
 
-def _newest(family: str) -> str:
-    """Return a query for one final count of each zone.
+def _newest(family: str, kind: str, selector: str) -> str:
+    """Return a query for one final count of each space of a kind.
 
     For five minutes after a rename, Prometheus still finds the last count under the earlier names.
     """
-    counts = f"{family}{{{ZONES}}}"
-    return f"max by ({NAMES}) ({counts} and topk by (zone_id) (1, timestamp({counts})))"
+    counts = f"{family}{{{selector}}}"
+    return f"max by ({names_of(kind)}) ({counts} and topk by ({kind}_id) (1, timestamp({counts})))"
 
 
-SETTLED = f"{_newest('butlr_zone_occupancy_settled')} or on (zone_id) {_newest('butlr_zone_occupancy_1min_settled')}"
-"""The final count of each zone: the plain one, or the smoothed one if only that is delivered."""
-
-
-def _settled(kind: str) -> str:
-    """Return a query for the final count of each chosen room or floor, the smoothed one if only that is delivered."""
+def _settled(kind: str, selector: str) -> str:
+    """Return a query for the final count of each space: the plain one, or the smoothed one if there is no other."""
     plain, smoothed = (
-        f"max by ({NAMED[kind]}) (butlr_{kind}_occupancy{end}{{{CHOSEN[kind]}}})"
-        for end in ("_settled", "_1min_settled")
+        _newest(f"butlr_{kind}_{measure}_settled", kind, selector) for measure in ("occupancy", "occupancy_1min")
     )
     return f"{plain} or on ({kind}_id) {smoothed}"
+
+
+SETTLED = _settled("zone", ZONES)
+"""The final count of each zone."""
+
+
+def _lines(title: str, description: str, *queries: Query, fill: int = 0, width: int = 12) -> PlacedPanel:
+    built = timeseries.Panel().fill_opacity(fill).legend(legend("mean", "max"))
+    return panel(built, title, description, *queries, width=width, height=10, unit="none")
+
+
+def _states(title: str, description: str, query: Query, *, height: int, **options: Any) -> PlacedPanel:
+    built = statetimeline.Panel().merge_values(True).row_height(0.8)
+    return panel(built, title, description, query, width=24, height=height, **options)
+
+
+def _fullness(title: str, query: Query, height: int) -> PlacedPanel:
+    description = "Green below 80 % of its capacity, yellow up to it, red above; nothing where it is unknown."
+    return _states(title, description, query, height=height, unit="percentunit", steps=SHARES)
 
 
 def build() -> Any:
@@ -51,86 +83,60 @@ def build() -> Any:
             (
                 "People over time",
                 [
-                    panel(
-                        timeseries.Panel().fill_opacity(10).legend(legend("mean", "max")),
+                    _lines(
                         "Floors",
-                        "The sum of the zones of each floor. Zones may overlap: a person in two of them counts twice.",
-                        Query(
-                            f"sum by (building_name, floor_name) (floor:butlr_zone_occupancy:sum{{{FLOORS}}})",
-                            "{{building_name}} · {{floor_name}}",
-                        ),
-                        width=12,
-                        height=10,
-                        unit="none",
+                        "Each floor: Butlr's own count, or the sum of its zones, which may overlap, if there is none.",
+                        Query(f"sum by (building_name, floor_name) ({PEOPLE_ON_FLOORS})", WHERE_FLOOR),
+                        fill=10,
                     ),
-                    panel(
-                        timeseries.Panel().legend(legend("mean", "max")),
+                    _lines(
                         "Zones",
                         "Each chosen zone, as it was known at the time; a gap is silence.",
-                        Query(
-                            PEOPLE,
-                            WHERE,
-                        ),
-                        width=12,
-                        height=10,
-                        unit="none",
+                        Query(PEOPLE, WHERE),
+                    ),
+                    _lines(
+                        "Rooms",
+                        "Each chosen room, as Butlr counted the people in it at the time; a gap is silence.",
+                        Query(PEOPLE_IN_ROOMS, WHERE_ROOM),
+                        width=24,
                     ),
                 ],
             ),
             (
                 "Corrected",
                 [
-                    panel(
-                        timeseries.Panel().fill_opacity(10).legend(legend("mean", "max")),
+                    _lines(
                         "Zones, corrected",
                         "Each chosen zone, as Butlr finally computed it; the last minutes come when they have settled.",
                         Query(SETTLED, WHERE),
-                        width=12,
-                        height=10,
-                        unit="none",
+                        fill=10,
                     ),
-                    panel(
-                        timeseries.Panel().legend(legend("mean", "max")),
+                    _lines(
                         "First guess and final count",
                         "The sum of the chosen zones, as it was known at the time and as it was finally computed.",
                         Query(f"sum({PEOPLE})", "first guess"),
                         Query(f"sum({SETTLED})", "final"),
-                        width=12,
-                        height=10,
-                        unit="none",
                     ),
-                ],
-            ),
-            (
-                "Rooms and floors, corrected",
-                [
-                    panel(
-                        timeseries.Panel().legend(legend("mean", "max")),
-                        f"{kind.capitalize()}s, corrected",
-                        f"Each chosen {kind}, as Butlr finally counted it; the last minutes come once settled.",
-                        Query(_settled(kind), "{{" + f"{kind}_name" + "}} · {{building_name}}"),
-                        width=12,
-                        height=10,
-                        unit="none",
-                    )
-                    for kind in ("room", "floor")
+                    _lines(
+                        "Floors, corrected",
+                        "Each chosen floor, as Butlr finally computed its own count.",
+                        Query(_settled("floor", FLOORS), WHERE_FLOOR),
+                        fill=10,
+                    ),
+                    _lines(
+                        "Rooms, corrected",
+                        "Each chosen room, as Butlr finally computed it.",
+                        Query(_settled("room", ROOMS), WHERE_ROOM),
+                        fill=10,
+                    ),
                 ],
             ),
             (
                 "Crowding",
                 [
-                    panel(
-                        statetimeline.Panel().merge_values(True).row_height(0.8),
-                        "How full each zone was",
-                        "Green below 80 % of its capacity, yellow up to it, red above; nothing where it is unknown.",
-                        Query(
-                            f"{PEOPLE} / {CAPACITY}",
-                            WHERE,
-                        ),
-                        width=24,
-                        height=12,
-                        unit="percentunit",
-                        steps=SHARES,
+                    _fullness("How full each zone was", Query(f"{PEOPLE} / {CAPACITY}", WHERE), height=12),
+                    _fullness(
+                        "How full each room was", Query(f"{PEOPLE_IN_ROOMS} / {ROOM_CAPACITY}", WHERE_ROOM), height=10
                     ),
                     panel(
                         heatmap.Panel()
@@ -144,6 +150,19 @@ def build() -> Any:
                         *HOURS,
                         width=24,
                         height=12,
+                    ),
+                ],
+            ),
+            (
+                "Motion",
+                [
+                    _states(
+                        "Motion in rooms",
+                        "When there was motion in each chosen room. Butlr sends changes only, so it is never silent.",
+                        Query(f"max by ({names_of('room')}) (butlr_room_motion{{{ROOMS}}})", WHERE_ROOM),
+                        height=10,
+                        steps=[(None, "transparent"), (1, "green")],
+                        mappings=MOTION,
                     ),
                 ],
             ),

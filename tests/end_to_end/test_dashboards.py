@@ -12,6 +12,7 @@ import pytest
 from grafana import alerting
 from grafana.build import DASHBOARDS, FOLDER
 from grafana.kit import PLACES
+from tests.support.kinds import post_every_kind
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.running import CONSOLE_SCRIPT, running, wait_for
 from tests.support.sockets import fresh
@@ -35,10 +36,15 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("dashboards")
     # The rules of crowds have data at any hour, also while the simulated building is empty.
     (folder / "capacity.yml").write_text(
-        "capacity: [{zone_name: 'Desk *', max: 0.5}, {max: 10}, {kind: room, max: 8}, {kind: floor, max: 99}]"
+        "capacity: [{zone_name: 'Desk *', max: 0.5}, {max: 10}, {kind: room, max: 2}, {kind: floor, max: 2}]"
     )
     with (
-        running(folder / "log", f"--capacity-file={folder / 'capacity.yml'}", "--settle-after=6s") as exporter,
+        running(
+            folder / "log",
+            f"--capacity-file={folder / 'capacity.yml'}",
+            "--settle-after=6s",
+            "--detections-stale-after=10m",
+        ) as exporter,
         prometheus(exporter, folder) as one,
         subprocess.Popen(
             [
@@ -55,8 +61,10 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     ):
         try:
             exporter.post(fresh("zone_crowded", 4))
+            post_every_kind(exporter)
             wait_for(lambda: one.query("zone:butlr_zone_occupancy:crowd_lately"), "a crowd", 120)
             wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
+            wait_for(lambda: one.query("entryway:butlr_entryway_crossings:net1d"), "crossings", 120)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)
             yield one
         finally:
@@ -67,7 +75,9 @@ def expanded(promql: str) -> str:
     """Return a query as Grafana sends it when each variable is set to all."""
     for place in PLACES:
         promql = re.sub(rf"\$\{{?{place}\}}?\b", ".*", promql)
-    promql = promql.replace("$__rate_interval", "10s").replace("[1d:5m]", "[1d:1s]")  # the building is a minute old
+    # The building is a minute old.
+    promql = promql.replace("$__rate_interval", "10s").replace("$__interval", "10s").replace("$__range", "30s")
+    promql = promql.replace("[1d:5m]", "[1d:1s]")
     assert "$" not in promql
     return promql
 

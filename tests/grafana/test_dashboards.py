@@ -52,7 +52,7 @@ class TestBoards:
         """A dashboard has variables for data source and places, links to the others, and annotations of alerts."""
         board = BOARDS[name]
         variables = [variable["name"] for variable in board["templating"]["list"]]
-        assert variables == ["datasource", *(PLACES if name != "exporter-health" else ())]
+        assert variables == ["datasource", *{"exporter-health": (), "entrances": PLACES[:-1]}.get(name, PLACES)]
         for variable in board["templating"]["list"][1:]:
             assert variable["multi"]
             assert variable["includeAll"]

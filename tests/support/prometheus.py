@@ -1,6 +1,7 @@
 """A real Prometheus with the shipped configuration and rules."""
 
 import json
+import re
 import subprocess
 import urllib.parse
 import urllib.request
@@ -46,7 +47,7 @@ class Prometheus:
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         if not (folder / "alerts.yml").exists():
             rules = (ROOT / "alerts.yml").read_text()
-            (folder / "alerts.yml").write_text(rules.replace("interval: 1m", "interval: 1s"))
+            (folder / "alerts.yml").write_text(re.sub(r"interval: \dm", "interval: 1s", rules))
         with (folder / "prometheus.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [
