@@ -16,6 +16,7 @@ from exporter.rule.reading import Point, PointColumns, Reading, unpack
 from exporter.rule.sensor import SensorSeries
 from exporter.rule.series import FOREVER, Series, read_settled, settled_span
 from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
+from exporter.rule.traffic import CrossingsState
 
 _BATCH = 200
 """Spaces whose settled readings are collected under one lock; deliveries pass in between."""
@@ -160,6 +161,12 @@ class Store:
             series = space.find(measure) if space else None
             packed = series.readings[:] if series else []
         return list(map(unpack, packed))
+
+    def crossings(self, sensor_id: str) -> CrossingsState | None:
+        """Return all that is known of the crossings of one sensor; None if it has reported none."""
+        with self._lock:
+            space = self._spaces[Kind.SENSOR].get(sensor_id)
+            return space.state(self._limits).crossings if space else None
 
     def states(self, keys: Iterable[str]) -> list[SpaceState]:
         """Return the states of the spaces with these keys, without those that are forgotten."""

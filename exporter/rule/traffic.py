@@ -55,6 +55,10 @@ class CrossingsState(NamedTuple):
     records: bytes
     """The timestamp and numbers of each, in the same order."""
 
+    def events(self) -> list[tuple[int, int, int]]:
+        """Return timestamp (ms), people in and people out of each known event, oldest first."""
+        return list(_RECORD.iter_unpack(self.records))
+
 
 class Crossings:
     """The crossings of one sensor. Times are in milliseconds."""

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.support.browsing import post, with_capacity
+from tests.support.kinds import post_every_kind
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -33,4 +34,24 @@ def test_axe(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
         page.goto(f"{exporter.url}/spaces/zone/zone%20Full%20Hall")
         assert violations() == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_axe_on_every_kind(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
+    """Axe finds nothing wrong on the tab of each kind of places and on the page of a place of each, at any width."""
+    with with_capacity(tmp_path) as exporter:
+        post_every_kind(exporter)
+        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
+        page.goto(exporter.url)
+        expect(page.locator("nav.kinds a")).to_have_count(4)
+        for path in [
+            *(f"/?kind={kind}" for kind in ("room", "floor", "sensor")),
+            *("/spaces/room/r1", "/spaces/floor/f1", "/spaces/sensor/door"),
+        ]:
+            page.goto(exporter.url + path)
+            found = Axe().run(page).response["violations"]
+            assert [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]] == [], path
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         page.close()

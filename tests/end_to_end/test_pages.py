@@ -1,11 +1,13 @@
 """Pages that a person uses, in a real browser: Debian's Chromium, driven by Playwright."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browsing import ask, names, post
+from tests.support.kinds import post_every_kind
 from tests.support.running import Running
 from tests.support.sockets import fresh
 
@@ -104,6 +106,42 @@ class TestChoosing:
         expect(other.get_by_role("button", name="Copied")).to_be_visible()
         assert other.evaluate("navigator.clipboard.readText()") == 'butlr_zone_occupancy{zone_id="zone Desk"}'
         context.close()
+
+
+class TestKinds:
+    """Tabs for the kinds of places."""
+
+    def test_tabs(self, page: Page, exporter: Running) -> None:
+        """A tab shows its kind, the search stays in it and comes along to the next, and a new kind is a new tab."""
+        post(exporter, "Desk", 7)
+        page.goto(exporter.url)
+        expect(page.locator("nav.kinds")).to_have_count(0)
+        post_every_kind(exporter)
+        ask(page)
+        tabs = page.get_by_role("navigation", name="Kinds of places").get_by_role("link")
+        expect(tabs).to_have_text([re.compile(kind) for kind in ("Zones", "Rooms", "Floors", "Sensors")])
+        tabs.nth(1).click()
+        expect(page.locator("caption")).to_have_text("1 room")
+        page.get_by_label("Search").fill("oak")
+        expect(page.get_by_text("No room matches.")).to_be_visible()
+        expect(page).to_have_url(f"{exporter.url}/?kind=room&q=oak")
+        page.get_by_label("Search").fill("birch")
+        expect(page.locator("caption")).to_have_text("1 room")
+        tabs.nth(3).click()
+        expect(page).to_have_url(f"{exporter.url}/?kind=sensor&q=birch")
+        expect(page.locator("caption")).to_have_text("2 sensors")
+        expect(tabs.nth(3)).to_have_attribute("aria-current", "page")
+
+    def test_into_a_floor(self, page: Page, exporter: Running) -> None:
+        """From a floor one comes to its room, from there to an entryway with its day, and back to all sensors."""
+        post_every_kind(exporter)
+        page.goto(f"{exporter.url}/spaces/floor/f1")
+        page.get_by_role("link", name="Birch").click()
+        expect(page.get_by_text("motion", exact=True).first).to_be_visible()
+        page.get_by_role("link", name="door").click()
+        expect(page.locator(".count")).to_contain_text("3 in, 1 out")
+        page.get_by_role("link", name="All sensors").click()
+        expect(page.locator("caption")).to_have_text("2 sensors")
 
 
 class TestWithout:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.measures import Kind
+from exporter.events.measures import Kind, Measure
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.sensor import Crossed
@@ -32,6 +32,16 @@ def named(store: Store) -> str:
 
 class TestStore:
     """Crossings among other deliveries."""
+
+    def test_the_events(self) -> None:
+        """A reader gets the numbers of each known event, oldest first; a sensor without crossings has none."""
+        store, _ = applied(*map(event, [crossing(1, 0, 1), crossing(3, 2, 1), crossing(3, 1, 4)]))
+        known = store.crossings("sensor_a")
+        assert known is not None
+        assert known.events() == [(NOW - 3 * SECOND, 2, 4), (NOW - SECOND, 0, 1)]
+        store.apply(delivery(measure=Measure.DETECTIONS, zone="s"), NOW)
+        assert store.crossings("s") is None
+        assert store.crossings("unknown") is None
 
     def test_the_view(self) -> None:
         """A reader sees both counters, the time of the last crossing, and the time of the newest event."""

@@ -84,10 +84,16 @@ def delay(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else age(seconds)
 
 
-def line(readings: Sequence[PlottedReading], now_ms: int, words_of: Callable[[float], str] = number) -> Line:
+def line(
+    readings: Sequence[PlottedReading],
+    now_ms: int,
+    words_of: Callable[[float], str] = number,
+    *,
+    until_next: bool = False,
+) -> Line:
     """Draw readings, the oldest first, on a time axis that ends at `now_ms` or at a newest reading that is ahead.
 
-    `words_of` returns a value in words.
+    `words_of` returns a value in words. With `until_next` a value holds until the next one, and the last until now.
     """
     start = readings[0].timestamp if readings else now_ms
     x_scale = (WIDTH - 2 * _MARGIN) / max(1, now_ms - start, readings[-1].timestamp - start if readings else 0)
@@ -103,6 +109,11 @@ def line(readings: Sequence[PlottedReading], now_ms: int, words_of: Callable[[fl
     words = ", ".join(words_of(reading.value) for reading in readings) or "none"
     if corrected:
         words += f"; {len(corrected)} corrected"
+    if until_next and positions:
+        ends = [position.x for position in positions[1:]] + [float(WIDTH - _MARGIN)]
+        positions = [
+            corner for (x, y), end in zip(positions, ends, strict=True) for corner in (Position(x, y), Position(end, y))
+        ]
     if len(positions) == 1:  # a polyline of one point is invisible
         ((x, y),) = positions
         return Line(f"{x:g},{y:g} {x + _MARGIN:g},{y:g}", corrected, words)

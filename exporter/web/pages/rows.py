@@ -5,7 +5,7 @@ space changes.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import compress
 from operator import is_not, itemgetter
@@ -65,6 +65,8 @@ class Query(NamedTuple):
     sort: Sort = Sort.PLACE
     page: int | None = None
     """The page, from 1; None returns all pages at once."""
+    kind: Kind | None = None
+    """The kind of the spaces; None is every kind."""
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -95,10 +97,11 @@ class Totals(NamedTuple):
 
 
 class Rows:
-    """The rows of all spaces, kept from one listing to the next. Thread-safe."""
+    """The rows of all spaces of one kind, kept from one listing to the next. Thread-safe."""
 
-    def __init__(self, capacity: CapacityFile) -> None:
+    def __init__(self, kind: Kind, capacity: CapacityFile) -> None:
         """Take the capacity of each space from this file."""
+        self._kind = kind
         self._capacity = capacity
         self._rules = capacity.current
         """The rules by which the rows have their capacity."""
@@ -113,8 +116,8 @@ class Rows:
         self._lock = Lock()
 
     def by_place(self, snapshot: Snapshot) -> list[Row]:
-        """Return the rows of all spaces of a snapshot, sorted by place."""
-        spaces = snapshot.spaces
+        """Return the rows of all spaces of the kind in a snapshot, sorted by place."""
+        spaces = snapshot.by_kind.get(self._kind, [])
         with self._lock:
             rows = self._update(spaces, snapshot.fresh_since)
             named = [space.metadata for space in spaces]
@@ -130,8 +133,8 @@ class Rows:
         if rules is not self._rules or any(fresh_since[each] < since for each, since in self._fresh_since.items()):
             before = [None] * len(spaces)
         elif len(before) != len(spaces):
-            known = {(row.space.kind, row.space.id): row for row in before if row is not None}
-            before = [known.get((space.kind, space.id)) for space in spaces]
+            known = {row.space.id: row for row in before if row is not None}
+            before = [known.get(space.id) for space in spaces]
         rows: list[Row] = []
         for piece in in_pieces(range(len(spaces)), _PIECE):
             span = slice(piece[0], piece[-1] + 1)
@@ -159,22 +162,31 @@ def _is_stale(count: Count, fresh_since: Mapping[Measure, int]) -> bool:
 
 
 def totals(rows: Sequence[Row]) -> Totals:
-    """Count the spaces of some rows, and the people in the fresh ones of the kind that has the most.
+    """Count the spaces of some rows of one kind, and the people in the fresh ones."""
+    fresh = crowded = 0
+    people = 0.0
+    for piece in in_pieces(rows, _PIECE):
+        fresh += sum([not row.stale for row in piece])
+        crowded += sum([row.crowded for row in piece])
+        people += sum([row.people for row in piece if row.people is not None])
+    people = min(people, sys.float_info.max)  # absurd counts may add up to infinity, which JSON does not have
+    return Totals(len(rows), fresh, len(rows) - fresh, crowded, people)
+
+
+def all_totals(each: Collection[Totals]) -> Totals:
+    """Return the totals of several kinds, with the people of the kind that has the most.
 
     A person in a zone is also in its room and on its floor, so the kinds are not added up.
     """
-    fresh = crowded = 0
-    by_kind = dict.fromkeys(Kind, 0.0)
-    for piece in in_pieces(rows, _PIECE):
-        present = [row for row in piece if not row.stale]
-        fresh += len(present)
-        crowded += sum([row.crowded for row in present])
-        for row in present:
-            by_kind[row.space.kind] += row.people or 0.0
-    people = min(
-        max(by_kind.values()), sys.float_info.max
-    )  # absurd counts may add up to infinity, which JSON does not have
-    return Totals(len(rows), fresh, len(rows) - fresh, crowded, people)
+    spaces, fresh, stale, crowded, people = zip(*each, strict=True)
+    return Totals(sum(spaces), sum(fresh), sum(stale), sum(crowded), max(people))
+
+
+def inside(rows: Sequence[Row], field: str, value: str) -> list[Row]:
+    """Return the rows whose metadata has this value in a field, in their order."""
+    return [
+        row for piece in in_pieces(rows, _PIECE) for row in piece if getattr(row.space.metadata, field, None) == value
+    ]
 
 
 def stale_counts(rows: Sequence[Row], fresh_since: Mapping[Measure, int]) -> int:
@@ -215,7 +227,7 @@ _KEYS: dict[Sort, Callable[[Row], Any]] = {
     Sort.PEOPLE: lambda row: 1 if row.people is None else -row.people,
     Sort.FULL: lambda row: 1 if row.people is None or not row.capacity else -row.people / row.capacity,
     Sort.AGE: lambda row: row.shown.timestamp,
-    Sort.NAME: lambda row: row.space.metadata._asdict().get(f"{row.space.kind}_name", "").casefold(),
+    Sort.NAME: lambda row: getattr(row.space.metadata, f"{row.space.kind}_name", "").casefold(),
 }
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from exporter.capacity.file import CapacityFile
-from exporter.events.measures import Kind, Measure, Payload
+from exporter.events.measures import Cadence, Kind, Measure, Payload
 from exporter.events.times import utc
 from exporter.ingest.activity import Activity
 from exporter.metrics.registry import Metrics
@@ -20,9 +20,21 @@ from exporter.pieces import in_pieces
 from exporter.rule.reading import Reading
 from exporter.rule.sensor import Crossed
 from exporter.rule.space import Count
-from exporter.rule.store import Store
+from exporter.rule.store import Snapshot, Store
 from exporter.web.pages import display
-from exporter.web.pages.rows import Query, Row, Rows, found, in_order, make_row, stale_counts, totals
+from exporter.web.pages.day import by_hour
+from exporter.web.pages.rows import (
+    Query,
+    Row,
+    Rows,
+    all_totals,
+    found,
+    in_order,
+    inside,
+    make_row,
+    stale_counts,
+    totals,
+)
 
 PAGE_SIZE = 100
 """Spaces on a page."""
@@ -37,6 +49,9 @@ _VALUES = {
     Payload.DETECTIONS: "detections",
 }
 """The name of the current value, by the payload of its measure."""
+
+_INSIDE = {Kind.FLOOR: (Kind.ROOM, Kind.ZONE, Kind.SENSOR), Kind.ROOM: (Kind.ZONE, Kind.SENSOR)}
+"""The kinds of spaces that lie in a space."""
 
 MAX_PLOTTED = 30
 """Readings of a line at most: the newest ones."""
@@ -54,16 +69,23 @@ class Status:
         self._metrics = metrics
         self._capacity = capacity
         self._clock = clock
-        self._rows = Rows(capacity)
+        self._rows = {kind: Rows(kind, capacity) for kind in Kind}
 
     def spaces(self, query: Query) -> dict[str, Any]:
-        """Return the totals, the recent activity, and the spaces that the query finds."""
-        listing = self._listing(query)
-        return listing.head | {"spaces": [_space(row, listing.now_ms, listing.fresh_since) for row in listing.rows]}
+        """Return the totals, the recent activity, and the spaces that the query finds, all of one kind.
+
+        Without a kind in the query, it is the first one that has spaces. `kinds` is the number of spaces of each kind.
+        """
+        snapshot = self._store.snapshot(self._clock())
+        kinds = {kind: len(spaces) for kind, spaces in snapshot.by_kind.items() if spaces}
+        kind = query.kind or next(iter(kinds), Kind.ZONE)
+        listing = self._listing(query._replace(kind=kind), snapshot)
+        spaces = [_space(row, listing.now_ms, listing.fresh_since) for row in listing.rows]
+        return listing.head | {"kind": kind, "kinds": kinds, "spaces": spaces}
 
     def spaces_as_json(self, query: Query) -> Iterator[bytes]:
-        """Return the same as JSON, in pieces, between which other threads run."""
-        listing = self._listing(query)
+        """Return the same as JSON, of every kind unless one is asked for, in pieces between which other threads run."""
+        listing = self._listing(query, self._store.snapshot(self._clock()))
         empty = _json(listing.head | {"spaces": []})
         yield empty.removesuffix("]}").encode()
         separator = ""
@@ -73,10 +95,9 @@ class Status:
             separator = ","
         yield b"]}\n"
 
-    def _listing(self, query: Query) -> "_Listing":
-        snapshot = self._store.snapshot(self._clock())
-        rows = self._rows.by_place(snapshot)
-        chosen = found(rows, query)
+    def _listing(self, query: Query, snapshot: Snapshot) -> "_Listing":
+        rows = self._by_place(query, snapshot)
+        chosen = found([row for each in rows for row in each] if len(rows) > 1 else rows[0], query)
         pages = max(1, -(-len(chosen) // PAGE_SIZE))
         page = min(query.page, pages) if query.page is not None else None
         listed: Iterable[Row] = in_order(chosen, query.sort)
@@ -85,7 +106,7 @@ class Status:
         received = self._metrics.last_event
         head = {
             "time": utc(snapshot.now),
-            "totals": totals(rows)._asdict(),
+            "totals": all_totals([totals(each) for each in rows])._asdict(),
             "events": {
                 **self._events(),
                 "age_seconds": None if received is None else max(0.0, snapshot.now / 1000 - received),
@@ -95,6 +116,10 @@ class Status:
             "pages": pages,
         }
         return _Listing(head, list(listed), snapshot.now, snapshot.fresh_since)
+
+    def _by_place(self, query: Query, snapshot: Snapshot) -> list[list[Row]]:
+        """Return the rows of each kind that a query asks for."""
+        return [self._rows[kind].by_place(snapshot) for kind in ([query.kind] if query.kind else Kind)]
 
     def space(self, kind: Kind, space_id: str) -> dict[str, Any] | None:
         """Return everything known about one space; None if the space is unknown."""
@@ -109,6 +134,8 @@ class Status:
             "time": utc(snapshot.now),
             **_space(row, snapshot.now, snapshot.fresh_since),
             "rule": {"line": rule.line, "fields": fields, "max": rule.max} if rule else None,
+            "inside": self._inside(kind, space_id, snapshot),
+            "day": self._day(kind, space_id, snapshot.now),
             "readings": {
                 count.measure: [
                     _reading(count.measure, reading) for reading in self._store.readings(count.measure, space_id)
@@ -117,14 +144,29 @@ class Status:
             },
         }
 
+    def _inside(self, kind: Kind, space_id: str, snapshot: Snapshot) -> dict[Kind, dict[str, Any]]:
+        """Return the spaces of each kind that lie in a floor or room: their number, and the first of them."""
+        places = {}
+        for smaller in _INSIDE.get(kind, ()):
+            rows = inside(self._rows[smaller].by_place(snapshot), kind.id_field, space_id)
+            if rows:
+                places[smaller] = {"number": len(rows), "spaces": [_brief(row) for row in rows[:PAGE_SIZE]]}
+        return places
+
+    def _day(self, kind: Kind, space_id: str, now_ms: int) -> dict[str, Any] | None:
+        """Return the crossings of the last day below a sensor, None without any."""
+        known = self._store.crossings(space_id) if kind is Kind.SENSOR else None
+        return None if known is None else by_hour(known.events(), now_ms)
+
     def etag(self, query: Query) -> str:
         """Return an ETag of `spaces(query)`; it changes with everything except times and ages."""
         snapshot = self._store.snapshot(self._clock())
-        rows = self._rows.by_place(snapshot)
+        rows = self._by_place(query, snapshot)
         content = (
             self._metrics.last_event,
-            totals(rows),
-            stale_counts(rows, snapshot.fresh_since),
+            [totals(each) for each in rows],
+            [stale_counts(each, snapshot.fresh_since) for each in rows],
+            [len(spaces) for spaces in snapshot.by_kind.values()],
             self._events(),
             self._capacity.last_success_seconds,
             query,
@@ -133,8 +175,10 @@ class Status:
 
     def space_etag(self, space: dict[str, Any]) -> str:
         """Return an ETag of the answer of `space`; it changes with everything except times and ages."""
-        measures = {measure: count["stale"] for measure, count in space["measures"].items()}
-        return _digest((measures, {name: space[name] for name in space if name not in ("time", "measures")}))
+        measures = [
+            {name: count[name] for name in count if name != "age_seconds"} for count in space["measures"].values()
+        ]
+        return _digest((measures, {name: space[name] for name in space if name not in ("time", "measures", "day")}))
 
     def line(self, measure: Measure, space_id: str) -> display.Line:
         """Draw the last readings of one measure of a space, up to now."""
@@ -143,6 +187,7 @@ class Status:
             [display.PlottedReading(r.timestamp, r.value, corrected=r.revisions > 0) for r in readings],
             self._clock(),
             lambda value: display.text(_value(measure, value)),
+            until_next=measure.declared.cadence is Cadence.CHANGE,
         )
 
     def _events(self) -> dict[str, Any]:
@@ -194,6 +239,20 @@ def _values(count: Count, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
         return {"in": count.value, "out": float(count.left)}
     is_stale = count.timestamp < fresh_since[count.measure]
     return {_VALUES[count.measure.declared.payload]: None if is_stale else _value(count.measure, count.value)}
+
+
+def _brief(row: Row) -> dict[str, Any]:
+    """Return a space as another one lists it, without an age, so that it changes with the space only."""
+    motion = next((count for count in row.space.counts if count.measure.declared.payload is Payload.MOTION), None)
+    return {
+        "id": row.space.id,
+        "name": getattr(row.space.metadata, f"{row.space.kind}_name", ""),
+        "state": "stale" if row.stale else "fresh",
+        "crowded": row.crowded,
+        "people": row.people,
+        "capacity": row.capacity,
+        "motion": None if motion is None else _value(motion.measure, motion.value),
+    }
 
 
 def _value(measure: Measure, value: float) -> float | str:

@@ -17,10 +17,11 @@ from werkzeug.http import generate_etag
 from werkzeug.routing import BaseConverter, ValidationError
 
 from exporter import __version__
-from exporter.events.measures import Kind, Measure, Payload
+from exporter.events.measures import WITH_PEOPLE, Kind, Measure, Payload
 from exporter.metrics.families import CAPACITY, CROSSINGS, LAST_CROSSING, OCCUPANCY, SETTLED, TIMESTAMP
 from exporter.spelling import did_you_mean
 from exporter.web.pages import display
+from exporter.web.pages.day import draw
 from exporter.web.pages.rows import Query, Sort, State
 from exporter.web.pages.status import Status
 from exporter.web.problems import MAX_SHOWN, unlogged
@@ -43,6 +44,21 @@ MAX_WORDS = 200
 """Characters of the words to search for: each space may be compared with each word."""
 
 UNKNOWN_SPACE = "no {kind} has this id; a {kind} without a delivery for forget_after is forgotten"
+
+
+PLACES = {
+    Kind.ZONE: ("zone", "room", "floor", "building", "site"),
+    Kind.ROOM: ("room", "floor", "building", "site"),
+    Kind.FLOOR: ("floor", "building", "site"),
+    Kind.SENSOR: ("sensor", "room", "floor", "building", "site"),
+}
+"""The words for a space of each kind and for the places around it, the smallest first."""
+
+CHOICES_WITHOUT_PEOPLE: dict[str, Sequence[str]] = {
+    "state": [State.FRESH, State.STALE],
+    "sort": [Sort.PLACE, Sort.AGE, Sort.NAME],
+}
+"""The states and orders on offer for spaces without a count of people."""
 
 
 class IdConverter(BaseConverter):
@@ -90,18 +106,23 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
         if request.method == "HEAD":
             return _html("")
         content = status.spaces(query)
-        by_floor = groupby(content["spaces"], key=floor if query.sort is Sort.PLACE else lambda _: ())
+        kind, kinds = content["kind"], content["kinds"]
+        by_floor = groupby(content["spaces"], key=group_of if query.sort is Sort.PLACE else lambda _: ())
         return _page(
             "spaces.html",
             query=query,
+            first=next(iter(kinds), kind),
+            columns=columns_of(kind, content["spaces"]),
+            placeholder=", ".join([*PLACES[kind], "id"]),
+            place_of=place_of,
             floors=[(names, list(spaces)) for names, spaces in by_floor],
             line=status.line,
             other=lambda **changed: url_for("reading.page", **parameters(query._replace(**changed))),
-            choices={"state": State, "sort": Sort},
+            choices={"state": State, "sort": Sort} if kind in WITH_PEOPLE else CHOICES_WITHOUT_PEOPLE,
             max_words=MAX_WORDS,
             webhook=_webhook_url(webhook),
             credentials=webhook.credentials,
-            api=url_for("reading.spaces", **parameters(query)),
+            api=url_for("reading.spaces", **parameters(query._replace(kind=kind) if len(kinds) > 1 else query)),
             **content,
         )
 
@@ -112,6 +133,8 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
             return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
         return _page(
             "space.html",
+            place=place_of(space),
+            drawing=draw(space["day"]["hours"]) if space["day"] else None,
             name=display.name(space["metadata"].get(f"{kind}_name", ""), space_id),
             line=status.line,
             queries={measure: queries_of(measure, space_id) for measure in space["measures"]},
@@ -149,6 +172,7 @@ def query_of(page: int | None) -> Query:
     if len(words) > MAX_WORDS:
         raise BadRequest(f"q must have at most {MAX_WORDS} characters")
     return Query(
+        kind=_one_of(Kind, arguments["kind"]) if arguments.get("kind") else None,
         words=words,
         # A form sends "all states" as an empty parameter.
         state=_one_of(State, arguments["state"]) if arguments.get("state") else None,
@@ -174,6 +198,7 @@ def _number(text: str) -> int:
 def parameters(query: Query) -> Mapping[str, Any]:
     """Return a query as the parameters of an address, without defaults."""
     values = {
+        "kind": query.kind,
         "q": query.words,
         "state": query.state,
         "sort": None if query.sort is Sort.PLACE else query.sort,
@@ -182,9 +207,23 @@ def parameters(query: Query) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def floor(space: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the site, building and floor of a space."""
-    return tuple(space["metadata"][field] for field in ("site_name", "building_name", "floor_name"))
+def place_of(space: Mapping[str, Any]) -> list[str]:
+    """Return the names of the places around a space, the smallest first."""
+    return [space["metadata"].get(f"{place}_name", "") for place in PLACES[space["kind"]][1:]]
+
+
+def group_of(space: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the site, building and floor around a space; without the floor for a floor itself."""
+    places = ("site", "building") if space["kind"] is Kind.FLOOR else ("site", "building", "floor")
+    return tuple(space["metadata"][f"{place}_name"] for place in places)
+
+
+def columns_of(kind: Kind, spaces: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the columns of a table of spaces, each with its CSS classes; rooms with a motion sensor have one more."""
+    if kind is Kind.SENSOR:
+        return {"Sees": "number", "In": "number", "Out": "number", "Sensed": "number", "State": ""}
+    motion = {"Motion": ""} if any(Measure.MOTION in space["measures"] for space in spaces) else {}
+    return {"People": "number", **motion, "Last readings": "wide", "Sensed": "number", "State": ""}
 
 
 class LabelledQuery(NamedTuple):

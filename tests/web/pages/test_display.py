@@ -66,3 +66,10 @@ class TestDisplay:
         assert display.line([], 0) == display.Line("", [], "none")
         assert display.line([reading(1, 0)], 1).points == "3,25 6,25"
         assert display.line([reading(0, 1), reading(9, 1)], 0).points == "3,3 117,3"
+
+    def test_line_of_changes(self) -> None:
+        """A value that holds until it changes is drawn in steps, the last of which ends now."""
+        drawn = display.line([reading(0, 1), reading(50, 0)], 100, until_next=True)
+        assert drawn.points == "3,3 60,3 60,25 117,25"
+        assert display.line([reading(100, 1)], 100, until_next=True).points == "3,3 117,3"
+        assert display.line([], 0, until_next=True).points == ""

@@ -31,7 +31,7 @@ def seen(spaces: list[Space], now: int = NOW) -> Snapshot:
 @pytest.fixture
 def rows() -> Rows:
     """Return rows of an exporter without a capacity file."""
-    return Rows(CapacityFile(None, Clock()))
+    return Rows(Kind.ZONE, CapacityFile(None, Clock()))
 
 
 def test_unchanged_spaces_keep_their_rows(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,13 +70,13 @@ def test_kept_rows_are_as_new_ones(tmp_path_factory: pytest.TempPathFactory, lis
     file = tmp_path_factory.getbasetemp() / "rows.yml"
     file.write_text("capacity: [{zone_name: Desk a, max: 5}]")
     capacity = CapacityFile(str(file), Clock())
-    kept = Rows(capacity)
+    kept = Rows(Kind.ZONE, capacity)
     for minutes, spaces, is_reloaded in listings:
         if is_reloaded:
             file.write_text(f"capacity: [{{zone_name: Desk b, max: {minutes + 20}}}]")
             capacity.reload()
         snapshot = seen(spaces, NOW + minutes * MINUTE)
-        assert kept.by_place(snapshot) == Rows(capacity).by_place(snapshot)
+        assert kept.by_place(snapshot) == Rows(Kind.ZONE, capacity).by_place(snapshot)
 
 
 def test_each_name_is_read_once(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:

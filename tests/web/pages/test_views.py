@@ -117,7 +117,7 @@ class TestPage:
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=b"{}")
         page = client.get("/").text
-        assert "No zone is known: " in page
+        assert "No place is known: " in page
         assert "No event has arrived" not in page
 
     def test_only_forgotten_zones(self, clock: Clock) -> None:
@@ -125,7 +125,7 @@ class TestPage:
         client = create_app(clock=clock).test_client()
         client.post("/webhook", data=body(delivery()))
         clock.now += 25 * HOUR
-        assert "or is of a zone that was forgotten" in client.get("/").text
+        assert "or is of a place that was forgotten" in client.get("/").text
 
     def test_absurd_counts(self, clock: Clock) -> None:
         """Absurd counts are shown with an exponent, and their sum is finite."""
@@ -249,7 +249,7 @@ class TestKinds:
         assert "FLOOR_OCCUPANCY_1MIN" in page
         assert "butlr_floor_occupancy_1min{floor_id=&#34;zone_a&#34;}" in page
         assert client.get("/spaces/sensor/zone_a").status_code == 404
-        assert "/spaces/room/zone_a" in client.get("/").text
+        assert "/spaces/room/zone_a" in client.get("/?kind=room").text
 
     def test_a_room_with_motion(self, clock: Clock) -> None:
         """Motion is shown as a word, and never as a number of people."""
@@ -263,7 +263,7 @@ class TestKinds:
             assert room["measures"]["MOTION"]["motion"] == word
             assert "occupancy" not in room["measures"]["MOTION"]
             assert listed["totals"]["people"] == 0
-            assert f'<td class="number">{word}</td>' in client.get("/").text
+            assert f"<td>{word} <span" in client.get("/").text
             assert f'<p class="count">{word} ' in client.get("/spaces/room/zone_a").text
         page = client.get("/spaces/room/zone_a").text
         assert "Readings of Desk 01: motion, no motion" in page

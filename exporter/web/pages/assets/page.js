@@ -42,7 +42,7 @@ function requireOk(answer) {
   stopped = answer.status === 401;
   const alertTexts = {
     401: "The name or password is no longer accepted. Reload the page to enter another.",
-    404: "This zone is no longer known. This page shows its last state.",
+    404: "This place is no longer known. This page shows its last state.",
   };
   throw Object.assign(new Error(answer.statusText), { alertText: alertTexts[answer.status] });
 }
