@@ -65,8 +65,8 @@ class TestVerify:
                 r"answer to \S+ +duplicate +(repeated|superseded)",
             ),
             (
-                "self._view(event.metadata)",
-                "self._view(metadata if any(metadata) else event.metadata)",
+                "self._view(event.metadata)\n        elif outcome is not",
+                "self._view(metadata if any(metadata) else event.metadata)\n        elif outcome is not",
                 r"zone_name +'Focus Desk 01' +'Desk 01'",
             ),
             (
@@ -121,6 +121,25 @@ class TestVerify:
                 "limits.detections_stale_after",
                 "0",
                 r"DETECTIONS count +none +\d",
+            ),
+            ("traffic --zones=200", "max(entered, counted_entered)", "entered", r"CROSSINGS in +\d+ +\d+"),
+            (
+                "traffic --zones=200",
+                "self.left += left - counted_left",
+                "self.left += left",
+                r"CROSSINGS out +\d+ +\d+",
+            ),
+            (
+                "traffic --zones=200",
+                "outcome = Outcome.DUPLICATE",
+                "outcome = Outcome.NEW",
+                r"answer to \S+ +duplicate +new",
+            ),
+            (
+                "traffic --zones=200",
+                "timestamp <= self.newest - limits.traffic_window",
+                "False",
+                r"answer to \S+ +late +new",
             ),
         ],
     )
