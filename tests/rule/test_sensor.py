@@ -167,3 +167,11 @@ def test_a_shorter_window_after_a_restart() -> None:
     store, _ = applied(event(crossing(0)), limits=limits)
     assert store.apply(event(crossing(59)), NOW) is Outcome.NEW
     assert store.apply(event(crossing(60)), NOW) is Outcome.LATE
+
+
+def test_a_sensor_without_crossings() -> None:
+    """A state without crossings is restored as a sensor that has reported none."""
+    (state,) = applied(event(crossing(0)))[0].states(["sensor:sensor_a"])
+    store = Store(LIMITS)
+    store.restore([state._replace(crossings=None)])
+    assert store.snapshot(NOW).by_kind[Kind.SENSOR][0].counts == ()

@@ -171,6 +171,12 @@ class TestState:
         assert apply(crossings, crossing(3, 9, 9)) is Outcome.CORRECTED
         assert state(crossings) == state(counted([*events, crossing(3, 9, 9)]))
 
+    def test_an_empty_state(self) -> None:
+        """The state of a sensor before its first event is restored as such."""
+        crossings = Crossings()
+        crossings.restore(state(Crossings()), LIMITS)
+        assert totals(crossings) == (0, 0, -1)
+
     def test_a_state_does_not_change(self) -> None:
         """A saved state is not changed by a later event."""
         crossings = counted([crossing(1)])
