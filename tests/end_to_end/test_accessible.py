@@ -37,8 +37,7 @@ def test_axe(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
         page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_axe_on_every_kind(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
     """Axe finds nothing wrong on the tab of each kind of places and on the page of a place of each, at any width."""
     with with_capacity(tmp_path) as exporter:
