@@ -11,7 +11,7 @@ from exporter.simulate.world.walking import Change, Move, Walkers
 
 
 class Passage(NamedTuple):
-    """People who crossed a door together."""
+    """People crossing a door together."""
 
     at: float
     """Share of the minute that had passed."""

@@ -1,4 +1,4 @@
-"""The events that sensors send at once: people who cross a door, motion in a room, the people whom a sensor sees.
+"""The events that sensors send at once: crossings of a door, motion in a room, detections of people.
 
 Source: docs.butlr.io, human traffic, motion detection, human detections.
 """

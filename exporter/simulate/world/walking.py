@@ -17,7 +17,7 @@ _STAYS_ON_FLOOR = 0.3
 
 
 class Change(NamedTuple):
-    """The people who came to a zone and left it in one minute."""
+    """Arrivals at a zone and departures from it in one minute."""
 
     room: str
     """Id of the zone's room; empty if it is in none."""
@@ -27,7 +27,7 @@ class Change(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """People who crossed a door together."""
+    """People crossing a door together."""
 
     at: float
     """Share of the minute that had passed."""
@@ -38,7 +38,7 @@ class Crossing(NamedTuple):
 
 
 class Move(NamedTuple):
-    """People who came into a room, or left it."""
+    """People entering or leaving a room."""
 
     at: float
     """Share of the minute that had passed."""
@@ -49,7 +49,7 @@ class Move(NamedTuple):
 
 
 class Walkers:
-    """The people of one floor who are in no zone."""
+    """The people of one floor outside its zones."""
 
     def __init__(self, doors: int) -> None:
         self._doors = doors
@@ -61,11 +61,11 @@ class Walkers:
 
     @property
     def number(self) -> int:
-        """The people who are in no zone."""
+        """The number of people outside the zones."""
         return self._beside.total()
 
     def beside(self, room: str) -> int:
-        """Return the number of people who are in a room, and in no zone."""
+        """Return the number of people in a room, but in none of its zones."""
         return self._beside[room]
 
     def step(self, changes: Iterable[Change], random: Random) -> None:
@@ -83,7 +83,7 @@ class Walkers:
         self._beside += left
 
     def _go_out(self, room: str, random: Random) -> None:
-        """Let one person who stands in a room, or outside of rooms, leave the floor."""
+        """Let one person outside the zones, in a room or beside the rooms, leave the floor."""
         self._beside[room] -= 1
         leaves_room, crosses = sorted((random.random(), random.random()))
         self._move(leaves_room, room, -1)

@@ -26,7 +26,7 @@ class Bar(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """The hours as bars for SVG: people who came in above the middle, who went out below it."""
+    """The hours as bars for SVG: entries above the middle, exits below it."""
 
     width: float
     height: float
@@ -34,7 +34,7 @@ class Drawing(NamedTuple):
 
 
 def by_hour(crossings: Sequence[tuple[int, int, int]], now_ms: int) -> dict[str, Any]:
-    """Return the people who came in and went out in the last 24 hours, and in each UTC hour of them.
+    """Return entries and exits of the last 24 hours, and of each UTC hour of them.
 
     A crossing is its time (ms), and the numbers of people who came in and went out; they are given oldest first. The
     hours begin with the first crossing, as nothing is known of the time before. One ahead of the clock counts now.
