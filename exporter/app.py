@@ -29,7 +29,7 @@ from exporter.server.service import Service
 from exporter.settings.certificate import Certificate
 from exporter.settings.declared import Settings
 from exporter.settings.types import Address
-from exporter.web import probes, problems, scrape, webhook
+from exporter.web import access, forget, probes, problems, scrape, webhook
 from exporter.web.answers import PATH, Answers
 from exporter.web.auth import Guard
 from exporter.web.fast import FastWebhook
@@ -147,6 +147,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     receiving = webhook.views(answers, observer.request_rejected, senders, settings.max_body)
     reading = scrape.views(metrics, capacity, observer.reader_rejected, readers)
     pages.add(reading, Status(store, activity, metrics, capacity, now_ms), _webhook_address(settings))
+    forget.add(reading, intake.forget)
     app = _app(receiving, probes.views(), *([] if settings.metrics_listen else [reading]))
     fast_path = FastWebhook(PATH, min(webhook.QUICK_BODY, settings.max_body), intake, senders, answers)
     service = _receiving(app, settings.max_body, senders, fast_path, count_malformed)
@@ -234,6 +235,7 @@ def _app(*blueprints: Blueprint) -> Flask:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     problems.register(app)
+    access.refuse_other_sites(app)
 
     @app.before_request
     def one_path() -> None:

@@ -18,6 +18,7 @@ from exporter.journal.recorder import NotWritten, Recorder
 from exporter.metrics.counters import OTHER, Result
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import REFUSED, Outcome
+from exporter.rule.space import Forgotten
 from exporter.rule.store import Store
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Intake:
         """Take the store and its limits, the observer of all results, a clock in Unix seconds, and any journal."""
         self._recorder = recorder
         self._decide = recorder.apply if recorder is not None else store.apply_all
+        self._forget = recorder.forget if recorder is not None else store.forget
         self._observer = observer
         self._limits = limits
         self._clock = clock
@@ -75,6 +77,13 @@ class Intake:
             raise
         self._observer.events(_results(events, outcomes, now_ms), now_ms / 1000)
         return outcomes
+
+    def forget(self, space: Forgotten) -> bool:
+        """Forget a space; return whether it was known.
+
+        Raises JournalError where the journal cannot be written; the space stays then.
+        """
+        return self._forget(space, int(self._clock() * 1000))
 
     def receive(self, body: bytes) -> Receipt:
         """Apply the events of a request body; a bad one does not hold up the others.

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from msgspec import Struct, msgpack
 from msgspec.structs import asdict
 
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Kind, Measure, measures_of
 from exporter.events.model import METADATA, AnyMetadata, CrossingEvent, Event, ReadingEvent, new_tuple
 from exporter.journal.records import frame, unframe_one
 from exporter.rule.series import SeriesState
-from exporter.rule.space import SpaceState
+from exporter.rule.space import Forgotten, SpaceState
 from exporter.rule.traffic import CrossingsState
 
 FORMAT = 1
@@ -76,13 +76,14 @@ class CrossedRecord(Struct, array_like=True, gc=False):
 
 
 class DeliveryRecord(Struct, array_like=True, gc=False):
-    """`ReadingEvent` or `CrossingEvent` in a file."""
+    """`ReadingEvent`, `CrossingEvent` or `Forgotten` in a file."""
 
     id: str
     measure: int
     space_id: str
     timestamp: int
-    value: float | CrossedRecord
+    value: float | CrossedRecord | None
+    """None where somebody had the space forgotten; any measure names its kind then."""
     generation: int | None
     metadata: MetadataRecord | None
     """None where the last record of the space has the same."""
@@ -161,8 +162,16 @@ def encode_delivery(event: Event, with_metadata: bool) -> DeliveryRecord:
     )
 
 
-def decode_delivery(record: DeliveryRecord, metadata: AnyMetadata) -> Event:
+def encode_forgotten(space: Forgotten) -> DeliveryRecord:
+    """Return, as part of an entry, that somebody had a space forgotten."""
+    measure = _NUMBERS[measures_of(space.kind)[0]]
+    return DeliveryRecord("", measure, space.space_id, timestamp=0, value=None, generation=None, metadata=None)
+
+
+def decode_delivery(record: DeliveryRecord, metadata: AnyMetadata) -> Event | Forgotten:
     """Return the event of a delivery, with this metadata. Raises KeyError for an unknown measure."""
+    if record.value is None:
+        return Forgotten(kind_of(record), record.space_id)
     if isinstance(record.value, CrossedRecord):
         return CrossingEvent(
             id=record.id,

@@ -16,12 +16,17 @@ from exporter.journal.log import log_numbers, log_path, sync_folder
 APPLICATION_ID = 0x42544C52
 """Distinguishes a journal from other SQLite files: "BTLR"."""
 
-VERSION = 5
+VERSION = 6
 """The version of the tables and of all records in a file; a file with a later one is refused."""
 
 OLDEST_VERSION = 4
 """The oldest version that is read. An older exporter must not read a file that a newer one has written, so an opened
 file gets the present version at once."""
+
+_NAME_SIZE = 8
+"""Bytes of a journal's name, which the header of each of its logs repeats."""
+
+_GET_LOG = "SELECT journal, oldest, newest FROM log"
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -181,3 +186,12 @@ def _create(path: str) -> None:
     finally:
         with suppress(FileNotFoundError):
             os.remove(new)
+
+
+def log_row(database: sqlite3.Connection) -> tuple[bytes, int, int]:
+    """Return the name of a journal, and the oldest and newest number of the logs that it needs. Raises ValueError."""
+    name, oldest, newest = database.execute(_GET_LOG).fetchone()
+    is_name = isinstance(name, bytes) and len(name) == _NAME_SIZE
+    if not (is_name and isinstance(oldest, int) and isinstance(newest, int)):
+        raise ValueError("the row about its logs is damaged")
+    return name, oldest, newest

@@ -6,8 +6,8 @@ An entry has the metadata of a space only where the next start would not find it
 from collections.abc import Callable, Iterable, Sequence
 
 from exporter.events.model import AnyMetadata, Event
-from exporter.journal.codec import DeliveryRecord, encode_delivery, encode_entry
-from exporter.rule.space import SpaceState
+from exporter.journal.codec import DeliveryRecord, encode_delivery, encode_entry, encode_forgotten
+from exporter.rule.space import Forgotten, SpaceState
 
 
 class Entries:
@@ -40,6 +40,14 @@ class Entries:
         except BaseException:
             self.forget(renamed)
             raise
+        self.last += 1
+        self.bytes += len(record)
+
+    def forget_space(self, write: Callable[[bytes], None], space: Forgotten, arrival_ms: int) -> None:
+        """Have `write` write the record of the entry that forgets a space; if it raises, there is no such entry."""
+        record = encode_entry(self.last + 1, arrival_ms, [encode_forgotten(space)])
+        write(record)
+        self.forget([space.kind.key(space.space_id)])
         self.last += 1
         self.bytes += len(record)
 

@@ -13,6 +13,7 @@ from exporter.events.model import Event
 from exporter.journal.interface import Delivery, JournalError, Replay, Source
 from exporter.journal.repair import open_file
 from exporter.journal.sqlite import JournalGone, SqliteFile
+from exporter.rule.space import Forgotten
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,18 @@ class FileJournal:
         self._failed()
         raise JournalError(self.outage)
 
+    def forget(self, space: Forgotten, arrival_ms: int) -> None:
+        """Write the entry that forgets a space. Raises JournalError, as `append` does."""
+        if self.outage is None:
+            try:
+                self._file.forget(space, arrival_ms)
+            except JournalError as error:
+                self._begin_outage(error)
+            else:
+                return
+        self._failed()
+        raise JournalError(self.outage)
+
     def maintain(self) -> None:
         """Check the file, compact it if that is due, and try once to end an outage."""
         if self.outage is None:
@@ -100,8 +113,10 @@ class FileJournal:
     def _compact(self) -> None:
         """Save every space, then remove the entries that the saved spaces cover. Raises JournalError.
 
-        A crash after any step loses nothing, as nothing is removed before its replacement is on the disk. Deliveries go
-        on during every step that may wait for the disk.
+        A crash after any step loses nothing, as nothing is removed before its replacement is saved, nor a log before
+        that is on the disk. Nor does it bring back a forgotten space: first its row is removed, then the entries from
+        the oldest to the newest, so that the one that forgets it outlives those of its events. Deliveries go on during
+        every step that may wait for the disk.
         """
         file = self._file
         next_log = file.begin_log()
@@ -110,13 +125,15 @@ class FileJournal:
         for keys in _chunks(self._source.keys()):
             self._save(keys)
             sleep(_PAUSE)
-        file.end_checkpoint(checkpoint)
-        file.sync()
-        while file.remove_covered(checkpoint):
-            sleep(_PAUSE)
         # Forgotten spaces; the entries since the checkpoint have all that is known of one that has returned meanwhile.
         for keys in _chunks(file.saved_before()):
             file.remove(keys)
+            sleep(_PAUSE)
+        while file.remove_pieces():
+            sleep(_PAUSE)
+        file.end_checkpoint(checkpoint)
+        file.sync()
+        while file.remove_log(checkpoint):
             sleep(_PAUSE)
 
     def _save(self, keys: Sequence[str]) -> None:

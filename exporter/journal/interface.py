@@ -5,7 +5,7 @@ from threading import Lock
 from typing import NamedTuple, Protocol
 
 from exporter.events.model import Event
-from exporter.rule.space import SpaceState
+from exporter.rule.space import Forgotten, SpaceState
 
 
 class JournalError(Exception):
@@ -13,9 +13,9 @@ class JournalError(Exception):
 
 
 class Delivery(NamedTuple):
-    """One event as it arrived."""
+    """One event as it arrived, or a space that somebody had forgotten."""
 
-    event: Event
+    event: Event | Forgotten
     arrival_ms: int
     """Milliseconds since the epoch."""
 
@@ -60,6 +60,12 @@ class Journal(Protocol):
 
         The caller holds the lock of the source and has applied the events. After an error, `maintain` or `close` saves
         their spaces as soon as that is possible.
+        """
+
+    def forget(self, space: Forgotten, arrival_ms: int) -> None:
+        """Write one entry, by which a replay forgets a space. Raises JournalError, and then there is no such entry.
+
+        The caller holds the lock of the source, and forgets the space afterwards.
         """
 
     def replay(self) -> Replay:

@@ -14,6 +14,7 @@ from exporter.events.measures import IN_MEMORY
 from exporter.events.model import Event
 from exporter.journal.interface import Journal, JournalError, Source
 from exporter.rule.outcome import REFUSED, Outcome
+from exporter.rule.space import Forgotten
 from exporter.rule.store import Store
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,17 @@ class Recorder:
                 except JournalError as error:
                     raise NotWritten(str(error), outcomes) from None
         return outcomes
+
+    def forget(self, space: Forgotten, now_ms: int) -> bool:
+        """Forget a space at `now_ms`, in the journal first; return whether it was known.
+
+        Raises JournalError where the journal cannot be written; the space stays then.
+        """
+        with self._lock:
+            if not self._store.knows(space, now_ms):
+                return False
+            self._journal.forget(space, now_ms)
+            return self._store.forget(space, now_ms)
 
     def maintain(self) -> None:
         """Maintain the journal and apply the deliveries of other processes, unless another thread is at it."""

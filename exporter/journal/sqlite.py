@@ -25,13 +25,13 @@ from exporter.journal.codec import (
     kind_of,
     pieces,
 )
-from exporter.journal.database import PAGE_SIZE, connect
+from exporter.journal.database import PAGE_SIZE, connect, log_row
 from exporter.journal.entries import Entries
 from exporter.journal.failures import FAILURES, failure
 from exporter.journal.interface import Delivery, JournalError
 from exporter.journal.log import Foreign, Log, Logs, is_file
 from exporter.journal.records import FRAME_SIZE, unframe
-from exporter.rule.space import SpaceState
+from exporter.rule.space import Forgotten, SpaceState
 
 _CHECK_EVERY = 0.05
 """Seconds after which a write checks again whether the file is in its place."""
@@ -45,16 +45,12 @@ _PIECE = PAGE_SIZE - 64
 _REMOVED_TOGETHER = 200
 """Pieces that one step of a compaction removes."""
 
-_NAME_SIZE = 8
-"""Bytes of a journal's name, which the header of each of its logs repeats."""
-
 PUT_SPACE = "INSERT OR REPLACE INTO space (key, state) VALUES (?, ?)"
 PUT_PIECE = "INSERT INTO piece (number, records) VALUES (?, ?)"
 _GET_SPACES = "SELECT key, state FROM space"
 _GET_PIECES = "SELECT records FROM piece ORDER BY number"
-_GET_LOG = "SELECT journal, oldest, newest FROM log"
 _REMOVE_SPACE = "DELETE FROM space WHERE key = ?"
-_REMOVE_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece LIMIT ?)"
+_REMOVE_PIECES = "DELETE FROM piece WHERE number IN (SELECT number FROM piece ORDER BY number LIMIT ?)"
 _SET_NEWEST = "UPDATE log SET newest = ?"
 _SET_OLDEST = "UPDATE log SET oldest = ?"
 
@@ -98,7 +94,7 @@ class SqliteFile:
             raise failure(path, error, "opened") from None
         try:
             self._inode, self._wal_inode = os.stat(path).st_ino, os.stat(f"{path}-wal").st_ino
-            self._logs = Logs(path, *_log_row(self._database))
+            self._logs = Logs(path, *log_row(self._database))
         except FAILURES as error:
             self._database.close()
             raise failure(path, error, "opened") from None
@@ -163,6 +159,10 @@ class SqliteFile:
     def append(self, events: Sequence[Event], arrival_ms: int) -> None:
         """Write one entry, all of it or none. Raises JournalError. Under the lock, after `start`."""
         self._entries.append(self._append, events, arrival_ms)
+
+    def forget(self, space: Forgotten, arrival_ms: int) -> None:
+        """Write the entry that forgets a space. Raises JournalError. Under the lock, after `start`."""
+        self._entries.forget_space(self._append, space, arrival_ms)
 
     def _append(self, record: bytes) -> None:
         if monotonic() > self._checked_at + _CHECK_EVERY:
@@ -246,8 +246,15 @@ class SqliteFile:
         except OSError as error:
             raise failure(self._path, error) from None
 
-    def remove_covered(self, checkpoint: int) -> bool:
-        """Remove a log or some pieces that a checkpoint covers; tell whether there may be more. Raises JournalError."""
+    def remove_pieces(self) -> bool:
+        """Remove the oldest pieces, all of which a checkpoint covers; tell whether there may be more.
+
+        Raises JournalError.
+        """
+        return self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
+
+    def remove_log(self, checkpoint: int) -> bool:
+        """Remove a log that is not needed after a checkpoint; tell whether there was one. Raises JournalError."""
         for number in self._logs.numbers:
             if number <= checkpoint:
                 try:
@@ -255,10 +262,8 @@ class SqliteFile:
                 except OSError as error:
                     raise failure(self._path, error, "removed") from None
                 return True
-        may_be_more = self._write(_REMOVE_PIECES, [(_REMOVED_TOGETHER,)]) == _REMOVED_TOGETHER
-        if not may_be_more:
-            self._removed_bytes = self._covered_bytes
-        return may_be_more
+        self._removed_bytes = self._covered_bytes
+        return False
 
     def saved_before(self) -> list[str]:
         """Return the keys of the saved spaces that no `save` since the begin of the checkpoint has saved again."""
@@ -339,12 +344,3 @@ class SqliteFile:
         self._checked_at = monotonic()
         if not is_file(self._path, self._inode):
             raise JournalGone(f"{self._path} is gone")
-
-
-def _log_row(database: sqlite3.Connection) -> tuple[bytes, int, int]:
-    """Return the name of a journal, and the oldest and newest number of the logs that it needs. Raises ValueError."""
-    name, oldest, newest = database.execute(_GET_LOG).fetchone()
-    is_name = isinstance(name, bytes) and len(name) == _NAME_SIZE
-    if not (is_name and isinstance(oldest, int) and isinstance(newest, int)):
-        raise ValueError("the row about its logs is damaged")
-    return name, oldest, newest

@@ -41,6 +41,13 @@ class SpaceState(NamedTuple):
         return self.kind.key(self.space_id)
 
 
+class Forgotten(NamedTuple):
+    """In the place of an event: somebody had a space forgotten, and all that is known of it."""
+
+    kind: Kind
+    space_id: str
+
+
 class Count(Struct, frozen=True, gc=False):
     """The current value of one measure of a space: that of its newest reading.
 

@@ -15,7 +15,7 @@ from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point, PointColumns, Reading, unpack
 from exporter.rule.sensor import SensorSeries
 from exporter.rule.series import FOREVER, Series, read_settled, settled_span
-from exporter.rule.space import Count, Space, SpaceSeries, SpaceState
+from exporter.rule.space import Count, Forgotten, Space, SpaceSeries, SpaceState
 from exporter.rule.traffic import CrossingsState
 
 _BATCH = 200
@@ -188,6 +188,18 @@ class Store:
         """Return the number of spaces, with those that are to be forgotten and that no call has dropped yet."""
         return sum(map(len, self._spaces.values()))
 
+    def knows(self, space: Forgotten, now: int) -> bool:
+        """Tell whether a space is known at `now`."""
+        with self._lock:
+            return self._find(space.kind, space.space_id, now) is not None
+
+    def forget(self, space: Forgotten, now: int) -> bool:
+        """Forget a space entirely, so that its next event makes it anew; return whether it was known at `now`."""
+        with self._lock:
+            is_known = self._find(space.kind, space.space_id, now) is not None
+            self._spaces[space.kind].pop(space.space_id, None)
+        return is_known
+
     def restore(self, states: Iterable[SpaceState]) -> None:
         """Continue from saved states, before any delivery."""
         with self._lock:
@@ -195,14 +207,17 @@ class Store:
                 self._add(state.kind, state.space_id).restore(state, self._limits)
             self._none_until = -1
 
-    def replay(self, deliveries: Iterable[tuple[Event, int]]) -> int:
-        """Apply deliveries again, each with its arrival; return their number.
+    def replay(self, deliveries: Iterable[tuple[Event | Forgotten, int]]) -> int:
+        """Apply deliveries again, each with its arrival; return the number of events.
 
         They were acknowledged, so none is rejected.
         """
         number = 0
         with self._lock:
             for event, arrival in deliveries:
+                if isinstance(event, Forgotten):
+                    self._spaces[event.kind].pop(event.space_id, None)
+                    continue
                 kind, space_id = event.measure.kind, event.space_id
                 space = self._find(kind, space_id, arrival) or self._add(kind, space_id)
                 space.apply(event, arrival, self._limits)

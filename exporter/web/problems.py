@@ -22,6 +22,9 @@ def unlogged(status: int, detail: str, **members: Any) -> Response:
     return response
 
 
+UNKNOWN_SPACE = "no {kind} has this id; a {kind} without a delivery for forget_after is forgotten"
+"""The detail of 404 for a space, by its kind."""
+
 MAX_SHOWN = 100
 """Characters of a path that are shown: a long path must not make an answer or a log line as long."""
 

@@ -10,10 +10,10 @@ from werkzeug.datastructures import MIMEAccept
 from exporter.capacity.file import CapacityFile
 from exporter.capacity.parse import CapacityError
 from exporter.metrics.registry import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE, Metrics
-from exporter.web.access import guarded, is_from_other_site
+from exporter.web.access import guarded
 from exporter.web.answers import Refuse
 from exporter.web.auth import Guard
-from exporter.web.problems import problem, unlogged
+from exporter.web.problems import unlogged
 
 _SLOW = ("/spaces/", "/api/", "/-/reload")
 """The beginnings of the paths that may take a second, beside `/`."""
@@ -59,8 +59,6 @@ def views(metrics: Metrics, capacity: CapacityFile, refuse: Refuse, guard: Guard
 
     @blueprint.post("/-/reload")
     def reload() -> Response:
-        if is_from_other_site(request.environ):
-            return problem(403, "a page of another site may not reload the capacity file")
         try:
             capacity.reload()
         except CapacityError as error:  # the capacity file logs it

@@ -8,7 +8,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from exporter.metrics.registry import Rejection
 from exporter.server.service import ADMITTED
-from exporter.web.access import guarded
+from exporter.web.access import guarded, is_from_other_site
 from exporter.web.answers import PATH, Answers, Refuse
 from exporter.web.auth import Guard
 from exporter.web.problems import problem
@@ -47,7 +47,8 @@ def wants_body(guard: Guard) -> Callable[[Mapping[str, Any]], bool]:
     """Return a function that returns, for the WSGI environment of a POST, whether the view reads its body."""
 
     def wants(environ: Mapping[str, Any]) -> bool:
-        return environ["PATH_INFO"] == PATH and guard.admits(environ) and not content_encoding(environ)
+        is_read = environ["PATH_INFO"] == PATH and guard.admits(environ)
+        return is_read and not content_encoding(environ) and not is_from_other_site(environ)
 
     return wants
 

@@ -123,7 +123,7 @@ class TestKilled:
             simulator.__exit__(None, None, None)
 
     def test_metrics_after_a_restart(self, tmp_path: Path) -> None:
-        """The first scrape after a restart shows the same as the last scrape before SIGKILL."""
+        """The first scrape after SIGKILL shows the same as the last one before, and no zone that was forgotten."""
         journal = f"--journal={tmp_path / 'journal.db'}"
 
         def shown(exporter: Running) -> list[bytes]:
@@ -138,10 +138,14 @@ class TestKilled:
             assert outcomes(exporter.post(earlier)) == {"superseded": 1}
             before = shown(exporter)
             assert len(before) == 9
+            exporter.post(delivered := body(delivery(now * 1000, 1, generation=now, zone="zone_d")))
+            exporter.forget("zone", "zone_d")
+            assert shown(exporter) == before
             exporter.process.kill()
         with running(tmp_path / "log", journal) as exporter:
             assert shown(exporter) == before
             assert outcomes(exporter.post(earlier)) == {"duplicate": 1}
+            assert outcomes(exporter.post(delivered)) == {"new": 1}
 
     def test_crossings_after_a_restart(self, tmp_path: Path) -> None:
         """Counters survive SIGKILL, and each crossing that comes again afterwards is known."""

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browsing import ask, names, post
+from tests.support.browsing import ELSEWHERE, ask, names, post
 from tests.support.kinds import post_every_kind
 from tests.support.running import Running
 from tests.support.sockets import fresh
@@ -148,7 +148,7 @@ class TestWithout:
     """The pages without scripts, without a mouse and without harm from a name."""
 
     def test_no_scripts(self, browser: Browser, exporter: Running) -> None:
-        """Without scripts the zones are shown, and a button starts the search."""
+        """Without scripts the zones are shown, and buttons search and forget, but not for a page of another site."""
         post(exporter, "Desk", 3)
         post(exporter, "Hall", 4)
         context = browser.new_context(java_script_enabled=False)
@@ -161,6 +161,18 @@ class TestWithout:
         assert names(page) == ["Hall"]
         page.get_by_role("link", name="Hall").click()
         assert page.locator("table tbody tr").count() == 1
+        for host in ("127.0.0.1", ELSEWHERE):
+            form = f"http://{host}:{exporter.port}/spaces/zone/zone%20Hall"
+            page.goto(f'data:text/html,<form method="post" action="{form}"><button>Win</button></form>')
+            page.get_by_role("button", name="Win").click()
+            expect(page.locator("body")).to_contain_text("a page of another site may change nothing here")
+            page.goto(form)
+            button = page.get_by_role("button", name="Forget this zone")
+            expect(button).to_be_hidden()
+            page.get_by_text("Forget this zone…").click()
+            button.click()
+            assert names(page) == ["Desk"]
+            post(exporter, "Hall", 4)
         context.close()
 
     def test_no_mouse(self, page: Page, exporter: Running) -> None:

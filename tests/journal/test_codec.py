@@ -24,13 +24,14 @@ from exporter.journal.codec import (
     decode_space,
     encode_delivery,
     encode_entry,
+    encode_forgotten,
     encode_space,
 )
 from exporter.journal.records import frame, unframe
 from exporter.rule.outcome import NUMBERS, Outcome
 from exporter.rule.reading import Reading, fingerprint, pack, revise, unpack
 from exporter.rule.series import SeriesState
-from exporter.rule.space import SpaceState
+from exporter.rule.space import Forgotten, SpaceState
 from exporter.rule.traffic import Crossings, CrossingsState
 from tests.support.deliveries import NOW
 from tests.support.stores import LIMITS
@@ -193,6 +194,14 @@ class TestGolden:
         assert written.endswith(b"\x91" + CROSSING_BYTES)
         (read,) = decode_entry(written).deliveries
         assert decode_delivery(read, SensorMetadata()) == CROSSING
+
+    @pytest.mark.parametrize(("kind", "number"), [(Kind.ZONE, 0), (Kind.ROOM, 2), (Kind.FLOOR, 4), (Kind.SENSOR, 7)])
+    def test_a_forgotten_space(self, kind: Kind, number: int) -> None:
+        """A forgotten space has no value, and any measure of its kind."""
+        (written,) = unframe(encode_entry(7, NOW, [encode_forgotten(Forgotten(kind, "x"))]))
+        assert written.endswith(b"\x91\x97\xa0" + bytes([number]) + b"\xa1x\x00\xc0\xc0\xc0")
+        (read,) = decode_entry(written).deliveries
+        assert decode_delivery(read, METADATA) == Forgotten(kind, "x")
 
     def test_a_sensor(self) -> None:
         """The crossings of a sensor are the last field of its record."""

@@ -1,13 +1,19 @@
 """The compaction of a journal in a file: in small steps, beside deliveries and outages."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pytest
 
+from exporter.events.measures import Kind
 from exporter.journal import file as file_module
 from exporter.journal import recorder as recorder_module
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten
-from exporter.journal.sqlite import JournalGone
-from tests.support.deliveries import HOUR, NOW
+from exporter.journal.sqlite import JournalGone, Row, SqliteFile
+from exporter.rule.space import Forgotten
+from tests.support.deliveries import HOUR, NOW, delivery
+from tests.support.journals import recorded
 from tests.support.recordings import Recording
 
 DISK_FULL = JournalError("disk full")
@@ -44,8 +50,8 @@ class TestCompaction:
         recording.recorder.maintain()
         recording.store.snapshot(NOW + 25 * HOUR)
         recording.recorder.maintain()
-        steps = ["end_checkpoint", "sync", "remove_covered", "remove_covered"]
-        assert recording.file.steps == [*steps, *steps, "remove", "remove", "remove"]
+        steps = ["remove_pieces", "end_checkpoint", "sync", "remove_log", "remove_log"]
+        assert recording.file.steps == [*steps, "remove", "remove", "remove", *steps]
 
     def test_a_failure_in_the_middle_is_an_outage(self, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
         """A compaction that fails has removed nothing."""
@@ -64,6 +70,40 @@ class TestCompaction:
         recording.file.refusal, recording.file.is_due = None, False
         recording.recorder.maintain()
         assert recording.survivors() == {*everything, 1000}
+
+    def test_a_forgotten_space_stays_away(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A kill at any moment of a compaction brings no forgotten space back, wherever its events are."""
+        path = str(tmp_path / "journal.db")
+        recorded(path, delivery(NOW, 1, zone="saved"))
+        recorded(path, delivery(NOW, 2, zone="in a piece"), compacted=False)
+        recording = Recording(tmp_path)
+        recording.deliver(3, zone="in a log")
+        recording.deliver(4, zone="known")
+        for zone in ("saved", "in a piece", "in a log"):
+            assert recording.recorder.forget(Forgotten(Kind.ZONE, zone), NOW)
+        moments = 0
+
+        def check(*_: object) -> None:
+            nonlocal moments
+            assert recording.survivors() == {4}
+            moments += 1
+
+        write = SqliteFile._write
+
+        def written(self: SqliteFile, sql: str, rows: Iterable[Row]) -> int:
+            changed = write(self, sql, rows)
+            if self is recording.files[-1]:
+                check()
+            return changed
+
+        monkeypatch.setattr(SqliteFile, "_write", written)
+        monkeypatch.setattr(file_module, "sleep", check)
+        recording.file.is_due = True
+        recording.recorder.maintain()
+        assert recording.failures == 0
+        assert moments > 6
+        recording.deliver(5, zone="saved")
+        assert recording.survivors() == {4, 5}
 
     @pytest.mark.parametrize("again", [False, True])
     def test_an_outage_in_the_middle(self, recording: Recording, monkeypatch: pytest.MonkeyPatch, again: bool) -> None:

@@ -86,7 +86,7 @@ class TestOutage:
             recording.file.is_due = True
         monkeypatch.setattr(recorder_module, "_PATIENCE", 0)
         recording.deliver(3)
-        wait_for(lambda: "remove_covered" in recording.file.steps, "a compaction")
+        wait_for(lambda: "remove_log" in recording.file.steps, "a compaction")
         with recording.recorder._maintaining:
             assert len(list(recording.file._contents())) <= 1
             assert recording.survivors() == {1, 2, 3}

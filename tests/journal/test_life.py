@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from exporter.events.measures import Kind
 from exporter.events.model import Event
 from exporter.journal import file as file_module
 from exporter.journal import sqlite as journal_module
@@ -14,6 +15,7 @@ from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten, Recorder
 from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.outcome import REFUSED
+from exporter.rule.space import Forgotten
 from exporter.rule.store import Store
 from tests.support.crossings import Delivery, sensor
 from tests.support.crossings import event as crossing_event
@@ -89,11 +91,21 @@ class Life:
             outcomes = error.outcomes
         assert [outcome in REFUSED for outcome in outcomes] == [outcome in REFUSED for outcome in expected]
 
+    def forget(self) -> None:
+        """Have a space forgotten, which may be unknown; a journal that cannot be written keeps it known."""
+        kind, space_id = self.chance.choice([*((Kind.ZONE, each) for each in "abcde"), (Kind.SENSOR, "a")])
+        space = Forgotten(kind, space_id)
+        try:
+            is_known = self.recorder.forget(space, self.now)
+        except JournalError:
+            return
+        assert self.endless.forget(space, self.now) is is_known
+
     def deliver_meanwhile(self) -> None:
         """Apply some events while the file is written, but for its begin and its end."""
         if self.is_under_way:
             assert not self.recorder._lock.locked()
-            self.deliver()
+            self.forget() if self.chance.random() < 0.1 else self.deliver()
 
     def fail(self) -> None:
         """Refuse a write, at random."""
@@ -150,7 +162,9 @@ def test_a_life(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ends = 0
     for _ in range(150):
         what = life.chance.random()
-        if what < 0.75:
+        if what < 0.05:
+            life.forget()
+        elif what < 0.75:
             life.deliver()
             life.now += life.chance.choice([0, 1000, MINUTE])
         elif what < 0.85:

@@ -23,6 +23,7 @@ from tests.support.journals import (
     killed,
     opened,
     recorded,
+    remove_entries,
     restored,
     restored_ids,
 )
@@ -255,9 +256,8 @@ class TestBeside:
         with monkeypatch.context() as patched:
             patched.setattr(os, "remove", denied)
             with pytest.raises(JournalError, match=rf"^{path} cannot be removed: user \d+ has no permission; let"):
-                journal.remove_covered(checkpoint)
-        while journal.remove_covered(checkpoint):
-            pass
+                journal.remove_log(checkpoint)
+        remove_entries(journal, checkpoint)
         assert log_numbers(path) == [2]
         journal.close()
 

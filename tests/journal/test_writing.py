@@ -17,7 +17,18 @@ from exporter.journal.repair import open_file
 from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.space import SpaceState
 from tests.support.deliveries import HOUR, NOW, delivery
-from tests.support.journals import begun, compact, copy_files, file_of, full_disk, opened, restored, save, states
+from tests.support.journals import (
+    begun,
+    compact,
+    copy_files,
+    file_of,
+    full_disk,
+    opened,
+    remove_entries,
+    restored,
+    save,
+    states,
+)
 from tests.support.stores import applied, readings
 
 
@@ -110,8 +121,7 @@ class TestWriting:
         checkpoint = journal.begin_checkpoint(journal.begin_log())
         journal.append([delivery(NOW - 1)], NOW)
         journal.end_checkpoint(checkpoint)
-        while journal.remove_covered(checkpoint):
-            pass
+        remove_entries(journal, checkpoint)
         journal.close()
         journal = SqliteFile(path)
         assert list(journal.deliveries()) == [(delivery(NOW - 1), NOW)]
@@ -166,8 +176,7 @@ class TestWriting:
             save(journal, store.states(store.keys()))
             assert journal.needs_compaction()  # until the entries are removed
             journal.append([delivery(NOW)], NOW)
-            while journal.remove_covered(checkpoint):
-                pass
+            remove_entries(journal, checkpoint)
             assert not journal.needs_compaction()
             assert 0 < journal.entry_bytes < 300
         journal.close()

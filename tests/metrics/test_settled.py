@@ -20,6 +20,7 @@ from exporter.metrics.settled import openmetrics
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.metrics.text import timestamp
 from exporter.rule.reading import Point
+from exporter.rule.space import Forgotten
 from exporter.rule.store import Settled, Settlement, Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import HOUR, MINUTE, MINUTE_MEASURES, NOW, READ, SECOND, delivery
@@ -123,6 +124,15 @@ class Wait(NamedTuple):
     milliseconds: int
 
 
+class Forget(NamedTuple):
+    """A step: somebody has a zone forgotten."""
+
+    zone: str
+
+
+Step = Deliver | Wait | Forget | str
+
+
 class Kept:
     """The families of an exporter, in which each scrape is compared with the lines worked out anew."""
 
@@ -136,10 +146,12 @@ class Kept:
         self.store = Store(replace(LIMITS, forget_after=HOUR, max_deliveries=12))
         self.families = SpaceFamilies(LABELS, lambda: NO_RULES)
 
-    def take(self, step: Deliver | Wait | str) -> None:
+    def take(self, step: Step) -> None:
         """Take one step."""
         if isinstance(step, Wait):
             self.now += step.milliseconds
+        elif isinstance(step, Forget):
+            self.store.forget(Forgotten(Kind.ZONE, step.zone), self.now)
         elif isinstance(step, Deliver):
             generation = step.generation and self.now // 1000 + step.generation
             t = self.now - self.now % MINUTE - step.minutes * MINUTE
@@ -187,14 +199,14 @@ WAIT = st.builds(
     Wait, st.sampled_from([1, SECOND, MINUTE, 3 * MINUTE, 16 * MINUTE, HOUR + 1, -1, -MINUTE, -10 * MINUTE])
 )
 
-OTHER: Any = st.sampled_from(["scrape", "settled", "settled", "restart"])
+OTHER: Any = st.sampled_from(["scrape", "settled", "settled", "restart", *map(Forget, "abc")])
 
 
 class TestKeptLines:
     """The lines of settled readings are kept from scrape to scrape."""
 
     @given(st.integers(1, 3), st.lists(DELIVER | DELIVER | WAIT | OTHER, max_size=40))
-    def test_as_worked_out_anew(self, points: int, steps: list[Deliver | Wait | str]) -> None:
+    def test_as_worked_out_anew(self, points: int, steps: list[Step]) -> None:
         """A scrape has the lines of the settled readings of now, after any scrapes before it.
 
         Events come for any minute, zones are renamed, forgotten and known again, the clock moves back, a journal is

@@ -19,13 +19,18 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 )
 
+ELSEWHERE = "butlr.test"
+"""A name of this machine to which browsers do not send `Sec-Fetch-Site`, as to every other machine without TLS."""
+
 
 @contextmanager
 def launched() -> Iterator[Browser]:
     """Run a browser until the end of the block."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=program("chromium", "chromium"), args=FLAGS.split(), headless=True
+            executable_path=program("chromium", "chromium"),
+            args=[*FLAGS.split(), f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"],
+            headless=True,
         )
         yield started
         started.close()

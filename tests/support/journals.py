@@ -72,6 +72,14 @@ def save(file: SqliteFile, states: Iterable[SpaceState]) -> None:
     file.note(spaces)
 
 
+def remove_entries(file: SqliteFile, checkpoint: int) -> None:
+    """Remove all entries that a checkpoint covers from the file of a journal."""
+    while file.remove_pieces():
+        pass
+    while file.remove_log(checkpoint):
+        pass
+
+
 def journal_of(recorder: Recorder) -> FileJournal:
     """Return the journal of a recorder."""
     assert isinstance(recorder._journal, FileJournal)

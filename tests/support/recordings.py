@@ -13,7 +13,7 @@ from exporter.journal.file import FileJournal
 from exporter.journal.interface import Delivery, JournalError, Replay, Source
 from exporter.journal.recorder import Recorder
 from exporter.journal.sqlite import SqliteFile
-from exporter.rule.space import SpaceState
+from exporter.rule.space import Forgotten, SpaceState
 from exporter.rule.store import Store
 from tests.support.deliveries import NOW, delivery
 from tests.support.journals import copy_files, restored
@@ -48,6 +48,13 @@ class FakeJournal:
         if self.outage is not None:
             raise JournalError(self.outage)
         self.deliveries += [Delivery(event, arrival_ms) for event in events]
+
+    def forget(self, space: Forgotten, arrival_ms: int) -> None:
+        """Append it, or refuse it."""
+        self.meanwhile()
+        if self.outage is not None:
+            raise JournalError(self.outage)
+        self.deliveries.append(Delivery(space, arrival_ms))
 
     def replay(self) -> Replay:
         """Return the content."""
@@ -125,10 +132,15 @@ class FaultyFile(SqliteFile):
         self._step("sync")
         super().sync()
 
-    def remove_covered(self, checkpoint: int) -> bool:
+    def remove_pieces(self) -> bool:
         """Remove entries, or fail."""
-        self._step("remove_covered")
-        return super().remove_covered(checkpoint)
+        self._step("remove_pieces")
+        return super().remove_pieces()
+
+    def remove_log(self, checkpoint: int) -> bool:
+        """Remove a log, or fail."""
+        self._step("remove_log")
+        return super().remove_log(checkpoint)
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove spaces, or fail."""

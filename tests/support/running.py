@@ -148,6 +148,13 @@ class Running:
             answer: bytes = response.read()
             return answer
 
+    def forget(self, kind: str, space_id: str) -> None:
+        """Have the exporter forget a space, which must be known."""
+        url = f"{self.url}/api/v1/spaces/{kind}/{space_id}"
+        request = urllib.request.Request(url, method="DELETE")  # noqa: S310 - to this machine
+        with urllib.request.urlopen(request, timeout=PATIENCE, context=self.tls):  # noqa: S310
+            pass
+
     def reload(self) -> None:
         """Have the exporter read the capacity file again, which must be valid."""
         request = urllib.request.Request(f"{self.url}/-/reload", data=b"")  # noqa: S310 - to this machine

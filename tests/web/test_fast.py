@@ -164,7 +164,12 @@ class TestAnswers:
         assert first.args == second.args
         assert rejected(exporter)["unauthorized"] == 2
         assert [refusal.times for refusal in exporter.activity.refusals()] == [2]
-        for headers in ([(b"x-api-key", b"key")], [(b"a", b""), (b"a", b"")], [(b"x_api_key", b"wrong")]):
+        for headers in (
+            [(b"x-api-key", b"key")],
+            [(b"a", b""), (b"a", b"")],
+            [(b"x_api_key", b"wrong")],
+            [(b"origin", b"http://other.example")],
+        ):
             assert fast.refuse(headers, "127.0.0.1") is None
 
 
@@ -245,6 +250,8 @@ class TestAccepts:
             ([(b"content-type", b"x"), (b"content-length", b"32768")], True),
             ([(b"content-length", b"32769")], False),
             ([(b"content-encoding", b"gzip")], False),
+            ([(b"origin", b"http://other.example")], False),
+            ([(b"sec-fetch-site", b"same-origin")], False),
             ([(b"x_api_key", b"k")], False),
             ([(b"accept", b"a"), (b"accept", b"b")], False),
         ],

@@ -24,7 +24,7 @@ from exporter.web.pages import display
 from exporter.web.pages.day import draw
 from exporter.web.pages.rows import Query, Sort, State
 from exporter.web.pages.status import Status
-from exporter.web.problems import MAX_SHOWN, unlogged
+from exporter.web.problems import MAX_SHOWN, UNKNOWN_SPACE, unlogged
 
 MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
 
@@ -42,9 +42,6 @@ POLICY = (
 
 MAX_WORDS = 200
 """Characters of the words to search for: each space may be compared with each word."""
-
-UNKNOWN_SPACE = "no {kind} has this id; a {kind} without a delivery for forget_after is forgotten"
-
 
 PLACES = {
     Kind.ZONE: ("zone", "room", "floor", "building", "site"),
@@ -271,7 +268,8 @@ def _page(template: str, **values: Any) -> Response:
 def _html(text: str) -> Response:
     response = Response(text, mimetype="text/html")
     response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # With `no-referrer` a browser hides the origin of a form too, as if another site had sent the form.
+    response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
