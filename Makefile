@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 
 help:
 	@echo 'make run       the exporter on port 9728'
-	@echo 'make demo      the exporter with a simulated building, and Prometheus if it is installed'
+	@echo 'make demo      the exporter with a simulated building, and Prometheus if it is installed; PORT=, PROMETHEUS_PORT='
 	@echo 'make test      all tests'
 	@echo 'make soak      property tests with many random examples, kills, hostile requests: twenty minutes'
 	@echo 'make install   only the environment: .venv with the package and its tools'
@@ -34,7 +34,7 @@ run: $(RUNS)
 		exec $(BIN)/butlr-exporter serve
 
 demo: $(RUNS)
-	@exec $(BIN)/python scripts/demo.py
+	@exec $(BIN)/python scripts/demo.py $(PORT:%=--port=%) $(PROMETHEUS_PORT:%=--prometheus-port=%)
 
 install: $(READY)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BUTLR_EXPORTER = str(Path(sys.executable).with_name("butlr-exporter"))
-GRAPH = "graph?g0.expr=butlr_zone_occupancy&g0.tab=0&g0.range_input=5m"
+GRAPH = "graph?g0.expr=butlr_floor_occupancy&g0.tab=0&g0.range_input=5m"
+"""Four floors are four lines; 32 zones would be as many."""
+
 SEED = 2026
 """Seed of the building; not the default of `simulate`, so that both can send to one exporter."""
 
@@ -72,7 +74,10 @@ def main() -> None:
         try:  # or deliveries would go to another program that listens there
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:
-            sys.exit(f"Port {port} is in use. If that is `make run` in another terminal, stop it first.")
+            sys.exit(
+                f"Port {port} is in use. If that is `make run` in another terminal, stop it first; "
+                "or choose other ports: make demo PORT=9730 PROMETHEUS_PORT=9091"
+            )
     demo = Demo()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
@@ -88,9 +93,10 @@ def main() -> None:
 def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
     """Start all programs, and check until Ctrl-C that they run."""
     exporter, prometheus = f"http://localhost:{port}", f"http://localhost:{prometheus_port}"
-    demo.start("the exporter", BUTLR_EXPORTER, "serve", f"--listen=127.0.0.1:{port}", "--log-level=warning")
+    serve = (f"--listen=127.0.0.1:{port}", f"--capacity-file={ROOT / 'capacity.yml'}", "--log-level=warning")
+    demo.start("the exporter", BUTLR_EXPORTER, "serve", *serve)
     demo.wait_for(f"{exporter}/-/ready")
-    print_now(f"zones       {exporter}/\nmetrics     {exporter}/metrics")
+    print_now(f"zones       {exporter}/\nfloors      {exporter}/?kind=floor\nmetrics     {exporter}/metrics")
     if found := shutil.which("prometheus"):
         config = folder / "prometheus.yml"
         shipped = (ROOT / "prometheus.yml").read_text()
@@ -110,7 +116,7 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
     else:
         print_now("no graph    prometheus is not installed (Debian: apt install prometheus)")
     print_now("One second here is one minute in the building. Ctrl-C stops everything.")
-    building = ("--interval=1s", "--duration=0", "--zones=32", "--types=all", f"--seed={SEED}")
+    building = ("--interval=1s", "--duration=0", "--zones=32", "--types=all", "--short-nights", f"--seed={SEED}")
     demo.start("the simulator", BUTLR_EXPORTER, "simulate", f"--url={exporter}/webhook", *building)
     while True:
         demo.check()

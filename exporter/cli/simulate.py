@@ -101,6 +101,7 @@ def add_command(commands: Any) -> None:
         ),
         option("--drop", metavar="P", type=_share, default="0", help="share of deliveries that are lost, 0 to 1"),
         option("--burst", action="store_true", help="deliver nothing in the middle third, then all of it at once"),
+        option("--short-nights", action="store_true", help="nights of one hour, so that the building is rarely empty"),
     )  # fmt: skip
     option(
         "--in", metavar="FILE", dest="source", help="send the deliveries of a file instead, one on a line; - is stdin"
@@ -172,6 +173,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
         seed=options.seed,
         drop=options.drop,
         burst=options.burst,
+        short_nights=options.short_nights,
     )
     return run(
         Job(

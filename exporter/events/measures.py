@@ -89,6 +89,10 @@ class Declaration:
     """Empty unless its readings settle."""
 
 
+_AS_FINAL = ", as finally computed; an instant query needs last_over_time."
+"""The end of each help of settled readings: the newest is older than the five minutes that an instant query covers."""
+
+
 class Measure(StrEnum):
     """A quantity that is exported, named by its first event type."""
 
@@ -108,7 +112,7 @@ class Measure(StrEnum):
             family="butlr_zone_occupancy",
             title="People",
             help="People in the zone now, deduplicated and corrected.",
-            settled_help="People in the zone at that time, as finally computed.",
+            settled_help=f"People in the zone at that time{_AS_FINAL}",
         ),
     )
     ZONE_OCCUPANCY_1MIN = (
@@ -123,7 +127,7 @@ class Measure(StrEnum):
             family="butlr_zone_occupancy_1min",
             title="People, smoothed over a minute",
             help="People in the zone now, smoothed by Butlr over a minute.",
-            settled_help="People in the zone at that time, smoothed over a minute, as finally computed.",
+            settled_help=f"People in the zone at that time, smoothed over a minute{_AS_FINAL}",
         ),
     )
     ROOM_OCCUPANCY = (
@@ -137,7 +141,7 @@ class Measure(StrEnum):
             family="butlr_room_occupancy",
             title="People",
             help="People in the room now, deduplicated and corrected.",
-            settled_help="People in the room at that time, as finally computed.",
+            settled_help=f"People in the room at that time{_AS_FINAL}",
         ),
     )
     ROOM_OCCUPANCY_1MIN = (
@@ -151,7 +155,7 @@ class Measure(StrEnum):
             family="butlr_room_occupancy_1min",
             title="People, smoothed over a minute",
             help="People in the room now, smoothed by Butlr over a minute.",
-            settled_help="People in the room at that time, smoothed over a minute, as finally computed.",
+            settled_help=f"People in the room at that time, smoothed over a minute{_AS_FINAL}",
         ),
     )
     FLOOR_OCCUPANCY = (
@@ -165,7 +169,7 @@ class Measure(StrEnum):
             family="butlr_floor_occupancy",
             title="People",
             help="People on the floor now, deduplicated and corrected.",
-            settled_help="People on the floor at that time, as finally computed.",
+            settled_help=f"People on the floor at that time{_AS_FINAL}",
         ),
     )
     FLOOR_OCCUPANCY_1MIN = (
@@ -179,7 +183,7 @@ class Measure(StrEnum):
             family="butlr_floor_occupancy_1min",
             title="People, smoothed over a minute",
             help="People on the floor now, smoothed by Butlr over a minute.",
-            settled_help="People on the floor at that time, smoothed over a minute, as finally computed.",
+            settled_help=f"People on the floor at that time, smoothed over a minute{_AS_FINAL}",
         ),
     )
     MOTION = (

@@ -2,7 +2,7 @@
 
 A scrape of it reads, in part:
 
-    # HELP butlr_zone_occupancy_settled People in the zone at that time, as finally computed.
+    # HELP butlr_zone_occupancy_settled People in the zone at that time, as finally computed; an instant query needs ...
     # TYPE butlr_zone_occupancy_settled gauge
     butlr_zone_occupancy_settled{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0 1792915200.0
 

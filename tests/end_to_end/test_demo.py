@@ -21,7 +21,7 @@ def get(url: str) -> bytes:
 
 
 def test_a_building_until_it_is_stopped() -> None:
-    """All zones appear, Prometheus gets its targets, and an interrupt leaves nothing running."""
+    """All zones appear with capacities, Prometheus gets its targets, and an interrupt leaves nothing running."""
     program("prometheus", "prometheus")
     port, prometheus = free_port(), free_port()
     command = [sys.executable, str(DEMO), f"--port={port}", f"--prometheus-port={prometheus}"]
@@ -29,6 +29,7 @@ def test_a_building_until_it_is_stopped() -> None:
         try:
             metrics = f"http://localhost:{port}/metrics"
             wait_for(lambda: get(metrics).count(b"\nbutlr_zone_occupancy{") == 32, "every zone")
+            assert get(metrics).count(b"\nbutlr_zone_capacity{") > 16
             api = f"http://localhost:{prometheus}/api/v1/targets"
             targets = wait_for(lambda: json.loads(get(api))["data"]["activeTargets"], "a target")
             assert {target["scrapeUrl"] for target in targets} == {metrics, f"{metrics}/settled"}
@@ -39,7 +40,11 @@ def test_a_building_until_it_is_stopped() -> None:
     assert demo.returncode == 0
     (warning,) = err.splitlines()  # it is open, but to this machine only
     assert "no credentials" in warning
-    assert [line.split()[-1] for line in out.splitlines()[:2]] == [f"http://localhost:{port}/", metrics]
+    zones, floors, of_metrics, graph = [line.split()[-1] for line in out.splitlines()[:4]]
+    assert [zones, floors, of_metrics] == [
+        f"http://localhost:{port}{path}" for path in ("/", "/?kind=floor", "/metrics")
+    ]
+    assert graph.startswith(f"http://localhost:{prometheus}/graph?g0.expr=butlr_floor_occupancy&")
     assert " deliveries answered in " in out
     for ended in (port, prometheus):
         socket.create_server(("127.0.0.1", ended)).close()
@@ -52,5 +57,6 @@ def test_a_port_in_use() -> None:
         ended = subprocess.run(
             [sys.executable, str(DEMO), f"--port={port}"], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
-    hint = "If that is `make run` in another terminal, stop it first."
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Port {port} is in use. {hint}\n")
+    hint = "If that is `make run` in another terminal, stop it first; or choose other ports: make demo PORT="
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"Port {port} is in use. {hint}")

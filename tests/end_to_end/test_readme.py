@@ -31,16 +31,19 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_one_event_in_and_its_gauge_out(tmp_path: Path) -> None:
-    """The first event of a new user comes out as the gauge that README shows."""
+    """The first event of a new user comes out as the gauge that README shows, is no crowd, and can be forgotten."""
     program("curl", "curl")
-    make_run, event_in, gauge_out, _ = blocks(README, "Trying it")
+    make_run, event_in, gauge_out, forget, _ = blocks(README, "Trying it")
     assert make_run == "make run"
     (shown,) = re.findall(r"```\n(butlr_zone_occupancy{.*?)\n```", README, re.DOTALL)
-    with running(tmp_path / "log") as exporter:
-        printed = [
-            run(text.replace("localhost:9728", f"127.0.0.1:{exporter.port}"), tmp_path)
-            for text in (event_in, gauge_out)
-        ]
+    with running(tmp_path / "log", f"--capacity-file={ROOT / 'capacity.yml'}") as exporter:
+        port = f"127.0.0.1:{exporter.port}"
+        event_in, gauge_out, forget = [text.replace("localhost:9728", port) for text in (event_in, gauge_out, forget)]
+        printed = [run(text, tmp_path) for text in (event_in, gauge_out)]
+        (space,) = json.loads(exporter.get("/api/v1/spaces"))["spaces"]
+        assert (space["capacity"], space["crowded"]) == (8, False)
+        assert run(forget, tmp_path) == ""
+        assert json.loads(exporter.get("/api/v1/spaces"))["spaces"] == []
     assert json.loads(printed[0]) == {"received": 1, "outcomes": {"new": 1}}
     assert printed[1].strip() == shown
 

@@ -101,7 +101,7 @@ def test_names(measure: Measure) -> None:
     """The family of a measure's settled readings has the name of its live family and the ending `_settled`."""
     name = f"butlr_{measure.kind}_occupancy" + ("_1min" if measure.endswith("_1MIN") else "")
     assert SETTLED[measure] == f"{name}_settled"
-    assert measure.declared.settled_help.endswith(".")
+    assert measure.declared.settled_help.endswith("; an instant query needs last_over_time.")
 
 
 END = "# EOF\n"

@@ -89,6 +89,9 @@ def test_run_and_demo_install_only_the_exporter(clone: Clone) -> None:
     """`make run` and `make demo` install the exporter with its needs, and the other targets add their tools."""
     assert clone.installed("run") == RUNS
     assert clone.installed("demo") == []
+    assert clone.make("demo").stdout == "scripts/demo.py\n"
+    chosen = clone.make("demo", "PORT=1234", "PROMETHEUS_PORT=5678")
+    assert chosen.stdout == "scripts/demo.py --port=1234 --prometheus-port=5678\n"
     assert clone.installed("install") == ["ci"]
     assert clone.installed("install", "run", "demo") == []
 

@@ -52,11 +52,14 @@ def test_a_space_is_gone_at_once(client: FlaskClient) -> None:
     assert 'butlr_exporter_spaces{kind="zone",state="fresh"} 1.0' in samples(client, "butlr_exporter_spaces")
 
 
-@pytest.mark.parametrize("path", [ZONE, "/api/v1/spaces/room/zone_b", "/api/v1/spaces/zone/zone_b%20"])
+@pytest.mark.parametrize(
+    "path", [ZONE, "/api/v1/spaces/room/zone_b", "/api/v1/spaces/zone/zone_b%20", "/api/v1/spaces/desk/a"]
+)
 def test_an_unknown_space(client: FlaskClient, path: str) -> None:
     """A space that is not known, or not any more, is answered with 404."""
     client.delete(ZONE)
     problem(client.delete(path), 404)
+    problem(client.post(path.removeprefix("/api/v1")), 404)
     assert known(client) == ["zone_b"]
 
 

@@ -74,6 +74,8 @@ class Plan:
     """Share of deliveries that are lost."""
     burst: bool = False
     """Whether nothing arrives in the middle third of the run, and then all of it at once."""
+    short_nights: bool = False
+    """Whether nights last one hour instead of eleven, so that the building is rarely empty."""
 
     @property
     def length_ms(self) -> int | None:

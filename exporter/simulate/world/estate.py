@@ -6,7 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from exporter.simulate.world.building import Device, Floor, Room, Zone
-from exporter.simulate.world.people import OPENING_MINUTE, People
+from exporter.simulate.world.people import People, minute_of_day
 from exporter.simulate.world.walking import Change, Move, Walkers
 
 
@@ -42,8 +42,17 @@ class Minute(NamedTuple):
 class Estate:
     """The people in all zones, and with `floors` also those between zones and doors."""
 
-    def __init__(self, zones: Sequence[Zone], floors: Sequence[Floor], people: Random, walking: Random) -> None:
+    def __init__(
+        self,
+        zones: Sequence[Zone],
+        floors: Sequence[Floor],
+        people: Random,
+        walking: Random,
+        *,
+        has_short_nights: bool = False,
+    ) -> None:
         """Take the zones, the floors to be simulated (all or none), and two sources of chance."""
+        self._has_short_nights = has_short_nights
         self._zones = [(zone, People(zone.use, zone.crowded_hour)) for zone in zones]
         self._floors = [(floor, Walkers(len(floor.doors))) for floor in floors]
         self._people_random, self._walking_random = people, walking
@@ -52,7 +61,7 @@ class Estate:
 
     def step(self) -> Minute:
         """Simulate the next minute; the first ends when the building opens."""
-        minute = OPENING_MINUTE + self._number
+        minute = minute_of_day(self._number, has_short_night=self._has_short_nights)
         self._number += 1
         before = self._present
         self._present = {zone.id: people.step(minute, self._people_random) for zone, people in self._zones}

@@ -9,6 +9,9 @@ from typing import NamedTuple
 OPENING_MINUTE = 8 * 60
 """The minute of the day at which a simulation begins and the building fills."""
 
+_SHORT_DAY = range(7 * 60, 21 * 60)
+"""The minutes of a day with a short night: the hours in which anybody arrives, and one more."""
+
 _ACTIVITY_BY_HOUR = (0,) * 7 + (0.3, 0.8, 1, 1, 1, 0.9, 0.9, 1, 1, 0.9, 0.7, 0.4, 0.2) + (0,) * 4
 """Arrivals in each hour of the day, as a share of the busiest hour's."""
 
@@ -17,6 +20,14 @@ _CROWD_FACTOR = 4
 
 _CLEARING_MINUTES = 15
 """Mean stay in hours in which nobody arrives."""
+
+
+def minute_of_day(number: int, *, has_short_night: bool = False) -> int:
+    """Return the minute of the day that is `number` minutes after the opening; of later days too, counted on."""
+    minute = OPENING_MINUTE + number
+    if not has_short_night:
+        return minute
+    return _SHORT_DAY[(minute - _SHORT_DAY.start) % len(_SHORT_DAY)]
 
 
 class Use(NamedTuple):

@@ -55,7 +55,7 @@ class _Stream:
         only_zones = all(event_type.startswith("ZONE_") for event_type in plan.types)
         all_floors = [] if only_zones else list(floors(all_zones, devices))
         all_rooms = [room for floor in all_floors for room in floor.rooms]
-        self._estate = Estate(all_zones, all_floors, people, walking)
+        self._estate = Estate(all_zones, all_floors, people, walking, has_short_nights=plan.short_nights)
         self._way = Way(plan, start_ms)
         self._moments = Moments(plan, self._way, all_floors, moments)
         self._sensed = sorted(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import generate_etag
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import BaseConverter
 
 from exporter import __version__
 from exporter.events.measures import WITH_PEOPLE, Kind, Measure, Payload
@@ -66,14 +66,13 @@ class IdConverter(BaseConverter):
 
 
 class KindConverter(BaseConverter):
-    """A kind of space in a path."""
+    """A kind of space in a path; a path with another word is not found, whatever the method."""
+
+    regex = "|".join(Kind)
 
     def to_python(self, value: str) -> Kind:
-        """Return the kind. Raises ValidationError for another word, which the app answers with 404."""
-        try:
-            return Kind(value)
-        except ValueError:
-            raise ValidationError from None
+        """Return the kind."""
+        return Kind(value)
 
 
 class WebhookAddress(NamedTuple):
@@ -257,7 +256,10 @@ def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
         LabelledQuery("How full it is", f"{family}{selector} / {CAPACITY[measure.kind]}{selector}"),
         LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
         LabelledQuery("Seconds since it was sensed", age),
-        LabelledQuery("The newest final count", f"last_over_time({SETTLED[measure]}{selector}[15m])"),
+        LabelledQuery(
+            "The newest final count: minutes old, so an instant query needs last_over_time",
+            f"last_over_time({SETTLED[measure]}{selector}[15m])",
+        ),
     ]
 
 

@@ -15,7 +15,7 @@ from exporter.events.model import ReadingEvent
 from exporter.events.parse import parse_body, parse_event
 from exporter.simulate.world.building import zones
 from exporter.simulate.world.delivery import Delivery, EventType, Plan
-from exporter.simulate.world.people import DESK, QUEUE, People
+from exporter.simulate.world.people import DESK, QUEUE, People, minute_of_day
 from exporter.simulate.world.sensing import COMPUTATIONS, SensedReading, Sensor
 from exporter.simulate.world.stream import deliveries
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, place
@@ -209,6 +209,14 @@ class TestPeople:
             hours = self.day(use)
             assert not any(hours[23:] + hours[:7])
             assert sum(hours[9:17]) > 2
+
+    def test_short_nights(self) -> None:
+        """With short nights the building closes, and opens again an hour later, each day as the one before."""
+        minutes = [minute_of_day(number, has_short_night=True) for number in range(3 * 14 * 60)]
+        assert minutes[: 13 * 60] == list(range(8 * 60, 21 * 60))
+        assert minutes[13 * 60 : 14 * 60] == list(range(7 * 60, 8 * 60))
+        assert minutes[14 * 60 :] == 2 * minutes[: 14 * 60]
+        assert [minute_of_day(number) for number in range(3)] == [480, 481, 482]
 
     def test_a_crowded_hour(self) -> None:
         """The crowded hour has more than twice the people of the hours around it."""
