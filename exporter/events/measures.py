@@ -271,6 +271,18 @@ def known_type(event_type: str) -> KnownType | None:
     return _BY_NAME.get(event_type.upper()) if known is None and event_type.isascii() else known
 
 
+UNDOCUMENTED = ("SENSOR_HEALTH", "HIVE_HEALTH")
+"""The event types of Butlr whose payload is documented nowhere: they are not exported, but counted by name."""
+
+
+def name_of(event_type: str) -> str | None:
+    """Return Butlr's name of a type as it was sent, in any case; None if it is neither exported nor undocumented."""
+    known = known_type(event_type)
+    if known is not None:
+        return known.name
+    return name if event_type.isascii() and (name := event_type.upper()) in UNDOCUMENTED else None
+
+
 def measures_of(kind: Kind) -> list[Measure]:
     """Return the measures of a kind of space."""
     return [measure for measure in Measure if measure.kind is kind]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 from pydantic_core import ErrorDetails, from_json
 
-from exporter.events.measures import PEOPLE, Kind, KnownType, Payload, known_type
+from exporter.events.measures import PEOPLE, Kind, KnownType, Payload, known_type, name_of
 from exporter.events.model import FIELDS, MAX_STRING, METADATA, Event, UnsupportedEvent
 from exporter.events.payloads import DATA, NUMBER, data_error, event_of
 from exporter.events.text import BYTE_ORDER_MARK, is_utf_16, repaired
@@ -38,7 +38,7 @@ class NotJson(ValueError):  # noqa: N818 - the name reads as the answer it becom
 
 
 class InvalidEvent(ValueError):  # noqa: N818
-    """A rejected event: `errors` says why, `type` is its event type, as Butlr calls it, if that is exported."""
+    """A rejected event: `errors` says why, `type` is Butlr's name of its event type, if it has one."""
 
     def __init__(self, errors: list[FieldError], event_type: str | None) -> None:
         super().__init__("; ".join(map(str, errors)))
@@ -115,7 +115,7 @@ def parse_event(item: Any) -> Event | UnsupportedEvent:
     else:
         return _event(known, payload)
     # Out of the `except` block, or the new error would hold the old one with its callers.
-    raise InvalidEvent(mistakes, known.name if known else None)
+    raise InvalidEvent(mistakes, name_of(event_type) if isinstance(event_type, str) else None)
 
 
 def parse_strict(body: bytes) -> Event | None:

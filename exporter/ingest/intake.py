@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.events.fast import parse_fast
+from exporter.events.measures import name_of
 from exporter.events.model import CrossingEvent, Event, UnsupportedEvent, new_tuple
 from exporter.events.parse import FieldError, InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
@@ -220,6 +221,6 @@ def _all_results(
         if isinstance(event, InvalidEvent):
             yield Result(event.type or OTHER, Outcome.INVALID, 0.0)
         elif isinstance(event, UnsupportedEvent):
-            yield Result(OTHER, Outcome.UNSUPPORTED, 0.0)
+            yield Result(name_of(event.type) or OTHER, Outcome.UNSUPPORTED, 0.0)
         else:
             yield from _results([event], [next(decided)], now_ms)

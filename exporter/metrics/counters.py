@@ -13,11 +13,11 @@ from typing import NamedTuple
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-from exporter.events.measures import Cadence, Measure, Payload
+from exporter.events.measures import UNDOCUMENTED, Cadence, Measure, Payload
 from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 
 OTHER = "other"
-"""The label `event_type` of any type that is not exported."""
+"""The label `event_type` of any type that is neither exported nor undocumented."""
 
 EXPORTED = {each.name: measure for measure in Measure for each in measure.declared.types}
 """The measure of each event type that is exported, as Butlr calls it."""
@@ -39,7 +39,7 @@ OUTCOMES: dict[str, list[Outcome]] = {
         name: [o for o in Outcome if o not in _NEVER.get(measure.declared.cadence, {Outcome.UNSUPPORTED})]
         for name, measure in EXPORTED.items()
     },
-    OTHER: [Outcome.INVALID, Outcome.UNSUPPORTED],
+    **{name: [Outcome.INVALID, Outcome.UNSUPPORTED] for name in (*UNDOCUMENTED, OTHER)},
 }
 """The outcomes that an event can have, by event type."""
 
@@ -51,7 +51,7 @@ class Result(NamedTuple):
     """One event as it is counted."""
 
     event_type: str
-    """As Butlr calls it; OTHER if it is not exported."""
+    """As Butlr calls it, or OTHER."""
     outcome: Outcome
     delay: float
     """Arrival minus time of sensing, in seconds."""

@@ -154,10 +154,20 @@ class TestReceive:
     def test_a_type_that_is_not_exported(self) -> None:
         """An event type that is not exported is counted, but is no error and makes no space."""
         setup = Setup()
-        receipt = setup.intake.receive(b'{"id":"e","type":"SENSOR_HEALTH","timestamp":1800000000000,"data":3}')
+        receipt = setup.intake.receive(b'{"id":"e","type":"ELEVATOR","timestamp":1800000000000,"data":3}')
         assert receipt == Receipt(1, {Outcome.UNSUPPORTED: 1}, [])
         assert setup.counted("other", Outcome.UNSUPPORTED) == 1
         assert setup.store.snapshot(NOW).spaces == []
+
+    @pytest.mark.parametrize("name", ["SENSOR_HEALTH", "HIVE_HEALTH"])
+    def test_a_type_of_undocumented_payload(self, name: str) -> None:
+        """An event type that Butlr has without a documented payload is counted under its own name, in any case."""
+        setup = Setup()
+        assert setup.counted(name, Outcome.UNSUPPORTED) == 0
+        good, bad = ({"id": "e", "type": each, "timestamp": t} for each, t in ((name.lower(), NOW), (name, 0)))
+        assert setup.intake.receive(json.dumps([good, bad]).encode()).outcomes == {"unsupported": 1, "invalid": 1}
+        assert setup.counted(name, Outcome.UNSUPPORTED) == setup.counted(name, Outcome.INVALID) == 1
+        assert setup.counted("other", Outcome.UNSUPPORTED) == setup.counted("other", Outcome.INVALID) == 0
 
     def test_other_spelling(self) -> None:
         """A smoothed event is counted under the name of its measure, also if its type is spelled otherwise."""

@@ -201,8 +201,11 @@ class TestOwnFamilies:
                 - {"unsupported"}
                 - {"TRAFFIC": {"repeated", "backfilled"}, "DETECTIONS": {"backfilled"}}.get(event_type, set())
             },
-            ("other", "invalid"): 0,
-            ("other", "unsupported"): 0,
+            **{
+                (each, outcome): 0
+                for each in ("SENSOR_HEALTH", "HIVE_HEALTH", "other")
+                for outcome in ("invalid", "unsupported")
+            },
         }
         assert samples["butlr_exporter_rejected_requests_total"] == [
             ({"reason": reason}, 0) for reason in ("unauthorized", "malformed", "too_large")
