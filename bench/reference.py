@@ -29,8 +29,8 @@ from exporter.metrics.families import (
     labels_of,
 )
 from exporter.metrics.text import label_values
-from exporter.rule.sensor import Crossed
 from exporter.rule.store import Snapshot
+from exporter.rule.traffic import Crossed
 from exporter.settings.declared import Settings
 
 

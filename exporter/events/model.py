@@ -123,6 +123,8 @@ class CrossingEvent(NamedTuple):
     generation: int | None
     """Time of computing, Unix seconds, if the id holds it."""
     metadata: AnyMetadata
+    was_negative: bool = False
+    """Never, as an event with a number below 0 is invalid."""
 
     @property
     def space_key(self) -> str:
@@ -133,11 +135,6 @@ class CrossingEvent(NamedTuple):
     def type(self) -> str:
         """The event type, as Butlr calls it."""
         return self.measure.only_type
-
-    @property
-    def was_negative(self) -> bool:
-        """Whether Butlr sent a number below 0: no, such an event is invalid."""
-        return False
 
 
 Event = ReadingEvent | CrossingEvent

@@ -25,6 +25,8 @@ MAX_TEXT = 300
 _STEPS = 20
 """Delays are counted in this many steps for each factor of e: to 5 %."""
 
+_NEW = Outcome.NEW
+
 
 class Refusal(NamedTuple):
     """One event that was refused, or one request that was rejected as a whole."""
@@ -81,7 +83,7 @@ class Activity:
             outcomes, delays = second.outcomes, second.delays
             for _, outcome, delay, _ in results:
                 outcomes[outcome] += 1
-                if outcome is Outcome.NEW:
+                if outcome is _NEW:
                     delays[round(math.log(max(delay, 0.01)) * _STEPS)] += 1
 
     def refuse(self, what: str, reasons: Sequence[FieldError], event_id: str = "") -> None:

@@ -33,7 +33,8 @@ from exporter.metrics.columns import (
 from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
 from exporter.metrics.text import head, number
 from exporter.metrics.traffic import ENTRYWAY_ROLES, Entryways
-from exporter.rule.space import Count, Space
+from exporter.rule.reading import Count
+from exporter.rule.space import Space
 from exporter.rule.store import SettledChanges, Settlement, Snapshot
 
 _MAX_SHARED = 4

@@ -16,8 +16,8 @@ from exporter.events.measures import Kind
 from exporter.metrics.columns import seconds_suffix, value_suffix
 from exporter.metrics.families import CROSSINGS, LAST_CROSSING, Role, labels_of
 from exporter.metrics.text import label_values, labelled
-from exporter.rule.sensor import Crossed
 from exporter.rule.space import Space
+from exporter.rule.traffic import Crossed
 
 ENTRYWAY_ROLES = frozenset({Role.CROSSINGS, Role.LAST_CROSSING})
 """The roles of the families of entryways."""

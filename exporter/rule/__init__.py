@@ -51,7 +51,7 @@ among the deliveries of one reading are about one in 10^18.
 - `outcome`: the outcomes of an event. `limits`: the numbers of the rule.
 - `reading`: one reading packed into bytes, rows 7 to 9.
 - `series`: the readings of one measure of one space, rows 5 to 11.
-- `space`: one space. `sensor`: one that counts crossings too. `store`: all of them, rows 3 and 4.
 - `traffic`: the crossings of one sensor, a rule of its own.
+- `space`: one space. `store`: all of them, rows 3 and 4.
 - `history`: the final value of every reading among captured deliveries.
 """

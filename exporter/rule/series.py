@@ -13,6 +13,7 @@ from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
     NO_READING,
+    Count,
     PointColumns,
     delivery_count,
     fingerprint,
@@ -31,6 +32,8 @@ FOREVER = 1 << 62
 """Later than any time, milliseconds since the epoch."""
 
 _NEVER = key(FOREVER)
+
+_NEW, _BACKFILLED = Outcome.NEW, Outcome.BACKFILLED
 
 
 class SettledSpan(NamedTuple):
@@ -66,8 +69,8 @@ class SeriesState(NamedTuple):
 class Series:
     """The readings of one measure of one space."""
 
-    settles = True
-    """Whether readings settle."""
+    adds_up = False
+    """Whether an event that is not the newest changes the current value."""
 
     __slots__ = ("cutoff", "deliveries", "due", "measure", "newest", "readings")
 
@@ -95,7 +98,7 @@ class Series:
         delivery = fingerprint(event)
         at, reading = self._find(t)
         if reading is None:
-            outcome = Outcome.NEW if t > self.newest else Outcome.BACKFILLED
+            outcome = _NEW if t > self.newest else _BACKFILLED
             self.readings.insert(at, pack(event, delivery, now, outcome))
         elif has(reading, delivery):
             return Outcome.DUPLICATE
@@ -120,9 +123,9 @@ class Series:
         self.deliveries = sum(map(delivery_count, self.readings))
         self._trim(timestamp_of(self.readings[-1]), limits)
 
-    def current(self) -> float:
-        """Return the value of the newest reading."""
-        return value_of(self.readings[-1])
+    def count(self) -> Count:
+        """Return the current value."""
+        return Count(self.measure, self.newest, value_of(self.readings[-1]))
 
     def _find(self, t: int) -> tuple[int, bytes | None]:
         """Return the position for the reading of a timestamp, and that reading if it is there."""
@@ -159,18 +162,8 @@ class Series:
             self.deliveries -= 1
 
 
-class ChangeSeries(Series):
-    """The readings of a measure that is sent when it changes: they do not settle."""
-
-    settles = False
-
-    __slots__ = ()
-
-
 class StreamSeries(Series):
     """The newest reading of a measure that is sent several times a second: no other one is in its window."""
-
-    settles = False
 
     __slots__ = ()
 
@@ -180,17 +173,14 @@ class StreamSeries(Series):
             return Outcome.LATE
         if event.timestamp == self.newest:
             return super().apply(event, now, limits)
-        self.readings = [pack(event, fingerprint(event), now, Outcome.NEW)]
+        self.readings = [pack(event, fingerprint(event), now, _NEW)]
         self.newest, self.deliveries = event.timestamp, 1
-        return Outcome.NEW
-
-
-_CLASSES = {Cadence.MINUTE: Series, Cadence.CHANGE: ChangeSeries, Cadence.STREAM: StreamSeries}
+        return _NEW
 
 
 def new_series(measure: Measure) -> Series:
     """Return a series of a measure without any reading."""
-    return _CLASSES[measure.declared.cadence](measure)
+    return StreamSeries(measure) if measure.declared.cadence is Cadence.STREAM else Series(measure)
 
 
 def read_settled(each: Sequence[Series], span: SettledSpan) -> list[PointColumns]:

@@ -1,17 +1,20 @@
-"""One space: its series, and the names of their newest reading. Pure, like the rest of the rule."""
+"""One space: its series and crossings, and the names of their newest event. Pure, like the rest of the rule."""
 
 import sys
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from exporter.events.measures import IN_MEMORY, Cadence, Kind, Measure
-from exporter.events.model import ID_POSITION, METADATA, AnyMetadata, Event, ReadingEvent, new_tuple
+from exporter.events.model import ID_POSITION, METADATA, AnyMetadata, Event, new_tuple
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import APPLIED, Outcome
+from exporter.rule.reading import Count
 from exporter.rule.series import FOREVER, Series, SeriesState, is_older, new_series
-from exporter.rule.traffic import CrossingsState
+from exporter.rule.traffic import Crossings, CrossingsState
+
+_REPEATED = Outcome.REPEATED
 
 
 class SpaceState(NamedTuple):
@@ -48,17 +51,6 @@ class Forgotten(NamedTuple):
     space_id: str
 
 
-class Count(Struct, frozen=True, gc=False):
-    """The current value of one measure of a space: that of its newest reading.
-
-    Like `Space`, it is no object for the garbage collector, which makes a scrape of many spaces a tenth cheaper.
-    """
-
-    measure: Measure
-    timestamp: int
-    value: float
-
-
 class Space(Struct, frozen=True, gc=False):
     """One space as a reader sees it; the same object until something in it changes."""
 
@@ -70,7 +62,7 @@ class Space(Struct, frozen=True, gc=False):
 
 
 class SpaceSeries:
-    """All that is known of one space: one series for each measure, and the names of their newest reading."""
+    """All that is known of one space: the series or crossings of each measure, and the names of their newest event."""
 
     __slots__ = ("_key", "arrival", "named_at", "named_generation", "series", "view")
 
@@ -80,7 +72,7 @@ class SpaceSeries:
         """Timestamp of the reading that brought the metadata; -1 before the first."""
         self.named_generation: int | None = None
         """Generation of the same reading."""
-        self.series: tuple[Series, ...] = ()
+        self.series: tuple[Series | Crossings, ...] = ()
         """In the order of their measures."""
         self.view = Space(kind, space_id, METADATA[kind](), ())
         self._key = ""
@@ -105,51 +97,68 @@ class SpaceSeries:
 
     def apply(self, event: Event, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
-        assert isinstance(event, ReadingEvent)  # noqa: S101 - only a sensor has another
         self.arrival = now
-        if event.generation is not None and not is_plausible(event.generation, event.timestamp, now, limits):
+        if event.generation is not None and not _is_plausible(event.generation, event.timestamp, now, limits):
             event = event._replace(generation=None)
-        series = self.find(event.measure) or self._add(event.measure)
-        outcome = series.apply(event, now, limits)
+        series: Any = self.find(event.measure) or self._add(event.measure)  # takes the events of its measure
+        outcome: Outcome = series.apply(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
             self._show(event, outcome)
+        elif series.adds_up and series.count() not in self.view.counts:
+            self._view(self.view.metadata)
         return outcome
 
-    def find(self, measure: Measure) -> Series | None:
-        """Return the series of a measure, if there is one."""
+    def find(self, measure: Measure) -> Series | Crossings | None:
+        """Return the series or crossings of a measure, if there are any."""
         for series in self.series:
             if series.measure is measure:
                 return series
         return None
 
-    def _add(self, measure: Measure) -> Series:
-        added = new_series(measure)
+    def _add(self, measure: Measure) -> Series | Crossings:
+        added = Crossings() if measure.declared.cadence is Cadence.EVENT else new_series(measure)
         self.series = tuple(sorted([*self.series, added], key=attrgetter("measure.declared.number")))
         return added
 
     def state(self, limits: Limits) -> SpaceState:
         """Return all that a journal keeps of the space."""
-        series = [series.state(limits) for series in self.series if series.measure not in IN_MEMORY]
-        return SpaceState(self.view.id, self.view.metadata, self.named_at, self.named_generation, self.arrival, series)
+        kept = [series.state(limits) for series in self.series if series.measure not in IN_MEMORY]
+        return SpaceState(
+            self.view.id,
+            self.view.metadata,
+            self.named_at,
+            self.named_generation,
+            self.arrival,
+            [state for state in kept if isinstance(state, SeriesState)],
+            next((state for state in kept if isinstance(state, CrossingsState)), None),
+        )
 
     def restore(self, state: SpaceState, limits: Limits) -> None:
         """Continue from a saved state."""
         self.arrival, self.named_at, self.named_generation = state.arrival, state.named_at, state.named_generation
-        for series in state.series:
-            self._add(series.measure).restore(series, limits)
+        restored: list[Series | Crossings] = []
+        for each in state.series:
+            series = new_series(each.measure)
+            series.restore(each, limits)
+            restored.append(series)
+        if state.crossings is not None:
+            crossings = Crossings()
+            crossings.restore(state.crossings, limits)
+            restored.append(crossings)
+        self.series = tuple(restored)
         self._view(state.metadata)
 
-    def _show(self, event: ReadingEvent, outcome: Outcome) -> None:
+    def _show(self, event: Event, outcome: Outcome) -> None:
         metadata = self.view.metadata
         if self._names(event.timestamp, event.generation) and event.metadata != metadata:
             self._view(event.metadata)
-        elif outcome is not Outcome.REPEATED:
+        elif outcome is not _REPEATED:
             self._view(metadata)
 
     def _view(self, metadata: AnyMetadata) -> None:
         if metadata is not self.view.metadata:
             metadata = _interned(metadata, ID_POSITION[self.view.kind])
-        counts = tuple([Count(series.measure, series.newest, series.current()) for series in self.series])
+        counts = tuple([series.count() for series in self.series])
         self.view = Space(self.view.kind, self.view.id, metadata, counts)
 
     def _names(self, timestamp: int, generation: int | None) -> bool:
@@ -166,7 +175,7 @@ class SpaceSeries:
         return True
 
 
-def is_plausible(generation: int, timestamp: int, now: int, limits: Limits) -> bool:
+def _is_plausible(generation: int, timestamp: int, now: int, limits: Limits) -> bool:
     """Tell whether an event that arrives at `now` (ms) can have been computed in this second.
 
     The generation of a clock that is ahead would freeze its reading; one from long before the reading is no time.

@@ -12,11 +12,10 @@ from exporter.events.measures import Cadence, Kind, Measure, measures_of
 from exporter.events.model import AnyMetadata, Event
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import Point, PointColumns, Reading, unpack
-from exporter.rule.sensor import SensorSeries
+from exporter.rule.reading import Count, Point, PointColumns, Reading, unpack
 from exporter.rule.series import FOREVER, Series, read_settled, settled_span
-from exporter.rule.space import Count, Forgotten, Space, SpaceSeries, SpaceState
-from exporter.rule.traffic import CrossingsState
+from exporter.rule.space import Forgotten, Space, SpaceSeries, SpaceState
+from exporter.rule.traffic import Crossings, CrossingsState
 
 _BATCH = 200
 """Spaces whose settled readings are collected under one lock; deliveries pass in between."""
@@ -139,10 +138,12 @@ class Store:
     ) -> Iterator[SettledChanges]:
         span = settled_span(now, points, self._limits)
         for kind, spaces in every.items():
-            due: dict[Measure, tuple[list[int], list[Series]]] = {measure: ([], []) for measure in measures_of(kind)}
+            due: dict[Measure, tuple[list[int], list[Series]]] = {
+                measure: ([], []) for measure in measures_of(kind) if measure.declared.cadence is Cadence.MINUTE
+            }
             for at, space in enumerate(spaces):
                 for series in space.series:
-                    if (series.due <= now or anew) and series.settles:
+                    if isinstance(series, Series) and (series.due <= now or anew) and series.measure in due:
                         positions, each = due[series.measure]
                         positions.append(at)
                         each.append(series)
@@ -159,14 +160,15 @@ class Store:
         with self._lock:
             space = self._spaces[measure.kind].get(space_id)
             series = space.find(measure) if space else None
-            packed = series.readings[:] if series else []
+            packed = series.readings[:] if isinstance(series, Series) else []
         return list(map(unpack, packed))
 
     def crossings(self, sensor_id: str) -> CrossingsState | None:
         """Return all that is known of the crossings of one sensor; None if it has reported none."""
         with self._lock:
             space = self._spaces[Kind.SENSOR].get(sensor_id)
-            return space.state(self._limits).crossings if space else None
+            crossings = space.find(Measure.CROSSINGS) if space else None
+            return crossings.state(self._limits) if isinstance(crossings, Crossings) else None
 
     def states(self, keys: Iterable[str]) -> list[SpaceState]:
         """Return the states of the spaces with these keys, without those that are forgotten."""
@@ -244,8 +246,7 @@ class Store:
         return len(self) < self._limits.max_spaces
 
     def _add(self, kind: Kind, space_id: str) -> SpaceSeries:
-        made = SensorSeries if kind is Kind.SENSOR else SpaceSeries
-        space = self._spaces[kind][space_id] = made(kind, space_id)
+        space = self._spaces[kind][space_id] = SpaceSeries(kind, space_id)
         return space
 
     def _forget(self, now: int) -> None:

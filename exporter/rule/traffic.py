@@ -24,22 +24,41 @@ are known depend on the set of deliveries and not on their order.
 An id is recognised by a 64-bit hash, the same in every process. Pure, like the rest of the rule.
 """
 
-from bisect import bisect_left, bisect_right
+import struct
+from array import array
+from bisect import bisect_left, insort
 from hashlib import blake2b
-from struct import Struct
 from typing import NamedTuple
 
+from exporter.events.measures import Measure
+from exporter.events.model import CrossingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
+from exporter.rule.reading import Count
 
 _HASH = 8
 """Bytes of the hash of an id."""
 
-_TIME = Struct(">Q")
+_RECORD = struct.Struct("<QII")
+"""Timestamp (ms), people in, people out of one id in a saved state. Journals hold hashes and records, so a change of
+this layout is a new `FORMAT` of `exporter.journal.codec`."""
 
-_RECORD = Struct("<QII")
-"""Timestamp (ms), people in, people out. With its hash an id takes 24 bytes. Journals hold hashes and records, so a
-change of this layout is a new `FORMAT` of `exporter.journal.codec`."""
+_TIME_SHIFT, _PEOPLE_SHIFT = 22, 11
+_MANY = (1 << _PEOPLE_SHIFT) - 1
+"""In memory a record is one number: the timestamp, then 11 bits for each direction. More people do not fit."""
+
+_PREFIX_SHIFT = 32
+
+_NEW, _CORRECTED, _SUPERSEDED, _DUPLICATE = Outcome.NEW, Outcome.CORRECTED, Outcome.SUPERSEDED, Outcome.DUPLICATE
+
+
+class Crossed(Count, frozen=True, gc=False):
+    """The crossings of a sensor: `value` is the number of people in, `timestamp` that of the newest event."""
+
+    left: int
+    """The number of people out."""
+    last_crossing: int
+    """The newest timestamp (ms) of an event with a person; -1 before the first."""
 
 
 class CrossingsState(NamedTuple):
@@ -61,107 +80,157 @@ class CrossingsState(NamedTuple):
 
 
 class Crossings:
-    """The crossings of one sensor. Times are in milliseconds."""
+    """The crossings of one sensor: 20 bytes for each known id. Times are in milliseconds."""
 
-    __slots__ = ("_floor", "_ids", "_records", "entered", "last_crossing", "left")
+    measure = Measure.CROSSINGS
+
+    adds_up = True
+    """Whether an event that is not the newest changes the current value."""
+
+    __slots__ = ("_floor", "_ids", "_many", "_prefixes", "_records", "entered", "last_crossing", "left", "newest")
 
     def __init__(self) -> None:
         self.entered = 0
         self.left = 0
         self.last_crossing = -1
         """The newest timestamp of an event with a person; -1 before the first."""
-        self._floor = b""
-        """The key of the newest id that was forgotten. It only rises, so a forgotten id stays late."""
-        self._ids = bytearray()
-        self._records = bytearray()
-
-    @property
-    def newest(self) -> int:
+        self.newest = -1
         """The newest timestamp; -1 before the first."""
-        return self._time_at(-1) if self._records else -1
+        self._floor = -1
+        """The key of the newest id that was forgotten. It only rises, so a forgotten id stays late."""
+        self._ids = array("Q")
+        """The hashes of the known ids, in the order of their keys."""
+        self._records = array("Q")
+        """The record of each, in the same order."""
+        self._prefixes = array("I")
+        """The first halves of the hashes, sorted: they tell at once that an id is new."""
+        self._many: dict[int, tuple[int, int]] = _NONE
+        """The people of the records in which they do not fit, by hash."""
 
-    def apply(self, event_id: str, timestamp: int, entered: int, left: int, limits: Limits) -> Outcome:
+    def apply(self, event: CrossingEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery; its numbers are below 2^32."""
-        own = blake2b(event_id.encode(), digest_size=_HASH).digest()
+        del now
+        timestamp, entered, left = event.timestamp, event.entered, event.left
+        own = int.from_bytes(blake2b(event.id.encode(), digest_size=_HASH).digest())
         if timestamp <= self.newest - limits.traffic_window or _key(timestamp, own) <= self._floor:
             return Outcome.LATE
         if timestamp > self.last_crossing and (entered or left):
             self.last_crossing = timestamp
-        at = self.find(own)
+        at = self._find(timestamp, own)
         if at < 0:
-            outcome = Outcome.NEW
             self.entered += entered
             self.left += left
+            self._insert(own, timestamp, entered, left)
+            self._forget(limits)
+            return _NEW
+        known, counted_entered, counted_left = self._record(at)
+        if entered > counted_entered or left > counted_left:
+            outcome = _CORRECTED
+        elif entered == counted_entered and left == counted_left:
+            outcome = _DUPLICATE
         else:
-            known, counted_entered, counted_left = _RECORD.unpack_from(self._records, at * _RECORD.size)
-            if entered > counted_entered or left > counted_left:
-                outcome = Outcome.CORRECTED
-            elif entered == counted_entered and left == counted_left:
-                outcome = Outcome.DUPLICATE
-            else:
-                outcome = Outcome.SUPERSEDED
-            timestamp = max(timestamp, known)
-            entered, left = max(entered, counted_entered), max(left, counted_left)
-            self.entered += entered - counted_entered
-            self.left += left - counted_left
-            self._remove(at, at + 1)
-        self._insert(own, timestamp, entered, left)
+            outcome = _SUPERSEDED
+        entered, left = max(entered, counted_entered), max(left, counted_left)
+        self.entered += entered - counted_entered
+        self.left += left - counted_left
+        self._remove(at, at + 1)
+        self._insert(own, max(timestamp, known), entered, left)
         self._forget(limits)
         return outcome
 
-    def find(self, own: bytes) -> int:
-        """Return the position of the id with this hash, -1 if it is not known; bytes across two hashes do not count."""
-        at = self._ids.find(own)
-        while at > 0 and at % _HASH:
-            at = self._ids.find(own, at + 1)
-        return at // _HASH
+    def count(self) -> Crossed:
+        """Return both counters, and their times."""
+        return Crossed(self.measure, self.newest, float(self.entered), self.left, self.last_crossing)
 
     def state(self, limits: Limits) -> CrossingsState:
         """Return all that is known of the sensor."""
-        floor = max(self._floor, _key(self.newest - limits.traffic_window, b"\xff" * _HASH))
+        floor = max(self._floor, _key(self.newest - limits.traffic_window + 1, 0) - 1)
+        number = len(self._ids)
         return CrossingsState(
-            self.entered, self.left, self.last_crossing, floor, bytes(self._ids), bytes(self._records)
+            self.entered,
+            self.left,
+            self.last_crossing,
+            b"" if floor < 0 else floor.to_bytes(2 * _HASH),
+            struct.pack(f">{number}Q", *self._ids),
+            b"".join([_RECORD.pack(*self._record(at)) for at in range(number)]),
         )
 
     def restore(self, state: CrossingsState, limits: Limits) -> None:
         """Continue from a saved state, as far as these limits allow."""
         self.entered, self.left, self.last_crossing = state.entered, state.left, state.last_crossing
-        self._floor, self._ids, self._records = state.floor, bytearray(state.ids), bytearray(state.records)
-        self._forget(limits)
+        self._floor = int.from_bytes(state.floor) if state.floor else -1
+        events = state.events()
+        if events:
+            self._ids = array("Q", struct.unpack(f">{len(events)}Q", state.ids))
+            self._records = array("Q", [self._packed(own, *each) for own, each in zip(self._ids, events, strict=True)])
+            self._prefixes = array("I", sorted([own >> _PREFIX_SHIFT for own in self._ids]))
+            self.newest = events[-1][0]
+            self._forget(limits)
 
-    def _insert(self, own: bytes, timestamp: int, entered: int, left: int) -> None:
-        at = number = len(self._ids) // _HASH
-        if timestamp <= self.newest:
-            at = bisect_left(range(number), _key(timestamp, own), key=self._key_at)
-        self._ids[at * _HASH : at * _HASH] = own
-        first = at * _RECORD.size
-        self._records[first:first] = _RECORD.pack(timestamp, entered, left)
+    def _find(self, timestamp: int, own: int) -> int:
+        """Return the position of the id with this hash, -1 if it is not known; it mostly has this timestamp."""
+        prefixes, prefix = self._prefixes, own >> _PREFIX_SHIFT
+        at = bisect_left(prefixes, prefix)
+        if at == len(prefixes) or prefixes[at] != prefix:
+            return -1
+        at = self._position(timestamp, own)
+        if at < len(self._ids) and self._ids[at] == own:
+            return at
+        return self._ids.index(own) if own in self._ids else -1
+
+    def _insert(self, own: int, timestamp: int, entered: int, left: int) -> None:
+        if timestamp > self.newest:
+            self.newest = timestamp
+            at = len(self._ids)
+        else:
+            at = self._position(timestamp, own)
+        self._ids.insert(at, own)
+        self._records.insert(at, self._packed(own, timestamp, entered, left))
+        insort(self._prefixes, own >> _PREFIX_SHIFT)
 
     def _remove(self, first: int, end: int) -> None:
-        del self._ids[first * _HASH : end * _HASH]
-        del self._records[first * _RECORD.size : end * _RECORD.size]
+        for own in self._ids[first:end]:
+            del self._prefixes[bisect_left(self._prefixes, own >> _PREFIX_SHIFT)]
+            self._many.pop(own, None)
+        del self._ids[first:end]
+        del self._records[first:end]
 
     def _forget(self, limits: Limits) -> None:
         """Forget the ids that are out of the window, or too many."""
-        if not self._records:
-            return
-        number = len(self._ids) // _HASH
-        end, last_late = 0, self.newest - limits.traffic_window
-        if self._time_at(0) <= last_late:
-            end = bisect_right(range(number), last_late, key=self._time_at)
-        end = max(end, number - limits.max_crossings)
+        records, last_late = self._records, self.newest - limits.traffic_window
+        end = len(records) - limits.max_crossings
+        if records[0] >> _TIME_SHIFT <= last_late:
+            end = max(end, bisect_left(records, last_late + 1 << _TIME_SHIFT))
         if end > 0:
-            self._floor = self._key_at(end - 1)
+            self._floor = _key(records[end - 1] >> _TIME_SHIFT, self._ids[end - 1])
             self._remove(0, end)
 
-    def _time_at(self, at: int) -> int:
-        timestamp: int = _RECORD.unpack_from(self._records, at * _RECORD.size)[0]
-        return timestamp
+    def _packed(self, own: int, timestamp: int, entered: int, left: int) -> int:
+        """Return the record of an id, and remember its people if they do not fit."""
+        if entered >= _MANY or left >= _MANY:
+            self._many = {**self._many, own: (entered, left)}
+            entered = left = _MANY
+        return timestamp << _TIME_SHIFT | entered << _PEOPLE_SHIFT | left
 
-    def _key_at(self, at: int) -> bytes:
-        return _key(self._time_at(at), bytes(self._ids[at * _HASH : (at + 1) * _HASH]))
+    def _record(self, at: int) -> tuple[int, int, int]:
+        """Return timestamp, people in and people out of the id at a position."""
+        record = self._records[at]
+        entered, left = record >> _PEOPLE_SHIFT & _MANY, record & _MANY
+        if entered == _MANY:
+            entered, left = self._many[self._ids[at]]
+        return record >> _TIME_SHIFT, entered, left
+
+    def _position(self, timestamp: int, own: int) -> int:
+        """Return the position of the id with this key, or for it."""
+        first = bisect_left(self._records, timestamp << _TIME_SHIFT)
+        end = bisect_left(self._records, timestamp + 1 << _TIME_SHIFT, first)
+        return bisect_left(self._ids, own, first, end)
 
 
-def _key(timestamp: int, own: bytes) -> bytes:
-    """Return bytes that sort ids by time, then by hash; empty before all time."""
-    return _TIME.pack(timestamp) + own if timestamp >= 0 else b""
+_NONE: dict[int, tuple[int, int]] = {}
+"""No record with many people, as in nearly every sensor."""
+
+
+def _key(timestamp: int, own: int) -> int:
+    """Return a number that sorts ids by time, then by hash; it is negative before all time."""
+    return timestamp << 8 * _HASH | own

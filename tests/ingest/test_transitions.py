@@ -7,7 +7,8 @@ import pytest
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
 from exporter.ingest.transitions import MAX_LINES, Transitions
-from exporter.rule.space import Count, Space
+from exporter.rule.reading import Count
+from exporter.rule.space import Space
 from exporter.rule.store import Store
 from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, delivery
 from tests.support.stores import LIMITS, snapshot_of

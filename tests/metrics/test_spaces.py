@@ -19,7 +19,8 @@ from exporter.events.model import Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
 from exporter.metrics.families import HELP, Family
 from exporter.metrics.spaces import SpaceFamilies
-from exporter.rule.space import Count, Space
+from exporter.rule.reading import Count
+from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
 from exporter.server import memory
 from tests.support.deliveries import HOUR, MINUTE, NOW, READ

@@ -13,8 +13,8 @@ from exporter.capacity.rules import NO_RULES
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import SensorMetadata
 from exporter.metrics.spaces import SpaceFamilies
-from exporter.rule.sensor import Crossed
 from exporter.rule.space import Space
+from exporter.rule.traffic import Crossed
 from tests.support.crossings import crossing, event, sensor
 from tests.support.deliveries import HOUR, NOW, SECOND
 from tests.support.scraped import Scraped

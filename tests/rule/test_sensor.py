@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from exporter.events.measures import Kind, Measure
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.sensor import Crossed
 from exporter.rule.store import Store
+from exporter.rule.traffic import Crossed
 from tests.support.crossings import Delivery, crossing, event, sensor
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, G, delivery, event_id
 from tests.support.stores import LIMITS, applied

@@ -1,16 +1,26 @@
 """Crossings: each event id is counted once, with the largest numbers that came."""
 
 import random
+import timeit
 import tracemalloc
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 import pytest
 
 from exporter.rule.outcome import Outcome
 from exporter.rule.traffic import Crossings
-from tests.support.crossings import apply, counted, crossing, state, totals
+from tests.support.crossings import Delivery, apply, counted, crossing, state, totals
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, event_id
 from tests.support.stores import LIMITS
+
+_numbers = count(10**6)
+
+
+def _cross(crossings: Crossings) -> None:
+    """Apply a crossing of an id that was never used."""
+    apply(crossings, crossing(next(_numbers), t=NOW + 1))
 
 
 class TestTable:
@@ -135,27 +145,51 @@ class TestBounds:
         assert apply(crossings, crossing(4), most=100) is Outcome.LATE
 
     def test_a_full_sensor_is_small(self) -> None:
-        """A sensor with all ids that it can remember takes less than 240 KiB, which is 24 MiB for 100 sensors."""
-        ids = [event_id(NOW // 1000, n) for n in range(9000)]
+        """A sensor with all ids that it can remember takes less than 184 KiB, which is 18 MiB for 100 sensors."""
+        events = [Delivery(event_id(NOW // 1000, n), NOW + n, 1, 1) for n in range(9000)]
         crossings = Crossings()
         tracemalloc.start()
-        for n, each in enumerate(ids):
-            crossings.apply(each, NOW + n, 1, 1, LIMITS)
+        for each in events:
+            apply(crossings, each)
         size, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert size < 240 << 10
+        assert size < 184 << 10
         assert crossings.entered == 9000
-        assert [crossings.apply(ids[n], NOW + n, 1, 1, LIMITS) for n in (807, 808)] == [Outcome.LATE, Outcome.DUPLICATE]
+        assert [apply(crossings, events[n]) for n in (807, 808)] == [Outcome.LATE, Outcome.DUPLICATE]
 
-    def test_bytes_across_two_ids_are_no_id(self) -> None:
-        """An id is recognised by a whole hash only, so two that are adjacent make no third."""
-        crossings = counted([crossing(n, t=NOW) for n in range(3)])
-        ids = state(crossings).ids
-        assert [crossings.find(ids[at : at + 8]) for at in (0, 8, 16)] == [0, 1, 2]
-        assert [crossings.find(ids[at : at + 8]) for at in range(1, 8)] == [-1] * 7
-        twice = Crossings()
-        twice.restore(state(crossings)._replace(ids=ids[4:12] + ids[:16]), LIMITS)
-        assert twice.find(ids[:8]) == 1
+    def test_a_full_sensor_is_fast(self) -> None:
+        """One more crossing of a sensor that knows thousands of ids costs about as much as of one that knows few."""
+        seconds = {}
+        for number in (10, 8000):
+            crossings = counted([crossing(n) for n in reversed(range(number))])
+            add = partial(_cross, crossings)
+            seconds[number] = min(timeit.repeat(add, repeat=5, number=50))
+        assert seconds[8000] < 3 * seconds[10]
+
+    def test_ids_that_begin_alike(self) -> None:
+        """An id is recognised by its whole hash: one that has only the first half in common is another."""
+        saved = state(counted([crossing(1)]))
+        other = Crossings()
+        other.restore(saved._replace(ids=saved.ids[:7] + bytes([saved.ids[7] ^ 1])), LIMITS)
+        assert apply(other, crossing(1)) is Outcome.NEW
+        assert apply(other, crossing(1)) is Outcome.DUPLICATE
+        assert totals(other).entered == 2
+
+    @pytest.mark.parametrize("people", [2046, 2047, 2048, 1_000_000_000])
+    def test_many_people(self, people: int) -> None:
+        """Any number of people in one event is counted, corrected, saved and forgotten as a small one is."""
+        crossings = counted([crossing(9, people, 1), crossing(8, 1, people)])
+        assert totals(crossings) == (people + 1, people + 1, NOW - 8 * SECOND)
+        assert apply(crossings, crossing(9, people, 1)) is Outcome.DUPLICATE
+        assert apply(crossings, crossing(9, people - 1, 1)) is Outcome.SUPERSEDED
+        assert apply(crossings, crossing(9, people + 1, 2)) is Outcome.CORRECTED
+        assert state(crossings).events() == [(NOW - 9 * SECOND, people + 1, 2), (NOW - 8 * SECOND, 1, people)]
+        again = Crossings()
+        again.restore(state(crossings), LIMITS)
+        assert state(again) == state(crossings)
+        apply(again, crossing(0), most=1)
+        assert state(again).events() == [(NOW, 1, 0)]
+        assert totals(again).entered == people + 3
 
 
 class TestState:

@@ -39,7 +39,7 @@ def crossing(n: int, entered: int = 1, left: int = 0, *, t: int | None = None) -
 
 def apply(crossings: Crossings, delivery: Delivery, window: int = DAY, most: int = 8192) -> Outcome:
     """Apply one delivery with these limits."""
-    return crossings.apply(*delivery, replace(LIMITS, traffic_window=window, max_crossings=most))
+    return crossings.apply(event(delivery), NOW, replace(LIMITS, traffic_window=window, max_crossings=most))
 
 
 def counted(deliveries: Sequence[Delivery], most: int = 8192) -> Crossings:

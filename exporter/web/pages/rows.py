@@ -20,7 +20,8 @@ from exporter.events.measures import PEOPLE, Kind, Measure
 from exporter.events.model import FIELDS, AnyMetadata
 from exporter.events.text import composed
 from exporter.pieces import in_pieces, sorted_in_pieces
-from exporter.rule.space import Count, Space
+from exporter.rule.reading import Count
+from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
 
 _PIECE = 2000

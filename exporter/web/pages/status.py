@@ -17,10 +17,9 @@ from exporter.events.times import utc
 from exporter.ingest.activity import Activity
 from exporter.metrics.registry import Metrics
 from exporter.pieces import in_pieces
-from exporter.rule.reading import Reading
-from exporter.rule.sensor import Crossed
-from exporter.rule.space import Count
+from exporter.rule.reading import Count, Reading
 from exporter.rule.store import Snapshot, Store
+from exporter.rule.traffic import Crossed
 from exporter.web.pages import display
 from exporter.web.pages.day import by_hour
 from exporter.web.pages.rows import (

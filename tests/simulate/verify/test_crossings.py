@@ -12,9 +12,9 @@ from exporter.rule.traffic import Crossings
 from exporter.simulate.verify.arrivals import Exchange, Rule
 from exporter.simulate.verify.crossings import Totals
 from exporter.simulate.verify.oracle import Before, Oracle
+from tests.support.crossings import Delivery, apply
 from tests.support.deliveries import HOUR, MINUTE, NOW
 from tests.support.examples import thorough
-from tests.support.stores import LIMITS
 
 SENSOR = ("sensor_a", Measure.CROSSINGS)
 
@@ -116,7 +116,7 @@ def test_the_same_as_the_rule(events: list[tuple[int, int, int]]) -> None:
     """Oracle and rule agree on counters and outcomes for any deliveries in any order."""
     rule = Crossings()
     answers = [
-        rule.apply(str(n), NOW - AGES[n], entered, left, LIMITS).value for n, entered, left in events
+        apply(rule, Delivery(str(n), NOW - AGES[n], entered, left)).value for n, entered, left in events
     ]  # fmt: skip
     judge = oracle(*(crossing(str(n), entered, left, t=NOW - AGES[n]) for n, entered, left in events))
     assert [judgement.expected for judgement in judge.judgements()] == answers

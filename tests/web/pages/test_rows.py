@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from exporter.capacity.file import CapacityFile
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
-from exporter.rule.space import Count, Space
+from exporter.rule.reading import Count
+from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
 from exporter.web.pages import rows as rows_module
 from exporter.web.pages.rows import Query, Row, Rows, Sort, found, in_order
