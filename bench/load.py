@@ -18,6 +18,7 @@ import uvloop
 
 from bench.processes import HOST
 from exporter.events.fast import parse_fast
+from exporter.events.ids import ksuid
 from exporter.events.measures import Kind, Measure, Payload, known_type
 from exporter.events.model import FIELDS, ReadingEvent
 from exporter.metrics.text import labelled
@@ -137,6 +138,7 @@ def _retyped(types: Sequence[str]) -> Callable[[int, int], Iterator[bytes]]:
             _retype(event, types[crc32(zone.encode()) % len(types)], zone)
             if event["type"] == "DETECTIONS":  # a thousand a second, none of which is computed again
                 event["timestamp"] = began_ms + number
+                event["id"] = f"event_{ksuid(event['timestamp'] // 1000, number)}"
             yield _request("POST /webhook", json.dumps(event).encode())
 
     return requests

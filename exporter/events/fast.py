@@ -4,6 +4,7 @@ It returns the same as `parse`, or nothing. It describes the payloads a second t
 faster because it explains no mistake; `tests/events/test_fast.py` compares both.
 """
 
+from collections.abc import Callable
 from operator import itemgetter
 from typing import Annotated, Any, NamedTuple
 
@@ -12,12 +13,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import astuple
 
 from exporter.events.ids import generation
-from exporter.events.measures import PEOPLE, Kind, KnownType, Measure, Payload, known_type
+from exporter.events.measures import KNOWN_TYPES, Measure, Payload, known_type
 from exporter.events.model import (
     FIELDS,
     ID_POSITION,
     MAX_STRING,
     METADATA,
+    CrossingEvent,
     Event,
     Metadata,
     ReadingEvent,
@@ -25,7 +27,7 @@ from exporter.events.model import (
     new_tuple,
 )
 from exporter.events.parse import parse_strict
-from exporter.events.payloads import MAX_CROSSINGS, MAX_POINTS, event_of
+from exporter.events.payloads import MAX_CROSSINGS, MAX_POINTS
 from exporter.events.times import EARLIEST_TIMESTAMP
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_STRING)]
@@ -70,32 +72,50 @@ class _Event(Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class _Counted(NamedTuple):
-    """A measure of people."""
+class _Type(NamedTuple):
+    """The way to read the events of one type."""
 
     measure: Measure
-    own: int
-    """The position of the space's own id in the metadata."""
-    fields: int
-    """The number of its metadata fields, which come first among those of all kinds."""
+    fields: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    """Returns the values of the metadata of its kind of space among those of all fields, without those behind."""
     missing: tuple[str, ...]
-    """The values of its metadata behind these."""
+    """The last values of its metadata: those of fields that it cannot have."""
+    metadata: type[Metadata] | type[SensorMetadata]
+    own: int
+    """The position of the space's own id in its metadata."""
+    read: Callable[[Any], float | tuple[int, int] | None] | None
+    """Returns the value of a reading, or people in and out, from `data`; there is none where `data` is the value."""
 
 
-_MISSING = {kind: ("",) * (len(METADATA[kind]._fields) - len(FIELDS[kind])) for kind in Kind}
-"""The last values of the metadata of each kind of space: those of fields that it cannot have."""
+def _people_seen(data: Any) -> float | None:
+    """Return the number of people in the `data` of a detection."""
+    if data.__class__ is not _Data or data.world is data.local is None:
+        return None
+    return float(max(len(data.world or ()), len(data.local or ())))
 
-_COUNTED = {
-    spelling: _Counted(measure, ID_POSITION[measure.kind], len(FIELDS[measure.kind]), _MISSING[measure.kind])
-    for measure in Measure
-    if measure.declared.payload in PEOPLE
-    for each in measure.declared.types
-    for spelling in (each.name, *each.spellings)
-}
-"""The measures of people by the names of their event types: one look-up for nearly every event."""
 
-_names_of = {kind: itemgetter(*map(_FIELDS.index, FIELDS[kind])) for kind in Kind}
-"""Return the values of the metadata fields of each kind of space among those of all fields."""
+def _people_crossed(data: Any) -> tuple[int, int] | None:
+    """Return the people in and out in the `data` of crossings."""
+    if data.__class__ is not _Data or data.in_ is UNSET or data.out is UNSET:
+        return None
+    return data.in_, data.out
+
+
+_READ = {Payload.DETECTIONS: _people_seen, Payload.CROSSINGS: _people_crossed}
+
+
+def _type_of(measure: Measure, value: float | None) -> _Type:
+    kind = measure.kind
+    positions = list(map(_FIELDS.index, FIELDS[kind]))
+    first = positions == list(range(len(positions)))
+    read = _READ.get(measure.declared.payload) if value is None else lambda _: value
+    missing = ("",) * (len(METADATA[kind]._fields) - len(positions))
+    fields = itemgetter(slice(len(positions))) if first else itemgetter(*positions)
+    return _Type(measure, fields, missing, METADATA[kind], ID_POSITION[kind], read)
+
+
+_TYPES = {name: _type_of(known.measure, known.value) for name, known in KNOWN_TYPES.items()}
+"""The event types by their names: one look-up for nearly every event."""
 
 
 def parse_fast(body: bytes) -> Event | None:
@@ -109,65 +129,32 @@ def parse_fast(body: bytes) -> Event | None:
         payload = _decode(body)
     except ValueError:  # a mistake, or a field that is new
         return parse_strict(body)
-    counted = _COUNTED.get(payload.type)
-    if counted is None:
+    type_ = _TYPES.get(payload.type)
+    if type_ is None:
         known = known_type(payload.type)
         if known is None:
             return None
-        counted = _COUNTED.get(known.name)
-        if counted is None:
-            return _other_event(known, payload)
-    measure, own, number, missing = counted
-    names = astuple(payload.metadata)[:number]
+        type_ = _TYPES[known.name]
+    measure, fields, missing, metadata, own, read = type_
+    names = fields(astuple(payload.metadata))
     if None in names:
         names = tuple([name or "" for name in names])
-    space_id, people = names[own], payload.data
-    if not space_id or people.__class__ is not float:
-        return None
-    event_id = payload.id
-    event: ReadingEvent = new_tuple(
-        ReadingEvent,
-        (
-            event_id,
-            measure,
-            space_id,
-            int(payload.timestamp),
-            abs(people),
-            generation(event_id),
-            new_tuple(Metadata, names + missing if missing else names),
-            False,
-        ),
-    )
-    return event
-
-
-def _other_event(known: KnownType, payload: _Event) -> Event | None:
-    """Return the event of a payload that is no number of people."""
-    measure, data = known.measure, payload.data
-    shape, people = measure.declared.payload, known.value or 0.0
-    if shape is not Payload.MOTION:
-        if data.__class__ is not _Data:
-            return None
-        if shape is Payload.DETECTIONS:
-            world, local = data.world, data.local
-            if world is None is local:
-                return None
-            people = float(max(len(world or ()), len(local or ())))
-        elif UNSET in (data.in_, data.out):
-            return None
-    kind = measure.kind
-    names = _names_of[kind](astuple(payload.metadata))
-    if None in names:
-        names = tuple([name or "" for name in names])
-    space_id = names[ID_POSITION[kind]]
+    space_id, event_id = names[own], payload.id
     if not space_id:
         return None
-    metadata = new_tuple(METADATA[kind], names + _MISSING[kind])
-    if shape is Payload.CROSSINGS:
-        return event_of(known, payload.id, payload.timestamp, data, metadata)
-    event_id = payload.id
-    event: ReadingEvent = new_tuple(
-        ReadingEvent,
-        (event_id, measure, space_id, int(payload.timestamp), people, generation(event_id), metadata, False),
-    )
-    return event
+    value: Any = payload.data if read is None else read(payload.data)
+    names = new_tuple(metadata, names + missing if missing else names)
+    event: Event
+    if value.__class__ is float:
+        event = new_tuple(
+            ReadingEvent,
+            (event_id, measure, space_id, int(payload.timestamp), abs(value), generation(event_id), names, False),
+        )
+        return event
+    if value.__class__ is tuple:
+        event = new_tuple(
+            CrossingEvent,
+            (event_id, measure, space_id, int(payload.timestamp), *value, generation(event_id), names, False),
+        )
+        return event
+    return None

@@ -236,7 +236,7 @@ class Measure(StrEnum):
 
     def type_of(self, value: float) -> str:
         """Return the event type of a reading with this value."""
-        return self.only_type or next(each for each in self.declared.types if each.value == value).name
+        return self.only_type or _TYPE_OF_VALUE[self, value]
 
 
 IN_MEMORY = frozenset(measure for measure in Measure if measure.declared.cadence is Cadence.STREAM)
@@ -256,19 +256,26 @@ class KnownType(NamedTuple):
     """The value of the reading, where `data` does not hold it."""
 
 
-_BY_NAME = {
+_TYPE_OF_VALUE = {
+    (measure, each.value): each.name for measure in Measure for each in measure.declared.types if each.value is not None
+}
+"""The event types of measures that have several, by measure and value."""
+
+
+KNOWN_TYPES = {
     spelling: KnownType(measure, each.name, each.value)
     for measure in Measure
     for each in measure.declared.types
     for spelling in (each.name, *each.spellings)
 }
+"""The event types by all their names, in upper case."""
 
 
 def known_type(event_type: str) -> KnownType | None:
     """Return the event type of this name as it was sent, in any case; None if it is not exported."""
-    known = _BY_NAME.get(event_type)
+    known = KNOWN_TYPES.get(event_type)
     # Upper case beyond ASCII would make an exported type of letters that only look alike.
-    return _BY_NAME.get(event_type.upper()) if known is None and event_type.isascii() else known
+    return KNOWN_TYPES.get(event_type.upper()) if known is None and event_type.isascii() else known
 
 
 UNDOCUMENTED = ("SENSOR_HEALTH", "HIVE_HEALTH")
