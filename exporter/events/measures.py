@@ -53,7 +53,7 @@ class Cadence(Enum):
     CHANGE = auto()
     """When the value changes; readings are kept for a window, never stale, and do not settle."""
     STREAM = auto()
-    """Several times a second; only the newest reading is kept, in memory alone."""
+    """Several times a second; only the newest reading is kept, and its value in memory alone."""
     EVENT = auto()
     """When it happens: each event is counted once, and is no reading."""
 
@@ -240,7 +240,7 @@ class Measure(StrEnum):
 
 
 IN_MEMORY = frozenset(measure for measure in Measure if measure.declared.cadence is Cadence.STREAM)
-"""The measures that no journal keeps: their readings are replaced within a second."""
+"""The measures whose values no journal keeps: their readings are replaced within a second."""
 
 WITH_PEOPLE = [kind for kind in Kind if any(each.kind is kind and each.declared.payload in PEOPLE for each in Measure)]
 """The kinds of spaces in which people are counted, and which so may have a capacity."""

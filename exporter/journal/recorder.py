@@ -71,9 +71,10 @@ class Recorder:
     def apply(self, events: Sequence[Event], now_ms: int) -> list[Outcome]:
         """Apply events that arrive at `now_ms` to the store, append the accepted ones, and return every outcome.
 
-        Events of a measure that no journal keeps are not appended, so an outage does not touch them.
-        An accepted event that changes nothing is appended too, as its arrival keeps its space from being forgotten. No
-        other event is applied before the append, so a repetition is not acknowledged before the first is written.
+        Of the events of a measure that no journal keeps, only those are appended that keep a space known, and an outage
+        refuses none of them. An accepted event that changes nothing is appended too, as its arrival keeps its space
+        from being forgotten. No other event is applied before the append, so a repetition is not acknowledged before
+        the first is written.
         Raises NotWritten where the append fails.
         """
         if monotonic() > self._maintained_at + _PATIENCE:
@@ -86,13 +87,15 @@ class Recorder:
                 accepted = [
                     event
                     for event, outcome in zip(events, outcomes, strict=True)
-                    if outcome not in REFUSED and event.measure not in IN_MEMORY
+                    if outcome not in REFUSED
+                    and (event.measure not in IN_MEMORY or self._store.is_renewed(event, now_ms))
                 ]
             if accepted:
                 try:
                     self._journal.append(accepted, now_ms)
                 except JournalError as error:
-                    raise NotWritten(str(error), outcomes) from None
+                    if not IN_MEMORY.issuperset(map(_measure_of, accepted)):
+                        raise NotWritten(str(error), outcomes) from None
         return outcomes
 
     def forget(self, space: Forgotten, now_ms: int) -> bool:

@@ -26,8 +26,8 @@ For an event with timestamp `t` and value `v`, the first row that holds decides:
 The cadence of a measure changes no row. Readings of a measure that comes every minute settle, and are stale once they
 are older than `stale_after`. Motion, which comes when it changes, is never stale. Of detections, a stream, only the
 newest reading is kept, as in a window of a millisecond, so that no older one is `backfilled`; they are stale after
-`detections_stale_after`, and no journal keeps them. Crossings are events and no readings: `traffic` has rows of their
-own in the place of rows 5 to 11. They name and keep their sensor as readings do, and are never stale.
+`detections_stale_after`, and no journal keeps their values. Crossings are events and no readings: `traffic` has rows of
+their own in the place of rows 5 to 11. They name and keep their sensor as readings do, and are never stale.
 
 A generation is unknown where its id holds none, and where it cannot be true: when it is later than the arrival plus
 `future_tolerance`, or earlier than `t` minus `future_tolerance`. An entry of a journal is judged by the arrival that it
@@ -36,9 +36,9 @@ are known at each of their arrivals; where one is unknown the later arrival wins
 
 A space has the metadata of its newest reading of any measure: among the applied events for that timestamp the latest
 generation decides, and where generations are equal or one is unknown, the later arrival does. Every event of rows 5 to
-11 keeps its space from being forgotten; without one for longer than `forget_after` a space is forgotten, and one with
-motion after `motion_forget_after` instead. A space that somebody has forgotten is unknown from then on, like one that
-was never there: its next event, also one that was delivered before, is `new`.
+11 keeps its space from being forgotten, of a stream one in each minute; without one for longer than `forget_after` a
+space is forgotten, and one with motion after `motion_forget_after` instead. A space that somebody has forgotten is
+unknown from then on, like one that was never there: its next event, also one that was delivered before, is `new`.
 
 Memory is bounded: each measure of a space remembers `max_deliveries` distinct deliveries. One more drops the oldest
 reading, as if the window were shorter, and its timestamp stays `late`. The dropped reading depends on the set of

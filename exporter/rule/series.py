@@ -72,6 +72,9 @@ class Series:
     adds_up = False
     """Whether an event that is not the newest changes the current value."""
 
+    is_stream = False
+    """Whether only the newest reading is kept, and only in memory."""
+
     __slots__ = ("cutoff", "deliveries", "due", "measure", "newest", "readings")
 
     def __init__(self, measure: Measure) -> None:
@@ -164,6 +167,8 @@ class Series:
 
 class StreamSeries(Series):
     """The newest reading of a measure that is sent several times a second: no other one is in its window."""
+
+    is_stream = True
 
     __slots__ = ()
 

@@ -16,6 +16,11 @@ from exporter.rule.traffic import Crossings, CrossingsState
 
 _REPEATED = Outcome.REPEATED
 
+_MINUTE = 60_000
+
+_MINUTES_OF_A_DAY = 1440
+"""A space that is forgotten sooner than after a day has as many arrivals until then."""
+
 
 class SpaceState(NamedTuple):
     """All that is known of one space, as a journal saves and returns it."""
@@ -97,16 +102,26 @@ class SpaceSeries:
 
     def apply(self, event: Event, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
-        self.arrival = now
         if event.generation is not None and not _is_plausible(event.generation, event.timestamp, now, limits):
             event = event._replace(generation=None)
         series: Any = self.find(event.measure) or self._add(event.measure)  # takes the events of its measure
+        if not (series.is_stream and self._arrived_lately(event, now, limits)):
+            self.arrival = now
         outcome: Outcome = series.apply(event, now, limits)
         if event.timestamp == series.newest and outcome in APPLIED:
             self._show(event, outcome)
         elif series.adds_up and series.count() not in self.view.counts:
             self._view(self.view.metadata)
         return outcome
+
+    def renew(self, event: Event, now: int, limits: Limits) -> None:
+        """Keep the space known from the arrival of a delivery, whose value is not read back, and take its names."""
+        self.arrival = now
+        generation = event.generation
+        if generation is not None and not _is_plausible(generation, event.timestamp, now, limits):
+            generation = None
+        if self._names(event.timestamp, generation):
+            self._view(event.metadata)
 
     def find(self, measure: Measure) -> Series | Crossings | None:
         """Return the series or crossings of a measure, if there are any."""
@@ -147,6 +162,16 @@ class SpaceSeries:
             restored.append(crossings)
         self.series = tuple(restored)
         self._view(state.metadata)
+
+    def _arrived_lately(self, event: Event, now: int, limits: Limits) -> bool:
+        """Tell whether a message of a stream need not count as an arrival, as another one did in the same minute.
+
+        A message that renames the space counts. Only those that count are in a journal, so a space is forgotten at the
+        same time whether or not the exporter was restarted meanwhile.
+        """
+        since, lifetime = now - self.arrival, limits.forget_after
+        is_recent = 0 <= since < _MINUTE and (lifetime == 0 or since < lifetime // _MINUTES_OF_A_DAY)
+        return is_recent and event.metadata == self.view.metadata
 
     def _show(self, event: Event, outcome: Outcome) -> None:
         metadata = self.view.metadata

@@ -186,6 +186,11 @@ class Store:
             known = list(chain.from_iterable(spaces.values() for spaces in self._spaces.values()))
         return [space.key for space in known if space.is_kept]
 
+    def is_renewed(self, event: Event, now: int) -> bool:
+        """Tell whether an event of a stream, applied at `now`, keeps a space known that a journal keeps, too."""
+        space = self._spaces[event.measure.kind].get(event.space_id)
+        return space is not None and space.arrival == now and space.is_kept
+
     def __len__(self) -> int:
         """Return the number of spaces, with those that are to be forgotten and that no call has dropped yet."""
         return sum(map(len, self._spaces.values()))
@@ -212,7 +217,7 @@ class Store:
     def replay(self, deliveries: Iterable[tuple[Event | Forgotten, int]]) -> int:
         """Apply deliveries again, each with its arrival; return the number of events.
 
-        They were acknowledged, so none is rejected.
+        They were acknowledged, so none is rejected. Of a stream only the arrival counts, as its values are short-lived.
         """
         number = 0
         with self._lock:
@@ -221,8 +226,12 @@ class Store:
                     self._spaces[event.kind].pop(event.space_id, None)
                     continue
                 kind, space_id = event.measure.kind, event.space_id
-                space = self._find(kind, space_id, arrival) or self._add(kind, space_id)
-                space.apply(event, arrival, self._limits)
+                space = self._find(kind, space_id, arrival)
+                if event.measure.declared.cadence is Cadence.STREAM:
+                    if space is not None:
+                        space.renew(event, arrival, self._limits)
+                else:
+                    (space or self._add(kind, space_id)).apply(event, arrival, self._limits)
                 number += 1
             if number:
                 self._none_until = -1  # an arrival may be older than those of the other spaces

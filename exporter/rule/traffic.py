@@ -87,6 +87,9 @@ class Crossings:
     adds_up = True
     """Whether an event that is not the newest changes the current value."""
 
+    is_stream = False
+    """Whether only the newest reading is kept, and only in memory."""
+
     __slots__ = ("_floor", "_ids", "_many", "_prefixes", "_records", "entered", "last_crossing", "left", "newest")
 
     def __init__(self) -> None:
