@@ -4,6 +4,7 @@
 - `service`: `serve` and `check`; `against` is `check --against`.
 - `preflight`: mistakes in the settings that only the machine shows.
 - `simulate`, `export`: the commands of these names; `captured` reads files of deliveries.
+- `table`: a history as CSV.
 - `flags`, `arguments`: settings as flags, and arguments of several commands.
 - `logs`: how log lines are written.
 """

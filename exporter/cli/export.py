@@ -1,4 +1,4 @@
-"""`butlr-exporter export`: the corrected history of captured deliveries, as a file that promtool imports."""
+"""`butlr-exporter export`: the corrected history of captured deliveries, for promtool or for a spreadsheet."""
 
 import argparse
 import os
@@ -6,15 +6,18 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import IO, Any
+from itertools import chain
+from typing import IO, Any, NamedTuple
 
 from exporter.cli.arguments import print_error, time_ms
 from exporter.cli.captured import CapturedEvents, UnreadableCapture
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
-from exporter.events.measures import Kind
+from exporter.cli.table import COLUMNS, csv_lines
+from exporter.events.measures import Kind, Measure
+from exporter.events.model import ReadingEvent
 from exporter.events.times import milliseconds, utc
 from exporter.files import STANDARD_STREAM, discard_output, open_binary, reason
 from exporter.metrics.families import labels_of
@@ -41,20 +44,33 @@ the service, under the newest names of its space. promtool turns it into blocks 
 
   butlr-exporter export --in deliveries.ndjson --out history.om --until 2026-11-25T00:00:00Z
   promtool tsdb create-blocks-from openmetrics history.om /path/to/prometheus/data
+
+With --format csv it is a table, for a spreadsheet.
 """
 
 _EPILOG = """\
 The deliveries are assumed to be in the order of their arrival. For a file in another order, such as several files
 joined, give a --window that is longer than the time that the file spans. All readings are held in memory, about half
-a kilobyte each. The exit status is 1 if a line was not understood, or if there was nothing to write.
+a kilobyte each; with --format csv only those of the window. The exit status is 1 if a line was not understood, or if
+there was nothing to write.
 """
+
+
+class _Job(NamedTuple):
+    """The files of an export, and how to write."""
+
+    source: str
+    out: str
+    format: str
+    until_ms: int | None
+    extra_labels: dict[str, str]
 
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser of the command line."""
     command = commands.add_parser(
         "export",
-        help="write the history of captured deliveries, for promtool",
+        help="write the history of captured deliveries, for promtool or a spreadsheet",
         usage="butlr-exporter export --in FILE --out FILE [OPTION]...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -67,13 +83,23 @@ def add_command(commands: Any) -> None:
         "--in", metavar="FILE", dest="sources", action="append", default=[],
         help="request bodies as Butlr sent them, one on a line; - is stdin",
     )  # fmt: skip
-    option("--out", metavar="FILE", help="OpenMetrics text; - is stdout")
+    option("--out", metavar="FILE", help="the history; - is stdout")
+    option(
+        "--format", type=_format, default="openmetrics",
+        help="openmetrics for promtool, csv for a spreadsheet: a row for each minute and space (default: %(default)s)",
+    )  # fmt: skip
     option("--until", metavar="TIME", type=time_ms, help="leave out readings from this time on (default: none)")
     option(
         "--label", metavar="NAME=VALUE", type=_label, dest="extra_labels", action="append", default=[],
         help="one more label for every series, such as job=butlr-settled; may be given several times",
     )  # fmt: skip
     add_settings(command, _SETTINGS)
+
+
+def _format(text: str) -> str:
+    if text not in ("openmetrics", "csv"):
+        raise argparse.ArgumentTypeError(f"must be openmetrics or csv, not {text!r}")
+    return text
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -100,20 +126,53 @@ def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: li
     (source,) = options.sources
     extra_labels = dict(options.extra_labels)
     own = {label for kind in Kind for label in labels_of(kind, settings.labels)}
+    own |= set(COLUMNS) if options.format == "csv" else set()
     if clashing := sorted(extra_labels.keys() & own):
         command.error(f"--label {clashing[0]} is a label of the spaces already")
     with suppress(OSError, ValueError):
         if os.path.samefile(source, options.out):
             command.error("--in and --out are the same file, which would be lost")
     try:
-        return _export(source, options.out, settings, options.until, extra_labels)
+        return _export(_Job(source, options.out, options.format, options.until, extra_labels), settings)
     except UnreadableCapture as error:
         print_error(str(error))
         return 1
 
 
-def _export(source: str, out: str, settings: Settings, until_ms: int | None, extra_labels: dict[str, str]) -> int:
-    """Write the history of `source` to `out`; return the exit status. Raises UnreadableCapture."""
+class _Written:
+    """The history that is written, counted for the summary."""
+
+    def __init__(self, history: History, settle_after_ms: int) -> None:
+        self._history = history
+        self._settle_after_ms = settle_after_ms
+        self.readings = 0
+        self.series: set[tuple[Measure, str]] = set()
+        self.first_ms, self.last_ms = sys.maxsize, -1
+        self._young: list[int] = []
+
+    def counted(self, settled: Iterable[Settled]) -> Iterator[Settled]:
+        """Count readings on their way."""
+        for each in settled:
+            times = [t for t, _ in each.points]
+            self.readings += len(times)
+            self.series.add((each.measure, getattr(each.metadata, each.measure.kind.id_field)))
+            self.first_ms, self.last_ms = min(self.first_ms, times[0]), max(self.last_ms, times[-1])
+            self._young += [t for t in times if t > self.final_ms]
+            yield each
+
+    @property
+    def final_ms(self) -> int:
+        """The newest time of a reading that no later delivery would correct."""
+        return self._history.computed - self._settle_after_ms
+
+    @property
+    def young(self) -> int:
+        """The number of readings that may have been corrected after the end of the file."""
+        return sum(t > self.final_ms for t in self._young) if self._history.computed else 0
+
+
+def _export(job: _Job, settings: Settings) -> int:
+    """Write the history of a file to another; return the exit status. Raises UnreadableCapture."""
     history = History(
         window=milliseconds(settings.window),
         settle_after=milliseconds(settings.settle_after),
@@ -121,26 +180,50 @@ def _export(source: str, out: str, settings: Settings, until_ms: int | None, ext
         now=int(time.time() * 1000),
     )
     outcomes: Counter[Outcome] = Counter()
-    captured = CapturedEvents(source)
-    for event in captured:
-        outcomes[history.apply(event)] += 1
-    settled = list(history.settled(until_ms))
-    if not settled:
+    captured = CapturedEvents(job.source)
+    written = _Written(history, milliseconds(settings.settle_after))
+    read, lines = (_streamed, csv_lines) if job.format == "csv" else (_whole, openmetrics)
+    settled = written.counted(read(captured, history, outcomes, job.until_ms))
+    first = next(settled, None)
+    if first is None:
         print_error(
             f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of an exported type'}"
         )
         return 1
+    out = job.out
     try:
-        _write(out, openmetrics(settled, settings.labels, extra_labels))
+        _write(out, lines(chain([first], settled), settings.labels, job.extra_labels))
     except BrokenPipeError:  # the reader has closed its end
         discard_output()
         return 1
     except (OSError, ValueError) as error:
         print_error(f"{'standard output' if out == STANDARD_STREAM else repr(out)} cannot be written: {reason(error)}")
         return 1
-    for line in _summary(settled, outcomes, settings, history.computed):
+    for line in _summary(written, outcomes, settings):
         print(line, file=sys.stderr)  # noqa: T201
     return 1 if captured.mistakes else 0
+
+
+def _whole(
+    events: Iterable[ReadingEvent], history: History, outcomes: Counter[Outcome], until_ms: int | None
+) -> Iterator[Settled]:
+    """Return every settled reading after the last delivery, as OpenMetrics has the samples of a series together."""
+    for event in events:
+        outcomes[history.apply(event)] += 1
+    yield from history.settled(until_ms)
+
+
+def _streamed(
+    events: Iterable[ReadingEvent], history: History, outcomes: Counter[Outcome], until_ms: int | None
+) -> Iterator[Settled]:
+    """Return each settled reading as soon as no delivery changes it, so that memory holds the windows only."""
+    for event in events:
+        outcome = history.apply(event)
+        outcomes[outcome] += 1
+        if outcome is Outcome.NEW and (released := history.release(event, until_ms)):
+            yield released
+    rest = [each._replace(points=[point]) for each in history.settled(until_ms) for point in each.points]
+    yield from sorted(rest, key=lambda each: each.points[0].timestamp)
 
 
 def _write(out: str, lines: Iterable[str]) -> None:
@@ -160,18 +243,17 @@ def _write(out: str, lines: Iterable[str]) -> None:
         with open(part, "wb") as file:
             write_lines(file)
         os.replace(part, path)
-    except OSError:
+    except BaseException:  # the lines come from the capture, which may turn out unreadable
         with suppress(OSError):
             os.remove(part)
         raise
 
 
-def _summary(settled: list[Settled], outcomes: Counter[Outcome], settings: Settings, computed_ms: int) -> Iterable[str]:
+def _summary(written: _Written, outcomes: Counter[Outcome], settings: Settings) -> Iterable[str]:
     """Return the lines that describe the written history."""
-    times = [t for each in settled for t, _ in (each.points[0], each.points[-1])]
     yield (
-        f"{sum(len(each.points) for each in settled):,} readings of {len(settled):,} series, "
-        f"from {utc(min(times))} to {utc(max(times))}"
+        f"{written.readings:,} readings of {len(written.series):,} series, "
+        f"from {utc(written.first_ms)} to {utc(written.last_ms)}"
     )
     yield f"of {outcomes.total():,} events: {', '.join(f'{n:,} {outcome}' for outcome, n in outcomes.most_common())}"
     if late := outcomes[Outcome.LATE]:
@@ -180,10 +262,8 @@ def _summary(settled: list[Settled], outcomes: Counter[Outcome], settings: Setti
     if future := outcomes[Outcome.FUTURE]:
         tolerance = show_duration(settings.future_tolerance)
         yield f"left out: {future:,} of the future, by more than --future-tolerance ({tolerance})"
-    final_ms = computed_ms - milliseconds(settings.settle_after)
-    young = sum(t > final_ms for each in settled for t, _ in each.points) if computed_ms else 0
-    if young:
+    if young := written.young:
         yield (
             f"note: the last {young:,} readings may have been corrected after the end of the file; "
-            f"--until {utc(final_ms)} leaves them out"
+            f"--until {utc(written.final_ms)} leaves them out"
         )

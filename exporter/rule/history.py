@@ -52,11 +52,25 @@ class History:
             self._values[event.measure, event.space_id][event.timestamp] = event.value
         return outcome
 
+    def release(self, newest: ReadingEvent, until: int | None = None) -> Settled | None:
+        """Forget the readings that have left the window since `newest`, which was `new`, as nothing changes them.
+
+        Return those before `until` (ms), oldest first, under the names in this event; None if there are none.
+        """
+        values = self._values.get((newest.measure, newest.space_id), {})
+        left = sorted(t for t in values if t <= newest.timestamp - self._limits.window)
+        released = [Point(t, values.pop(t)) for t in left]
+        points = [point for point in released if point.timestamp <= self._last(until)]
+        return Settled(newest.metadata, newest.measure, points) if points else None
+
+    def _last(self, until: int | None) -> int:
+        """Return the last time (ms) of a reading that is settled and before `until`."""
+        settled = self._now - self._limits.settle_after
+        return settled if until is None else min(settled, until - 1)
+
     def settled(self, until: int | None = None) -> Iterator[Settled]:
         """Return every settled reading before `until` (ms), oldest first, under the newest names of its space."""
-        newest = self._now - self._limits.settle_after
-        if until is not None:
-            newest = min(newest, until - 1)
+        newest = self._last(until)
         for space in self._store.snapshot(self._now).spaces:
             for count in space.counts:
                 values = self._values.get((count.measure, space.id), {})

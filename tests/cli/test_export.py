@@ -204,6 +204,12 @@ class TestMistakes:
             (["--in={source}", "--out=-", "--label=jo-b=x"], 2, "must be NAME=VALUE"),
             (["--in={source}", "--out=-", "--label=job=\udcff"], 2, "must be UTF-8 text, not 'job=\\udcff'"),
             (["--in={source}", "--out=-", "--label=zone_id=x"], 2, "zone_id is a label of the spaces already"),
+            (
+                ["--in={source}", "--out=-", "--format=xls"],
+                2,
+                "--format: must be openmetrics or csv, not 'xls'",
+            ),
+            (["--in={source}", "--out=-", "--format=csv", "--label=value=x"], 2, "value is a label of the spaces"),
             (["--in={source}", "--out=-", "--until=soon"], 2, "must be a time such as 2026-11-25T08:00:00Z"),
             (["--in={source}", "--out=-", "--lables=x"], 2, "did you mean --labels?"),
         ],
