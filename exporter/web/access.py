@@ -42,7 +42,7 @@ def guarded(name: str, guard: Guard, refuse: Refuse) -> Blueprint:
 
 
 def refuse_other_sites(app: Flask) -> None:
-    """Answer 403 to every request of a page of another origin that may change something, whatever its path."""
+    """Answer 403 to every request of a page of another origin that may change something, on any path."""
 
     @app.before_request
     def one_site() -> Response | None:
