@@ -3,7 +3,7 @@
 Source of the types: docs.butlr.io/real-time-occupancy/webhooks-overview and Butlr's changelog.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from typing import NamedTuple, Self
 
@@ -93,6 +93,37 @@ _AS_FINAL = ", as finally computed; an instant query needs last_over_time."
 """The end of each help of settled readings: the newest is older than the five minutes that an instant query covers."""
 
 
+_IN = {Kind.ZONE: "in the zone", Kind.ROOM: "in the room", Kind.FLOOR: "on the floor"}
+
+
+def _people(number: int, kind: Kind, payload: Payload) -> Declaration:
+    """Declare the people in a kind of space."""
+    return Declaration(
+        number=number,
+        kind=kind,
+        payload=payload,
+        cadence=Cadence.MINUTE,
+        types=(EventType(f"{kind.upper()}_OCCUPANCY"),),
+        family=f"butlr_{kind}_occupancy",
+        title="People",
+        help=f"People {_IN[kind]} now, deduplicated and corrected.",
+        settled_help=f"People {_IN[kind]} at that time, as finally computed.",
+    )
+
+
+def _smoothed(number: int, kind: Kind, payload: Payload) -> Declaration:
+    """Declare the people in a kind of space, as Butlr smooths their number over a minute."""
+    name = f"{kind.upper()}_OCCUPANCY_1M"  # Butlr's changelog of 13 Aug 2025 spells it so; its webhook pages do not
+    return replace(
+        _people(number, kind, payload),
+        types=(EventType(f"{name}IN", (name,)),),
+        family=f"butlr_{kind}_occupancy_1min",
+        title="People, smoothed over a minute",
+        help=f"People {_IN[kind]} now, smoothed by Butlr over a minute.",
+        settled_help=f"People {_IN[kind]} at that time, smoothed over a minute, as finally computed.",
+    )
+
+
 class Measure(StrEnum):
     """A quantity that is exported, named by its first event type."""
 
@@ -101,91 +132,12 @@ class Measure(StrEnum):
     only_type: str
     """The name of its event type; empty if it has several."""
 
-    ZONE_OCCUPANCY = (
-        "ZONE_OCCUPANCY",
-        Declaration(
-            number=0,
-            kind=Kind.ZONE,
-            payload=Payload.COUNT,
-            cadence=Cadence.MINUTE,
-            types=(EventType("ZONE_OCCUPANCY"),),
-            family="butlr_zone_occupancy",
-            title="People",
-            help="People in the zone now, deduplicated and corrected.",
-            settled_help=f"People in the zone at that time{_AS_FINAL}",
-        ),
-    )
-    ZONE_OCCUPANCY_1MIN = (
-        "ZONE_OCCUPANCY_1MIN",
-        Declaration(
-            number=1,
-            kind=Kind.ZONE,
-            payload=Payload.COUNT,
-            cadence=Cadence.MINUTE,
-            # Butlr's changelog of 13 Aug 2025 spells it so; its webhook pages do not.
-            types=(EventType("ZONE_OCCUPANCY_1MIN", ("ZONE_OCCUPANCY_1M",)),),
-            family="butlr_zone_occupancy_1min",
-            title="People, smoothed over a minute",
-            help="People in the zone now, smoothed by Butlr over a minute.",
-            settled_help=f"People in the zone at that time, smoothed over a minute{_AS_FINAL}",
-        ),
-    )
-    ROOM_OCCUPANCY = (
-        "ROOM_OCCUPANCY",
-        Declaration(
-            number=2,
-            kind=Kind.ROOM,
-            payload=Payload.CLAMPED,
-            cadence=Cadence.MINUTE,
-            types=(EventType("ROOM_OCCUPANCY"),),
-            family="butlr_room_occupancy",
-            title="People",
-            help="People in the room now, deduplicated and corrected.",
-            settled_help=f"People in the room at that time{_AS_FINAL}",
-        ),
-    )
-    ROOM_OCCUPANCY_1MIN = (
-        "ROOM_OCCUPANCY_1MIN",
-        Declaration(
-            number=3,
-            kind=Kind.ROOM,
-            payload=Payload.CLAMPED,
-            cadence=Cadence.MINUTE,
-            types=(EventType("ROOM_OCCUPANCY_1MIN", ("ROOM_OCCUPANCY_1M",)),),
-            family="butlr_room_occupancy_1min",
-            title="People, smoothed over a minute",
-            help="People in the room now, smoothed by Butlr over a minute.",
-            settled_help=f"People in the room at that time, smoothed over a minute{_AS_FINAL}",
-        ),
-    )
-    FLOOR_OCCUPANCY = (
-        "FLOOR_OCCUPANCY",
-        Declaration(
-            number=4,
-            kind=Kind.FLOOR,
-            payload=Payload.CLAMPED,
-            cadence=Cadence.MINUTE,
-            types=(EventType("FLOOR_OCCUPANCY"),),
-            family="butlr_floor_occupancy",
-            title="People",
-            help="People on the floor now, deduplicated and corrected.",
-            settled_help=f"People on the floor at that time{_AS_FINAL}",
-        ),
-    )
-    FLOOR_OCCUPANCY_1MIN = (
-        "FLOOR_OCCUPANCY_1MIN",
-        Declaration(
-            number=5,
-            kind=Kind.FLOOR,
-            payload=Payload.CLAMPED,
-            cadence=Cadence.MINUTE,
-            types=(EventType("FLOOR_OCCUPANCY_1MIN", ("FLOOR_OCCUPANCY_1M",)),),
-            family="butlr_floor_occupancy_1min",
-            title="People, smoothed over a minute",
-            help="People on the floor now, smoothed by Butlr over a minute.",
-            settled_help=f"People on the floor at that time, smoothed over a minute{_AS_FINAL}",
-        ),
-    )
+    ZONE_OCCUPANCY = "ZONE_OCCUPANCY", _people(0, Kind.ZONE, Payload.COUNT)
+    ZONE_OCCUPANCY_1MIN = "ZONE_OCCUPANCY_1MIN", _smoothed(1, Kind.ZONE, Payload.COUNT)
+    ROOM_OCCUPANCY = "ROOM_OCCUPANCY", _people(2, Kind.ROOM, Payload.CLAMPED)
+    ROOM_OCCUPANCY_1MIN = "ROOM_OCCUPANCY_1MIN", _smoothed(3, Kind.ROOM, Payload.CLAMPED)
+    FLOOR_OCCUPANCY = "FLOOR_OCCUPANCY", _people(4, Kind.FLOOR, Payload.CLAMPED)
+    FLOOR_OCCUPANCY_1MIN = "FLOOR_OCCUPANCY_1MIN", _smoothed(5, Kind.FLOOR, Payload.CLAMPED)
     MOTION = (
         "MOTION",
         Declaration(

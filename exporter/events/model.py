@@ -34,6 +34,7 @@ class Metadata(NamedTuple):
 class SensorMetadata(NamedTuple):
     """The same for a sensor: its place, its hive and itself."""
 
+    # A named tuple cannot inherit fields, so those of a place are written in both classes.
     org_id: str = ""
     org_name: str = ""
     site_id: str = ""
