@@ -25,6 +25,7 @@ from grafana.kit import (
     lay_out,
     legend,
     names_of,
+    number_panel,
     panel,
     place_table,
 )
@@ -49,9 +50,7 @@ def _people(direction: str, span: str) -> str:
 
 
 def _number(title: str, description: str, expr: str) -> PlacedPanel:
-    built = stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
-    query = Query(f"round({expr})", instant=True)
-    return panel(built, title, description, query, width=6, height=5, unit="none", steps=PLAIN)
+    return number_panel(title, description, f"round({expr})", width=6, unit="none", steps=PLAIN)
 
 
 def _door_table() -> PlacedPanel:

@@ -6,17 +6,12 @@ from grafana_foundation_sdk.builders import stat, timeseries
 from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models.common import BigValueGraphMode, StackingMode
 
-from grafana.kit import PLAIN, PlacedPanel, Query, board, last, lay_out, legend, panel
+from grafana.kit import PLAIN, PlacedPanel, Query, board, last, lay_out, legend, number_panel, panel
 from grafana.zones_now import RED_ABOVE_0
 
 EVENTS = "sum by (outcome) (rate(butlr_exporter_events_total[$__rate_interval]))"
 DELAY = "sum by (event_type, le) (rate(butlr_exporter_event_delay_seconds_bucket[$__rate_interval]))"
 REFUSED = 'butlr_exporter_events_total{outcome=~"invalid|future|overflow"}'
-
-
-def _number_panel(title: str, description: str, expr: str, **options: Any) -> PlacedPanel:
-    built = stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
-    return panel(built, title, description, Query(expr, instant=True), width=6, height=5, **options)
 
 
 def _line_panel(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> PlacedPanel:
@@ -38,29 +33,33 @@ def build() -> Any:
             (
                 "Is it well?",
                 [
-                    _number_panel(
+                    number_panel(
                         "Last event",
                         "Time since an event was accepted.",
                         "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
+                        width=6,
                         unit="s",
                         steps=[(None, "green"), (300, "orange"), (900, "red")],
                     ),
-                    _number_panel(
+                    number_panel(
                         "Refused in an hour",
                         "Events that were answered with 422. The exporter's log names field and reason.",
                         f"round(sum(increase({REFUSED}[1h])))",
+                        width=6,
                         steps=RED_ABOVE_0,
                     ),
-                    _number_panel(
+                    number_panel(
                         "Journal failures in an hour",
                         "Writes that failed: events are then answered with 503.",
                         "round(sum(increase(butlr_exporter_journal_failures_total[1h])))",
+                        width=6,
                         steps=RED_ABOVE_0,
                     ),
-                    _number_panel(
+                    number_panel(
                         "Silent places",
                         "Zones, rooms, floors and sensors whose newest reading is too old to be shown.",
                         'sum(max by (kind) (butlr_exporter_spaces{state="stale"}))',
+                        width=6,
                         steps=[(None, "green"), (1, "orange")],
                     ),
                 ],

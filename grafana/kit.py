@@ -6,9 +6,14 @@ This module knows no dashboard.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, table
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table
 from grafana_foundation_sdk.models import dashboard as models
-from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement, TableCellDisplayMode
+from grafana_foundation_sdk.models.common import (
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    TableCellDisplayMode,
+)
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 COLUMNS = 24
@@ -133,6 +138,12 @@ def panel(
         thresholds = [models.Threshold(value=value, color=color) for value, color in steps]
         builder.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(thresholds))
     return PlacedPanel(builder, width, height)
+
+
+def number_panel(title: str, description: str, expr: str, *, width: int, **options: Any) -> PlacedPanel:
+    """Return a panel that shows the present value of an expression as one large number."""
+    built = stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
+    return panel(built, title, description, Query(expr, instant=True), width=width, height=5, **options)
 
 
 def _letters(number: int) -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge, stat
-from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, BigValueGraphMode, VizOrientation
+from grafana_foundation_sdk.builders import bargauge
+from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, VizOrientation
 
 from grafana.kit import (
     CAPACITY,
@@ -24,6 +24,7 @@ from grafana.kit import (
     last,
     lay_out,
     names_of,
+    number_panel,
     panel,
     place_table,
 )
@@ -31,10 +32,6 @@ from grafana.kit import (
 RED_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
 ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")]
 SHARES: list[tuple[float | None, str]] = [(None, "green"), (0.8, "yellow"), (1.0001, "red")]
-
-
-def _number_panel() -> Any:
-    return stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE)
 
 
 SILENT = {
@@ -151,71 +148,50 @@ def build() -> Any:
             (
                 "Now",
                 [
-                    panel(
-                        _number_panel(),
+                    number_panel(
                         "People",
                         "On the chosen floors: Butlr's own count of each, or the sum of its zones if there is none.",
-                        Query(f"sum({PEOPLE_ON_FLOORS})", instant=True),
+                        f"sum({PEOPLE_ON_FLOORS})",
                         width=4,
-                        height=5,
                         unit="none",
                         steps=PLAIN,
                     ),
-                    panel(
-                        _number_panel(),
+                    number_panel(
                         "People in zones",
                         "The sum over the chosen zones. Zones may overlap: a person in two of them counts twice.",
-                        Query(f"sum({PEOPLE})", instant=True),
+                        f"sum({PEOPLE})",
                         width=4,
-                        height=5,
                         unit="none",
                         steps=PLAIN,
                     ),
-                    panel(
-                        _number_panel(),
+                    number_panel(
                         "Crowded rooms, floors",
                         "Rooms and floors with more people than their capacity, by Butlr's own counts of them.",
-                        Query(
-                            f'count({{__name__=~"floor:butlr_floor_occupancy:crowd|room:butlr_room_occupancy:crowd",'
-                            f"{FLOORS}}}) or vector(0)",
-                            instant=True,
-                        ),
+                        f'count({{__name__=~"floor:butlr_floor_occupancy:crowd|room:butlr_room_occupancy:crowd",{FLOORS}}})'
+                        " or vector(0)",
                         width=4,
-                        height=5,
                         steps=RED_ABOVE_0,
                     ),
-                    panel(
-                        _number_panel(),
+                    number_panel(
                         "Zones over capacity",
                         "Zones with more people than their capacity. Without a capacity file it stays 0.",
-                        Query(
-                            f"count(zone:butlr_zone_occupancy:crowd{{{ZONES}}}) or vector(0)",
-                            instant=True,
-                        ),
+                        f"count(zone:butlr_zone_occupancy:crowd{{{ZONES}}}) or vector(0)",
                         width=4,
-                        height=5,
                         steps=RED_ABOVE_0,
                     ),
-                    panel(
-                        _number_panel(),
+                    number_panel(
                         "Silent places",
                         "Zones, rooms and floors without a value, because their newest reading is older than "
                         "`stale_after`.",
-                        Query(f"({SILENT['zone']}) + ({SILENT['room']}) + ({SILENT['floor']})", instant=True),
+                        f"({SILENT['zone']}) + ({SILENT['room']}) + ({SILENT['floor']})",
                         width=4,
-                        height=5,
                         steps=ORANGE_ABOVE_0,
                     ),
-                    panel(
-                        _number_panel(),
+                    number_panel(
                         "Last event",
                         "Time since the exporter accepted an event, of any place.",
-                        Query(
-                            "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
-                            instant=True,
-                        ),
+                        "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
                         width=4,
-                        height=5,
                         unit="s",
                         steps=[(None, "green"), (300, "orange"), (900, "red")],
                     ),
