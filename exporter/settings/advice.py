@@ -88,7 +88,7 @@ def exposure(settings: Settings) -> str:
         allowed.append(f"send events to {settings.listen} (no webhook_api_keys, no webhook_username)")
     address = settings.metrics_listen or settings.listen
     if not settings.metrics_username and not _is_loopback(address):
-        allowed.append(f"read every count at {address} (no metrics_username)")
+        allowed.append(f"read every count and forget any space at {address} (no metrics_username)")
     return f"everyone may {' and '.join(allowed)}" if allowed else ""
 
 

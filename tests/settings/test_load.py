@@ -303,15 +303,21 @@ class TestWarnings:
     @pytest.mark.parametrize(
         ("flags", "allowed"),
         [
-            ({}, ["send events to 0.0.0.0:9728", "read every count at 0.0.0.0:9728"]),
-            ({"webhook_api_keys": "k"}, ["read every count at 0.0.0.0:9728"]),
+            ({}, ["send events to 0.0.0.0:9728", "read every count and forget any space at 0.0.0.0:9728"]),
+            ({"webhook_api_keys": "k"}, ["read every count and forget any space at 0.0.0.0:9728"]),
             ({"webhook_api_keys": "k", "listen": "127.0.0.1:9728"}, []),
             ({"listen": "127.0.0.1:9728"}, ["send events to 127.0.0.1:9728"]),
             ({"metrics_username": "u", "metrics_password": "p"}, ["send events to 0.0.0.0:9728"]),
-            ({"metrics_listen": ":9729"}, ["send events to 0.0.0.0:9728", "read every count at :9729"]),
+            (
+                {"metrics_listen": ":9729"},
+                ["send events to 0.0.0.0:9728", "read every count and forget any space at :9729"],
+            ),
             ({"metrics_listen": "[::1]:9729"}, ["send events to 0.0.0.0:9728"]),
             ({"metrics_listen": "localhost:9729", "webhook_username": "u", "webhook_password": "p"}, []),
-            ({"metrics_listen": "10.0.0.5:1", "webhook_api_keys": "k"}, ["read every count at 10.0.0.5:1"]),
+            (
+                {"metrics_listen": "10.0.0.5:1", "webhook_api_keys": "k"},
+                ["read every count and forget any space at 10.0.0.5:1"],
+            ),
         ],
     )
     def test_exposure(self, flags: dict[str, str], allowed: list[str]) -> None:
