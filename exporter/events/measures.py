@@ -107,7 +107,7 @@ def _people(number: int, kind: Kind, payload: Payload) -> Declaration:
         family=f"butlr_{kind}_occupancy",
         title="People",
         help=f"People {_IN[kind]} now, deduplicated and corrected.",
-        settled_help=f"People {_IN[kind]} at that time, as finally computed.",
+        settled_help=f"People {_IN[kind]} at that time{_AS_FINAL}",
     )
 
 
@@ -120,7 +120,7 @@ def _smoothed(number: int, kind: Kind, payload: Payload) -> Declaration:
         family=f"butlr_{kind}_occupancy_1min",
         title="People, smoothed over a minute",
         help=f"People {_IN[kind]} now, smoothed by Butlr over a minute.",
-        settled_help=f"People {_IN[kind]} at that time, smoothed over a minute, as finally computed.",
+        settled_help=f"People {_IN[kind]} at that time, smoothed over a minute{_AS_FINAL}",
     )
 
 
