@@ -28,11 +28,6 @@ RESPONSES = {
 _MAY_BE_ARRAYS = (b"[", b" ", b"\t", b"\n", b"\r", b"\xef")
 """First bytes of bodies that may hold thousands of events: the last one begins a byte order mark."""
 
-_OF_BROWSERS = frozenset({b"origin", b"sec-fetch-site"})
-"""Headers by which a browser says which site sends a request."""
-
-_FOR_THE_VIEW = _OF_BROWSERS | {b"content-encoding"}
-
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, as received."""
 
@@ -54,14 +49,14 @@ class FastWebhook:
     def accepts(self, headers: Headers) -> bool:
         """Return whether the body of a POST with these headers may be handled here."""
         by_name = _by_name(headers)
-        if by_name is None or not _FOR_THE_VIEW.isdisjoint(by_name):
+        if by_name is None or b"content-encoding" in by_name or _is_of_browser(by_name):
             return False
         return int(by_name.get(b"content-length", 0)) <= self.max_body and self._admits(by_name)
 
     def refuse(self, headers: Headers, client: str) -> Response | None:
         """Return the response to a POST from this address whose headers are not accepted; None is for the view."""
         by_name = _by_name(headers)
-        if by_name is None or not _OF_BROWSERS.isdisjoint(by_name) or self._admits(by_name):
+        if by_name is None or _is_of_browser(by_name) or self._admits(by_name):
             return None
         return _response(self._answers.to_stranger(client))
 
@@ -106,3 +101,8 @@ def _by_name(headers: Headers) -> dict[bytes, bytes] | None:
     """
     by_name = dict(headers)
     return None if len(by_name) < len(headers) or any(b"_" in name for name in by_name) else by_name
+
+
+def _is_of_browser(by_name: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a browser says which site sends the request; the view judges that."""
+    return b"origin" in by_name or b"sec-fetch-site" in by_name
