@@ -5,7 +5,7 @@ space changes.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import compress
 from operator import is_not, itemgetter
@@ -174,13 +174,23 @@ def totals(rows: Sequence[Row]) -> Totals:
     return Totals(len(rows), fresh, len(rows) - fresh, crowded, people)
 
 
-def all_totals(each: Collection[Totals]) -> Totals:
-    """Return the totals of several kinds, with the people of the kind that has the most.
+def all_totals(each: Sequence[Sequence[Row]]) -> Totals:
+    """Return the totals of the rows of several kinds.
 
-    A person in a zone is also in its room and on its floor, so the kinds are not added up.
+    A person in a zone is also in its room and on its floor, so the people of a floor are Butlr's own count of it, else
+    those in its zones, else those in its rooms.
     """
-    spaces, fresh, stale, crowded, people = zip(*each, strict=True)
-    return Totals(sum(spaces), sum(fresh), sum(stale), sum(crowded), max(people))
+    spaces, fresh, stale, crowded, people = zip(*map(totals, each), strict=True)
+    if len(each) == 1:
+        return Totals(spaces[0], fresh[0], stale[0], crowded[0], people[0])
+    by_floor: dict[Kind, dict[str, float]] = {Kind.ROOM: {}, Kind.ZONE: {}, Kind.FLOOR: {}}
+    for rows in each:
+        for piece in in_pieces(rows, _PIECE):
+            for space, number in [(row.space, row.people) for row in piece if row.people is not None]:
+                floors, floor_id = by_floor[space.kind], space.metadata.floor_id
+                floors[floor_id] = floors.get(floor_id, 0.0) + number
+    of_floors = by_floor[Kind.ROOM] | by_floor[Kind.ZONE] | by_floor[Kind.FLOOR]
+    return Totals(sum(spaces), sum(fresh), sum(stale), sum(crowded), min(sum(of_floors.values()), sys.float_info.max))
 
 
 def inside(rows: Sequence[Row], field: str, value: str) -> list[Row]:

@@ -105,7 +105,7 @@ class Status:
         received = self._metrics.last_event
         head = {
             "time": utc(snapshot.now),
-            "totals": all_totals([totals(each) for each in rows])._asdict(),
+            "totals": all_totals(rows)._asdict(),
             "events": {
                 **self._events(),
                 "age_seconds": None if received is None else max(0.0, snapshot.now / 1000 - received),

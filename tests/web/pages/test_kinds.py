@@ -130,14 +130,24 @@ class TestJson:
     """The same choice in `GET /api/v1/spaces`."""
 
     def test_kinds(self, client: FlaskClient) -> None:
-        """Every kind is listed unless one is asked for; kinds are not added up to people."""
+        """Every kind is listed unless one is asked for, and nobody is counted in a room and on its floor."""
         a_floor(client)
         everything = client.get("/api/v1/spaces").get_json()
         assert [space["id"] for space in everything["spaces"]] == ["z1", "r1", "r2", "f1", "s1"]
-        assert everything["totals"] == {"spaces": 5, "fresh": 5, "stale": 0, "crowded": 0, "people": 9}
+        assert everything["totals"] == {"spaces": 5, "fresh": 5, "stale": 0, "crowded": 0, "people": 12}
         rooms = client.get("/api/v1/spaces?kind=room&sort=people").get_json()
         assert [space["id"] for space in rooms["spaces"]] == ["r1", "r2"]
         assert rooms["totals"] == {"spaces": 2, "fresh": 2, "stale": 0, "crowded": 0, "people": 7}
+
+    def test_people_of_all_kinds(self, client: FlaskClient) -> None:
+        """The people of a floor are Butlr's own count, else those of its zones, else those of its rooms."""
+        a_floor(client)
+        post(client, Measure.ZONE_OCCUPANCY, "z2", 5, floor_id="f2", zone_name="Pod")
+        post(client, Measure.ZONE_OCCUPANCY, "z3", 100, floor_id="f3", zone_name="Hall")
+        post(client, Measure.ROOM_OCCUPANCY_1MIN, "r3", 6, floor_id="f4", room_name="Elm")
+        post(client, Measure.ZONE_OCCUPANCY, "z4", 7, zone_name="Lobby")
+        for kind, people in (("", 9 + 5 + 100 + 6 + 7), ("floor", 9), ("zone", 114), ("room", 13), ("sensor", 0)):
+            assert client.get(f"/api/v1/spaces?kind={kind}").get_json()["totals"]["people"] == people
 
     def test_unknown_kind(self, client: FlaskClient) -> None:
         """An unknown kind is rejected, by the page as well."""

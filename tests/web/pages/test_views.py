@@ -240,7 +240,7 @@ class TestKinds:
             ("room", "zone_a", 2),
             ("zone", "zone_a", 1),
         }
-        assert listed["totals"] == {"spaces": 3, "fresh": 3, "stale": 0, "crowded": 2, "people": 25}
+        assert listed["totals"] == {"spaces": 3, "fresh": 3, "stale": 0, "crowded": 2, "people": 27}
         room = client.get("/api/v1/spaces/room/zone_a").get_json()
         assert room["measures"]["ROOM_OCCUPANCY"]["occupancy"] == 3
         assert room["rule"] == {"line": 1, "fields": {}, "max": 2}
