@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from grafana.kit import NAMES, names_of
+from grafana.promql import NAMES, names_of
 
 DATASOURCE = "butlr-prometheus"
 """The uid in provisioning/datasources."""

@@ -2,20 +2,56 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import stat, timeseries
+from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.builders.common import StackingConfig
-from grafana_foundation_sdk.models.common import BigValueGraphMode, StackingMode
+from grafana_foundation_sdk.models.common import StackingMode
 
-from grafana.kit import PLAIN, PlacedPanel, Query, board, last, lay_out, legend, number_panel, panel
-from grafana.zones_now import RED_ABOVE_0
+from grafana import final
+from grafana.kit import ORANGE_ABOVE_0, RED_ABOVE_0, PlacedPanel, Query, board, lay_out, legend, number_panel, panel
+from grafana.promql import ROOMS, ZONES, age, info, placed
+from grafana.tables import place_table
 
 EVENTS = "sum by (outcome) (rate(butlr_exporter_events_total[$__rate_interval]))"
 DELAY = "sum by (event_type, le) (rate(butlr_exporter_event_delay_seconds_bucket[$__rate_interval]))"
 REFUSED = 'butlr_exporter_events_total{outcome=~"invalid|future|overflow"}'
 
 
-def _line_panel(title: str, description: str, *queries: Query, unit: str, width: int = 8) -> PlacedPanel:
-    return panel(timeseries.Panel().legend(legend()), title, description, *queries, width=width, height=9, unit=unit)
+DEVICE = ("mac_address", "sensor_model", "sensor_mode")
+"""Labels of a sensor besides its place."""
+
+FIRST_GUESSES = "sum(zone:butlr_zone_occupancy:people)"
+FINAL_COUNTS = f"sum({final.counts('zone')})".replace(f"{{{ZONES}}}", "")
+
+
+def _line_panel(
+    title: str, description: str, *queries: Query, unit: str, width: int = 8, empty: str = ""
+) -> PlacedPanel:
+    built = timeseries.Panel().legend(legend())
+    return panel(built, title, description, *queries, width=width, height=9, unit=unit, empty=empty)
+
+
+def _sensor_table() -> PlacedPanel:
+    sensors = info("sensor", *DEVICE).replace(f"{{{ROOMS}}}", "")
+    return place_table(
+        "Sensors",
+        "Every sensor: people that it sees now (empty while it sends no detections), and its model, mode and address.",
+        {
+            "place": "Place",
+            "sensor_id": "Sensor",
+            "sensor_model": "Model",
+            "sensor_mode": "Mode",
+            "mac_address": "MAC address",
+            "Value #B": "Detections",
+            "Value #C": "Age",
+        },
+        placed("sensor", sensors, *DEVICE),
+        "max by (sensor_id) (butlr_sensor_detections)",
+        age("sensor_id", "butlr_sensor_detections_timestamp_seconds"),
+        width=24,
+        height=10,
+        sort=["Place"],
+        empty="needs events of sensors: DETECTIONS or TRAFFIC",
+    )
 
 
 def build() -> Any:
@@ -37,30 +73,27 @@ def build() -> Any:
                         "Last event",
                         "Time since an event was accepted.",
                         "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
-                        width=6,
                         unit="s",
-                        steps=[(None, "green"), (300, "orange"), (900, "red")],
+                        decimals=0,
+                        steps=[(None, "text"), (300, "orange"), (900, "red")],
                     ),
                     number_panel(
                         "Refused in an hour",
                         "Events that were answered with 422. The exporter's log names field and reason.",
                         f"round(sum(increase({REFUSED}[1h])))",
-                        width=6,
                         steps=RED_ABOVE_0,
                     ),
                     number_panel(
                         "Journal failures in an hour",
                         "Writes that failed: events are then answered with 503.",
                         "round(sum(increase(butlr_exporter_journal_failures_total[1h])))",
-                        width=6,
                         steps=RED_ABOVE_0,
                     ),
                     number_panel(
-                        "Silent places",
+                        "Silent",
                         "Zones, rooms, floors and sensors whose newest reading is too old to be shown.",
                         'sum(max by (kind) (butlr_exporter_spaces{state="stale"}))',
-                        width=6,
-                        steps=[(None, "green"), (1, "orange")],
+                        steps=ORANGE_ABOVE_0,
                     ),
                 ],
             ),
@@ -77,7 +110,7 @@ def build() -> Any:
                         Query(EVENTS, "{{outcome}}"),
                         width=12,
                         height=9,
-                        unit="reqps",
+                        unit="eps",
                     ),
                     _line_panel(
                         "Delay of deliveries",
@@ -96,7 +129,7 @@ def build() -> Any:
                             "corrected",
                         ),
                         unit="percentunit",
-                        width=6,
+                        width=8,
                     ),
                     _line_panel(
                         "Corrected too late",
@@ -105,8 +138,8 @@ def build() -> Any:
                             "sum by (event_type) (rate(butlr_exporter_settled_corrections_total[$__rate_interval]))",
                             "{{event_type}}",
                         ),
-                        unit="reqps",
-                        width=6,
+                        unit="eps",
+                        width=8,
                     ),
                     _line_panel(
                         "Counts below zero",
@@ -115,29 +148,46 @@ def build() -> Any:
                             "sum by (event_type) (rate(butlr_exporter_negative_values_total[$__rate_interval]))",
                             "{{event_type}}",
                         ),
-                        unit="reqps",
-                        width=6,
+                        unit="eps",
+                        width=8,
                     ),
                     _line_panel(
                         "Refused events",
                         "By reason; each is a mistake in the sender, a wrong clock, or too many places.",
                         Query(
-                            f"sum by (event_type, outcome) (rate({REFUSED}[$__rate_interval]))",
+                            f"sum by (event_type, outcome) (rate({REFUSED}[$__rate_interval])) > 0",
                             "{{event_type}} {{outcome}}",
                         ),
-                        unit="reqps",
-                        width=6,
+                        unit="eps",
+                        width=12,
+                        empty="none were refused",
                     ),
                     _line_panel(
                         "Refused requests",
                         "Requests that were no events at all: without the key, not JSON, too large.",
                         Query(
-                            "sum by (reason) (rate(butlr_exporter_rejected_requests_total[$__rate_interval]))",
+                            "sum by (reason) (rate(butlr_exporter_rejected_requests_total[$__rate_interval])) > 0",
                             "{{reason}}",
                         ),
                         unit="reqps",
-                        width=6,
+                        width=12,
+                        empty="none were refused",
                     ),
+                ],
+            ),
+            (
+                "Counts",
+                [
+                    _line_panel(
+                        "First guesses and final counts",
+                        "The sum of all zones as it was shown at the time, and as Butlr finally computed it. "
+                        "Dashboards of now show the first, dashboards that look back the second.",
+                        Query(FIRST_GUESSES, "shown at the time"),
+                        Query(FINAL_COUNTS, "final"),
+                        unit="none",
+                        width=24,
+                    ),
+                    _sensor_table(),
                 ],
             ),
             (
@@ -161,18 +211,15 @@ def build() -> Any:
                         Query('sum by (instance) (process_resident_memory_bytes{job="butlr"})'),
                         unit="bytes",
                     ),
-                    panel(
-                        stat.Panel().reduce_options(last()).graph_mode(BigValueGraphMode.NONE),
+                    number_panel(
                         "Capacity file",
-                        "Time since the file was last accepted; empty without one.",
-                        Query(
-                            "clamp_min(time() - max(butlr_exporter_config_last_reload_success_timestamp_seconds), 0)",
-                            instant=True,
-                        ),
+                        "Time since the file was last accepted.",
+                        "clamp_min(time() - max(butlr_exporter_config_last_reload_success_timestamp_seconds), 0)",
                         width=8,
                         height=9,
                         unit="s",
-                        steps=PLAIN,
+                        decimals=0,
+                        empty="no capacity file",
                     ),
                     _line_panel(
                         "Versions",
@@ -181,7 +228,7 @@ def build() -> Any:
                             "max by (version, python_version) (butlr_exporter_build_info)",
                             "{{version}}, Python {{python_version}}",
                         ),
-                        Query("max(butlr_exporter_config_last_reload_successful)", "capacity file taken"),
+                        Query("max(butlr_exporter_config_last_reload_successful)", "capacity file accepted"),
                         unit="none",
                         width=16,
                     ),

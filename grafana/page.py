@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from grafana.kit import FLOORS, ROOMS, ZONES
+from grafana.promql import FLOORS, ROOMS, ZONES
+
+LONGEST = 250
+"""Characters of the longest query on the page; a longer one is easier to read in Grafana's editor."""
 
 HEAD = """\
 # Dashboards
@@ -24,10 +27,25 @@ The profile `demo` adds a simulated building in fast motion; without it, the pan
 `capacity.yml` says how many people each zone is meant for.
 
 In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or later) and choose your Prometheus as the
-data source. The panels use the recording rules of [`alerts.yml`](../alerts.yml), and the labels that are the default.
-In queries, `...` stands for the choices at the top of the dashboard. A sum of zones counts a person twice who is in two
-overlapping zones. Panels about rooms, floors, motion, entryways and detections need the event types of Butlr that they
-are made from, and are empty without.
+data source. The panels of now use the recording rules of [`alerts.yml`](../alerts.yml), and all panels the labels that
+are the default. In queries, `...` stands for the choices at the top of the dashboard; queries of more than 250
+characters are in the panels only. Panels about rooms, floors, motion, entryways and detections need the event types of
+Butlr that they are made from.
+
+A floor's number is Butlr's own count of it, or the sum of its zones if there is none; a sum counts a person twice who
+is in two overlapping zones. A share needs a [capacity](settings.md#capacity).
+
+Choose once, and save the dashboard with it:
+
+- **Exporter's pages** (*Zones now*): the address of the exporter as your browser reaches it. A click on a place offers
+  its page and its history.
+- **Time zone**, **Opens at**, **Closes at** and **Working days** (*Zone history*): hours and weekdays are those of the
+  building, whatever the clock of the viewer shows. For a place that is not listed, take one with the same clocks.
+
+*Zone history* shows [final counts](history.md) only: they come six minutes later, and are right. Capacities are those
+at the end of the chosen time. Two weeks of 100 zones, 38 rooms and 13 floors cost Prometheus at most a second of
+processor time in each panel, and twelve for all of them; Grafana draws only the panels that are in view.
+[analysis.md](analysis.md) has its questions as queries for a notebook or a spreadsheet.
 """
 
 
@@ -43,11 +61,10 @@ def rendered(boards: Mapping[str, Any]) -> str:
                 parts.append(f"\n### {panel.title}\n\n")
                 continue
             queries = dict.fromkeys(target.expr for target in panel.targets)
-            # Many queries of one panel differ by a number only: one is enough for a reader.
-            shown = list(queries)[:1] if len(queries) > 4 else list(queries)
             parts.append(f"- **{panel.title}**: {panel.description}\n")
-            for query in shown:
+            for query in queries:
                 for choice in (ZONES, ROOMS, FLOORS):  # the longest first, as each begins with the next
                     query = query.replace(choice, "...")
-                parts.append(f"  `{query}`\n")
+                if len(query) <= LONGEST:
+                    parts.append(f"  `{query}`\n")
     return "".join(parts)

@@ -1,168 +1,323 @@
-"""The dashboard for planning: when zones were full, and for how long."""
+"""The dashboard for planning: how many people came, when places were full, and how long they were used.
+
+It asks for final counts only, so it shows imported history as well.
+"""
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import heatmap, statetimeline, timeseries
-from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions
-from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+from grafana_foundation_sdk.builders import bargauge, statetimeline, timeseries
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BarGaugeNamePlacement,
+    VisibilityMode,
+    VizOrientation,
+)
 
+from grafana import final, timezones
+from grafana.final import hourly
 from grafana.kit import (
-    CAPACITY,
-    FLOORS,
-    MOTION,
-    PEOPLE,
-    PEOPLE_IN_ROOMS,
-    PEOPLE_ON_FLOORS,
-    ROOM_CAPACITY,
-    ROOMS,
-    WHERE,
-    WHERE_FLOOR,
-    WHERE_ROOM,
-    ZONES,
+    NO_CAPACITY,
+    PLAIN,
+    SHARES,
+    Choice,
     PlacedPanel,
     Query,
     board,
+    last,
     lay_out,
     legend,
-    names_of,
+    number_panel,
     panel,
 )
-from grafana.zones_now import SHARES
+from grafana.promql import FLOOR_NAMES, placed
+from grafana.tables import history_of, hour_table, links, place_table
+from grafana.timezones import HALF_HOUR, TIMEZONES, WORKING_DAYS, in_office_hours
 
-HOURS = [
-    Query(
-        f"max_over_time((sum({PEOPLE_ON_FLOORS}) and on () hour() == {hour})[1d:5m])",
-        f"{hour:02}",
+NO_HISTORY = "no final counts in this time: needs the job butlr-settled of prometheus.yml, or an import"
+
+SAMPLES = 1440
+"""Points of the chosen time at which queries look that cannot use hourly values: each minute of a day."""
+
+SETTLED = '__name__=~"butlr_(zone|room|floor)_occupancy(_1min)?_settled"'
+
+TIMEZONE = Choice("timezone", "Time zone", TIMEZONES)
+
+CHOICES = (
+    TIMEZONE,
+    Choice("opens", "Opens at", {f"{hour:02}:00": str(hour) for hour in (8, *range(24))}),
+    Choice("closes", "Closes at", {f"{hour:02}:00": str(hour) for hour in (18, *range(1, 25))}),
+    Choice("days", "Working days", WORKING_DAYS),
+)
+
+TOTAL = f"sum({final.on_floors('avg_over_time', '1h')})"
+"""The people on all chosen floors, on average over the last hour."""
+
+TOTAL_SHARE = (
+    f"sum({final.on_floors('avg_over_time', '1h')} and on ({FLOOR_NAMES}) {final.capacity_of_floors()}) "
+    f"/ sum({final.capacity_of_floors()})"
+)
+
+
+def _average(kind: str) -> str:
+    return f"avg_over_time({hourly(final.counts(kind, 'avg_over_time', '1h'))})"
+
+
+def _peak(kind: str) -> str:
+    return f"max_over_time({hourly(final.counts(kind, 'max_over_time', '1h'))})"
+
+
+def _full_hours(share: str) -> str:
+    """Return a query for the share of the hours in which this hourly share of the capacity was above 80 %."""
+    return f"avg_over_time(({in_office_hours(share, HALF_HOUR)} > bool 0.8)[$__range:1h])"
+
+
+def _share_of(kind: str) -> str:
+    people = final.counts(kind, "avg_over_time", "1h")
+    return f"{people} / on ({kind}_id) group_left () {final.capacity(kind)}"
+
+
+def _in_use(kind: str, *, in_office: bool) -> str:
+    """Return a query for the share of the time with a count in which anybody was in each space."""
+    counts = in_office_hours(final.counts(kind)) if in_office else final.counts(kind)
+    return f"avg_over_time(({counts} > bool 0)[$__range:$__interval])"
+
+
+def _while_in_use(kind: str) -> str:
+    return f"avg_over_time(({final.counts(kind)} > 0)[$__range:$__interval])"
+
+
+def _space_table(kind: str, title: str, height: int) -> PlacedPanel:
+    """Return the table of the rooms or zones."""
+    built = place_table(
+        title,
+        "In office hours: average and peak of the final counts, the share of the hours whose average was above 80 % of "
+        "the capacity, and the share of the time with anybody there; at all hours: the people while there were some.",
+        {
+            "place": "Place",
+            "Value #B": "Average",
+            "Value #C": "Peak",
+            "Value #D": "Above 80 %",
+            "Value #E": "Time in use",
+            "Value #F": "While in use",
+        },
+        placed(kind, f"last_over_time({final.counts(kind)}[$__range:1h])"),
+        _average(kind),
+        _peak(kind),
+        _full_hours(_share_of(kind)),
+        _in_use(kind, in_office=True),
+        _while_in_use(kind),
+        width=24,
+        height=height,
+        sort=["-Above 80 %", "-Average"],
+        place_links=links(Only_this=history_of(kind)),
+        empty=NO_HISTORY,
     )
-    for hour in range(24)
-]
-"""The most people in each hour of the day: one query for each hour, with a point a day for the day before it."""
+    built.panel.max_data_points(SAMPLES).interval("1m")
+    return built
 
 
-def _newest(family: str, kind: str, selector: str) -> str:
-    """Return a query for one final count of each space of a kind.
-
-    For five minutes after a rename, Prometheus still finds the last count under the earlier names.
-    """
-    counts = f"{family}{{{selector}}}"
-    return f"max by ({names_of(kind)}) ({counts} and topk by ({kind}_id) (1, timestamp({counts})))"
-
-
-def _settled(kind: str, selector: str) -> str:
-    """Return a query for the final count of each space: the plain one, or the smoothed one if there is no other."""
-    plain, smoothed = (
-        _newest(f"butlr_{kind}_{measure}_settled", kind, selector) for measure in ("occupancy", "occupancy_1min")
+def _floor_table() -> PlacedPanel:
+    own, zones = in_office_hours(final.own_on_floors()), in_office_hours(final.zones_on_floors())
+    share = f"{final.on_floors('avg_over_time', '1h')} / on ({FLOOR_NAMES}) {final.capacity_of_floors()}"
+    built = place_table(
+        "Floors",
+        "In office hours: average and peak of each floor, by Butlr's own count, or the sum of its zones if there is "
+        "none, and the share of the hours whose average was above 80 % of its capacity.",
+        {"place": "Place", "Value #B": "Average", "Value #C": "Peak", "Value #D": "Above 80 %"},
+        placed("floor", f"last_over_time({final.on_floors()}[$__range:1h])"),
+        f"avg_over_time({hourly(final.on_floors('avg_over_time', '1h'))})",
+        f"max_over_time({own}[$__range:$__interval]) or max_over_time({zones}[$__range:$__interval])",
+        _full_hours(share),
+        width=12,
+        height=14,
+        sort=["Place"],
+        place_links=links(Only_this=history_of("floor")),
+        empty=NO_HISTORY,
     )
-    return f"{plain} or on ({kind}_id) {smoothed}"
+    built.panel.max_data_points(SAMPLES).interval("1m")
+    return built
 
 
-SETTLED = _settled("zone", ZONES)
-"""The final count of each zone."""
+def _of_day(expr: str) -> str:
+    """Return an hourly query with the labels `day`, as in `2026-11-24`, and `weekday`, 1 to 7."""
+    day = f'count_values("day", {timezones.date(HALF_HOUR)}) * on () group_left () {in_office_hours(expr, HALF_HOUR)}'
+    day = f'label_replace({day}, "weekday", "$1", "day", "........(.)")'
+    return f'label_replace({day}, "day", "$1-$2-$3", "day", "(....)(..)(..).")'
 
 
-def _lines(title: str, description: str, *queries: Query, fill: int = 0, width: int = 12) -> PlacedPanel:
-    built = timeseries.Panel().fill_opacity(fill).legend(legend("mean", "max"))
-    return panel(built, title, description, *queries, width=width, height=10, unit="none")
+def _day_table() -> PlacedPanel:
+    return place_table(
+        "Day by day",
+        "In office hours of each day: the average of the final counts of all chosen floors, the average of the busiest "
+        "hour, and the share of the hours above 80 % of the capacity.",
+        {
+            "day": "Day",
+            "weekday": "Weekday",
+            "Value #A": "Average",
+            "Value #B": "Busiest hour",
+            "Value #C": "Above 80 %",
+        },
+        f"avg_over_time(({_of_day(TOTAL)})[$__range:1h])",
+        f"max_over_time(({_of_day(TOTAL)})[$__range:1h])",
+        f"avg_over_time(({_of_day(f'({TOTAL_SHARE} > bool 0.8)')})[$__range:1h])",
+        width=12,
+        height=14,
+        sort=["-Day"],
+        empty=NO_HISTORY,
+    )
 
 
-def _states(title: str, description: str, query: Query, *, height: int, **options: Any) -> PlacedPanel:
-    built = statetimeline.Panel().merge_values(True).row_height(0.8)
-    return panel(built, title, description, query, width=24, height=height, **options)
+def _presence(title: str, description: str, expr: str, unit: str, **options: Any) -> PlacedPanel:
+    """Return bars of the fifteen zones with the highest values."""
+    built = (
+        bargauge.Panel()
+        .reduce_options(last())
+        .orientation(VizOrientation.HORIZONTAL)
+        .display_mode(BarGaugeDisplayMode.BASIC)
+        .name_placement(BarGaugeNamePlacement.TOP)
+        .min(0)
+        .max_data_points(SAMPLES)
+        .interval("1m")
+    )
+    if "decimals" in options:
+        built.decimals(options["decimals"])
+    query = Query(f"topk(15, {placed('zone', expr)})", "{{place}}", instant=True)
+    return panel(built, title, description, query, width=8, height=20, unit=unit, steps=PLAIN, empty=NO_HISTORY)
 
 
-def _fullness(title: str, query: Query, height: int) -> PlacedPanel:
-    description = "Green below 80 % of its capacity, yellow up to it, red above; nothing where it is unknown."
-    return _states(title, description, query, height=height, unit="percentunit", steps=SHARES)
+def _lines(title: str, description: str, kind: str, *, width: int = 12, fill: int = 0) -> PlacedPanel:
+    expr = final.on_floors() if kind == "floor" else final.counts(kind)
+    built = timeseries.Panel().fill_opacity(fill).legend(legend()).min(0).decimals(0).interval("1m")
+    query = Query(placed(kind, expr), "{{place}}")
+    return panel(built, title, description, query, width=width, height=11, unit="none", empty=NO_HISTORY)
+
+
+def _fullness(title: str, kind: str, height: int) -> PlacedPanel:
+    share = f"{final.counts(kind)} / on ({kind}_id) group_left () {final.capacity(kind)}"
+    return panel(
+        statetimeline.Panel()
+        .merge_values(True)
+        .row_height(0.8)
+        .per_page(15)
+        .show_value(VisibilityMode.NEVER)
+        .max_data_points(500)
+        .interval("1m"),
+        title,
+        "Green below 80 % of the capacity that it has now, yellow up to it, red above; blank while nobody is there.",
+        Query(placed(kind, share), "{{place}}"),
+        width=24,
+        height=height,
+        unit="percentunit",
+        steps=[(None, "transparent"), (0.001, "green"), *SHARES[1:]],
+        empty=NO_CAPACITY,
+    )
+
+
+def _numbers() -> list[PlacedPanel]:
+    peak = number_panel(
+        "Peak",
+        "The most people at once on all chosen floors, of 1,440 points of the chosen time.",
+        f"max_over_time({in_office_hours(f'sum({final.on_floors()})')}[$__range:$__interval])",
+        empty="no final counts",
+    )
+    peak.panel.max_data_points(SAMPLES).interval("1m")
+    return [
+        number_panel(
+            "Average",
+            "People on all chosen floors on average, by final counts.",
+            f"avg_over_time({hourly(TOTAL)})",
+            decimals=0,
+            empty="no final counts",
+        ),
+        peak,
+        number_panel(
+            "Average share of capacity",
+            "People on the floors whose capacity is known, on average, as a share of it.",
+            f"avg_over_time({hourly(TOTAL_SHARE)})",
+            unit="percentunit",
+            decimals=0,
+            steps=SHARES,
+            empty=NO_CAPACITY,
+        ),
+        number_panel(
+            "Hours above 80 %",
+            "Share of the hours in which these floors were on average above 80 % of their capacity.",
+            _full_hours(TOTAL_SHARE),
+            unit="percentunit",
+            decimals=0,
+            empty=NO_CAPACITY,
+        ),
+    ]
 
 
 def build() -> Any:
     """Return the dashboard."""
     return lay_out(
-        board("butlr-zone-history", "Butlr: zone history", "When zones were full, and for how long.", since="now-24h"),
+        board(
+            "butlr-zone-history",
+            "Butlr: zone history",
+            "How many people came, when places were full, and how long they were used: by final counts.",
+            since="now-14d",
+            source=SETTLED,
+            choices=CHOICES,
+            refresh="15m",
+        ),
         [
+            ("In office hours", [*_numbers(), _day_table(), _floor_table()]),
             (
-                "People over time",
+                "By weekday and hour",
                 [
-                    _lines(
-                        "Floors",
-                        "Each floor: Butlr's own count, or the sum of its zones, which may overlap, if there is none.",
-                        Query(f"sum by (building_name, floor_name) ({PEOPLE_ON_FLOORS})", WHERE_FLOOR),
-                        fill=10,
-                    ),
-                    _lines(
-                        "Zones",
-                        "Each chosen zone, as it was known at the time; a gap is silence.",
-                        Query(PEOPLE, WHERE),
-                    ),
-                    _lines(
-                        "Rooms",
-                        "Each chosen room, as Butlr counted the people in it at the time; a gap is silence.",
-                        Query(PEOPLE_IN_ROOMS, WHERE_ROOM),
-                        width=24,
-                    ),
-                ],
-            ),
-            (
-                "Corrected",
-                [
-                    _lines(
-                        "Zones, corrected",
-                        "Each chosen zone, as Butlr finally computed it; the last minutes come when they have settled.",
-                        Query(SETTLED, WHERE),
-                        fill=10,
-                    ),
-                    _lines(
-                        "First guess and final count",
-                        "The sum of the chosen zones, as it was known at the time and as it was finally computed.",
-                        Query(f"sum({PEOPLE})", "first guess"),
-                        Query(f"sum({SETTLED})", "final"),
-                    ),
-                    _lines(
-                        "Floors, corrected",
-                        "Each chosen floor, as Butlr finally computed its own count.",
-                        Query(_settled("floor", FLOORS), WHERE_FLOOR),
-                        fill=10,
-                    ),
-                    _lines(
-                        "Rooms, corrected",
-                        "Each chosen room, as Butlr finally computed it.",
-                        Query(_settled("room", ROOMS), WHERE_ROOM),
-                        fill=10,
-                    ),
-                ],
-            ),
-            (
-                "Crowding",
-                [
-                    _fullness("How full each zone was", Query(f"{PEOPLE} / {CAPACITY}", WHERE), height=12),
-                    _fullness(
-                        "How full each room was", Query(f"{PEOPLE_IN_ROOMS} / {ROOM_CAPACITY}", WHERE_ROOM), height=10
-                    ),
-                    panel(
-                        heatmap.Panel()
-                        .calculate(False)
-                        .time_from("14d")
-                        .interval("1d")
-                        .color(HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(64)),
+                    hour_table(
                         "Busiest hours",
-                        "The most people in each hour (UTC) of the last two weeks, sampled every five minutes. "
-                        "Today appears tomorrow.",
-                        *HOURS,
+                        "People on all chosen floors, on average in each hour of each weekday, by final counts.",
+                        TOTAL,
+                        empty=NO_HISTORY,
+                    )
+                ],
+            ),
+            ("Rooms and zones in office hours", [_space_table("zone", "Zones", 16), _space_table("room", "Rooms", 12)]),
+            (
+                "Over time",
+                [
+                    _lines(
+                        "Floors over time",
+                        "Each floor: Butlr's own count, or the sum of its zones if there is none. A line ends at the "
+                        "newest final count, six minutes ago.",
+                        "floor",
                         width=24,
-                        height=12,
+                        fill=5,
                     ),
+                    _lines("Zones over time", "Each chosen zone; a gap is silence.", "zone"),
+                    _lines("Rooms over time", "Each chosen room; a gap is silence.", "room"),
                 ],
             ),
             (
-                "Motion",
+                "How full",
+                [_fullness("How full each zone was", "zone", 14), _fullness("How full each room was", "room", 12)],
+            ),
+            (
+                "Presence",
                 [
-                    _states(
-                        "Motion in rooms",
-                        "When there was motion in each chosen room. Butlr sends changes only, so it is never silent.",
-                        Query(f"max by ({names_of('room')}) (butlr_room_motion{{{ROOMS}}})", WHERE_ROOM),
-                        height=10,
-                        steps=[(None, "transparent"), (1, "green")],
-                        mappings=MOTION,
+                    _presence(
+                        "Minutes in use a day",
+                        "Minutes of an average day of the chosen time with anybody there: the fifteen most used zones.",
+                        f"{_in_use('zone', in_office=False)} * 1440",
+                        "suffix: min",
+                        decimals=0,
+                    ),
+                    _presence(
+                        "People while in use",
+                        "People on average while there were some: the fifteen zones with the most.",
+                        _while_in_use("zone"),
+                        "none",
+                        decimals=1,
+                    ),
+                    _presence(
+                        "Share of the day in use",
+                        "Share of the office hours with anybody there: the fifteen most used zones.",
+                        _in_use("zone", in_office=True),
+                        "percentunit",
+                        decimals=0,
                     ),
                 ],
             ),

@@ -2,148 +2,206 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import bargauge
-from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, VizOrientation
+from grafana_foundation_sdk.builders import dashboard, statetimeline
+from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.kit import (
-    CAPACITY,
-    FLOOR_CAPACITY,
-    FLOORS,
-    NAMES,
-    PEOPLE,
-    PEOPLE_IN_ROOMS,
-    PEOPLE_ON_FLOORS,
-    PLAIN,
-    ROOM_CAPACITY,
-    ROOMS,
-    WHERE,
-    ZONES,
+    MOTION,
+    NO_CAPACITY,
+    ORANGE_ABOVE_0,
+    RED_ABOVE_0,
+    SHARES,
     Query,
-    age,
     board,
-    last,
     lay_out,
-    names_of,
     number_panel,
     panel,
-    place_table,
 )
+from grafana.promql import (
+    FLOOR_NAMES,
+    FLOORS,
+    PEOPLE,
+    PEOPLE_ON_FLOORS,
+    ROOMS,
+    SELECTORS,
+    ZONES,
+    age,
+    capacity,
+    info,
+    names_of,
+    placed,
+)
+from grafana.tables import OVER, SILENT, history_of, links, page_of, place_table
 
-RED_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "red")]
-ORANGE_ABOVE_0: list[tuple[float | None, str]] = [(None, "green"), (1, "orange")]
-SHARES: list[tuple[float | None, str]] = [(None, "green"), (0.8, "yellow"), (1.0001, "red")]
+EXPORTER = "http://localhost:9728"
+"""The address of the exporter's pages, as a browser reaches it, unless the viewer names another."""
 
+NO_COUNTS = "no counts: needs an exporter that receives events, and the recording rules of alerts.yml"
 
-SILENT = {
-    kind: f"count(max by ({kind}_id) (butlr_{kind}_info{{{where}}}) unless on ({kind}_id) "
-    f'{{__name__=~"butlr_{kind}_({values})",{where}}}) or vector(0)'
-    for kind, where, values in (
-        ("zone", ZONES, "occupancy|occupancy_1min"),
-        ("room", ROOMS, "occupancy|occupancy_1min|motion"),
-        ("floor", FLOORS, "occupancy|occupancy_1min"),
+CROWD = {kind: f"{kind}:butlr_{kind}_occupancy:crowd{{{SELECTORS[kind]}}}" for kind in ("zone", "room", "floor")}
+"""Queries for the spaces of each kind that are over capacity."""
+
+SILENT_SPACES = {
+    kind: f'({info(kind)} unless on ({kind}_id) {{__name__=~"butlr_{kind}_({values})",{SELECTORS[kind]}}})'
+    for kind, values in (
+        ("zone", "occupancy|occupancy_1min"),
+        ("room", "occupancy|occupancy_1min|motion"),
+        ("floor", "occupancy|occupancy_1min"),
     )
 }
-"""Queries for the number of spaces of each kind that have no value."""
+"""Queries for the spaces of each kind that have no value."""
 
-ZONE_TABLE = place_table(
-    "Zones",
-    "Every zone: people now (empty while it is silent), its capacity, and the age of its newest reading.",
-    {
-        "site_name": "Site",
-        "building_name": "Building",
-        "floor_name": "Floor",
-        "room_name": "Room",
-        "zone_name": "Zone",
-        "Value #A": "People",
-        "Value #B": "Capacity",
-        "Value #C": "Utilisation",
-        "Value #D": "Age",
-    },
-    f"max by ({NAMES}) ({PEOPLE})",
-    CAPACITY,
-    f"{PEOPLE} / {CAPACITY}",
-    age(NAMES, f'{{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",{ZONES}}}'),
-    width=16,
-    height=16,
+MOTION_NOW = f"max by ({names_of('room')}) (butlr_room_motion{{{ROOMS}}})"
+
+FLOOR_CAPACITY = (
+    f"(sum by ({FLOOR_NAMES}) ({capacity('floor')}) or (sum by ({FLOOR_NAMES}) "
+    f"({capacity('zone').replace(ZONES, FLOORS)}) unless on ({FLOOR_NAMES}) floor:butlr_floor_occupancy:people))"
 )
+"""The capacity of each floor; of a floor whose people are the sum of its zones, it may be the sum of theirs."""
 
-FLOOR_TABLE = place_table(
-    "Floors",
-    "Every floor: Butlr's own count, or the sum of its zones if there is none, and its capacity.",
-    {
-        "site_name": "Site",
-        "building_name": "Building",
-        "floor_name": "Floor",
-        "Value #A": "People",
-        "Value #B": "Capacity",
-        "Value #C": "Utilisation",
-        "Value #D": "Age",
-    },
-    f"sum by (site_name, building_name, floor_name) ({PEOPLE_ON_FLOORS})",
-    FLOOR_CAPACITY,
-    f"{PEOPLE_ON_FLOORS} / {FLOOR_CAPACITY}",
-    age(
-        "site_name, building_name, floor_name",
-        f'{{__name__=~"butlr_floor_occupancy(_1min)?_timestamp_seconds",{FLOORS}}} '
-        f'or {{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",{FLOORS}}}',
-    ),
-    width=24,
-    height=8,
+SHARE = (
+    f"sum({PEOPLE_ON_FLOORS} and on ({FLOOR_NAMES}) {FLOOR_CAPACITY}) "
+    f"/ sum({FLOOR_CAPACITY} and on ({FLOOR_NAMES}) {PEOPLE_ON_FLOORS}) "
+    f"or sum({PEOPLE['zone']} and on (zone_id) {capacity('zone')}) "
+    f"/ sum({capacity('zone')} and on (zone_id) {PEOPLE['zone']})"
 )
-
-ROOM_TABLE = place_table(
-    "Rooms",
-    "Every room: people as Butlr counts them in it, its capacity, whether there is motion, and since when.",
-    {
-        "site_name": "Site",
-        "building_name": "Building",
-        "floor_name": "Floor",
-        "room_name": "Room",
-        "Value #A": "People",
-        "Value #B": "Capacity",
-        "Value #C": "Utilisation",
-        "Value #D": "Motion",
-        "Value #E": "For",
-        "Value #F": "Age",
-    },
-    f"max by ({names_of('room')}) ({PEOPLE_IN_ROOMS})",
-    ROOM_CAPACITY,
-    f"{PEOPLE_IN_ROOMS} / {ROOM_CAPACITY}",
-    f"max by ({names_of('room')}) (butlr_room_motion{{{ROOMS}}})",
-    age(names_of("room"), f"butlr_room_motion_timestamp_seconds{{{ROOMS}}}"),
-    age(names_of("room"), f'{{__name__=~"butlr_room_occupancy(_1min)?_timestamp_seconds",{ROOMS}}}'),
-    width=24,
-    height=12,
-)
+"""The people as a share of the capacity, of the floors that have one, else of the zones."""
 
 
-SENSOR_TABLE = place_table(
-    "Sensors",
-    "Every sensor: people that it sees now (empty while it sends no detections), and its model, mode and address.",
-    {
-        "site_name": "Site",
-        "building_name": "Building",
-        "floor_name": "Floor",
-        "room_name": "Room",
-        "sensor_id": "Sensor",
-        "mac_address": "MAC address",
-        "sensor_model": "Model",
-        "sensor_mode": "Mode",
-        "Value #A": "Detections",
-        "Value #B": "Age",
-    },
-    f"max by ({names_of('sensor')}) (butlr_sensor_detections{{{ROOMS}}})",
-    age(names_of("sensor"), f"butlr_sensor_detections_timestamp_seconds{{{ROOMS}}}"),
-    f"max by ({names_of('sensor')}, mac_address, sensor_model, sensor_mode) (butlr_sensor_info{{{ROOMS}}})",
-    width=24,
-    height=10,
-)
+def _place(kind: str) -> str:
+    """Return a query for the names of the chosen spaces of a kind, with their place in one label."""
+    return placed(kind, info(kind))
+
+
+def _state(kind: str) -> str:
+    """Return a query for the spaces of a kind that are over capacity or silent."""
+    over = f"max by ({kind}_id) ({CROWD[kind]}) * 0 + {OVER}"
+    return f"{over} or on ({kind}_id) max by ({kind}_id) ({SILENT_SPACES[kind]}) * 0 + {SILENT}"
+
+
+def _age(kind: str) -> str:
+    """Return a query for the age of the newest reading of each chosen space of a kind."""
+    return age(f"{kind}_id", f'{{__name__=~"butlr_{kind}_occupancy(_1min)?_timestamp_seconds",{SELECTORS[kind]}}}')
+
+
+def _columns(kind: str) -> tuple[str, ...]:
+    """Return the queries for place, state, people, capacity and utilisation of each chosen space of a kind."""
+    people, meant_for = f"max by ({kind}_id) ({PEOPLE[kind]})", f"max by ({kind}_id) ({capacity(kind)})"
+    return _place(kind), _state(kind), people, meant_for, f"{people} / {meant_for}"
+
+
+def _floor_table() -> Any:
+    own = "floor:butlr_floor_occupancy:people"
+    people = (
+        f'label_replace({PEOPLE_ON_FLOORS} and on ({FLOOR_NAMES}) {own}, "counted", "Butlr", "", "") '
+        f'or on ({FLOOR_NAMES}) label_replace({PEOPLE_ON_FLOORS}, "counted", "sum of zones", "", "")'
+    )
+    zones = info("zone").replace(ZONES, FLOORS)
+    floors = f"max by ({FLOOR_NAMES}) ({zones} or {info('floor')})"
+    return place_table(
+        "Floors",
+        "Every floor: Butlr's own count, or the sum of its zones if there is none; its zones with anybody in them, all "
+        "of its zones, and those that are over capacity or silent; the age of its newest reading.",
+        {
+            "place": "Place",
+            "Value #B": "People",
+            "counted": "Counted by",
+            "Value #C": "Capacity",
+            "Value #D": "Utilisation",
+            "Value #E": "In use",
+            "Value #F": "Zones",
+            "Value #G": "Over",
+            "Value #H": "Silent",
+            "Value #I": "Age",
+        },
+        placed("floor", floors),
+        people,
+        FLOOR_CAPACITY,
+        f"{PEOPLE_ON_FLOORS} / {FLOOR_CAPACITY}",
+        f"count by ({FLOOR_NAMES}) ({PEOPLE['zone']} > 0) or count by ({FLOOR_NAMES}) ({PEOPLE['zone']}) * 0",
+        f"count by ({FLOOR_NAMES}) ({zones})",
+        f"count by ({FLOOR_NAMES}) ({CROWD['zone']})",
+        f"count by ({FLOOR_NAMES}) ({SILENT_SPACES['zone']})",
+        age(
+            FLOOR_NAMES,
+            f'{{__name__=~"butlr_floor_occupancy(_1min)?_timestamp_seconds",{FLOORS}}} '
+            f'or {{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",{FLOORS}}}',
+        ),
+        width=24,
+        height=10,
+        sort=["Place"],
+        place_links=links(
+            Its_zones="/d/butlr-zones-now?var-building=${__data.fields.building_name:percentencode}"
+            "&var-floor=${__data.fields.floor_name:percentencode}&${datasource:queryparam}",
+            History=history_of("floor"),
+        ),
+        empty=NO_COUNTS,
+    )
+
+
+def _zone_table() -> Any:
+    return place_table(
+        "Zones",
+        "Every zone: people now (empty while it is silent), its capacity, and the age of its newest reading. First "
+        "come those over capacity, then the silent ones, then the fullest.",
+        {
+            "place": "Place",
+            "Value #B": "State",
+            "Value #C": "People",
+            "Value #D": "Capacity",
+            "Value #E": "Utilisation",
+            "Value #F": "Age",
+        },
+        *_columns("zone"),
+        _age("zone"),
+        width=24,
+        height=16,
+        sort=["-State", "-Utilisation"],
+        place_links=links(Page=page_of("zone"), History=history_of("zone")),
+        empty=NO_COUNTS,
+    )
+
+
+def _room_table() -> Any:
+    return place_table(
+        "Rooms",
+        "Every room: people as Butlr counts them in it, its capacity, the age of its newest count, whether there is "
+        "motion, and since when.",
+        {
+            "place": "Place",
+            "Value #B": "State",
+            "Value #C": "People",
+            "Value #D": "Capacity",
+            "Value #E": "Utilisation",
+            "Value #F": "Age",
+            "Value #G": "Motion",
+            "Value #H": "For",
+        },
+        *_columns("room"),
+        _age("room"),
+        f"max by (room_id) ({MOTION_NOW})",
+        age("room_id", f"butlr_room_motion_timestamp_seconds{{{ROOMS}}}"),
+        width=24,
+        height=12,
+        sort=["-State", "-Utilisation"],
+        place_links=links(Page=page_of("room"), History=history_of("room")),
+        empty="needs events about rooms, such as ROOM_OCCUPANCY",
+    )
 
 
 def build() -> Any:
     """Return the dashboard."""
+    built = board("butlr-zones-now", "Butlr: zones now", "Where people are, and where too many are.", since="now-3h")
+    built.with_variable(
+        dashboard.TextBoxVariable("exporter")
+        .label("Exporter's pages")
+        .default_value(EXPORTER)
+        .current(models.VariableOption(selected=True, text=EXPORTER, value=EXPORTER))
+    )
+    over = "|".join(query.partition("{")[0] for query in CROWD.values())
+    silent = " + ".join(f"(count({query}) or vector(0))" for query in SILENT_SPACES.values())
     return lay_out(
-        board("butlr-zones-now", "Butlr: zones now", "Where people are, and where too many are.", since="now-3h"),
+        built,
         [
             (
                 "Now",
@@ -152,77 +210,56 @@ def build() -> Any:
                         "People",
                         "On the chosen floors: Butlr's own count of each, or the sum of its zones if there is none.",
                         f"sum({PEOPLE_ON_FLOORS})",
-                        width=4,
                         unit="none",
-                        steps=PLAIN,
+                        empty="no counts",
                     ),
                     number_panel(
-                        "People in zones",
-                        "The sum over the chosen zones. Zones may overlap: a person in two of them counts twice.",
-                        f"sum({PEOPLE})",
-                        width=4,
-                        unit="none",
-                        steps=PLAIN,
+                        "Share of capacity",
+                        "People on the floors whose capacity is known, as a share of it; else the same of the zones.",
+                        SHARE,
+                        unit="percentunit",
+                        decimals=0,
+                        steps=SHARES,
+                        empty=NO_CAPACITY,
                     ),
                     number_panel(
-                        "Crowded rooms, floors",
-                        "Rooms and floors with more people than their capacity, by Butlr's own counts of them.",
-                        f'count({{__name__=~"floor:butlr_floor_occupancy:crowd|room:butlr_room_occupancy:crowd",{FLOORS}}})'
-                        " or vector(0)",
-                        width=4,
+                        "Over capacity",
+                        "Zones, rooms and floors with more people than they are meant for.",
+                        f'count({{__name__=~"{over}",{ZONES}}}) '
+                        f'or 0 * count({{__name__=~"butlr_(zone|room|floor)_capacity",{ZONES}}})',
                         steps=RED_ABOVE_0,
+                        empty=NO_CAPACITY,
                     ),
                     number_panel(
-                        "Zones over capacity",
-                        "Zones with more people than their capacity. Without a capacity file it stays 0.",
-                        f"count(zone:butlr_zone_occupancy:crowd{{{ZONES}}}) or vector(0)",
-                        width=4,
-                        steps=RED_ABOVE_0,
-                    ),
-                    number_panel(
-                        "Silent places",
-                        "Zones, rooms and floors without a value, because their newest reading is older than "
+                        "Silent",
+                        "Zones, rooms and floors without a count, because their newest reading is older than "
                         "`stale_after`.",
-                        f"({SILENT['zone']}) + ({SILENT['room']}) + ({SILENT['floor']})",
-                        width=4,
+                        silent,
                         steps=ORANGE_ABOVE_0,
                     ),
-                    number_panel(
-                        "Last event",
-                        "Time since the exporter accepted an event, of any place.",
-                        "clamp_min(time() - max(butlr_exporter_last_event_received_timestamp_seconds), 0)",
-                        width=4,
-                        unit="s",
-                        steps=[(None, "green"), (300, "orange"), (900, "red")],
-                    ),
                 ],
             ),
+            ("Floors", [_floor_table()]),
+            ("Zones", [_zone_table()]),
             (
-                "Zone by zone",
+                "Rooms",
                 [
-                    ZONE_TABLE,
+                    _room_table(),
                     panel(
-                        bargauge.Panel()
-                        .reduce_options(last())
-                        .orientation(VizOrientation.HORIZONTAL)
-                        .display_mode(BarGaugeDisplayMode.BASIC)
-                        .min(0)
-                        .max(1.5),
-                        "Most crowded",
-                        "The ten zones nearest to, or furthest over, their capacity.",
+                        statetimeline.Panel().merge_values(True).row_height(0.8).per_page(15),
+                        "Motion in rooms",
+                        "When there was motion in each chosen room. Butlr sends changes only, so it is never silent.",
                         Query(
-                            f"topk(10, {PEOPLE} / {CAPACITY})",
-                            WHERE,
-                            instant=True,
+                            placed("room", MOTION_NOW),
+                            "{{place}}",
                         ),
-                        width=8,
-                        height=16,
-                        unit="percentunit",
-                        steps=SHARES,
+                        width=24,
+                        height=12,
+                        steps=[(None, "transparent"), (1, "green")],
+                        mappings=MOTION,
+                        empty="needs events of the types PIR_MOTION and PIR_NO_MOTION",
                     ),
                 ],
             ),
-            ("Floors and rooms", [FLOOR_TABLE, ROOM_TABLE]),
-            ("Sensors", [SENSOR_TABLE]),
         ],
     )

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from grafana.build import ALERTING, DASHBOARDS, FOLDER, PAGE, main, rendered
-from grafana.kit import COLUMNS, PLACES
+from grafana.kit import COLUMNS
+from grafana.promql import PLACES
 
 BOARDS: dict[str, dict[str, Any]] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in DASHBOARDS}
 
@@ -51,12 +52,22 @@ class TestBoards:
     def test_variables_links_and_annotations(self, name: str) -> None:
         """A dashboard has variables for data source and places, links to the others, and annotations of alerts."""
         board = BOARDS[name]
-        variables = [variable["name"] for variable in board["templating"]["list"]]
-        assert variables == ["datasource", *{"exporter-health": (), "entrances": PLACES[:-1]}.get(name, PLACES)]
-        for variable in board["templating"]["list"][1:]:
-            assert variable["multi"]
-            assert variable["includeAll"]
-            assert variable["allValue"] == ".*"
+        variables = board["templating"]["list"]
+        expected = {
+            "exporter-health": [],
+            "zones-now": [*PLACES, "exporter"],
+            "zone-history": ["timezone", "opens", "closes", "days", *PLACES],
+            "entrances": ["timezone", *PLACES[:-1]],
+        }
+        assert [variable["name"] for variable in variables] == ["datasource", *expected[name]]
+        for variable in variables:
+            if variable["type"] == "query":
+                assert variable["multi"]
+                assert variable["includeAll"]
+                # In Prometheus 2, a dot alone does not match a line feed.
+                assert variable["allValue"] == "(?s).*"
+            elif variable["type"] == "custom":
+                assert variable["query"].startswith(f"{variable['current']['text']} : {variable['current']['value']}")
         assert board["links"][0]["tags"] == ["butlr"]
         (annotation,) = board["annotations"]["list"]
         assert "ALERTS{" in annotation["expr"]
@@ -79,3 +90,39 @@ class TestBoards:
                 assert defaults["color"]["mode"] == "thresholds"
             if panel["type"] == "stat":  # the last value of a range would be a frozen number
                 assert all(target["instant"] for target in panel["targets"])
+
+    def test_tables_fit(self, name: str) -> None:
+        """On a screen of 1366 pixels no table is wider than its panel, the place of each row included."""
+        for panel in BOARDS[name]["panels"]:
+            if panel["type"] != "table":
+                continue
+            (organize,) = [each["options"] for each in panel["transformations"] if each["id"] == "organize"]
+            shown = [title for field, title in organize["renameByName"].items() if field in organize["indexByName"]]
+            widths = {
+                override["matcher"]["options"]: option["value"]
+                for override in panel["fieldConfig"]["overrides"]
+                for option in override["properties"]
+                if option["id"] == "custom.width"
+            }
+            # A place has no width of its own, and takes what is left: enough for most.
+            needed = sum(widths.get(title, 250) for title in shown)
+            assert needed <= panel["gridPos"]["w"] * (1366 - 16) / COLUMNS - 16, panel["title"]
+
+
+@pytest.mark.parametrize("name", ["zones-now", "zone-history"])
+def test_empty_panels_say_why(name: str) -> None:
+    """A panel for people that has no data says what is missing, unless it always has a number."""
+    for panel in BOARDS[name]["panels"]:
+        if panel["type"] != "row" and panel["title"] != "Silent":
+            assert panel["fieldConfig"]["defaults"].get("noValue"), panel["title"]
+
+
+def test_no_tables_cell_says_why() -> None:
+    """An empty cell of a table is blank: Grafana would repeat the text of an empty panel in it."""
+    for board in BOARDS.values():
+        for panel in board["panels"]:
+            if panel["type"] == "table" and panel["fieldConfig"]["defaults"].get("noValue"):
+                first = panel["fieldConfig"]["overrides"]
+                assert any({"id": "noValue", "value": " "} in override["properties"] for override in first) or panel[
+                    "title"
+                ] in ("Busiest hours", "In by weekday and hour")

@@ -254,7 +254,7 @@ def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
     return [
         LabelledQuery("People now", f"{family}{selector}"),
         LabelledQuery("How full it is", f"{family}{selector} / {CAPACITY[measure.kind]}{selector}"),
-        LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
+        LabelledQuery("The most people in a day", f"max_over_time({SETTLED[measure]}{selector}[1d])"),
         LabelledQuery("Seconds since it was sensed", age),
         LabelledQuery(
             "The newest final count: minutes old, so an instant query needs last_over_time",
