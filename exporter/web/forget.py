@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 
 from exporter.events.measures import Kind
 from exporter.journal.interface import JournalError
@@ -40,8 +40,15 @@ def add(blueprint: Blueprint, forget: Callable[[Forgotten], bool]) -> None:
     @blueprint.post("/spaces/<kind:kind>/<id:space_id>")
     def forget_from_page(kind: Kind, space_id: str) -> Response:
         forgotten = _without_body(303)
-        forgotten.location = url_for("reading.page", kind=kind)
+        # A relative address also leads to the list behind a proxy that serves the pages under a prefix.
+        forgotten.location = f"{'../' * _depth()}?kind={kind}"
         return answer(Forgotten(kind, space_id), forgotten)
+
+
+def _depth() -> int:
+    """Return the number of folders in the path of the request, as the browser knows it: an encoded slash makes none."""
+    raw: str = request.environ.get("RAW_URI") or request.path
+    return raw.partition("?")[0].count("/") - 1
 
 
 def _without_body(status: int) -> Response:
