@@ -1,13 +1,13 @@
 """Lines of an exposition kept as columns of bytes: a scrape only interleaves them.
 
-A line is its family's name, labels in three parts, and a suffix with the value. Each part is a column, so an unchanged
+A line is its family's name, labels in some parts, and a suffix with the value. Each part is a column, so an unchanged
 part costs a scrape nothing but the joining. It knows no family.
 """
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, compress, pairwise
 from typing import TypeVar
 
 from exporter.events.measures import Kind
@@ -82,25 +82,30 @@ _CUTS = {
     Kind.ZONE: ("room", "zone_id"),
     Kind.ROOM: ("room_id", "site"),
     Kind.FLOOR: ("floor_id", "org"),
-    Kind.SENSOR: ("mac", "site"),
+    Kind.SENSOR: ("direction", "mac", "site"),
 }
-"""The places at which the sorted labels of each kind of space are cut, so that many spaces share the other parts."""
+"""The places at which the sorted labels of each kind of space are cut, so that many spaces share the other parts; the
+lines of crossings have one more label at the first of them."""
 
 SharedParts = dict[tuple[str, tuple[str, ...]], bytes]
 """Parts written in one scrape, by template and values, for the other spaces that share them."""
 
 
 class LabelColumns:
-    """The labels of each space in three parts; a part that spaces share is one object for all of them."""
+    """The labels of each space in parts; a part that spaces share is one object for all of them."""
 
     def __init__(self, kind: Kind, prefix: str, labels: Iterable[str]) -> None:
         """Take the kind of the spaces, the text before the labels, and the metadata fields that are the labels."""
         names = sorted(labels)
         texts = [f'{name}="%s",' for name in names]
-        texts[0] = f"{prefix}{{{texts[0]}"
         texts[-1] = f"{texts[-1][:-1]}}}"
         bounds = [0, *(bisect_left(names, name) for name in _CUTS[kind]), len(names)]
-        self._parts = [_Part(kind, names[first:last], "".join(texts[first:last])) for first, last in pairwise(bounds)]
+        templates = ["".join(texts[first:last]) for first, last in pairwise(bounds)]
+        templates[0] = f"{prefix}{{{templates[0]}"
+        self._parts = [
+            _Part(kind, names[first:last], template)
+            for (first, last), template in zip(pairwise(bounds), templates, strict=True)
+        ]
         self._own = next(at for at, end in enumerate(bounds[1:]) if names.index(kind.id_field) < end)
         self.columns: list[list[bytes]] = [[] for _ in self._parts]
         """The texts of each part, one for each space."""
@@ -142,6 +147,11 @@ def interleaved(*columns: list[bytes]) -> Iterator[bytes]:
         for at, column in enumerate(columns):
             parts[at :: len(columns)] = column[first:last]
         yield b"".join(parts)
+
+
+def interleaved_where(shown: Sequence[object], columns: Sequence[list[bytes]]) -> Iterator[bytes]:
+    """Join columns as `interleaved` does, but only the lines whose entry in `shown` is true."""
+    return interleaved(*columns if all(shown) else [list(compress(column, shown)) for column in columns])
 
 
 def alternating(columns: Sequence[list[bytes]]) -> list[bytes]:

@@ -15,7 +15,7 @@ from operator import is_not
 from threading import Lock
 
 from exporter.capacity.rules import Capacity
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Cadence, Kind, Measure
 from exporter.events.model import FIELDS, METADATA, AnyMetadata
 from exporter.metrics.columns import (
     NEVER,
@@ -25,6 +25,7 @@ from exporter.metrics.columns import (
     SharedParts,
     alternating,
     interleaved,
+    interleaved_where,
     reordered,
     seconds_suffix,
     settled_suffixes,
@@ -32,10 +33,11 @@ from exporter.metrics.columns import (
 )
 from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
 from exporter.metrics.text import head, number
-from exporter.metrics.traffic import ENTRYWAY_ROLES, Entryways
+from exporter.metrics.traffic import CrossingColumns
 from exporter.rule.reading import Count
 from exporter.rule.space import Space
 from exporter.rule.store import SettledChanges, Settlement, Snapshot
+from exporter.rule.traffic import Crossed
 
 _MAX_SHARED = 4
 """Shared parts of labels kept for each space; with more, most belong to spaces that are gone."""
@@ -51,7 +53,6 @@ class SpaceFamilies:
     def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
         """Take the metadata fields that label a space, and a function that returns the capacity rules in force."""
         self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
-        self._entryways = Entryways(labels)
         self._lock = Lock()
 
     def render(
@@ -60,15 +61,11 @@ class SpaceFamilies:
         """Write the families in pieces of some ten KiB; with `names`, only those of them that have samples."""
         with self._lock:  # one scrape at a time, and each with a later snapshot than the one before
             snapshot = read()
-            self._entryways.write(snapshot.by_kind.get(Kind.SENSOR, []))
             for kind in self._kinds:
                 kind.write(snapshot.by_kind.get(kind.kind, []))
                 for family in kind.families:
                     if names is None or family.name in names:
-                        if family.role in ENTRYWAY_ROLES:
-                            lines = self._entryways.lines(family.name)
-                        else:
-                            lines = kind.lines(family, snapshot.fresh_since)
+                        lines = kind.lines(family, snapshot.fresh_since)
                         comments = _comments(family, openmetrics=openmetrics)
                         yield from _family(comments, lines, with_samples_only=names is not None)
             if names is None or SPACES in names:
@@ -105,6 +102,10 @@ def _family(comments: str, pieces: Iterator[bytes], *, with_samples_only: bool) 
         yield from pieces
 
 
+def _columns_of(measure: Measure) -> MeasureColumns:
+    return CrossingColumns() if measure.declared.cadence is Cadence.EVENT else MeasureColumns()
+
+
 class _KindFamilies:
     """The families of one kind of space. For one thread at a time."""
 
@@ -136,7 +137,11 @@ class _KindFamilies:
         if family.role is Role.CAPACITY:
             return self._series(family.name, self._capacities, self._capacities)
         assert family.measure is not None  # noqa: S101 - as of each family of another role
-        columns = self._measures.get(family.measure) or MeasureColumns()
+        columns = self._measures.get(family.measure) or _columns_of(family.measure)
+        if isinstance(columns, CrossingColumns):
+            if family.role is Role.CROSSINGS:
+                return columns.crossings(self._labels.columns)
+            return self._series(family.name, columns.times, columns.times)
         is_time = family.role is Role.TIMESTAMP
         suffixes, least = (columns.times, 0) if is_time else (columns.values, fresh_since[family.measure])
         all_shown = columns.oldest_ms >= least
@@ -154,7 +159,7 @@ class _KindFamilies:
             if any(suffixes):
                 columns = [alternating([column[part]] * len(points)) for column in self._labels.columns]
                 columns = [[SETTLED[measure].encode()] * len(suffixes), *columns, suffixes]
-                yield from interleaved(*columns if all(suffixes) else [list(compress(c, suffixes)) for c in columns])
+                yield from interleaved_where(suffixes, columns)
 
     def states(self, fresh_since: Mapping[Measure, int]) -> list[bytes]:
         """Return the lines that count the spaces of this kind by state."""
@@ -208,6 +213,8 @@ class _KindFamilies:
                 columns.values[at] = SMALL_COUNTS.get(count.value) or value_suffix(count.value)
                 columns.times[at] = times.get(timestamp) or times.setdefault(timestamp, seconds_suffix(timestamp))
                 columns.sensed_ms[at] = timestamp
+                if isinstance(count, Crossed) and isinstance(columns, CrossingColumns):
+                    columns.write(at, count)
         if changed:
             for columns in measures.values():
                 columns.oldest_ms = min(columns.sensed_ms, default=NEVER)
@@ -268,7 +275,7 @@ class _KindFamilies:
                 columns.clear(at)
 
     def _add(self, measure: Measure) -> MeasureColumns:
-        columns = self._measures[measure] = MeasureColumns()
+        columns = self._measures[measure] = _columns_of(measure)
         columns.settled = [[] for _ in range(self._points)]
         columns.reorder([-1] * len(self._spaces))
         return columns

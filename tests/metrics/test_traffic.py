@@ -16,7 +16,7 @@ from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.space import Space
 from exporter.rule.traffic import Crossed
 from tests.support.crossings import crossing, event, sensor
-from tests.support.deliveries import HOUR, NOW, SECOND
+from tests.support.deliveries import HOUR, NOW, SECOND, delivery
 from tests.support.scraped import Scraped
 from tests.support.stores import LIMITS, snapshot_of
 
@@ -74,6 +74,15 @@ class TestEntryway:
         assert len(scraped.samples(openmetrics=openmetrics)["butlr_entryway_crossings_total"]) == 2
         scraped.clock.now += 1
         assert "butlr_entryway_crossings_total" not in scraped.samples(openmetrics=openmetrics)
+
+    def test_beside_other_sensors(self, openmetrics: bool) -> None:
+        """A sensor that only sees people has no counter, also when it is written again."""
+        seen = delivery(measure=Measure.DETECTIONS, zone="sensor_b")._replace(metadata=sensor("sensor_b"))
+        scraped = Scraped(event(crossing(0)), seen)
+        assert len(scraped.samples(openmetrics=openmetrics)["butlr_entryway_crossings_total"]) == 2
+        scraped.store.apply(seen._replace(id="event_b", value=3.0), NOW)
+        samples = scraped.samples(openmetrics=openmetrics)
+        assert [labels["sensor_id"] for labels, _ in samples["butlr_entryway_crossings_total"]] == ["sensor_a"] * 2
 
     @pytest.mark.parametrize("name", ["butlr_entryway_crossings", "butlr_entryway_crossings_total"])
     def test_by_name(self, openmetrics: bool, name: str) -> None:
