@@ -16,21 +16,11 @@ DATASOURCE = "butlr-prometheus"
 EXPRESSION = "__expr__"
 """The uid of Grafana's data source for its own expressions."""
 
-_ZONE = (
-    '{{ or $labels.zone_name $labels.zone_id }} ({{ or $labels.room_name "no room" }}, '
-    '{{ or $labels.floor_name "no floor" }}, {{ or $labels.building_name "no building" }})'
-)
-_LAST = '{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds"}'
-_CROWDED = (
-    f"{_ZONE} is at {{{{ if lt $values.A.Value 99.0 }}}}{{{{ humanizePercentage $values.A.Value }}}} of"
-    '{{ else }}{{ printf "%.0f" $values.A.Value }} times{{ end }} its capacity'
-)
-"""The summary of a crowd; from 10,000 % on, a percentage would have an exponent."""
-
-_PEOPLE, _CAPACITY = (
-    f"max by ({NAMES}) ({each})"
-    for each in ("zone:butlr_zone_occupancy:crowd_lately", "last_over_time(zone:butlr_zone_capacity:crowd[90s])")
-)
+_PEOPLE = '{{ printf "%.15g" $values.A.Value }} people'
+_SILENT = "is silent: no data for {{ humanizeDuration $values.A.Value }}"
+_NEWEST = "building:butlr_last_reading_timestamp_seconds:max"
+_CROWD = "zone:butlr_zone_occupancy:crowd_lately"
+_ZONE_CAPACITY = "last_over_time(zone:butlr_zone_capacity:crowd[90s])"
 
 
 class AlertRule(NamedTuple):
@@ -45,62 +35,80 @@ class AlertRule(NamedTuple):
     summary: str
 
 
+def _place(kind: str) -> str:
+    """Return the template of a place, from the narrowest to the widest, without what is unknown."""
+    wider = {"zone": ("room", "floor", "building"), "room": ("floor", "building"), "floor": ("building",)}[kind]
+    known = (f"{{{{ with $labels.{each}_name }}}}, {{{{ . }}}}{{{{ end }}}}" for each in wider)
+    return f"{{{{ or $labels.{kind}_name $labels.{kind}_id }}}}" + "".join(known)
+
+
+def _of_a_kind(kind: str) -> list[AlertRule]:
+    """Return the alerts about rooms, or about floors."""
+    title, names = kind.capitalize(), names_of(kind)
+    crowd = f"{kind}:butlr_{kind}_occupancy:crowd_lately"
+    capacity = f"max by ({names}) (last_over_time(butlr_{kind}_capacity[90s]))"
+    summary = f"{_place(kind)}: {_PEOPLE}, room for {{{{ $labels.capacity }}}}"
+    than = "ignoring (capacity) group_left ()"
+    far = f"{crowd} > {than} 1.5 * {capacity} >= {than} {capacity} + 2"
+    return [
+        AlertRule(f"Butlr{title}Overcrowded", f"max by ({names}, capacity) ({crowd})", "5m", "warning", summary),
+        AlertRule(f"Butlr{title}FarOverCapacity", f"max by ({names}, capacity) ({far})", "1m", "critical", summary),
+        AlertRule(f"Butlr{title}Silent", _silent(kind), "5m", "warning", f"{_place(kind)} {_SILENT}"),
+    ]
+
+
+def _silent(kind: str) -> str:
+    last = f'{{__name__=~"butlr_{kind}_occupancy(_1min)?_timestamp_seconds"}}'
+    return (
+        f"time() - topk by ({kind}_id) (1, max by ({names_of(kind)}) ({last} < time() - 900) "
+        f"unless on ({kind}_id) {last} >= time() - 900) "
+        f"and on (site_name, building_name) time() - {_NEWEST} < 600"
+    )
+
+
 RULES = [
     AlertRule(
         "ButlrZoneOvercrowded",
-        f"{_PEOPLE} / {_CAPACITY}",
+        f"max by ({NAMES}, text) ({_CROWD})",
         "5m",
         "warning",
-        _CROWDED,
+        f"{{{{ $labels.text }}}}: {_PEOPLE}",
     ),
     AlertRule(
         "ButlrZoneFarOverCapacity",
-        f"{_PEOPLE} / {_CAPACITY} > 1.5 and {_PEOPLE} - {_CAPACITY} >= 2",
+        f"max by ({NAMES}, text) ({_CROWD} > on ({NAMES}) group_left () 1.5 * {_ZONE_CAPACITY} "
+        f">= on ({NAMES}) group_left () {_ZONE_CAPACITY} + 2)",
         "1m",
         "critical",
-        _CROWDED,
+        f"{{{{ $labels.text }}}}: {_PEOPLE}",
     ),
-    *(
-        AlertRule(
-            f"Butlr{kind.capitalize()}Overcrowded",
-            f"max by ({names_of(kind)}, capacity) ({kind}:butlr_{kind}_occupancy:crowd)",
-            "5m",
-            "warning",
-            f'{{{{ or $labels.{kind}_name $labels.{kind}_id }}}}, {{{{ or $labels.building_name "no building" }}}}: '
-            '{{ printf "%.15g" $values.A.Value }} people, room for {{ $labels.capacity }}',
-        )
-        for kind in ("room", "floor")
-    ),
-    AlertRule(
-        "ButlrZoneSilent",
-        f"time() - topk by (zone_id) (1, max by ({NAMES}) ({_LAST} < time() - 900) "
-        f"unless on (zone_id) {_LAST} >= time() - 900) "
-        "and on (site_name, building_name) time() - building:butlr_zone_last_reading_timestamp_seconds:max < 600",
-        "5m",
-        "warning",
-        f"{_ZONE} is silent",
-    ),
+    AlertRule("ButlrZoneSilent", _silent("zone"), "5m", "warning", f"{_place('zone')} {_SILENT}"),
+    *_of_a_kind("room"),
+    *_of_a_kind("floor"),
     AlertRule(
         "ButlrBuildingSilent",
-        "time() - building:butlr_zone_last_reading_timestamp_seconds:max > 900",
+        f"time() - {_NEWEST} > 900 and changes({_NEWEST}[1d]) >= 10",
         "1m",
         "critical",
-        "Building {{ $labels.building_name }} is silent",
+        f'{{{{ or $labels.building_name "The building without a name" }}}} {_SILENT}',
     ),
     AlertRule(
         "ButlrNoEvents",
         "sum(increase(butlr_exporter_events_total[15m])) == 0 "
-        'and time() - min(process_start_time_seconds{job="butlr"}) > 900',
+        "and time() - min(process_start_time_seconds and on (job, instance) butlr_exporter_build_info) > 3600",
         "5m",
         "critical",
         "No exporter gets events from Butlr",
     ),
+    # Grafana records no ALERTS, so the exporter is known by a day and not by an hour.
     AlertRule(
         "ButlrExporterDown",
-        'up{job=~"butlr|butlr-settled"} == 0 or absent(up{job="butlr"})',
+        'up{job=~"(?i).*butlr.*"} == 0 or up == 0 and on (job, instance) last_over_time(butlr_exporter_build_info[1d]) '
+        "or on () absent(butlr_exporter_build_info)",
         "2m",
         "critical",
-        "The Butlr exporter {{ $labels.instance }} cannot be scraped by job {{ $labels.job }}",
+        "{{ if $labels.instance }}The Butlr exporter {{ $labels.instance }} cannot be scraped by job {{ $labels.job }}"
+        "{{ else }}No Butlr exporter is scraped{{ end }}",
     ),
 ]
 

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.alerting import Query
 from exporter.capacity.parse import read
 from exporter.settings.declared import INPUTS, SETTINGS
 from grafana import alerting
-from tests.support.documents import ALERTS
+from tests.support.documents import ALERTS, severity
 from tests.support.paths import ROOT
 
 
@@ -76,9 +76,8 @@ def test_grafana_provisioning() -> None:
     assert f"./grafana/dashboards:{provider['options']['path']}:ro" in compose
     for rule in group["rules"]:
         shipped = ALERTS[rule["title"]]
-        labels = {name: value for name, value in shipped["labels"].items() if value}  # an empty label removes one
-        assert (rule["for"], rule["labels"]) == (shipped["for"], labels)
-        assert rule["annotations"]["runbook_url"] == shipped["annotations"]["runbook_url"]
+        assert (rule["for"], rule["labels"]) == (shipped["for"], {"severity": severity(shipped)})
+        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['title'].lower()}"
         assert {query["datasourceUid"] for query in rule["data"]} == {source["uid"], alerting.EXPRESSION}
         # The threshold is the same.
         expr = rule["data"][0]["model"]["expr"]

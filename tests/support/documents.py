@@ -22,6 +22,13 @@ RULES = [rule for group in yaml.safe_load((ROOT / "alerts.yml").read_text())["gr
 ALERTS: dict[str, Any] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 """The alerting rules by their name."""
 
+
+def severity(alert: dict[str, Any]) -> str:
+    """Return the severity of an alerting rule, from its labels or its expression."""
+    found = re.search(r'"severity", "(\w+)"', alert["expr"])
+    return str(found[1] if found else alert["labels"]["severity"])
+
+
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 """The series that the recording rules make."""
 
