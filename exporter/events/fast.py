@@ -15,6 +15,7 @@ from msgspec.structs import astuple
 from exporter.events.ids import generation
 from exporter.events.measures import KNOWN_TYPES, Measure, Payload, known_type
 from exporter.events.model import (
+    EVERY_FIELD,
     FIELDS,
     ID_POSITION,
     MAX_STRING,
@@ -36,12 +37,9 @@ _WholeNumber = Annotated[int, Meta(ge=0, le=MAX_CROSSINGS)]
 _Points = Annotated[list[tuple[float, float]], Meta(max_length=MAX_POINTS)]
 
 
-_FIELDS = tuple(dict.fromkeys([*Metadata._fields, *SensorMetadata._fields]))
-"""The metadata fields of all kinds of spaces, those of a zone first."""
-
 _Metadata: Any = msgspec.defstruct(
     "_Metadata",
-    [(name, _Text | None, "") for name in _FIELDS],
+    [(name, _Text | None, "") for name in EVERY_FIELD],
     kw_only=True,
     # A skipped field is not looked at, and so might not even be JSON.
     forbid_unknown_fields=True,
@@ -106,7 +104,7 @@ _READ = {Payload.DETECTIONS: _people_seen, Payload.CROSSINGS: _people_crossed}
 
 def _type_of(measure: Measure, value: float | None) -> _Type:
     kind = measure.kind
-    positions = list(map(_FIELDS.index, FIELDS[kind]))
+    positions = list(map(EVERY_FIELD.index, FIELDS[kind]))
     first = positions == list(range(len(positions)))
     read = _READ.get(measure.declared.payload) if value is None else lambda _: value
     missing = ("",) * (len(METADATA[kind]._fields) - len(positions))

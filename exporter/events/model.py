@@ -81,6 +81,9 @@ def _fields(kind: Kind) -> tuple[str, ...]:
 FIELDS = {kind: _fields(kind) for kind in Kind}
 """The metadata fields that each kind of space can have, in the order of its metadata: a room has no zone."""
 
+EVERY_FIELD = tuple(dict.fromkeys([*Metadata._fields, *SensorMetadata._fields]))
+"""The metadata fields of all kinds of spaces, those of a zone first."""
+
 
 class ReadingEvent(NamedTuple):
     """One event that reports a reading of a space."""

@@ -104,7 +104,7 @@ class Settings:
     labels: tuple[str, ...] = _setting(
         "site_name, building_name, floor_name, room_name, zone_name",
         LABELS,
-        "metadata fields that label each space, besides its own id",
+        "metadata fields that label each space that can have them, besides its own id",
     )
     capacity_file: str | None = _setting(
         "none",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from exporter.events.model import Metadata
+from exporter.events.model import EVERY_FIELD
 from exporter.spelling import NotAChoice
 
 ZERO = timedelta()
@@ -116,8 +116,8 @@ def _count(text: str) -> int:
 def _labels(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in Metadata._fields:
-            raise NotAChoice(f"must be some of {', '.join(Metadata._fields)}", name, Metadata._fields)
+        if name not in EVERY_FIELD:
+            raise NotAChoice(f"must be some of {', '.join(EVERY_FIELD)}", name, EVERY_FIELD)
         if names.count(name) > 1:
             raise ValueError(f"must have {name} only once")
     return tuple(names)

@@ -14,6 +14,8 @@ from exporter.metrics.counters import EXPORTED, OTHER, OUTCOMES, Result
 from exporter.metrics.families import OCCUPANCY
 from exporter.metrics.registry import Rejection
 from exporter.rule.outcome import Outcome
+from exporter.settings.load import load
+from tests.support.crossings import crossing, event
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, deliveries, delivery
 from tests.support.scraped import DESK, Scraped
 
@@ -165,6 +167,17 @@ class TestRoomsAndFloors:
         samples = Scraped(*events, labels=("zone_name", "room_name")).samples()
         assert samples["butlr_room_occupancy"] == [({"room_id": "zone_a", "room_name": "Desk 01"}, 1)]
         assert samples["butlr_floor_occupancy"] == [({"floor_id": "zone_a"}, 1)]
+
+    def test_a_chosen_label_that_only_sensors_have(self) -> None:
+        """A sensor may have its mac address and its id as chosen labels, which no other space has."""
+        labels = load({"labels": "mac_address, sensor_id, floor_name"}, {}).labels
+        counted = event(crossing(1, 2))
+        seen = delivery(measure=Measure.DETECTIONS, zone="sensor_a")._replace(metadata=counted.metadata)
+        samples = Scraped(counted, seen, delivery(), labels=labels).samples()
+        own = {"mac_address": "00-17-0d-00-00-cc-bb-aa", "sensor_id": "sensor_a", "floor_name": "1st Floor"}
+        assert samples["butlr_sensor_detections"] == [(own, 1)]
+        assert samples["butlr_entryway_crossings_total"][0] == (own | {"direction": "in"}, 2)
+        assert samples["butlr_zone_occupancy"] == [({"zone_id": "zone_a", "floor_name": "1st Floor"}, 1)]
 
     def test_states(self) -> None:
         """Spaces are counted by kind, and a space is fresh while any of its measures is."""

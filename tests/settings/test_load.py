@@ -124,7 +124,8 @@ class TestLoad:
             "BUTLR_EXPORTER_MAX_BODY must be a size such as 512KiB or 1MiB, not '1MB'",
             "--labels must be some of org_id, org_name, site_id, site_name, building_id, "
             "building_name, floor_id, floor_name, floor_custom_id, room_id, room_name, room_custom_id, zone_id, "
-            "zone_name, zone_custom_id, not 'room'",
+            "zone_name, zone_custom_id, hive_id, hive_serial, hive_model, hive_version, sensor_id, mac_address, "
+            "sensor_mode, sensor_model, not 'room'",
         ]
         assert str(caught.value).splitlines() == caught.value.mistakes
 
