@@ -62,7 +62,9 @@ class Settings:
         "none", optional(JOURNAL), "SQLite file that keeps all counts across restarts; none: a restart forgets them"
     )
     window: timedelta = _setting(
-        "15m", POSITIVE_DURATION, "age up to which readings are kept, relative to the newest reading of the same space"
+        "15m",
+        POSITIVE_DURATION,
+        "age up to which readings are kept, counted back from the newest reading of the same measure and space",
     )
     traffic_window: timedelta = _setting(
         "24h",
