@@ -1,7 +1,7 @@
-/* A disk that is slow or fails, for one process: preloaded before the C library (ld.so(8), LD_PRELOAD).
+/* A disk that hangs or fails, for one process: preloaded before the C library (ld.so(8), LD_PRELOAD).
 
-   SLOW_DISK names a file. While it is there, each fsync and fdatasync takes as many milliseconds as it says, and adds a
-   line to it. FAILING_DISK names a file. While it is there, every attempt to create or change a file below the folder
+   HANGING_DISK names a file. While it is there, each fsync and fdatasync appends a dot to it, and waits until the dot is
+   overwritten or the file gone. FAILING_DISK names a file. While it is there, every attempt to create or change a file below the folder
    FAILING_FOLDER fails with the errno that it says. */
 
 #define _GNU_SOURCE
@@ -16,26 +16,42 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The number in the file that an environment variable names; 0 without the file. */
-static int number(const char *variable, const char *line)
+/* The number in the file that FAILING_DISK names; 0 without the file. */
+static int failure(void)
 {
-    const char *path = getenv(variable);
+    const char *path = getenv("FAILING_DISK");
     char text[16] = "";
-    int file = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_APPEND | O_CLOEXEC) : -1;
+    int file = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
         return 0;
     if (syscall(SYS_pread64, file, text, sizeof text - 1, 0L) < 0)
-        text[0] = 0;
-    if (line && syscall(SYS_write, file, line, strlen(line)) < 0)
         text[0] = 0;
     syscall(SYS_close, file);
     return atoi(text);
 }
 
+static void hang(void)
+{
+    const char *path = getenv("HANGING_DISK");
+    char dot = '.';
+    int file = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_APPEND | O_CLOEXEC) : -1;
+    if (file < 0)
+        return;
+    if (syscall(SYS_write, file, &dot, 1L) != 1)
+        abort();
+    off_t mine = lseek(file, 0, SEEK_CUR) - 1;
+    while (dot == '.' && access(path, F_OK) == 0) {
+        usleep(1000);
+        if (syscall(SYS_pread64, file, &dot, 1L, mine) != 1)
+            abort();
+    }
+    syscall(SYS_close, file);
+}
+
 static int fails(const char *path)
 {
     const char *folder = getenv("FAILING_FOLDER");
-    return folder && path[0] == '/' && strncmp(path, folder, strlen(folder)) == 0 ? number("FAILING_DISK", NULL) : 0;
+    return folder && path[0] == '/' && strncmp(path, folder, strlen(folder)) == 0 ? failure() : 0;
 }
 
 static int file_fails(int file)
@@ -52,7 +68,7 @@ static int synced(long call, int file)
         errno = error;
         return -1;
     }
-    usleep(1000 * number("SLOW_DISK", "\n."));
+    hang();
     return syscall(call, file);
 }
 

@@ -1,4 +1,4 @@
-"""Disks that are slow, or that fail, for one process of a test."""
+"""Disks that hang, or that fail, for one process of a test."""
 
 import subprocess
 from collections.abc import Iterator
@@ -18,29 +18,33 @@ class Disk:
         library = folder / "disk.so"
         compiler = program("cc", "gcc libc6-dev")
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
-        self._slow, self.failing_switch = folder / "slow", folder / "failing"
+        self._hanging_switch, self.failing_switch = folder / "hanging", folder / "failing"
         """While there is a file at `failing_switch`, every write fails with the `errno` in it."""
         self.folder = folder / "disk"
         """The folder in which the disk may fail."""
         self.folder.mkdir()
         self.environ = {
             "LD_PRELOAD": str(library),
-            "SLOW_DISK": str(self._slow),
+            "HANGING_DISK": str(self._hanging_switch),
             "FAILING_DISK": str(self.failing_switch),
             "FAILING_FOLDER": str(self.folder),
         }
         self.prefix = ["env", *(f"{name}={value}" for name, value in self.environ.items())]
 
     @contextmanager
-    def slow(self, milliseconds: int) -> Iterator[None]:
-        """Let each sync take some milliseconds."""
-        self._slow.write_text(f"{milliseconds}")
+    def hanging(self) -> Iterator[None]:
+        """Let each sync wait until it is released, or until the end of the block."""
+        self._hanging_switch.touch()
         try:
             yield
         finally:
-            self._slow.unlink()
+            self._hanging_switch.unlink()
 
-    @property
-    def syncs(self) -> int:
-        """The number of syncs that were begun since the disk became slow."""
-        return self._slow.read_text().count("\n")
+    def waits(self) -> bool:
+        """Tell whether a sync waits."""
+        return "." in self._hanging_switch.read_text()
+
+    def release(self) -> None:
+        """Let the syncs that wait go on."""
+        with self._hanging_switch.open("r+") as switch:
+            switch.write("!" * len(self._hanging_switch.read_text()))
