@@ -4,6 +4,7 @@ Examples are few and random by default; twice as many, and the same on every run
 for `make soak`.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import trustme
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.certificates import Pair, issued
+
+gc.disable()  # until all tests are collected, or it would walk them again and again, none of them garbage
 
 settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # The same examples on each run, so that a red run is the change's own; local runs go on exploring.
@@ -32,6 +35,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Make every property test a part of `make soak`."""
     if is_hypothesis_test(getattr(item, "obj", None)):
         item.add_marker("soak")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage be collected from now on."""
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

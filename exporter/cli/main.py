@@ -1,6 +1,7 @@
 """The command line: `butlr-exporter serve`, `check`, `simulate` and `export`."""
 
 import argparse
+import gc
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -71,8 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if value == "--":  # argparse would make an empty list of it
             parser.error(f"{flag} needs a value")
     command = next((argument for argument in joined if not argument.startswith("-")), "")
+    gc.disable()  # or the collector would walk the new modules again and again, none of them garbage
     for add in [_COMMANDS[command]] if command in _COMMANDS else [_add_service, _add_simulate, _add_export]:
         add(commands)
+    gc.freeze()  # nor need it walk them later
+    gc.enable()
     options, rest = parser.parse_known_args(joined)
     try:
         status: int = options.run(options, rest)

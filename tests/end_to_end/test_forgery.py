@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.browsing import CHROMIUM, FLAGS
 from tests.support.deliveries import event_id
 from tests.support.paths import ROOT
 from tests.support.running import Running, program, running
@@ -99,10 +100,9 @@ class TestPage:
         """Return the page after the browser has run its scripts."""
         for number, text in enumerate(FORGERIES):
             exporter.post(event(number, text))
-        flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-        more = f"--disable-component-update --disable-sync --user-data-dir={folder / 'profile'} --dump-dom"
+        flags = [*FLAGS.split(), f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
         ended = subprocess.run(
-            [program("chromium", "chromium"), *flags.split(), *more.split(), f"{exporter.url}/"],
+            [program(CHROMIUM, CHROMIUM), *flags, f"{exporter.url}/"],
             capture_output=True,
             text=True,
             timeout=120,
