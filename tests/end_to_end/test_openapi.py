@@ -40,8 +40,8 @@ def test_a_running_exporter(tmp_path: Path, secured: bool) -> None:
                 f"--max-examples={10 * TIMES}",
                 f"--seed={1 if TIMES == 1 else random.randrange(1 << 32)}",
                 *(["--auth=prometheus:hush"] if secured else []),
-                # Most requests of the other phase are refused for their credentials.
-                *(["--phases=examples,fuzzing"] if secured and TIMES == 1 else []),
+                # Most requests of the phase `coverage` are refused where credentials are required.
+                *([f"--phases=examples,{'fuzzing' if secured else 'coverage'}"] if TIMES == 1 else []),
             ],
             cwd=tmp_path,
             capture_output=True,
