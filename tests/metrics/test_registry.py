@@ -244,6 +244,30 @@ class TestOwnFamilies:
         scraped.metrics.count_rejection(Rejection.TOO_LARGE)
         assert ({"reason": "too_large"}, 1) in scraped.samples()["butlr_exporter_rejected_requests_total"]
 
+    def test_corrections_that_come_too_late(self) -> None:
+        """A correction of a reading that has settled is counted, and so is a number below 0 that is not rejected."""
+        scraped = Scraped()
+        outcomes = [(Outcome.CORRECTED, 360.0), (Outcome.CORRECTED, 359.0), (Outcome.REPEATED, 999.0)]
+        scraped.metrics.count([Result(Measure.ROOM_OCCUPANCY, *each, was_negative=True) for each in outcomes], 5.0)
+        scraped.metrics.count([Result(Measure.ROOM_OCCUPANCY, Outcome.FUTURE, 0.0, was_negative=True)], 5.0)
+        samples = scraped.samples()
+        label = {"event_type": "ROOM_OCCUPANCY"}
+        assert (label, 1) in samples["butlr_exporter_settled_corrections_total"]
+        assert (label, 3) in samples["butlr_exporter_negative_values_total"]
+
+    def test_journal_failures(self) -> None:
+        """Failed writes of the journal are counted."""
+        scraped = Scraped()
+        scraped.metrics.count_journal_failure()
+        assert scraped.samples()["butlr_exporter_journal_failures_total"] == [({}, 1)]
+
+    @pytest.mark.parametrize(("end", "samples"), [(None, []), (5.0, [({}, 5.0)])])
+    def test_the_end_of_the_certificate(self, end: float | None, samples: list[object]) -> None:
+        """The end of the certificate is a sample where there is a certificate."""
+        scraped = Scraped(certificate_end=end)
+        name = "butlr_exporter_tls_certificate_not_after_timestamp_seconds"
+        assert scraped.samples().get(name, []) == samples
+
     def test_delay_of_applied_events(self) -> None:
         """The delays (s) of applied events are observed, a negative one as 0, so that the sum never falls."""
         scraped = Scraped()

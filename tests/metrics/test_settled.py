@@ -24,6 +24,7 @@ from exporter.rule.space import Forgotten
 from exporter.rule.store import Settled, Settlement, Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import HOUR, MINUTE, MINUTE_MEASURES, NOW, READ, SECOND, delivery
+from tests.support.scraped import Scraped
 from tests.support.stores import LIMITS
 
 LABELS = Settings().labels
@@ -244,3 +245,19 @@ class TestKeptLines:
 
         assert b"".join(kept.families.render_settled(read)).count(b" 2.0 ") == 1
         kept.take("settled")
+
+    def test_several_readings_of_more_zones_than_one_piece_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Zones with several readings, one and none are put together piece by piece."""
+        monkeypatch.setattr("exporter.metrics.spaces._SETTLED_SPACES", 2)
+        kept = Kept(2)
+        for minutes, zone in [(7, "a"), (8, "a"), (7, "b"), (0, "c"), (0, "d"), (9, "e"), (8, "e")]:
+            kept.take(Deliver(minutes, 1.0, None, zone, "a", Measure.ZONE_OCCUPANCY))
+        kept.take("settled")
+        assert kept.settled().count("butlr_zone_occupancy_settled{") == 5
+
+    def test_a_scrape_of_the_metrics(self) -> None:
+        """The settled readings of the whole exporter end as OpenMetrics does."""
+        scraped = Scraped(delivery(NOW - 7 * MINUTE, 3))
+        lines = b"".join(scraped.metrics.settled_exposition()).splitlines()
+        assert lines[-1] == b"# EOF"
+        assert sum(line.startswith(b"butlr_zone_occupancy_settled{") for line in lines) == 1

@@ -34,6 +34,19 @@ class TestHistory:
         (only,) = folded.settled()
         assert only.points == [(hours[0], 0), (hours[1], 1), (hours[2], 9)]
 
+    def test_readings_are_released_as_they_leave_the_window(self) -> None:
+        """A new reading releases those that it makes too old to change, each once, with its names."""
+        first, second, third = (delivery(NOW - 60 * m * MINUTE, m, name=f"after {m} h") for m in (3, 2, 1))
+        folded, _ = history(first)
+        assert folded.release(first) is None
+        folded.apply(second)
+        released = folded.release(second)
+        assert released is not None
+        assert (released.points, place(released).zone_name) == ([(first.timestamp, 3)], "after 2 h")
+        folded.apply(third)
+        assert folded.release(third, until=second.timestamp) is None
+        assert [each.points for each in folded.settled()] == [[(third.timestamp, 1)]]
+
     def test_a_wider_window_accepts_late_readings(self) -> None:
         """A wider window accepts readings from several files that the service would call late."""
         folded, outcomes = history(delivery(NOW - MINUTE * 60), delivery(NOW - MINUTE * 600, 2), window=999 * MINUTE)

@@ -42,6 +42,7 @@ class Scraped:
         now: int = NOW,
         capacity: CapacityFile | None = None,
         points: int = 1,
+        certificate_end: float | None = None,
     ) -> None:
         """Apply the events at `now` (ms)."""
         self.clock = Clock(now)
@@ -53,6 +54,7 @@ class Scraped:
             labels,
             capacity,
             limits.settle_after / 1000,
+            lambda: certificate_end,
         )
         for event in events:
             self.store.apply(event, now)
