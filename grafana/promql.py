@@ -63,8 +63,9 @@ FLOOR_NAMES = "site_name, building_name, floor_name"
 PEOPLE = {
     "zone": f"zone:butlr_zone_occupancy:people{{{ZONES}}}",
     "room": f"room:butlr_room_occupancy:people{{{ROOMS}}}",
+    "floor": f"floor:butlr_floor_occupancy:people{{{FLOORS}}}",
 }
-"""The people in each chosen zone and, as Butlr counts them there, in each chosen room."""
+"""The people in each chosen zone and, as Butlr counts them there, in each chosen room and on each chosen floor."""
 
 PEOPLE_ON_FLOORS = f"floor:butlr_occupancy:sum{{{FLOORS}}}"
 """The people on each chosen floor: Butlr's own count, or the sum of its zones if there is none."""

@@ -77,6 +77,8 @@ CELLS: dict[str, list[models.DynamicConfigValue]] = {
     "Counted by": _number(120),
     "Capacity": _number(90),
     "Utilisation": _bar(SHARES, max=1.5, custom__width=220, **_SHARE),
+    "Kind": _number(90),
+    "Silent for": _number(130, unit="s", decimals=0),
     "Motion": _number(90, mappings=MOTION),
     "For": _SECONDS,
     "Age": [*_SECONDS, *_options(custom__cellOptions=_TEXT_CELL, **_thresholds([(None, "text"), (600, "orange")]))],

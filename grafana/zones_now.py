@@ -4,6 +4,7 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard, statetimeline
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.common import VisibilityMode
 
 from grafana.kit import (
     MOTION,
@@ -11,6 +12,7 @@ from grafana.kit import (
     ORANGE_ABOVE_0,
     RED_ABOVE_0,
     SHARES,
+    PlacedPanel,
     Query,
     board,
     lay_out,
@@ -38,8 +40,8 @@ EXPORTER = "http://localhost:9728"
 
 NO_COUNTS = "no counts: needs an exporter that receives events, and the recording rules of alerts.yml"
 
-CROWD = {kind: f"{kind}:butlr_{kind}_occupancy:crowd{{{SELECTORS[kind]}}}" for kind in ("zone", "room", "floor")}
-"""Queries for the spaces of each kind that are over capacity."""
+OVER_CAPACITY = {kind: f"({PEOPLE[kind]} > {capacity(kind)})" for kind in ("zone", "room", "floor")}
+"""Queries for the spaces of each kind that are over capacity, from the same counts as the tables."""
 
 SILENT_SPACES = {
     kind: f'({info(kind)} unless on ({kind}_id) {{__name__=~"butlr_{kind}_({values})",{SELECTORS[kind]}}})'
@@ -75,13 +77,13 @@ def _place(kind: str) -> str:
 
 def _state(kind: str) -> str:
     """Return a query for the spaces of a kind that are over capacity or silent."""
-    over = f"max by ({kind}_id) ({CROWD[kind]}) * 0 + {OVER}"
+    over = f"max by ({kind}_id) ({OVER_CAPACITY[kind]}) * 0 + {OVER}"
     return f"{over} or on ({kind}_id) max by ({kind}_id) ({SILENT_SPACES[kind]}) * 0 + {SILENT}"
 
 
-def _age(kind: str) -> str:
-    """Return a query for the age of the newest reading of each chosen space of a kind."""
-    return age(f"{kind}_id", f'{{__name__=~"butlr_{kind}_occupancy(_1min)?_timestamp_seconds",{SELECTORS[kind]}}}')
+def _age(kind: str, labels: str) -> str:
+    """Return a query for the age of the newest reading of each chosen space of a kind, by these labels."""
+    return age(labels, f'{{__name__=~"butlr_{kind}_occupancy(_1min)?_timestamp_seconds",{SELECTORS[kind]}}}')
 
 
 def _columns(kind: str) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ def _columns(kind: str) -> tuple[str, ...]:
     return _place(kind), _state(kind), people, meant_for, f"{people} / {meant_for}"
 
 
-def _floor_table() -> Any:
+def _floor_table() -> PlacedPanel:
     own = "floor:butlr_floor_occupancy:people"
     people = (
         f'label_replace({PEOPLE_ON_FLOORS} and on ({FLOOR_NAMES}) {own}, "counted", "Butlr", "", "") '
@@ -120,7 +122,7 @@ def _floor_table() -> Any:
         f"{PEOPLE_ON_FLOORS} / {FLOOR_CAPACITY}",
         f"count by ({FLOOR_NAMES}) ({PEOPLE['zone']} > 0) or count by ({FLOOR_NAMES}) ({PEOPLE['zone']}) * 0",
         f"count by ({FLOOR_NAMES}) ({zones})",
-        f"count by ({FLOOR_NAMES}) ({CROWD['zone']})",
+        f"count by ({FLOOR_NAMES}) ({OVER_CAPACITY['zone']})",
         f"count by ({FLOOR_NAMES}) ({SILENT_SPACES['zone']})",
         age(
             FLOOR_NAMES,
@@ -139,7 +141,7 @@ def _floor_table() -> Any:
     )
 
 
-def _zone_table() -> Any:
+def _zone_table() -> PlacedPanel:
     return place_table(
         "Zones",
         "Every zone: people now (empty while it is silent), its capacity, and the age of its newest reading. First "
@@ -153,7 +155,7 @@ def _zone_table() -> Any:
             "Value #F": "Age",
         },
         *_columns("zone"),
-        _age("zone"),
+        _age("zone", "zone_id"),
         width=24,
         height=16,
         sort=["-State", "-Utilisation"],
@@ -162,7 +164,7 @@ def _zone_table() -> Any:
     )
 
 
-def _room_table() -> Any:
+def _room_table() -> PlacedPanel:
     return place_table(
         "Rooms",
         "Every room: people as Butlr counts them in it, its capacity, the age of its newest count, whether there is "
@@ -178,7 +180,7 @@ def _room_table() -> Any:
             "Value #H": "For",
         },
         *_columns("room"),
-        _age("room"),
+        _age("room", "room_id"),
         f"max by (room_id) ({MOTION_NOW})",
         age("room_id", f"butlr_room_motion_timestamp_seconds{{{ROOMS}}}"),
         width=24,
@@ -186,6 +188,24 @@ def _room_table() -> Any:
         sort=["-State", "-Utilisation"],
         place_links=links(Page=page_of("room"), History=history_of("room")),
         empty="needs events about rooms, such as ROOM_OCCUPANCY",
+    )
+
+
+def _silent_table() -> PlacedPanel:
+    each = (
+        f"label_replace({placed(kind, f'{_age(kind, names_of(kind))} and on ({kind}_id) {silent}')}, "
+        f'"kind", "{kind}", "", "")'
+        for kind, silent in SILENT_SPACES.items()
+    )
+    return place_table(
+        "Silent places",
+        "Zones, rooms and floors without a count, and the age of their newest reading.",
+        {"place": "Place", "kind": "Kind", "Value": "Silent for"},
+        " or ".join(each),
+        width=24,
+        height=8,
+        sort=["Silent for"],
+        empty="nothing is silent",
     )
 
 
@@ -198,7 +218,7 @@ def build() -> Any:
         .default_value(EXPORTER)
         .current(models.VariableOption(selected=True, text=EXPORTER, value=EXPORTER))
     )
-    over = "|".join(query.partition("{")[0] for query in CROWD.values())
+    over = " + ".join(f"(count({query}) or vector(0))" for query in OVER_CAPACITY.values())
     silent = " + ".join(f"(count({query}) or vector(0))" for query in SILENT_SPACES.values())
     return lay_out(
         built,
@@ -225,8 +245,7 @@ def build() -> Any:
                     number_panel(
                         "Over capacity",
                         "Zones, rooms and floors with more people than they are meant for.",
-                        f'count({{__name__=~"{over}",{ZONES}}}) '
-                        f'or 0 * count({{__name__=~"butlr_(zone|room|floor)_capacity",{ZONES}}})',
+                        f'{over} and on () count({{__name__=~"butlr_(zone|room|floor)_capacity",{ZONES}}})',
                         steps=RED_ABOVE_0,
                         empty=NO_CAPACITY,
                     ),
@@ -240,13 +259,17 @@ def build() -> Any:
                 ],
             ),
             ("Floors", [_floor_table()]),
-            ("Zones", [_zone_table()]),
+            ("Zones", [_zone_table(), _silent_table()]),
             (
                 "Rooms",
                 [
                     _room_table(),
                     panel(
-                        statetimeline.Panel().merge_values(True).row_height(0.8).per_page(15),
+                        statetimeline.Panel()
+                        .merge_values(True)
+                        .row_height(0.8)
+                        .per_page(15)
+                        .show_value(VisibilityMode.NEVER),
                         "Motion in rooms",
                         "When there was motion in each chosen room. Butlr sends changes only, so it is never silent.",
                         Query(
