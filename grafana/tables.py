@@ -39,6 +39,10 @@ DAY_NAMES = [
 """The texts for the days of the week, 1 to 7."""
 
 
+BARS: Steps = [(None, "transparent"), (0.001, "green"), *SHARES[1:]]
+"""The colours of a share of the capacity; a cell without one has a bar too, which is invisible."""
+
+
 def _options(**values: Any) -> list[models.DynamicConfigValue]:
     """Return the options of a column; in a name, `__` stands for a dot."""
     return [models.DynamicConfigValue(name.replace("__", "."), value) for name, value in values.items()]
@@ -76,7 +80,7 @@ CELLS: dict[str, list[models.DynamicConfigValue]] = {
     "People": _number(85),
     "Counted by": _number(120),
     "Capacity": _number(90),
-    "Utilisation": _bar(SHARES, max=1.5, custom__width=220, **_SHARE),
+    "Utilisation": _bar(BARS, max=1.5, custom__width=220, **_SHARE),
     "Kind": _number(90),
     "Silent for": _number(130, unit="s", decimals=0),
     "Motion": _number(90, mappings=MOTION),

@@ -30,7 +30,7 @@ from grafana.kit import (
     panel,
 )
 from grafana.promql import FLOOR_NAMES, placed
-from grafana.tables import history_of, hour_table, links, place_table
+from grafana.tables import BARS, history_of, hour_table, links, place_table
 from grafana.timezones import HALF_HOUR, TIMEZONES, WORKING_DAYS, in_office_hours
 
 NO_HISTORY = "no final counts in this time: needs the job butlr-settled of prometheus.yml, or an import"
@@ -208,7 +208,7 @@ def _fullness(title: str, kind: str, height: int) -> PlacedPanel:
         width=24,
         height=height,
         unit="percentunit",
-        steps=[(None, "transparent"), (0.001, "green"), *SHARES[1:]],
+        steps=BARS,
         empty=NO_CAPACITY,
     )
 

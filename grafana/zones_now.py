@@ -158,7 +158,7 @@ def _zone_table() -> PlacedPanel:
         _age("zone", "zone_id"),
         width=24,
         height=16,
-        sort=["-State", "-Utilisation"],
+        sort=["-State", "-Utilisation", "-People"],
         place_links=links(Page=page_of("zone"), History=history_of("zone")),
         empty=NO_COUNTS,
     )
@@ -185,7 +185,7 @@ def _room_table() -> PlacedPanel:
         age("room_id", f"butlr_room_motion_timestamp_seconds{{{ROOMS}}}"),
         width=24,
         height=12,
-        sort=["-State", "-Utilisation"],
+        sort=["-State", "-Utilisation", "-People"],
         place_links=links(Page=page_of("room"), History=history_of("room")),
         empty="needs events about rooms, such as ROOM_OCCUPANCY",
     )
@@ -203,7 +203,7 @@ def _silent_table() -> PlacedPanel:
         {"place": "Place", "kind": "Kind", "Value": "Silent for"},
         " or ".join(each),
         width=24,
-        height=8,
+        height=6,
         sort=["Silent for"],
         empty="nothing is silent",
     )
