@@ -4,6 +4,7 @@
 - `scrape`: the views for Prometheus, and the reload. `forget`: the views that forget a space.
 - `probes`: health and readiness.
 - `access`: views behind credentials, which `auth` compares.
+- `links`: relative links from one view to another.
 - `problems`: errors as `application/problem+json`.
 - `pages`: the pages for people.
 """

@@ -9,6 +9,7 @@ from exporter.events.measures import Kind
 from exporter.journal.interface import JournalError
 from exporter.rule.space import Forgotten
 from exporter.web.answers import not_written
+from exporter.web.links import relative_link
 from exporter.web.problems import UNKNOWN_SPACE, unlogged
 
 log = logging.getLogger(__name__)
@@ -40,15 +41,8 @@ def add(blueprint: Blueprint, forget: Callable[[Forgotten], bool]) -> None:
     @blueprint.post("/spaces/<kind:kind>/<id:space_id>")
     def forget_from_page(kind: Kind, space_id: str) -> Response:
         forgotten = _without_body(303)
-        # A relative address also leads to the list behind a proxy that serves the pages under a prefix.
-        forgotten.location = f"{'../' * _depth()}?kind={kind}"
+        forgotten.location = relative_link()("page", kind=kind)
         return answer(Forgotten(kind, space_id), forgotten)
-
-
-def _depth() -> int:
-    """Return the number of folders in the path of the request, as the browser knows it: an encoded slash makes none."""
-    raw: str = request.environ.get("RAW_URI") or request.path
-    return raw.partition("?")[0].count("/") - 1
 
 
 def _without_body(status: int) -> Response:

@@ -15,8 +15,8 @@ from exporter.ingest.intake import MAX_EVENTS
 from exporter.ingest.receipt import MAX_ERRORS
 from exporter.rule.outcome import APPLIED, Outcome
 from exporter.settings.declared import Settings
+from exporter.web.pages.listing import PAGE_SIZE
 from exporter.web.pages.rows import Sort, State
-from exporter.web.pages.status import PAGE_SIZE
 from exporter.web.pages.views import MAX_WORDS
 from tests.support.crossings import crossing, sensor
 from tests.support.crossings import payload as crossing_payload

@@ -1,6 +1,8 @@
 """Pages for people, and the same as JSON.
 
-- `views`: the content of each address, and the style and script.
-- `status`: the answer to each query, without Flask. `rows`: the spaces as they are listed.
-- `display`: numbers, ages and charts for people. `day`: the last day of an entryway.
+- `views`: the content of each address, and the style and script. `queries`: PromQL to copy.
+- `status`: the answer to each query, without Flask.
+- `listing`: the places of one page. `floors`: the spaces and people of each floor. `content`: one space as JSON and as
+  a line of a page. `rows`: all spaces, filtered and sorted. `order`: the natural order of names.
+- `display`: numbers, ages, times and places as text. `chart`: readings as drawings. `day`: a day of an entryway.
 """

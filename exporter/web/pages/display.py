@@ -1,55 +1,19 @@
-"""Numbers, ages and readings as text and drawings for people; this module knows plain values only."""
+"""Numbers, ages, times and places as text for people; this module knows plain values only."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
-WIDTH, HEIGHT = 120, 28
-"""Size of a line of readings, in units of the drawing."""
-
-_MARGIN = 3
-
-_BAR_END = 1.5
-"""Share of the capacity that fills a whole bar."""
-
-CAPACITY_MARK = 66.6
-"""Position of the capacity in a bar of length 100."""
+from exporter.events.times import utc as utc  # for the templates
 
 NONE = "\N{EN DASH}"
 """The text for a missing value."""
 
-STATES = {"fresh": "fresh", "stale": "silent", "crowded": "over capacity"}
+STATES = {"fresh": "not silent", "stale": "silent", "crowded": "over capacity"}
 """The text for each state of a space, by its name in the API."""
-
 
 MOTION = {1.0: "motion", 0.0: "no motion"}
 """The words for the values of motion."""
 
-
-class PlottedReading(NamedTuple):
-    """A reading to draw."""
-
-    timestamp: int
-    """Milliseconds since the epoch."""
-    value: float
-    corrected: bool
-
-
-class Position(NamedTuple):
-    """A point of the drawing, from its upper left corner."""
-
-    x: float
-    y: float
-
-
-class Line(NamedTuple):
-    """A line of readings for SVG."""
-
-    points: str
-    """The positions of all readings, as an SVG polyline has them."""
-    corrected: list[Position]
-    """The positions of the corrected readings."""
-    words: str
-    """The readings in words, for screen readers."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def number(value: float) -> str:
@@ -84,42 +48,38 @@ def delay(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else age(seconds)
 
 
-def line(
-    readings: Sequence[PlottedReading],
-    now_ms: int,
-    words_of: Callable[[float], str] = number,
-    *,
-    until_next: bool = False,
-) -> Line:
-    """Draw readings, the oldest first, on a time axis that ends at `now_ms` or at a newest reading that is ahead.
-
-    `words_of` returns a value in words. With `until_next` a value holds until the next one, and the last until now.
-    """
-    start = readings[0].timestamp if readings else now_ms
-    x_scale = (WIDTH - 2 * _MARGIN) / max(1, now_ms - start, readings[-1].timestamp - start if readings else 0)
-    height, highest = HEIGHT - 2 * _MARGIN, max((reading.value for reading in readings), default=0) or 1
-    positions = [
-        Position(
-            round(_MARGIN + (reading.timestamp - start) * x_scale, 1),
-            round(HEIGHT - _MARGIN - reading.value / highest * height, 1),
-        )
-        for reading in readings
-    ]
-    corrected = [position for position, reading in zip(positions, readings, strict=True) if reading.corrected]
-    words = ", ".join(words_of(reading.value) for reading in readings) or "none"
-    if corrected:
-        words += f"; {len(corrected)} corrected"
-    if until_next and positions:
-        ends = [position.x for position in positions[1:]] + [float(WIDTH - _MARGIN)]
-        positions = [
-            corner for (x, y), end in zip(positions, ends, strict=True) for corner in (Position(x, y), Position(end, y))
-        ]
-    if len(positions) == 1:  # a polyline of one point is invisible
-        ((x, y),) = positions
-        return Line(f"{x:g},{y:g} {x + _MARGIN:g},{y:g}", corrected, words)
-    return Line(" ".join(f"{x:g},{y:g}" for x, y in positions), corrected, words)
-
-
 def filled(value: float, capacity: float) -> float:
-    """Return the filled length of a bar of length 100, which ends above the capacity."""
-    return round(min(value / capacity, _BAR_END) / _BAR_END * 100, 1)
+    """Return the filled length of a bar of length 100, which ends at the capacity."""
+    return round(min(value / capacity, 1) * 100, 1)
+
+
+def place(names: Iterable[str]) -> str:
+    """Return a place from its names, those that are unknown left out: *Birch, 1st Floor, HQ*."""
+    return ", ".join(filter(None, names))
+
+
+def counted(value: float, word: str) -> str:
+    """Return a number of things, such as *1 zone* or *3 zones*; of people, *1 person* or *3 people*."""
+    if word == "person":
+        return f"{number(value)} {'person' if value == 1 else 'people'}"
+    return f"{number(value)} {word}{'' if value == 1 else 's'}"
+
+
+def sources(floors: Mapping[str, int]) -> str:
+    """Return where the people of a building were counted, from the number of floors by the kind of the spaces there."""
+    own, zones, rooms = (floors.get(kind, 0) for kind in ("floor", "zone", "room"))
+    if not own:
+        return "sum of rooms" if not zones else f"sum of zones{' or rooms' if rooms else ''}, which may overlap"
+    others = f", sums on {number(zones + rooms)}" if zones + rooms else ""
+    return f"Butlr's own count of {counted(own, 'floor')}{others}"
+
+
+def clock(time: str, now: str) -> str:
+    """Return a time of the API as people read it: the hour and minute, with the day if it is another one than now.
+
+    The script of the page shows the same in the reader's own time zone.
+    """
+    if "T" not in time:  # beyond the calendar
+        return time
+    day = "" if time[:10] == now[:10] else f"{int(time[8:10])} {_MONTHS[int(time[5:7]) - 1]}, "
+    return f"{day}{time[11:16]} UTC"

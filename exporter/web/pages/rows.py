@@ -23,6 +23,8 @@ from exporter.pieces import in_pieces, sorted_in_pieces
 from exporter.rule.reading import Count
 from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
+from exporter.web.pages import display
+from exporter.web.pages.order import by_level, natural
 
 _PIECE = 2000
 """Rows that are passed without a pause."""
@@ -37,6 +39,9 @@ _PLACE_NAMES: dict[Kind, Callable[[AnyMetadata], tuple[str, ...]]] = {
     kind: itemgetter(*[fields.index(name) for name in _NAMES if name in fields]) for kind, fields in FIELDS.items()
 }
 """Return those of these fields that a kind of space can have."""
+
+NOWHERE = display.NONE
+"""The key of the spaces of which neither floor, building nor site is known."""
 
 
 class State(StrEnum):
@@ -68,6 +73,8 @@ class Query(NamedTuple):
     """The page, from 1; None returns all pages at once."""
     kind: Kind | None = None
     """The kind of the spaces; None is every kind."""
+    floor: str = ""
+    """The key of the floor on which the spaces lie; empty is every floor."""
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -80,6 +87,8 @@ class Row(Struct, frozen=True, gc=False):
     capacity: float | None
     people: float | None
     """The people in the space now; None if the count is stale, or if the space is shown by something else."""
+    floor: str
+    """The key of the floor on which the space lies: its id, or else its names."""
 
     @property
     def crowded(self) -> bool:
@@ -155,7 +164,16 @@ def make_row(space: Space, rules: Capacity, fresh_since: Mapping[Measure, int]) 
     shown = next((count for count in counts if not _is_stale(count, fresh_since)), counts[0])
     stale = _is_stale(shown, fresh_since)
     people = None if stale or shown.measure.declared.payload not in PEOPLE else shown.value
-    return Row(space, shown, stale, rules.of(space.metadata, space.kind), people)
+    return Row(space, shown, stale, rules.of(space.metadata, space.kind), people, _floor_key(space.metadata))
+
+
+def floor_names(metadata: AnyMetadata) -> tuple[str, str, str]:
+    """Return the names of the floor, building and site around a space."""
+    return metadata.floor_name, metadata.building_name, metadata.site_name
+
+
+def _floor_key(metadata: AnyMetadata) -> str:
+    return metadata.floor_id or display.place(floor_names(metadata)) or NOWHERE
 
 
 def _is_stale(count: Count, fresh_since: Mapping[Measure, int]) -> bool:
@@ -170,27 +188,26 @@ def totals(rows: Sequence[Row]) -> Totals:
         fresh += sum([not row.stale for row in piece])
         crowded += sum([row.crowded for row in piece])
         people += sum([row.people for row in piece if row.people is not None])
-    people = min(people, sys.float_info.max)  # absurd counts may add up to infinity, which JSON does not have
-    return Totals(len(rows), fresh, len(rows) - fresh, crowded, people)
+    return Totals(len(rows), fresh, len(rows) - fresh, crowded, finite(people))
 
 
-def all_totals(each: Sequence[Sequence[Row]]) -> Totals:
-    """Return the totals of the rows of several kinds.
+def all_totals(each: Sequence[Totals], people: float) -> Totals:
+    """Return the totals of several kinds, with the people of the building: the kinds are not added up.
 
-    A person in a zone is also in its room and on its floor, so the people of a floor are Butlr's own count of it, else
-    those in its zones, else those in its rooms.
+    A person in a zone is also in its room and on its floor.
     """
-    spaces, fresh, stale, crowded, people = zip(*map(totals, each), strict=True)
-    if len(each) == 1:
-        return Totals(spaces[0], fresh[0], stale[0], crowded[0], people[0])
-    by_floor: dict[Kind, dict[str, float]] = {Kind.ROOM: {}, Kind.ZONE: {}, Kind.FLOOR: {}}
-    for rows in each:
-        for piece in in_pieces(rows, _PIECE):
-            for space, number in [(row.space, row.people) for row in piece if row.people is not None]:
-                floors, floor_id = by_floor[space.kind], space.metadata.floor_id
-                floors[floor_id] = floors.get(floor_id, 0.0) + number
-    of_floors = by_floor[Kind.ROOM] | by_floor[Kind.ZONE] | by_floor[Kind.FLOOR]
-    return Totals(sum(spaces), sum(fresh), sum(stale), sum(crowded), min(sum(of_floors.values()), sys.float_info.max))
+    return Totals(
+        spaces=sum(totals.spaces for totals in each),
+        fresh=sum(totals.fresh for totals in each),
+        stale=sum(totals.stale for totals in each),
+        crowded=sum(totals.crowded for totals in each),
+        people=people,
+    )
+
+
+def finite(people: float) -> float:
+    """Return a sum of people; absurd counts may add up to infinity, which JSON does not have."""
+    return min(people, sys.float_info.max)
 
 
 def inside(rows: Sequence[Row], field: str, value: str) -> list[Row]:
@@ -238,7 +255,7 @@ _KEYS: dict[Sort, Callable[[Row], Any]] = {
     Sort.PEOPLE: lambda row: 1 if row.people is None else -row.people,
     Sort.FULL: lambda row: 1 if row.people is None or not row.capacity else -row.people / row.capacity,
     Sort.AGE: lambda row: row.shown.timestamp,
-    Sort.NAME: lambda row: getattr(row.space.metadata, f"{row.space.kind}_name", "").casefold(),
+    Sort.NAME: lambda row: natural(getattr(row.space.metadata, f"{row.space.kind}_name", "")),
 }
 
 
@@ -250,6 +267,11 @@ def _searchable(text: str) -> str:
     return composed(text.casefold())
 
 
-def _place(space: Space) -> tuple[str, ...]:
-    """Return the sort key of a space by where it lies: site, building, floor, room, own name and id."""
-    return (*_PLACE_NAMES[space.kind](space.metadata), space.id)
+def _place(space: Space) -> tuple[object, ...]:
+    """Return the sort key of a space by where it lies: site, building, floor, room, own name and id.
+
+    Spaces of unknown places come last.
+    """
+    site, building, floor, *inner = _PLACE_NAMES[space.kind](space.metadata)
+    is_nowhere = not (site or building or floor)
+    return (is_nowhere, natural(site), natural(building), by_level(floor), *map(natural, inner), space.id)

@@ -1,27 +1,29 @@
 """The pages for people, their JSON twins, and the style and script of the pages.
 
 A page is complete without its script. The script asks the API every few seconds whether anything has changed, and then
-updates the live parts of the page.
+updates the live parts of the page. Links are relative, so that a proxy may serve the pages under a path of its own.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import generate_etag
 from werkzeug.routing import BaseConverter
 
 from exporter import __version__
-from exporter.events.measures import WITH_PEOPLE, Kind, Measure, Payload
-from exporter.metrics.families import CAPACITY, CROSSINGS, LAST_CROSSING, OCCUPANCY, SETTLED, TIMESTAMP
+from exporter.events.measures import WITH_PEOPLE, Kind
+from exporter.pieces import paced
 from exporter.spelling import did_you_mean
-from exporter.web.pages import display
+from exporter.web.answers import PROBLEM
+from exporter.web.links import relative_link
+from exporter.web.pages import chart, display
+from exporter.web.pages.content import PLACES, Listed
 from exporter.web.pages.day import draw
+from exporter.web.pages.queries import queries_of
 from exporter.web.pages.rows import Query, Sort, State
 from exporter.web.pages.status import Status
 from exporter.web.problems import MAX_SHOWN, UNKNOWN_SPACE, unlogged
@@ -43,13 +45,11 @@ POLICY = (
 MAX_WORDS = 200
 """Characters of the words to search for: each space may be compared with each word."""
 
-PLACES = {
-    Kind.ZONE: ("zone", "room", "floor", "building", "site"),
-    Kind.ROOM: ("room", "floor", "building", "site"),
-    Kind.FLOOR: ("floor", "building", "site"),
-    Kind.SENSOR: ("sensor", "room", "floor", "building", "site"),
-}
-"""The words for a space of each kind and for the places around it, the smallest first."""
+_FOR_PROGRAMS = ("/api/", "/metrics", "/webhook", "/-/")
+"""The beginnings of the paths whose errors are never pages."""
+
+_WRITTEN = 100
+"""Pieces of a page that are rendered without a pause: a millisecond."""
 
 CHOICES_WITHOUT_PEOPLE: dict[str, Sequence[str]] = {
     "state": [State.FRESH, State.STALE],
@@ -101,40 +101,42 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
         query = query_of(page=1)
         if request.method == "HEAD":
             return _html("")
-        content = status.spaces(query)
-        kind, kinds = content["kind"], content["kinds"]
-        by_floor = groupby(content["spaces"], key=group_of if query.sort is Sort.PLACE else lambda _: ())
+        content = status.page(query)
+        kind, totals, listing = content["kind"], content["totals"], content["listing"]
+        link = relative_link()
+        rows = [row for _, inside in content["sections"] for row in inside]
         return _page(
             "spaces.html",
             query=query,
-            first=next(iter(kinds), kind),
-            columns=columns_of(kind, content["spaces"]),
+            number=totals[kind].number if kind in totals else 0,
+            over={each: counted.over for each, counted in totals.items() if counted.over},
+            silent={each: counted.silent for each, counted in totals.items() if counted.silent and each in WITH_PEOPLE},
+            columns=columns_of(kind, rows),
             placeholder=", ".join([*PLACES[kind], "id"]),
-            place_of=place_of,
-            floors=[(names, list(spaces)) for names, spaces in by_floor],
             line=status.line,
-            other=lambda **changed: url_for("reading.page", **parameters(query._replace(**changed))),
+            other=lambda **changed: link("page", **parameters(query._replace(**changed))),
             choices={"state": State, "sort": Sort} if kind in WITH_PEOPLE else CHOICES_WITHOUT_PEOPLE,
             max_words=MAX_WORDS,
             webhook=_webhook_url(webhook),
             credentials=webhook.credentials,
-            api=url_for("reading.spaces", **parameters(query._replace(kind=kind) if len(kinds) > 1 else query)),
+            api=link("spaces", **parameters(query._replace(kind=kind) if len(totals) > 1 else query)),
+            chosen=next((group for group, _ in content["sections"]), None) if query.floor else None,
+            is_index=bool(listing.floors and not rows),
             **content,
         )
 
     @blueprint.get("/spaces/<kind:kind>/<id:space_id>")
     def space_page(kind: Kind, space_id: str) -> Response:
-        space = status.space(kind, space_id)
+        space = status.space_page(kind, space_id)
         if space is None:
             return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
         return _page(
             "space.html",
-            place=place_of(space),
             drawing=draw(space["day"]["hours"]) if space["day"] else None,
-            name=display.name(space["metadata"].get(f"{kind}_name", ""), space_id),
-            line=status.line,
+            chart_of=status.chart,
+            columns_of=columns_inside,
             queries={measure: queries_of(measure, space_id) for measure in space["measures"]},
-            api=url_for("reading.space", kind=kind, space_id=space_id),
+            api=relative_link()("space", kind=kind, space_id=space_id),
             **space,
         )
 
@@ -151,6 +153,16 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
         if found is None:
             return unlogged(404, UNKNOWN_SPACE.format(kind=kind))
         return _conditional(status.space_etag(found), lambda: jsonify(found))
+
+    @blueprint.after_app_request
+    def for_people(response: Response) -> Response:
+        if response.mimetype != PROBLEM or not _wants_page():
+            return response
+        page = _page("problem.html", **response.get_json())
+        response.set_data(page.get_data())
+        response.headers.update(page.headers)
+        response.vary.add("Accept")
+        return response
 
     @blueprint.get("/assets/<name>")
     def asset(name: str) -> Response:
@@ -170,6 +182,7 @@ def query_of(page: int | None) -> Query:
     return Query(
         kind=_one_of(Kind, arguments["kind"]) if arguments.get("kind") else None,
         words=words,
+        floor=arguments.get("floor", ""),
         # A form sends "all states" as an empty parameter.
         state=_one_of(State, arguments["state"]) if arguments.get("state") else None,
         sort=_one_of(Sort, arguments.get("sort", Sort.PLACE)),
@@ -195,76 +208,47 @@ def parameters(query: Query) -> Mapping[str, Any]:
     """Return a query as the parameters of an address, without defaults."""
     values = {
         "kind": query.kind,
+        "floor": query.floor,
         "q": query.words,
         "state": query.state,
-        "sort": None if query.sort is Sort.PLACE else query.sort,
+        "sort": None if query.sort == Sort.PLACE else query.sort,
         "page": None if query.page == 1 else query.page,
     }
     return {name: value for name, value in values.items() if value}
 
 
-def place_of(space: Mapping[str, Any]) -> list[str]:
-    """Return the names of the places around a space, the smallest first."""
-    return [space["metadata"].get(f"{place}_name", "") for place in PLACES[space["kind"]][1:]]
-
-
-def group_of(space: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the site, building and floor around a space; without the floor for a floor itself."""
-    places = ("site", "building") if space["kind"] is Kind.FLOOR else ("site", "building", "floor")
-    return tuple(space["metadata"][f"{place}_name"] for place in places)
-
-
-def columns_of(kind: Kind, spaces: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def columns_of(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:
     """Return the columns of a table of spaces, each with its CSS classes; rooms with a motion sensor have one more."""
     if kind is Kind.SENSOR:
-        return {"Sees": "number", "In": "number", "Out": "number", "Sensed": "number", "State": ""}
-    motion = {"Motion": ""} if any(Measure.MOTION in space["measures"] for space in spaces) else {}
-    return {"People": "number", **motion, "Last readings": "wide", "Sensed": "number", "State": ""}
+        return {"Sees": "number", "In": "number", "Out": "number", "Sensed": "number"}
+    motion = {"Motion": ""} if any(row.motion for row in rows) else {}
+    return {"People": "number", "State": "", **motion, "Last readings": "wide", "Sensed": "number wide"}
 
 
-class LabelledQuery(NamedTuple):
-    """A PromQL query, with a label for its result."""
-
-    label: str
-    promql: str
-
-
-def queries_of(measure: Measure, space_id: str) -> Sequence[LabelledQuery]:
-    """Return useful queries on one measure of a space."""
-    selector = f"{{{measure.kind.id_field}={json.dumps(space_id, ensure_ascii=False)}}}"
-    if measure is Measure.CROSSINGS:
-        return [
-            LabelledQuery("In and out in a day", f"sum by (direction) (increase({CROSSINGS}{selector}[1d]))"),
-            LabelledQuery("Seconds since somebody crossed", f"clamp_min(time() - {LAST_CROSSING}{selector}, 0)"),
-        ]
-    family = OCCUPANCY[measure]
-    age = f"clamp_min(time() - {TIMESTAMP[measure]}{selector}, 0)"
-    if measure.declared.payload is Payload.MOTION:
-        return [
-            LabelledQuery("1 while there is motion", f"{family}{selector}"),
-            LabelledQuery("Seconds since it changed", age),
-            LabelledQuery("Share of a day with motion", f"avg_over_time({family}{selector}[1d])"),
-        ]
-    if measure.declared.payload is Payload.DETECTIONS:
-        return [
-            LabelledQuery("People that it sees now", f"{family}{selector}"),
-            LabelledQuery("Seconds since its last message", age),
-            LabelledQuery("The most people in a day", f"max_over_time({family}{selector}[1d])"),
-        ]
-    return [
-        LabelledQuery("People now", f"{family}{selector}"),
-        LabelledQuery("How full it is", f"{family}{selector} / {CAPACITY[measure.kind]}{selector}"),
-        LabelledQuery("The most people in a day", f"max_over_time({SETTLED[measure]}{selector}[1d])"),
-        LabelledQuery("Seconds since it was sensed", age),
-        LabelledQuery(
-            "The newest final count: minutes old, so an instant query needs last_over_time",
-            f"last_over_time({SETTLED[measure]}{selector}[15m])",
-        ),
-    ]
+def columns_inside(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:
+    """Return the columns of a table of spaces inside another one, which has no room for the last readings."""
+    columns = columns_of(kind, rows)
+    return columns if kind is Kind.SENSOR else {name: columns[name] for name in columns if name != "Last readings"}
 
 
 def _page(template: str, **values: Any) -> Response:
-    return _html(render_template(template, version=__version__, versions=VERSIONS, display=display, **values))
+    page = current_app.jinja_env.get_template(template)
+    pieces = page.generate(
+        version=__version__, versions=VERSIONS, display=display, chart=chart, link=relative_link(), **values
+    )
+    return _html("".join(paced(pieces, _WRITTEN)))
+
+
+def _wants_page() -> bool:
+    """Return whether the request comes from a person in a browser.
+
+    Programs rarely ask for HTML; where they do, as those in Java, they still get a problem from their own paths.
+    """
+    if request.method == "GET":
+        is_page = not request.path.startswith(_FOR_PROGRAMS)
+    else:  # the form on the page of a space
+        is_page = request.path.startswith("/spaces/")
+    return is_page and "text/html" in request.accept_mimetypes.values()
 
 
 def _html(text: str) -> Response:

@@ -1,14 +1,8 @@
-"""Numbers, ages and readings as text and drawings for people."""
+"""Numbers, ages, times and places as text for people."""
 
 import pytest
 
 from exporter.web.pages import display
-from exporter.web.pages.display import PlottedReading
-
-
-def reading(timestamp: int, value: float) -> PlottedReading:
-    """Return a reading that was never corrected."""
-    return PlottedReading(timestamp, value, corrected=False)
 
 
 class TestDisplay:
@@ -49,27 +43,51 @@ class TestDisplay:
         """A count has no needless fraction, commas between thousands, and an exponent from 1e15."""
         assert display.number(value) == text
 
-    @pytest.mark.parametrize(("value", "share"), [(0, 0), (4, 66.7), (5, 83.3), (6, 100), (60, 100)])
+    @pytest.mark.parametrize(("value", "share"), [(0, 0), (1, 25), (4, 100), (5, 100), (60, 100)])
     def test_bar(self, value: float, share: float) -> None:
-        """Two thirds of a bar stand for the capacity, here 4, and the bar never overflows."""
+        """A bar ends at the capacity, here 4, however many people there are."""
         assert display.filled(value, 4) == share
 
-    def test_line(self) -> None:
-        """A line goes from the oldest reading to now, has the highest at the top, and marks corrected readings."""
-        drawn = display.line([reading(0, 0), PlottedReading(50, 4, corrected=True), reading(80, 2.5)], 100)
-        assert drawn.points == "3,25 60,3 94.2,11.2"
-        assert drawn.corrected == [(60, 3)]
-        assert drawn.words == "0, 4, 2.5; 1 corrected"
+    def test_place(self) -> None:
+        """A place is read from the narrowest name to the widest, with unknown ones left out."""
+        assert display.place(("Birch", "", "HQ", "")) == "Birch, HQ"
+        assert display.place(("", "")) == ""
 
-    def test_odd_lines(self) -> None:
-        """A line has a drawing without a reading, with a single one, and with one ahead of the clock."""
-        assert display.line([], 0) == display.Line("", [], "none")
-        assert display.line([reading(1, 0)], 1).points == "3,25 6,25"
-        assert display.line([reading(0, 1), reading(9, 1)], 0).points == "3,3 117,3"
+    @pytest.mark.parametrize(
+        ("value", "word", "text"),
+        [
+            (1, "person", "1 person"),
+            (2.5, "person", "2.5 people"),
+            (1, "zone", "1 zone"),
+            (1200, "zone", "1,200 zones"),
+        ],
+    )
+    def test_counted(self, value: float, word: str, text: str) -> None:
+        """A number of things has the plural of their word, and people are the plural of a person."""
+        assert display.counted(value, word) == text
 
-    def test_line_of_changes(self) -> None:
-        """A value that holds until it changes is drawn in steps, the last of which ends now."""
-        drawn = display.line([reading(0, 1), reading(50, 0)], 100, until_next=True)
-        assert drawn.points == "3,3 60,3 60,25 117,25"
-        assert display.line([reading(100, 1)], 100, until_next=True).points == "3,3 117,3"
-        assert display.line([], 0, until_next=True).points == ""
+    @pytest.mark.parametrize(
+        ("time", "text"),
+        [
+            ("2027-01-15T07:05:59Z", "07:05 UTC"),
+            ("2027-01-14T22:00:00Z", "14 Jan, 22:00 UTC"),
+            ("99999999999999999", "99999999999999999"),
+        ],
+    )
+    def test_clock(self, time: str, text: str) -> None:
+        """A time names its zone, and its day if that is another one than today."""
+        assert display.clock(time, "2027-01-15T08:00:00Z") == text
+
+    @pytest.mark.parametrize(
+        ("floors", "text"),
+        [
+            ({"floor": 2}, "Butlr's own count of 2 floors"),
+            ({"floor": 1, "zone": 2, "room": 1}, "Butlr's own count of 1 floor, sums on 3"),
+            ({"zone": 3}, "sum of zones, which may overlap"),
+            ({"zone": 3, "room": 1}, "sum of zones or rooms, which may overlap"),
+            ({"room": 1}, "sum of rooms"),
+        ],
+    )
+    def test_sources(self, floors: dict[str, int], text: str) -> None:
+        """The number of people says from which counts it is."""
+        assert display.sources(floors) == text

@@ -1,7 +1,9 @@
 """Kinds of places on the pages and in the JSON: a tab for each, and the places inside a floor or room."""
 
 import re
+from html import unescape
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from flask.testing import FlaskClient
@@ -9,7 +11,7 @@ from flask.testing import FlaskClient
 from exporter.app import create_app
 from exporter.events.measures import Measure
 from exporter.web.pages import display
-from exporter.web.pages.status import PAGE_SIZE
+from exporter.web.pages.listing import PAGE_SIZE
 from tests.support.crossings import crossing
 from tests.support.crossings import payload as traffic
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, delivery, payload
@@ -50,13 +52,14 @@ def tabs(client: FlaskClient, path: str = "/") -> list[tuple[str, str, bool]]:
     (nav,) = re.findall('<nav class="kinds".*?</nav>', client.get(path).text, re.DOTALL) or [""]
     links = re.findall(r'<a href="([^"]*)"( aria-current="page")?>(\w+) <span class="more">(\d+)</span>', nav)
     return [
-        (f"{text} {number}", address.replace("&amp;", "&"), bool(current)) for address, current, text, number in links
+        (f"{text} {number}", urljoin(path, unescape(address)), bool(current))
+        for address, current, text, number in links
     ]
 
 
 def listed(client: FlaskClient, path: str) -> list[str]:
     """Return the addresses of the spaces that a page lists."""
-    return re.findall(r'<th scope="row"><a href="/spaces/([^"]*)"', client.get(path).text)
+    return re.findall(r'<th scope="row"><a href="[./]*/spaces/([^"]*)"', client.get(path).text)
 
 
 class TestTabs:
@@ -68,7 +71,7 @@ class TestTabs:
         post(client, Measure.ROOM_OCCUPANCY, "r")
         assert tabs(client) == []
         assert listed(client, "/") == ["room/r"]
-        assert "1 room</caption>" in client.get("/").text
+        assert 'id="matched">1 room</p>' in client.get("/").text
         post(client, Measure.FLOOR_OCCUPANCY, "f")
         assert tabs(client) == [("Rooms 1", "/", True), ("Floors 1", "/?kind=floor", False)]
 
@@ -85,15 +88,15 @@ class TestTabs:
         assert ("Zones 1", "/?q=birch", False) in tabs(client, "/?kind=room&q=birch&page=1")
         assert '<input type="hidden" name="kind" value="room">' in client.get("/?kind=room").text
         assert 'name="kind"' not in client.get("/").text
-        assert 'data-api="/api/v1/spaces?kind=zone"' in client.get("/").text
+        assert 'data-api="./api/v1/spaces?kind=zone"' in client.get("/").text
 
-    def test_totals_are_of_the_kind(self, client: FlaskClient) -> None:
-        """The people and places of a tab are those of its kind."""
+    def test_people_are_those_of_the_building(self, client: FlaskClient) -> None:
+        """Each tab has the people of all floors: by Butlr's own count of the one, and by the rooms of the other."""
         a_floor(client)
-        for kind, people in (("zone", 2), ("room", 7), ("floor", 9)):
+        for kind in ("zone", "room", "floor", "sensor"):
             page = client.get(f"/?kind={kind}").text
-            assert f"<dt>People now</dt><dd>{people}</dd>" in page
-        assert "People now" not in client.get("/?kind=sensor").text
+            assert "<span>People</span> <strong>12</strong>" in page
+            assert "Butlr&#39;s own count of 1 floor, sums on 1" in page
 
     def test_a_kind_without_spaces(self, client: FlaskClient) -> None:
         """A kind that was asked for and has no spaces is said to have none, beside the tabs of the others."""
@@ -130,7 +133,7 @@ class TestJson:
     """The same choice in `GET /api/v1/spaces`."""
 
     def test_kinds(self, client: FlaskClient) -> None:
-        """Every kind is listed unless one is asked for, and nobody is counted in a room and on its floor."""
+        """Every kind is listed unless one is asked for; the people of all kinds are those of the floors, each once."""
         a_floor(client)
         everything = client.get("/api/v1/spaces").get_json()
         assert [space["id"] for space in everything["spaces"]] == ["z1", "r1", "r2", "f1", "s1"]
@@ -145,7 +148,7 @@ class TestJson:
         post(client, Measure.ZONE_OCCUPANCY, "z2", 5, floor_id="f2", zone_name="Pod")
         post(client, Measure.ZONE_OCCUPANCY, "z3", 100, floor_id="f3", zone_name="Hall")
         post(client, Measure.ROOM_OCCUPANCY_1MIN, "r3", 6, floor_id="f4", room_name="Elm")
-        post(client, Measure.ZONE_OCCUPANCY, "z4", 7, zone_name="Lobby")
+        post(client, Measure.ZONE_OCCUPANCY, "z4", 7, floor_name="Annex", zone_name="Lobby")
         for kind, people in (("", 9 + 5 + 100 + 6 + 7), ("floor", 9), ("zone", 114), ("room", 13), ("sensor", 0)):
             assert client.get(f"/api/v1/spaces?kind={kind}").get_json()["totals"]["people"] == people
 
@@ -180,9 +183,9 @@ class TestInside:
         assert self.inside(client, "floor/f1") == {"room": ["r1"], "zone": ["z1"], "sensor": ["s1"]}
         page = client.get("/spaces/floor/f1").text
         assert listed(client, "/spaces/floor/f1") == ["room/r1", "zone/z1", "sensor/s1"]
-        assert "<td>motion</td>" in page
-        assert "<p><bdi>HQ</bdi> · <bdi>SF</bdi></p>" in page
-        assert '<a href="/?kind=floor">All floors</a>' in page
+        assert "<td>motion <span" in page
+        assert "<p><bdi>HQ</bdi>, <bdi>SF</bdi></p>" in page
+        assert '<a href="../../?kind=floor">All floors</a>' in page
 
     def test_room(self, client: FlaskClient) -> None:
         """A room's page links to its zones and sensors; a zone and a sensor have nothing inside."""
@@ -201,7 +204,7 @@ class TestInside:
         found = client.get("/api/v1/spaces/floor/f1").get_json()["inside"]["zone"]
         assert (found["number"], len(found["spaces"])) == (PAGE_SIZE + 1, PAGE_SIZE)
         (link,) = re.findall(r'<a href="([^"]*)">All 101 zones</a>', client.get("/spaces/floor/f1").text)
-        assert "101 zones</caption>" in client.get(link.replace("&amp;", "&")).text
+        assert 'id="matched">101 zones' in client.get(urljoin("/spaces/floor/f1", unescape(link))).text
 
     def test_etag(self, client: FlaskClient, clock: Clock) -> None:
         """The ETag of a floor changes with a room on it, and stays while ages grow."""

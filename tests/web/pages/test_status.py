@@ -12,7 +12,7 @@ from exporter.events.measures import Measure
 from exporter.events.model import Metadata, ReadingEvent
 from exporter.server import memory
 from exporter.web.pages import status as status_module
-from exporter.web.pages.status import PAGE_SIZE
+from exporter.web.pages.listing import PAGE_SIZE
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND, Clock, G, body, delivery, payload
 from tests.support.placed import post, three_zones, with_capacity
 from tests.support.responses import problem, samples
@@ -79,23 +79,23 @@ class TestJson:
     @pytest.mark.parametrize(
         ("query", "found"),
         [
-            ("?sort=place", ["Desk 01", "Cellar", "Hall"]),
+            ("?sort=place", ["Cellar", "Hall", "Desk 01"]),
             ("?sort=people", ["Desk 01", "Hall", "Cellar"]),
             ("?sort=age", ["Cellar", "Hall", "Desk 01"]),
             ("?sort=name", ["Cellar", "Desk 01", "Hall"]),
             ("?state=stale", ["Cellar"]),
-            ("?state=fresh", ["Desk 01", "Hall"]),
+            ("?state=fresh", ["Hall", "Desk 01"]),
             ("?state=crowded", []),
-            ("?state=", ["Desk 01", "Cellar", "Hall"]),
+            ("?state=", ["Cellar", "Hall", "Desk 01"]),
             ("?q=desk", ["Desk 01"]),
-            ("?q=FLOOR+hq", ["Desk 01", "Hall"]),
+            ("?q=FLOOR+hq", ["Hall", "Desk 01"]),
             ("?q=desk+hall", []),
             ("?q=zone_Hall", ["Hall"]),
-            ("?q=+", ["Desk 01", "Cellar", "Hall"]),
-            ("?q=" + "h+" * 100, ["Desk 01", "Cellar", "Hall"]),
-            ("?q=&q=hall", ["Desk 01", "Cellar", "Hall"]),
-            ("?page=1", ["Desk 01", "Cellar", "Hall"]),
-            ("?page=7", ["Desk 01", "Cellar", "Hall"]),
+            ("?q=+", ["Cellar", "Hall", "Desk 01"]),
+            ("?q=" + "h+" * 100, ["Cellar", "Hall", "Desk 01"]),
+            ("?q=&q=hall", ["Cellar", "Hall", "Desk 01"]),
+            ("?page=1", ["Cellar", "Hall", "Desk 01"]),
+            ("?page=7", ["Cellar", "Hall", "Desk 01"]),
         ],
     )
     def test_queries(self, client: FlaskClient, query: str, found: list[str]) -> None:
@@ -166,10 +166,10 @@ class TestJson:
         parts = [names(client, f"?page={page}&sort=name") for page in (1, 2, 3)]
         assert [len(part) for part in parts] == [PAGE_SIZE, PAGE_SIZE, 3]
         assert [name for part in parts for name in part] == names(client, "?sort=name")
-        page = client.get("/?page=2&q=hq").text
+        page = client.get("/?page=2&q=hq&sort=name").text
         assert "Page 2 of 3" in page
-        assert 'href="/?q=hq"' in page
-        assert 'href="/?q=hq&amp;page=3"' in page
+        assert 'href="./?q=hq&amp;sort=name"' in page
+        assert 'href="./?q=hq&amp;sort=name&amp;page=3"' in page
 
     def test_conditional(self, client: FlaskClient, clock: Clock) -> None:
         """The ETag is the same while only ages change, and another for another query, reading, silence or refusal."""

@@ -16,12 +16,12 @@ async function refresh() {
   const controller = pending = new AbortController();
   const timer = setTimeout(() => controller.abort(new Error("no answer in time")), TIMEOUT_MS);
   // The address of the page may have a username and password, which fetch rejects; the origin never has.
-  const get = (path, options) => fetch(location.origin + path, { cache: "no-store", signal: controller.signal, ...options });
+  const get = (path, options) => fetch(new URL(path, address()), { cache: "no-store", signal: controller.signal, ...options });
   try {
     const answer = await get(document.body.dataset.api, { method: "HEAD", headers: etag ? { "If-None-Match": etag } : {} });
     if (answer.status !== 304) {
       await requireOk(answer);
-      const page = await requireOk(await get(location.pathname + location.search));
+      const page = await requireOk(await get(address()));
       show(new DOMParser().parseFromString(await page.text(), "text/html"));
       etag = answer.headers.get("ETag");
     }
@@ -35,6 +35,10 @@ async function refresh() {
     clearTimeout(timer);
     if (pending === controller) pending = null;
   }
+}
+
+function address() {
+  return location.origin + location.pathname + location.search;
 }
 
 function requireOk(answer) {
@@ -53,6 +57,7 @@ function showAlert(text) {
 }
 
 function show(page) {
+  showLocalTimes(page);
   for (const part of document.querySelectorAll("[data-live]")) {
     const newPart = page.getElementById(part.id);
     if (newPart) morph(part, newPart);
@@ -69,8 +74,8 @@ function morph(node, model) {
     if (node.data !== model.data) node.data = model.data;
     return;
   }
-  for (const { name, value } of model.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-  // The browser sets `open` when a person opens a <details>.
+  // The browser sets and removes `open` when a person opens and closes a <details>.
+  for (const { name, value } of model.attributes) if (node.getAttribute(name) !== value && name !== "open") node.setAttribute(name, value);
   for (const { name } of [...node.attributes]) if (!model.hasAttribute(name) && name !== "open") node.removeAttribute(name);
   const byKey = new Map([...node.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
   let next = node.firstChild;
@@ -90,6 +95,22 @@ function morph(node, model) {
     next = next.nextSibling;
     surplus.remove();
   }
+}
+
+// Times are in the reader's own time zone, which they name. An exporter knows only UTC.
+const zoned = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+const formats = { "": zoned, hour: { ...zoned, timeZoneName: undefined }, second: { ...zoned, second: "2-digit", timeZoneName: undefined } };
+
+function showLocalTimes(page) {
+  const today = new Date(page.getElementById("now").dateTime).toDateString();
+  for (const element of page.querySelectorAll("[data-clock]")) {
+    const time = new Date(element.dataset.time ?? element.dateTime);
+    if (isNaN(time)) continue;
+    const day = time.toDateString() === today ? {} : { day: "numeric", month: "short" };
+    element.textContent = time.toLocaleString(undefined, { ...formats[element.dataset.clock], ...day });
+  }
+  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" }).formatToParts(new Date()).find(({ type }) => type === "timeZoneName");
+  for (const element of page.querySelectorAll("[data-zone]")) element.textContent = zone.value;
 }
 
 // Ages grow every second, also while nothing else changes.
@@ -114,8 +135,8 @@ if (filters) {
   let timer;
   const apply = () => {
     const query = new URLSearchParams([...new FormData(filters)].filter(([name, value]) => value && !(name === "sort" && value === "place")));
-    history.replaceState(null, "", query.size ? `/?${query}` : "/");
-    document.body.dataset.api = `/api/v1/spaces?${query}`;
+    history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+    document.body.dataset.api = `./api/v1/spaces?${query}`;
     etag = null;
     const superseded = pending;
     pending = null;
@@ -136,6 +157,7 @@ if (navigator.clipboard) {
   });
 }
 
+showLocalTimes(document);
 setInterval(() => { if (!document.hidden) refresh(); }, INTERVAL_MS);
 setInterval(updateAges, 1000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });

@@ -1,0 +1,156 @@
+"""Spaces and readings as the API and the pages have them; this module knows no query.
+
+Times are UTC, ages are in seconds. No age is below 0, also after the clock was set back. In the API a stale count is
+null, never a number; a page shows the last known count, marked as such.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from exporter.events.measures import PEOPLE, Kind, Measure, Payload
+from exporter.events.times import utc
+from exporter.rule.reading import Count, Reading
+from exporter.rule.traffic import Crossed
+from exporter.web.pages import display
+from exporter.web.pages.rows import Row
+
+_VALUES = {
+    Payload.COUNT: "occupancy",
+    Payload.CLAMPED: "occupancy",
+    Payload.MOTION: "motion",
+    Payload.DETECTIONS: "detections",
+}
+"""The name of the current value, by the payload of its measure."""
+
+PLACES = {
+    Kind.ZONE: ("zone", "room", "floor", "building", "site"),
+    Kind.ROOM: ("room", "floor", "building", "site"),
+    Kind.FLOOR: ("floor", "building", "site"),
+    Kind.SENSOR: ("sensor", "room", "floor", "building", "site"),
+}
+"""The words for a space of each kind and for the places around it, the narrowest first."""
+
+_utc = lru_cache(1 << 12)(utc)
+"""Many spaces have a reading of the same time."""
+
+
+def space_json(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
+    """Return one space with its values."""
+    return {
+        "kind": row.space.kind,
+        "id": row.space.id,
+        "state": "stale" if row.stale else "fresh",
+        "crowded": row.crowded,
+        "metadata": row.space.metadata._asdict(),
+        "measure": row.shown.measure,
+        "capacity": row.capacity,
+        "measures": {
+            count.measure: {
+                **_values(count, fresh_since),
+                "timestamp": _utc(count.timestamp),
+                "age_seconds": max(0, now_ms - count.timestamp) / 1000,
+                "stale": count.timestamp < fresh_since[count.measure],
+            }
+            for count in row.space.counts
+        },
+    }
+
+
+def _values(count: Count, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
+    """Return the current value of a count by its name; null while it is stale."""
+    if isinstance(count, Crossed):
+        return {"in": count.value, "out": float(count.left)}
+    is_stale = count.timestamp < fresh_since[count.measure]
+    return {_VALUES[count.measure.declared.payload]: None if is_stale else value_of(count.measure, count.value)}
+
+
+def brief_json(row: Row) -> dict[str, Any]:
+    """Return a space as another one lists it, without an age, so that it changes with the space only."""
+    motion = next((count for count in row.space.counts if count.measure.declared.payload is Payload.MOTION), None)
+    return {
+        "id": row.space.id,
+        "name": getattr(row.space.metadata, f"{row.space.kind}_name", ""),
+        "state": "stale" if row.stale else "fresh",
+        "crowded": row.crowded,
+        "people": row.people,
+        "capacity": row.capacity,
+        "motion": None if motion is None else value_of(motion.measure, motion.value),
+    }
+
+
+class Moment(NamedTuple):
+    """A value, and the time of its reading."""
+
+    value: Any
+    timestamp: str
+    age_seconds: float
+
+
+class Listed(NamedTuple):
+    """One space as a line of a page."""
+
+    kind: Kind
+    id: str
+    name: str
+    room: str
+    place: tuple[str, ...]
+    """The names around the space, the narrowest first."""
+    measure: Measure
+    state: str
+    """`crowded`, `stale`, or empty if all is well."""
+    people: float | None
+    """The people in the space; the last known number if it is silent; None for a space that is not counted."""
+    capacity: float | None
+    sensed: Moment
+    motion: Moment | None
+    detections: Moment | None
+    crossings: Moment | None
+    """The people who came in and went out, of an entryway."""
+
+
+def listed(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> Listed:
+    """Return one space as a page lists it."""
+    space, shown = row.space, row.shown
+    moments = {}
+    for count in space.counts:
+        values = _values(count, fresh_since)
+        value = (values["in"], values["out"]) if isinstance(count, Crossed) else next(iter(values.values()))
+        age_seconds = max(0, now_ms - count.timestamp) / 1000
+        moments[count.measure] = Moment(value, _utc(count.timestamp), age_seconds)
+    names = space.metadata._asdict()
+    own, *around = PLACES[space.kind]
+    return Listed(
+        kind=space.kind,
+        id=space.id,
+        name=display.name(names.get(f"{own}_name", ""), space.id),
+        room=names.get("room_name", "") if own in ("zone", "sensor") else "",
+        place=tuple(names[f"{place}_name"] for place in around),
+        measure=shown.measure,
+        state="crowded" if row.crowded else "stale" if row.stale and space.kind is not Kind.SENSOR else "",
+        people=shown.value if shown.measure.declared.payload in PEOPLE else None,
+        capacity=row.capacity,
+        sensed=moments[shown.measure],
+        motion=moments.get(Measure.MOTION),
+        detections=moments.get(Measure.DETECTIONS),
+        crossings=moments.get(Measure.CROSSINGS),
+    )
+
+
+def value_of(measure: Measure, value: float) -> float | str:
+    """Return a number of people as it is, and motion as a word."""
+    return display.MOTION[value] if measure.declared.payload is Payload.MOTION else value
+
+
+def reading_json(measure: Measure, reading: Reading) -> dict[str, Any]:
+    """Return one reading of a measure."""
+    return {
+        "timestamp": utc(reading.timestamp),
+        "value": value_of(measure, reading.value),
+        "revisions": reading.revisions,
+        "deliveries": reading.deliveries,
+        "generation": None if reading.generation is None else utc(reading.generation * 1000),
+        "outcome": reading.outcome,
+        "arrival": utc(reading.arrival),
+        "id": reading.id,
+    }
