@@ -174,7 +174,7 @@ def main(path: Path = PICTURE) -> str:
     live, settled, minutes = wrong_minutes(found)
     return (
         f"In {live:,} of {minutes:,} minutes of {PLAN.zones} zones ({live / minutes:.0%}) "
-        f"the live count is not the truth; the settled one is wrong in {settled:,}."
+        f"the live count is not the truth; the final one is wrong in {settled:,}."
     )
 
 

@@ -1,4 +1,4 @@
-"""`butlr-exporter export`: the corrected history of captured deliveries, for promtool or for a spreadsheet."""
+"""`butlr-exporter export`: the final counts of captured deliveries, for promtool or for a spreadsheet."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ _HELP = {
 _SETTINGS = [setting._replace(help=_HELP[setting.name]) for setting in SETTINGS if setting.name in _HELP]
 
 _DESCRIPTION = """\
-Write the history of captured deliveries: every settled reading at its own time, with its final value by the rule of
+Write the history of captured deliveries: every final count at its own time, by the rule of
 the service, under the newest names of its space. promtool turns it into blocks of Prometheus:
 
   butlr-exporter export --in deliveries.ndjson --out history.om --until 2026-11-25T00:00:00Z
@@ -187,7 +187,7 @@ def _export(job: _Job, settings: Settings) -> int:
     first = next(settled, None)
     if first is None:
         print_error(
-            f"nothing to write: {'no reading has settled' if outcomes else 'no line is an event of an exported type'}"
+            f"nothing to write: {'no count is final yet' if outcomes else 'no line is an event of an exported type'}"
         )
         return 1
     out = job.out

@@ -1,4 +1,4 @@
-"""Logs each space that appears, goes stale, returns, or is forgotten.
+"""Logs each space that appears, falls silent, returns, or is forgotten.
 
 It compares snapshots, so that an event costs nothing, and a thousand zones that fall silent together become a few lines
 and a number.
@@ -51,7 +51,7 @@ class Transitions:
         self._fresh[kind] = fresh
         _log_spaces(logging.INFO, kind, "appeared", [_names(space) for space in appeared])
         if kind in WITH_PEOPLE:  # a sensor is silent whenever it sees nobody
-            _log_spaces(logging.WARNING, kind, "went stale", [_names(space) | _last_reading(space) for space in stale])
+            _log_spaces(logging.WARNING, kind, "fell silent", [_names(space) | _last_reading(space) for space in stale])
             _log_spaces(logging.INFO, kind, "returned", [_names(space) for space in returned])
         _log_spaces(logging.INFO, kind, "forgotten", [{kind.id_field: space_id} for space_id in before])
 

@@ -99,7 +99,7 @@ class EventCounters:
             _delays(delays),
             _by_type(
                 "butlr_exporter_settled_corrections",
-                "Corrections that came after the reading had settled.",
+                "Corrections that came after the count was final.",
                 corrections,
             ),
             _by_type("butlr_exporter_negative_values", "Counts below zero, each taken as zero.", negative),

@@ -16,7 +16,7 @@ TIMESTAMP = {measure: f"{family}_timestamp_seconds" for measure, family in OCCUP
 SETTLED = {
     measure: f"{family}_settled" for measure, family in OCCUPANCY.items() if measure.declared.cadence is Cadence.MINUTE
 }
-"""The family of the settled readings, on `/metrics/settled` only."""
+"""The family of the final counts, on `/metrics/settled` only."""
 
 CROSSINGS = f"{Measure.CROSSINGS.declared.family}_total"
 
@@ -26,7 +26,7 @@ INFO = {kind: f"butlr_{kind}_info" for kind in Kind}
 
 CAPACITY = {kind: f"butlr_{kind}_capacity" for kind in WITH_PEOPLE}
 
-_SENSED_HELP = "When the reading of {} was sensed, also while it is stale."
+_SENSED_HELP = "When the reading of {} was sensed, also while the space is silent."
 
 _TIMESTAMP_HELP = {
     Cadence.MINUTE: _SENSED_HELP,
@@ -37,7 +37,7 @@ _TIMESTAMP_HELP = {
 
 SPACES = "butlr_exporter_spaces"
 
-SPACES_HELP = "Known spaces by kind and state: fresh or stale."
+SPACES_HELP = "Known spaces by kind and state: fresh, or stale if it is silent."
 
 
 class Role(Enum):

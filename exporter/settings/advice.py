@@ -36,10 +36,10 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     checks = {
         f"window is shorter than the {recomputed} in which Butlr corrects a reading": settings.window < RECOMPUTED_FOR,
         "window is shorter than settle_after and a minute for each of settled_points; "
-        "/metrics/settled then shows readings too briefly, or never": (
+        "/metrics/settled then shows final counts too briefly, or never": (
             (settings.window - settings.settle_after) // READING_INTERVAL < settings.settled_points
         ),
-        f"window is longer than {max_age}, and Prometheus rejects older settled readings": (
+        f"window is longer than {max_age}, and Prometheus rejects older final counts": (
             settings.window > MAX_SAMPLE_AGE
         ),
         f"settle_after is shorter than the {recomputed} in which Butlr corrects a reading": (
@@ -47,7 +47,7 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         ),
         "with stale_after 0 a silent space keeps its count, but forget_after still forgets it; "
         "forget_after 0 keeps it": settings.stale_after == ZERO < settings.forget_after,
-        "forget_after is at most stale_after, so that a silent space is forgotten before it is stale": (
+        "forget_after is at most stale_after, so that a space is forgotten before it is silent": (
             ZERO < settings.forget_after <= settings.stale_after
         ),
         "motion_forget_after is shorter than forget_after, so a room with motion is forgotten before one without": (

@@ -92,7 +92,7 @@ class Settings:
         "6m", DURATION, "age at which a reading is final and is exported with its own timestamp on /metrics/settled"
     )
     settled_points: int = _setting(
-        "1", COUNT, "number of newest settled readings exported for each space; more survive longer gaps in scraping"
+        "1", COUNT, "number of newest final counts exported for each space; more survive longer gaps in scraping"
     )
     future_tolerance: timedelta = _setting(
         "5m",

@@ -82,7 +82,7 @@ class TestFiles:
     def test_nothing_has_settled_by_then(self, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Readings that have not settled by `settle_after` are not written."""
         assert main(["export", "--in", str(source), "--out=-", "--settle-after=20y"]) == 1
-        assert "no reading has settled" in capsys.readouterr().err
+        assert "no count is final yet" in capsys.readouterr().err
 
     def test_settings_from_the_environment(
         self, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -180,7 +180,7 @@ class TestMistakes:
     def test_nothing_to_write(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_empty: bool) -> None:
         """No file is made when there is nothing to write."""
         text = b"" if is_empty else body(delivery(int(time.time() * SECOND)))
-        why = "no line is an event of an exported type" if is_empty else "no reading has settled"
+        why = "no line is an event of an exported type" if is_empty else "no count is final yet"
         (tmp_path / "in").write_bytes(text)
         assert main(["export", "--in", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
         assert capsys.readouterr().err == f"butlr-exporter: nothing to write: {why}\n"

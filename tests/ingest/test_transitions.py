@@ -1,4 +1,4 @@
-"""The log has a line when a space appears, goes stale, returns or is forgotten."""
+"""The log has a line when a space appears, falls silent, returns or is forgotten."""
 
 import logging
 
@@ -41,7 +41,7 @@ class TestTransitions:
         assert self.lines() == [("INFO", "zone appeared", names)]
         assert self.lines() == []
         self.clock.now += 10 * MINUTE + 1
-        assert self.lines() == [("WARNING", "zone went stale", names | {"last_reading": "2027-01-15T08:00:00Z"})]
+        assert self.lines() == [("WARNING", "zone fell silent", names | {"last_reading": "2027-01-15T08:00:00Z"})]
         assert self.lines() == []
         self.store.apply(delivery(self.clock.now), self.clock.now)
         assert self.lines() == [("INFO", "zone returned", names)]
@@ -52,7 +52,7 @@ class TestTransitions:
     def test_a_zone_that_appears_stale(self) -> None:
         """A zone that appears with an old reading is logged as appeared and as stale."""
         self.store.apply(delivery(NOW - HOUR), NOW)
-        assert [message for _, message, _ in self.lines()] == ["zone appeared", "zone went stale"]
+        assert [message for _, message, _ in self.lines()] == ["zone appeared", "zone fell silent"]
 
     def test_a_sensor(self) -> None:
         """A sensor is logged when it appears and when it is forgotten, and not whenever it sees nobody."""
@@ -67,7 +67,7 @@ class TestTransitions:
         assert self.lines() == [("INFO", "sensor forgotten", {"sensor_id": "zone_a"})]
 
     def test_a_room_with_motion(self) -> None:
-        """A room with motion never goes stale, also when its count of people does."""
+        """A room with motion never falls silent, also when its count of people does."""
         for measure in (Measure.MOTION, Measure.ROOM_OCCUPANCY):
             self.store.apply(delivery(measure=measure), NOW)
         assert [message for _, message, _ in self.lines()] == ["room appeared"]

@@ -40,7 +40,7 @@ def test_same_exposition(requests: list[list[tuple[tuple[str, Outcome], float, b
         events.labels(event_type, outcome)
     corrections = client.Counter(
         "butlr_exporter_settled_corrections",
-        "Corrections that came after the reading had settled.",
+        "Corrections that came after the count was final.",
         labels[:1],
         registry=registry,
     )

@@ -5,7 +5,7 @@ import re
 
 from exporter.events.measures import Measure
 from exporter.metrics.families import OCCUPANCY, SETTLED
-from exporter.web.pages.views import queries_of
+from exporter.web.pages.queries import queries_of
 from tests.support.documents import ALERTS, DOCUMENTS, FAMILIES, RECORDED, page
 from tests.support.paths import ROOT
 

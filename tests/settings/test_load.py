@@ -243,7 +243,7 @@ class TestWarnings:
                 "window is shorter than settle_after and a minute for each of settled_points",
             ),
             ({"stale_after": "0"}, "forget_after 0 keeps it"),
-            ({"stale_after": "1h", "forget_after": "1h"}, "is forgotten before it is stale"),
+            ({"stale_after": "1h", "forget_after": "1h"}, "is forgotten before it is silent"),
             ({"motion_forget_after": "23h"}, "a room with motion is forgotten before one without"),
             ({"forget_after": "15d"}, "a room with motion is forgotten before one without"),
             ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "fewer than 16 characters; openssl"),
