@@ -58,7 +58,10 @@ with exporter(NOW) as first:
         assert (f'negative_values_total{{event_type="{event_type}"}} 1.0' in scrape) is (kind == "room")
         space = client.get(f"/api/v1/spaces/{kind}/z").get_json()
         assert space["measures"][event_type]["occupancy"] == 7
-        assert "<h2>Noise " in client.get(f"/spaces/{kind}/z").text
+        assert f"butlr_{kind}_noise{{{kind}_id=&#34;z&#34;}}" in client.get(f"/spaces/{kind}/z").text
+        people = event(kind, type=f"{kind}_occupancy")  # with two measures, each has a heading
+        assert client.post("/webhook", data=json.dumps(people)).get_json()["outcomes"] == {"new": 1}
+        assert "<h2>Noise</h2>" in client.get(f"/spaces/{kind}/z").text
 with exporter(NOW + 400) as second:
     settled = second.app.test_client().get("/metrics/settled").text
     for kind in ("zone", "room"):

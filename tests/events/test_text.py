@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.events.fast import parse_fast
 from exporter.events.model import ReadingEvent
 from exporter.events.parse import NotJson, parse_body, parse_event
-from exporter.events.text import composed, is_utf_16, joined, repaired
+from exporter.events.text import NotText, check_first_line, composed, is_utf_16, joined, repaired
 from tests.support.deliveries import NOW, body, delivery, payload, place
 from tests.support.examples import thorough
 
@@ -136,3 +136,12 @@ class TestEncodings:
 def test_one_spelling_of_a_character() -> None:
     """A letter with an accent of its own becomes one character."""
     assert composed("Cafe\u0301") == composed("Caf\u00e9") == "Caf\u00e9"
+
+
+def test_the_first_line_of_a_file() -> None:
+    """A compressed file and UTF-16 text are named, each with the program that turns it into text."""
+    check_first_line(b"{}")
+    with pytest.raises(NotText, match=r"^is compressed; pass it through gunzip$"):
+        check_first_line(b"\x1f\x8b\x08")
+    with pytest.raises(NotText, match=r"^is UTF-16 text; pass it through iconv -f UTF-16 -t UTF-8$"):
+        check_first_line("{}".encode("utf-16"))
