@@ -203,8 +203,15 @@ def test_the_form() -> None:
     """The page of a space asks before it forgets the space, and then leads to the list of its kind."""
     client = three_zones(Clock())
     (first, *others) = known(client)
+    name = client.get(f"/api/v1/spaces/zone/{first}").get_json()["metadata"]["zone_name"]
     page = client.get(f"/spaces/zone/{first}").text
-    assert 0 < page.index("<summary>Forget this zone…") < page.index('<form method="post">') < page.index("<p>Forget <")
+    parts = (
+        "<summary>Forget this zone…",
+        '<form method="post">',
+        f"<p>Forget <bdi>{name}</bdi>?",
+        "<button>Forget this",
+    )
+    assert sorted(parts, key=page.index) == list(parts)
     answer = client.post(f"/spaces/zone/{first}")
     assert (answer.status_code, answer.headers["Location"], answer.data) == (303, "../../?kind=zone", b"")
     assert known(client) == others
