@@ -3,21 +3,23 @@
 import json
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench import rules
+from exporter.app import create_app
+from exporter.settings.declared import Settings
+from tests.support.alertmanager import Receiver, alertmanager, configuration
 from tests.support.documents import severity
 from tests.support.paths import ROOT
 from tests.support.prometheus import prometheus
-from tests.support.running import CONSOLE_SCRIPT, free_port, program, running, wait_for
+from tests.support.running import CONSOLE_SCRIPT, program, running, wait_for
 from tests.support.sockets import fresh
 
 GROUPS = yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"]
@@ -68,6 +70,40 @@ class TestRules:
         if not of_zone:
             assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
 
+    def test_first_steps(self, tmp_path: Path) -> None:
+        """The first event of README, with the shipped capacities and jobs, raises no alert within half an hour."""
+        began, minutes = 1_800_000_000, 31
+        now = began
+        app = create_app(Settings(capacity_file=str(ROOT / "capacity.yml")), lambda: now).test_client()
+        (event,) = re.findall(r"curl \S+/webhook -d '(.*)'\n", (ROOT / "README.md").read_text())
+        answer = app.post("/webhook", data=event.replace("'$(date +%s)'", str(began)))
+        assert answer.json == {"received": 1, "outcomes": {"new": 1}}
+        own = '{job="butlr",instance="i"}'
+        series = {name + own: ["1"] * minutes for name in ("up", "process_start_time_seconds")}
+        series['up{job="butlr-settled",instance="i"}'] = ["1"] * minutes
+        for minute in range(minutes):
+            now = began + 60 * minute
+            for family in text_string_to_metric_families(app.get("/metrics").text):
+                for sample in family.samples if family.name.startswith("butlr_") else ():
+                    labels = {"job": "butlr", "instance": "i"} | sample.labels
+                    text = ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
+                    # The clock of promtool begins at 0.
+                    value = sample.value - began * sample.name.endswith("timestamp_seconds")
+                    series.setdefault(f"{sample.name}{{{text}}}", ["stale"] * minutes)[minute] = repr(value)
+        expected = [{"expr": "sum(zone:butlr_zone_occupancy:people)", "eval_time": "1m", "exp_samples": [{"value": 4}]}]
+        expected += [
+            {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{minute}m", "exp_samples": []}
+            for minute in range(minutes)
+        ]
+        test = {
+            "interval": "1m",
+            "input_series": [{"series": name, "values": " ".join(values)} for name, values in series.items()],
+            "promql_expr_test": expected,
+        }
+        tests = {"rule_files": [str(ROOT / "alerts.yml")], "evaluation_interval": "1m", "tests": [test]}
+        (tmp_path / "test.yml").write_text(yaml.safe_dump(tests))
+        promtool("test", "rules", str(tmp_path / "test.yml"))
+
     def test_alertmanager(self) -> None:
         """alertmanager.yml is valid, and each alert that it names exists."""
         amtool = program("amtool", "prometheus-alertmanager")
@@ -101,72 +137,12 @@ class TestCost:
         assert cost.series / cost.zones < 6.3, cost
 
 
-class Receiver:
-    """A server that collects the notifications of Alertmanager."""
-
-    def __init__(self) -> None:
-        self.notifications: list[dict[str, Any]] = []
-        notifications = self.notifications
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                notifications.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def of(self, alert: str, status: str) -> list[dict[str, Any]]:
-        """Return the notifications in which an alert has this status."""
-        return [
-            notification
-            for notification in self.notifications
-            if any((each["labels"]["alertname"], each["status"]) == (alert, status) for each in notification["alerts"])
-        ]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Return a receiver that listens."""
     receiver = Receiver()
     yield receiver
     receiver.close()
-
-
-@pytest.fixture
-def alertmanager(receiver: Receiver, tmp_path: Path) -> Iterator[int]:
-    """Return the port of an Alertmanager with the shipped routes, short waits and the receiver of this test."""
-    config = yaml.safe_load((ROOT / "alertmanager.yml").read_text())
-    config["route"] |= {"group_wait": "2s", "group_interval": "2s"}
-    for each in config["receivers"]:
-        each["webhook_configs"] = [{"url": receiver.url}]
-    (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    with (tmp_path / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program("prometheus-alertmanager", "prometheus-alertmanager"),
-                f"--config.file={tmp_path / 'alertmanager.yml'}",
-                f"--storage.path={tmp_path / 'alertmanager'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--cluster.listen-address=",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    yield port
-    process.terminate()
-    process.wait(30)
 
 
 def impatient(rules: str) -> str:
@@ -191,14 +167,15 @@ def impatient(rules: str) -> str:
 class TestNotified:
     """Exporter, Prometheus, Alertmanager and a receiver, all real."""
 
-    def test_a_crowd_a_silence_and_an_end(self, receiver: Receiver, alertmanager: int, tmp_path: Path) -> None:
+    def test_a_crowd_a_silence_and_an_end(self, receiver: Receiver, tmp_path: Path) -> None:
         """A crowd is notified once, and its end, a silent zone and the exporter's end are notified too."""
         capacity = tmp_path / "capacity.yml"
         capacity.write_text("capacity: [{zone_name: Tables, max: 2.01}]")
         (tmp_path / "alerts.yml").write_text(impatient((ROOT / "alerts.yml").read_text()))
         with (
             running(tmp_path / "log", f"--capacity-file={capacity}") as exporter,
-            prometheus(exporter, tmp_path, alertmanager),
+            alertmanager(configuration(receiver), tmp_path) as port,
+            prometheus(exporter, tmp_path, port),
             subprocess.Popen(
                 [
                     CONSOLE_SCRIPT,
