@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -131,14 +132,14 @@ def _retyped(types: Sequence[str]) -> Callable[[int, int], Iterator[bytes]]:
     """Return a function that returns the requests of `webhooks`, with a space of one of these types for each zone."""
 
     def requests(zones: int, minutes: int) -> Iterator[bytes]:
-        began_ms = int(time.time() * 1000)
+        began_ms, random = int(time.time() * 1000), Random(1)
         for number, request in enumerate(webhooks(zones, minutes)):
             event = json.loads(request.partition(b"\r\n\r\n")[2])
             zone = event["metadata"]["zone_id"]
             _retype(event, types[crc32(zone.encode()) % len(types)], zone)
             if event["type"] == "DETECTIONS":  # a thousand a second, none of which is computed again
                 event["timestamp"] = began_ms + number
-                event["id"] = f"event_{ksuid(event['timestamp'] // 1000, number)}"
+                event["id"] = f"event_{ksuid(event['timestamp'] // 1000, random.getrandbits(128))}"
             yield _request("POST /webhook", json.dumps(event).encode())
 
     return requests
