@@ -26,9 +26,9 @@ BREAKS = [
         "value = 1.0 if",
         r"answer to \S+ +(corrected +repeated|repeated +corrected)",
     ),
-    ("pir_motion", "known.value or 0.0", "0.0", r"MOTION count +1 +0"),
+    ("pir_motion", "lambda _: value", "lambda _: 0.0", r"MOTION count +1 +0"),
     ("pir_motion,pir_no_motion", "oldest.get(measure.declared.cadence, 0)", "now", r"MOTION count +1 +none"),
-    ("detections", "float(max(len(world", "float(min(len(world", r"DETECTIONS count +\d +0"),
+    ("detections", "float(max(len(data.world", "float(min(len(data.world", r"DETECTIONS count +\d +0"),
     ("detections", "if event.timestamp < self.newest:", "if False:", r"answer to \S+ +late +new"),
     (
         "detections --interval=1m --duration=9m",
@@ -45,8 +45,8 @@ BREAKS = [
     ),
     (
         "traffic --zones=200",
-        "outcome = Outcome.DUPLICATE",
-        "outcome = Outcome.NEW",
+        "outcome = _DUPLICATE",
+        "outcome = _NEW",
         r"answer to \S+ +duplicate +new",
     ),
     (
@@ -132,8 +132,8 @@ class TestVerify:
                 r"answer to \S+ +corrected +duplicate",
             ),
             (
-                "self._show(event, outcome)\n",
-                "self._show(event, outcome)\n        self._view(event.metadata)\n",
+                "elif series.adds_up and",
+                "elif True:\n            self._view(event.metadata)\n        elif series.adds_up and",
                 r"zone_name +'Focus Desk 01' +'Quiet Desk 01'",
             ),
             ("text + _TAIL.pack(event.value", "text + _TAIL.pack(0.0", r"count +\d+ +\d+"),
