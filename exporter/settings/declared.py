@@ -73,12 +73,12 @@ class Settings:
         "event of the same sensor",
     )
     stale_after: timedelta = _setting(
-        "10m", DURATION, "age of its newest reading after which the count of a space is no longer exported; 0: never"
+        "10m", DURATION, "age of its newest reading after which a space is silent, and its count not exported; 0: never"
     )
     detections_stale_after: timedelta = _setting(
         "30s",
         DURATION,
-        "age of its newest message after which the detections of a sensor are no longer exported; 0: never",
+        "age of its newest message after which a sensor is silent, and its detections not exported; 0: never",
     )
     forget_after: timedelta = _setting(
         "24h", DURATION, "time without a delivery after which a space is forgotten; 0: never"

@@ -48,8 +48,8 @@ MAX_WORDS = 200
 _FOR_PROGRAMS = ("/api/", "/metrics", "/webhook", "/-/")
 """The beginnings of the paths whose errors are never pages."""
 
-_WRITTEN = 100
-"""Pieces of a page that are rendered without a pause: a millisecond."""
+_WRITTEN = 16
+"""Pieces of a page that are rendered without a pause: at most a line of a table each, so a millisecond in all."""
 
 CHOICES_WITHOUT_PEOPLE: dict[str, Sequence[str]] = {
     "state": [State.FRESH, State.STALE],
@@ -122,6 +122,7 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
             api=link("spaces", **parameters(query._replace(kind=kind) if len(totals) > 1 else query)),
             chosen=next((group for group, _ in content["sections"]), None) if query.floor else None,
             is_index=bool(listing.floors and not rows),
+            has_buildings=len({group.place[1:] for group in listing.floors}) > 1,
             **content,
         )
 
@@ -156,11 +157,12 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
 
     @blueprint.after_app_request
     def for_people(response: Response) -> Response:
-        if response.mimetype != PROBLEM or not _wants_page():
+        if response.mimetype != PROBLEM or not _is_for_people():
             return response
-        page = _page("problem.html", **response.get_json())
-        response.set_data(page.get_data())
-        response.headers.update(page.headers)
+        if "text/html" in request.accept_mimetypes.values():
+            page = _page("problem.html", **response.get_json())
+            response.set_data(page.get_data())
+            response.headers.update(page.headers)
         response.vary.add("Accept")
         return response
 
@@ -239,16 +241,14 @@ def _page(template: str, **values: Any) -> Response:
     return _html("".join(paced(pieces, _WRITTEN)))
 
 
-def _wants_page() -> bool:
-    """Return whether the request comes from a person in a browser.
+def _is_for_people() -> bool:
+    """Return whether an error of the request may be a page.
 
-    Programs rarely ask for HTML; where they do, as those in Java, they still get a problem from their own paths.
+    Programs rarely accept HTML; where they do, as those in Java, they still get a problem from their own paths.
     """
     if request.method == "GET":
-        is_page = not request.path.startswith(_FOR_PROGRAMS)
-    else:  # the form on the page of a space
-        is_page = request.path.startswith("/spaces/")
-    return is_page and "text/html" in request.accept_mimetypes.values()
+        return not request.path.startswith(_FOR_PROGRAMS)
+    return request.path.startswith("/spaces/")  # the form on the page of a space
 
 
 def _html(text: str) -> Response:

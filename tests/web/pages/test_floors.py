@@ -164,6 +164,19 @@ class TestIndex:
         assert len(index(client, "/?q=desk+1")) == 4
         assert "floor=f1&amp;q=desk+1" in client.get("/?q=desk+1").text
 
+    def test_several_buildings(self, client: FlaskClient) -> None:
+        """With several buildings the index names the building of each floor."""
+        for building in ("HQ", "Annex"):
+            post(client, ZONE, 1, building, building_name=building)
+        assert [text for text, _ in index(client)] == ["1st Floor Annex 1", "1st Floor HQ 1"]
+
+    def test_a_floor_that_is_counted(self, client: FlaskClient) -> None:
+        """The list of a floor's zones leads to the page of the floor itself, if Butlr counts its people."""
+        post(client, ZONE, 1, "a", floor_id="f1")
+        assert "About this floor" not in client.get("/?floor=f1").text
+        post(client, FLOOR, 1, "f1")
+        assert '<a href="./spaces/floor/f1">About this floor</a>' in client.get("/?floor=f1").text
+
     def test_a_large_floor(self, client: FlaskClient) -> None:
         """A floor with more zones than fit on a page has several."""
         for n in range(PAGE_SIZE + 1):

@@ -62,7 +62,10 @@ class TestProblems:
         assert response.headers["Content-Security-Policy"] == client.get("/").headers["Content-Security-Policy"]
         assert int(response.headers["Content-Length"]) == len(response.data)
         for accept in ("*/*", "application/json", ""):
-            problem(client.get(path, headers={"Accept": accept}), status)
+            other = client.get(path, headers={"Accept": accept})
+            problem(other, status)
+            assert "Accept" in other.vary
+        assert "Accept" in response.vary
 
     def test_paths_for_programs(self, client: FlaskClient) -> None:
         """The API, the webhook and the metrics answer a problem even to a program that asks for HTML first."""

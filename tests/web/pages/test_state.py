@@ -42,6 +42,11 @@ class TestState:
         assert page.count('class="bar over"') == 1
         assert not re.search("fresh<|stale<|crowded<", page)
 
+    def test_hardly_over(self, client: FlaskClient) -> None:
+        """A count that is over the capacity by less than a hundredth of a person names no number."""
+        post(client, 4.001, "Sofa", age=-1000)
+        assert 'class="state crowded">over capacity</span></td>' in client.get("/").text
+
     def test_tiles(self, client: FlaskClient) -> None:
         """Tiles are in the order in which people ask, and each leads to the places that it counts."""
         page = client.get("/").text

@@ -144,6 +144,15 @@ class TestPage:
         client.post("/webhook", data=body(delivery(name=name)))
         assert "<bdi>zone_a</bdi></a>" in client.get("/").text
 
+    def test_rendered_in_pieces(self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A page of many zones is rendered with a pause every few lines, in which events are answered."""
+        for n in range(90):
+            post(client, n, f"Z{n}")
+        pauses: list[float] = []
+        monkeypatch.setattr("exporter.pieces.sleep", pauses.append)
+        assert client.get("/").text.count('<th scope="row">') == 93
+        assert len(pauses) > 93 / 8
+
     def test_only_the_head(self, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
         """A request for the head of the page gets its headers, and no page is made."""
         whole = client.get("/").headers
