@@ -24,10 +24,11 @@ are known depend on the set of deliveries and not on their order.
 An id is recognised by a 64-bit hash, the same in every process. Pure, like the rest of the rule.
 """
 
-import struct
+import sys
 from array import array
 from bisect import bisect_left, insort
 from hashlib import blake2b
+from struct import Struct
 from typing import NamedTuple
 
 from exporter.events.measures import Measure
@@ -39,13 +40,13 @@ from exporter.rule.reading import Count
 _HASH = 8
 """Bytes of the hash of an id."""
 
-_RECORD = struct.Struct("<QII")
-"""Timestamp (ms), people in, people out of one id in a saved state. Journals hold hashes and records, so a change of
-this layout is a new `FORMAT` of `exporter.journal.codec`."""
+_RECORD = Struct("<QII")
+"""Timestamp (ms), people in, people out of one id: a record whose people may be many. Journals hold hashes and records,
+so a change of their layouts is a new `FORMAT` of `exporter.journal.codec`."""
 
 _TIME_SHIFT, _PEOPLE_SHIFT = 22, 11
 _MANY = (1 << _PEOPLE_SHIFT) - 1
-"""In memory a record is one number: the timestamp, then 11 bits for each direction. More people do not fit."""
+"""A usual record is one number of 64 bits: the timestamp, then 11 bits for each direction. More people do not fit."""
 
 _PREFIX_SHIFT = 32
 
@@ -72,11 +73,18 @@ class CrossingsState(NamedTuple):
     ids: bytes
     """The hashes of the known ids, in the order of their keys."""
     records: bytes
-    """The timestamp and numbers of each, in the same order."""
+    """The timestamp and numbers of each, in the same order: usual records, or `_RECORD` for all."""
+
+    @property
+    def has_usual_records(self) -> bool:
+        """Whether each record is one number, as long as a hash."""
+        return len(self.records) == len(self.ids)
 
     def events(self) -> list[tuple[int, int, int]]:
         """Return timestamp (ms), people in and people out of each known event, oldest first."""
-        return list(_RECORD.iter_unpack(self.records))
+        if not self.has_usual_records:
+            return list(_RECORD.iter_unpack(self.records))
+        return list(map(_unpacked, _numbers(self.records, "little")))
 
 
 class Crossings:
@@ -148,26 +156,30 @@ class Crossings:
     def state(self, limits: Limits) -> CrossingsState:
         """Return all that is known of the sensor."""
         floor = max(self._floor, _key(self.newest - limits.traffic_window + 1, 0) - 1)
-        number = len(self._ids)
+        records = _bytes(self._records, "little")
+        if self._many:
+            records = b"".join([_RECORD.pack(*self._record(at)) for at in range(len(self._records))])
         return CrossingsState(
             self.entered,
             self.left,
             self.last_crossing,
             b"" if floor < 0 else floor.to_bytes(2 * _HASH),
-            struct.pack(f">{number}Q", *self._ids),
-            b"".join([_RECORD.pack(*self._record(at)) for at in range(number)]),
+            _bytes(self._ids, "big"),
+            records,
         )
 
     def restore(self, state: CrossingsState, limits: Limits) -> None:
         """Continue from a saved state, as far as these limits allow."""
         self.entered, self.left, self.last_crossing = state.entered, state.left, state.last_crossing
         self._floor = int.from_bytes(state.floor) if state.floor else -1
-        events = state.events()
-        if events:
-            self._ids = array("Q", struct.unpack(f">{len(events)}Q", state.ids))
-            self._records = array("Q", [self._packed(own, *each) for own, each in zip(self._ids, events, strict=True)])
-            self._prefixes = array("I", sorted([own >> _PREFIX_SHIFT for own in self._ids]))
-            self.newest = events[-1][0]
+        self._ids = _numbers(state.ids, "big")
+        self._prefixes = array("I", sorted([own >> _PREFIX_SHIFT for own in self._ids]))
+        if state.has_usual_records:
+            self._records = _numbers(state.records, "little")
+        else:
+            self._records = array("Q", map(self._packed, self._ids, *zip(*state.events(), strict=True)))
+        if self._records:
+            self.newest = self._records[-1] >> _TIME_SHIFT
             self._forget(limits)
 
     def _find(self, timestamp: int, own: int) -> int:
@@ -217,11 +229,10 @@ class Crossings:
 
     def _record(self, at: int) -> tuple[int, int, int]:
         """Return timestamp, people in and people out of the id at a position."""
-        record = self._records[at]
-        entered, left = record >> _PEOPLE_SHIFT & _MANY, record & _MANY
+        timestamp, entered, left = _unpacked(self._records[at])
         if entered == _MANY:
             entered, left = self._many[self._ids[at]]
-        return record >> _TIME_SHIFT, entered, left
+        return timestamp, entered, left
 
     def _position(self, timestamp: int, own: int) -> int:
         """Return the position of the id with this key, or for it."""
@@ -232,6 +243,27 @@ class Crossings:
 
 _NONE: dict[int, tuple[int, int]] = {}
 """No record with many people, as in nearly every sensor."""
+
+
+def _unpacked(record: int) -> tuple[int, int, int]:
+    """Return timestamp, people in and people out of a usual record."""
+    return record >> _TIME_SHIFT, record >> _PEOPLE_SHIFT & _MANY, record & _MANY
+
+
+def _bytes(numbers: "array[int]", byteorder: str) -> bytes:
+    """Return numbers of 64 bits as bytes in an order."""
+    if byteorder != sys.byteorder:
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _numbers(text: bytes, byteorder: str) -> "array[int]":
+    """Return numbers of 64 bits from bytes in an order."""
+    numbers = array("Q", text)
+    if byteorder != sys.byteorder:
+        numbers.byteswap()
+    return numbers
 
 
 def _key(timestamp: int, own: int) -> int:

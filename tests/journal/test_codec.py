@@ -213,7 +213,10 @@ class TestGolden:
         crossings = Crossings()
         crossings.apply(CROSSING, NOW, LIMITS)
         state = crossings.state(LIMITS)
-        assert state.records == b"\xffO\\\x18\xa3\x01\x00\x00" + b"\x02\x00\x00\x00\x03\x00\x00\x00"
+        assert state.records == ((NOW - 1) << 22 | 2 << 11 | 3).to_bytes(8, "little")
+        many = Crossings()
+        many.apply(CROSSING._replace(entered=2047), NOW, LIMITS)
+        assert many.state(LIMITS).records == b"\xffO\\\x18\xa3\x01\x00\x00" + b"\xff\x07\x00\x00\x03\x00\x00\x00"
         assert state.ids == b"\x99\xf0\xcf\xc5\x98\xf1\xd3\xcc"
         assert state.floor == b"\x00\x00\x01\xa3\x135\xf3\xff" + 8 * b"\xff"
 

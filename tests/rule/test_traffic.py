@@ -6,6 +6,7 @@ import tracemalloc
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from struct import Struct
 
 import pytest
 
@@ -204,6 +205,14 @@ class TestState:
         assert {apply(crossings, event) for event in events} == {Outcome.DUPLICATE}
         assert apply(crossings, crossing(3, 9, 9)) is Outcome.CORRECTED
         assert state(crossings) == state(counted([*events, crossing(3, 9, 9)]))
+
+    def test_records_of_many_people(self) -> None:
+        """A state whose records may have many people is restored as one with usual records is."""
+        saved = state(counted([crossing(n, n, 1) for n in range(20)]))
+        records = b"".join([Struct("<QII").pack(*each) for each in saved.events()])
+        crossings = Crossings()
+        crossings.restore(saved._replace(records=records), LIMITS)
+        assert state(crossings) == saved
 
     def test_an_empty_state(self) -> None:
         """The state of a sensor before its first event is restored as such."""
