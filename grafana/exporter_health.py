@@ -19,6 +19,9 @@ REFUSED = 'butlr_exporter_events_total{outcome=~"invalid|future|overflow"}'
 DEVICE = ("mac_address", "sensor_model", "sensor_mode")
 """Labels of a sensor besides its place."""
 
+OF_EXPORTERS = "and on (job, instance) butlr_exporter_build_info"
+"""The condition that a process is an exporter, under any name of its job."""
+
 FIRST_GUESSES = "sum(zone:butlr_zone_occupancy:people)"
 FINAL_COUNTS = f"sum({final.counts('zone')})".replace(f"{{{ZONES}}}", "")
 
@@ -202,13 +205,16 @@ def build() -> Any:
                     _line_panel(
                         "Processor",
                         "Seconds of processor time a second; 1 is one whole processor.",
-                        Query('sum by (instance) (rate(process_cpu_seconds_total{job="butlr"}[$__rate_interval]))'),
+                        Query(
+                            f"sum by (instance) (rate(process_cpu_seconds_total[$__rate_interval]) {OF_EXPORTERS})",
+                            "{{instance}}",
+                        ),
                         unit="none",
                     ),
                     _line_panel(
                         "Memory",
                         "Resident memory.",
-                        Query('sum by (instance) (process_resident_memory_bytes{job="butlr"})'),
+                        Query(f"sum by (instance) (process_resident_memory_bytes {OF_EXPORTERS})", "{{instance}}"),
                         unit="bytes",
                     ),
                     number_panel(

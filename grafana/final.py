@@ -36,16 +36,37 @@ def on_floors(function: str = "last_over_time", span: str = "90s") -> str:
     return f"({own_on_floors(function, span)} or {zones_on_floors(function, span)})"
 
 
+def _at_end(kind: str, family: str, selector: str) -> str:
+    """Return a query for a family of the spaces of a kind at the end of the chosen time, also after a failed scrape."""
+    return f"last_over_time(butlr_{kind}_{family}{{{selector}}}[1h] @ end())"
+
+
 def capacity(kind: str) -> str:
     """Return a query for the capacity that each chosen space has at the end of the chosen time."""
-    of_kind = f"last_over_time(butlr_{kind}_capacity{{{SELECTORS[kind]}}}[1h] @ end())"
-    return f"max by ({kind}_id) ({of_kind})"
+    return f"max by ({kind}_id) ({_at_end(kind, 'capacity', SELECTORS[kind])})"
 
 
 def capacity_of_floors() -> str:
-    """Return a query for the capacity that each chosen floor has at the end of the chosen time."""
-    of_floor = f"last_over_time(butlr_floor_capacity{{{SELECTORS['floor']}}}[1h] @ end())"
-    return f"sum by ({FLOOR_NAMES}) (max by ({names_of('floor')}) ({of_floor}))"
+    """Return a query for the capacity of each chosen floor; that of its zones if Butlr does not count the floor."""
+    floors, zones = (
+        f"sum by ({FLOOR_NAMES}) (max by ({names_of(kind)}) ({_at_end(kind, 'capacity', SELECTORS['floor'])}))"
+        for kind in ("floor", "zone")
+    )
+    counted = _at_end("floor", "info", SELECTORS["floor"])
+    return f"({floors} or ({zones} unless on ({FLOOR_NAMES}) {counted}))"
+
+
+def total_share() -> str:
+    """Return a query for the last hour's people as a share of the capacity: of floors, else of zones, that have one."""
+    hour = ("avg_over_time", "1h")
+    floors = _share(on_floors(*hour), capacity_of_floors(), FLOOR_NAMES)
+    return f"({floors} or {_share(counts('zone', *hour), capacity('zone'), 'zone_id')})"
+
+
+def _share(people: str, capacities: str, labels: str) -> str:
+    """Return a query for all people as a share of all capacities, of the spaces that have both."""
+    both = f"and on ({labels})"
+    return f"sum({people} {both} {capacities}) / sum({capacities} {both} {people})"
 
 
 def hourly(expr: str) -> str:

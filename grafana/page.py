@@ -40,11 +40,12 @@ Choose once, and save the dashboard with it:
 - **Exporter's pages** (*Zones now*): the address of the exporter as your browser reaches it. A click on a place offers
   its page and its history.
 - **Time zone**, **Opens at**, **Closes at** and **Working days** (*Zone history*): hours and weekdays are those of the
-  building, whatever the clock of the viewer shows. For a place that is not listed, take one with the same clocks.
+  building, whatever the clock of the viewer shows. For a place that is not listed, take one with the same clocks. Where
+  clocks differ from UTC by half an hour, an hour of a table begins half an hour early.
 
 *Zone history* shows [final counts](history.md) only: they come six minutes later, and are right. Capacities are those
-at the end of the chosen time. Two weeks of 100 zones, 38 rooms and 13 floors cost Prometheus at most a second of
-processor time in each panel, and twelve for all of them; Grafana draws only the panels that are in view.
+at the end of the chosen time. Two weeks of 100 zones, 38 rooms and 13 floors cost Prometheus at most two seconds
+of processor time in a panel, and twelve for all of them; Grafana draws only the panels that are in view.
 [analysis.md](analysis.md) has its questions as queries for a notebook or a spreadsheet.
 """
 

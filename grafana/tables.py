@@ -101,7 +101,7 @@ CELLS: dict[str, list[models.DynamicConfigValue]] = {
     "Detections": _number(100),
     "Average": _bar([(None, "blue")], decimals=1, unit="none", custom__width=130),
     "Peak": _number(80, decimals=0),
-    "Busiest hour": _bar([(None, "blue")], decimals=0, unit="suffix: people", custom__width=150),
+    "Busiest hour": _bar([(None, "blue")], decimals=0, unit="suffix: people", custom__minWidth=150),
     "Above 80 %": _bar([(None, "orange")], max=1, custom__width=130, **_SHARE),
     "Time in use": _bar([(None, "blue")], max=1, custom__width=150, **_SHARE),
     "While in use": _number(120, decimals=1),

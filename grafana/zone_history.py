@@ -52,10 +52,8 @@ CHOICES = (
 TOTAL = f"sum({final.on_floors('avg_over_time', '1h')})"
 """The people on all chosen floors, on average over the last hour."""
 
-TOTAL_SHARE = (
-    f"sum({final.on_floors('avg_over_time', '1h')} and on ({FLOOR_NAMES}) {final.capacity_of_floors()}) "
-    f"/ sum({final.capacity_of_floors()})"
-)
+TOTAL_SHARE = final.total_share()
+"""The same as a share of the capacity."""
 
 
 def _average(kind: str) -> str:
@@ -216,7 +214,7 @@ def _fullness(title: str, kind: str, height: int) -> PlacedPanel:
 def _numbers() -> list[PlacedPanel]:
     peak = number_panel(
         "Peak",
-        "The most people at once on all chosen floors, of 1,440 points of the chosen time.",
+        "The most people at once on all chosen floors, sampled 1,440 times in the chosen time.",
         f"max_over_time({in_office_hours(f'sum({final.on_floors()})')}[$__range:$__interval])",
         empty="no final counts",
     )
@@ -232,7 +230,7 @@ def _numbers() -> list[PlacedPanel]:
         peak,
         number_panel(
             "Average share of capacity",
-            "People on the floors whose capacity is known, on average, as a share of it.",
+            "People on the floors whose capacity is known, on average, as a share of it; else the same of the zones.",
             f"avg_over_time({hourly(TOTAL_SHARE)})",
             unit="percentunit",
             decimals=0,
@@ -241,7 +239,7 @@ def _numbers() -> list[PlacedPanel]:
         ),
         number_panel(
             "Hours above 80 %",
-            "Share of the hours in which these floors were on average above 80 % of their capacity.",
+            "Share of the hours in which these floors, or zones, were on average above 80 % of their capacity.",
             _full_hours(TOTAL_SHARE),
             unit="percentunit",
             decimals=0,

@@ -184,6 +184,23 @@ class TestQueries:
             assert found, query
             assert all(begin <= float(at) <= end + 90 for series in found for at, _ in series["values"])
 
+    @pytest.mark.parametrize("name", BOARDS)
+    def test_rows(self, scraped: Prometheus, name: str) -> None:
+        """A place is one row of its table: the query of the place knows each row of the other queries, and once."""
+        values = {"site": IMPORTED, "__range": "2d"} if name == HISTORY else {}
+        for panel in BOARDS[name]["panels"]:
+            if panel["type"] != "table" or "label_join" not in panel["targets"][0]["expr"]:
+                continue
+            queries = [expanded(target["expr"], **values) for target in panel["targets"]]
+            frames = [[labels for labels, _ in scraped.query(query)] for query in queries]
+            filled = [frame for frame in frames if frame]
+            # Grafana merges rows by the labels that all filled frames have.
+            shared = set.intersection(*({label for labels in frame for label in labels} for frame in filled))
+            rows = [[tuple(labels.get(label, "") for label in sorted(shared)) for labels in frame] for frame in filled]
+            assert rows[0], panel["title"]
+            assert len(rows[0]) == len(set(rows[0])), panel["title"]
+            assert all(row in rows[0] for frame in rows for row in frame), panel["title"]
+
     def test_recipes(self, scraped: Prometheus) -> None:
         """Each recipe of docs/analysis.md has data, at a time that its hours and days choose."""
         assert len(RECIPES) > 4

@@ -1,6 +1,7 @@
 """The dashboards are committed as built, and no panel overlaps another; `tests/end_to_end` has their queries."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -67,6 +68,9 @@ class TestBoards:
                 # In Prometheus 2, a dot alone does not match a line feed.
                 assert variable["allValue"] == "(?s).*"
             elif variable["type"] == "custom":
+                # Grafana divides the choices at commas, and each at the last colon between two spaces.
+                choices = [re.fullmatch(r"(.+)\s:\s(.+)", each) for each in variable["query"].split(",")]
+                assert all(choices)
                 assert variable["query"].startswith(f"{variable['current']['text']} : {variable['current']['value']}")
         assert board["links"][0]["tags"] == ["butlr"]
         (annotation,) = board["annotations"]["list"]
@@ -102,7 +106,7 @@ class TestBoards:
                 override["matcher"]["options"]: option["value"]
                 for override in panel["fieldConfig"]["overrides"]
                 for option in override["properties"]
-                if option["id"] == "custom.width"
+                if option["id"] in ("custom.width", "custom.minWidth")
             }
             # A place has no width of its own, and takes what is left: enough for most.
             needed = sum(widths.get(title, 250) for title in shown)

@@ -57,7 +57,7 @@ def test_alerts_are_documented() -> None:
 LIVE = {OCCUPANCY[measure] for measure in SETTLED} | {name for name in RECORDED if "_occupancy:" in name}
 """Families that have a final count as well, and the series that rules record from them."""
 
-LOOKS_BACK = re.compile(r"\[(?:\$__|\d)|\boffset\b|@")
+LOOKS_BACK = re.compile(r"\[(?:\$__|\d)|\boffset\b|@|query_range|range_input")
 
 OF_LIVE_COUNTS = {
     "First guesses and final counts": "a panel that compares both",
