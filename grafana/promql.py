@@ -36,10 +36,19 @@ def placed(kind: str, expr: str, *labels: str) -> str:
         text = f'label_replace({text}, "{place}", ", $1", "{place}_name", "(?s)(.+)")'
     parts = ", ".join(f'"{place}"' for place in (kind, *wider))
     text = f'label_join({text}, "place", "", {parts})'
-    if kind == "sensor":
+    if kind in ("sensor", "floor"):  # without a name of its own, it begins with a comma
         text = f'label_replace({text}, "place", "$1", "place", "(?s), (.*)")'
     kept = ", ".join(["place", *labels, names_of(kind)])
     return f"max by ({kept}) ({text})"
+
+
+def keyed(floors: str, *labels: str) -> str:
+    """Return a query for floors by one label `key`, and others, for tables that merge rows by their labels.
+
+    A floor without a building would otherwise have a label less than others, and its row would be in theirs.
+    """
+    key = f'label_join({floors}, "key", "/", "site_name", "building_name", "floor_name")'
+    return f"max by ({', '.join(['key', *labels])}) ({key})"
 
 
 ZONES = chosen(*PLACES)

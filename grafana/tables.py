@@ -162,7 +162,11 @@ def place_table(
         built.override_by_name(column, CELLS.get(column, []) + extra)
     if empty:  # Grafana also shows it in each empty cell
         built.override_by_regexp(".*", _options(noValue=" "))
-    labels = {label for kind in ("zone", "sensor") for label in names_of(kind).split(", ")} | {"room_id", "floor_id"}
+    labels = {label for kind in ("zone", "sensor") for label in names_of(kind).split(", ")} | {
+        "room_id",
+        "floor_id",
+        "key",
+    }
     for label in sorted(labels - columns.keys()):
         built.override_by_name(label, _options(custom__hidden=True))
     built.sort_by(

@@ -29,7 +29,7 @@ from grafana.kit import (
     number_panel,
     panel,
 )
-from grafana.promql import FLOOR_NAMES, placed
+from grafana.promql import FLOOR_NAMES, keyed, placed
 from grafana.tables import BARS, history_of, hour_table, links, place_table
 from grafana.timezones import HALF_HOUR, TIMEZONES, WORKING_DAYS, in_office_hours
 
@@ -117,15 +117,16 @@ def _space_table(kind: str, title: str, height: int) -> PlacedPanel:
 def _floor_table() -> PlacedPanel:
     own, zones = in_office_hours(final.own_on_floors()), in_office_hours(final.zones_on_floors())
     share = f"{final.on_floors('avg_over_time', '1h')} / on ({FLOOR_NAMES}) {final.capacity_of_floors()}"
+    floors = f"last_over_time({final.on_floors()}[$__range:1h])"
     built = place_table(
         "Floors",
         "In office hours: average and peak of each floor, by Butlr's own count, or the sum of its zones if there is "
         "none, and the share of the hours whose average was above 80 % of its capacity.",
         {"place": "Place", "Value #B": "Average", "Value #C": "Peak", "Value #D": "Above 80 %"},
-        placed("floor", f"last_over_time({final.on_floors()}[$__range:1h])"),
-        f"avg_over_time({hourly(final.on_floors('avg_over_time', '1h'))})",
-        f"max_over_time({own}[$__range:$__interval]) or max_over_time({zones}[$__range:$__interval])",
-        _full_hours(share),
+        keyed(placed("floor", floors), "place", "building_name", "floor_name"),
+        keyed(f"avg_over_time({hourly(final.on_floors('avg_over_time', '1h'))})"),
+        keyed(f"(max_over_time({own}[$__range:$__interval]) or max_over_time({zones}[$__range:$__interval]))"),
+        keyed(_full_hours(share)),
         width=12,
         height=14,
         sort=["Place"],

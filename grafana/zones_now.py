@@ -30,6 +30,7 @@ from grafana.promql import (
     age,
     capacity,
     info,
+    keyed,
     names_of,
     placed,
 )
@@ -100,6 +101,19 @@ def _floor_table() -> PlacedPanel:
     )
     zones = info("zone").replace(ZONES, FLOORS)
     floors = f"max by ({FLOOR_NAMES}) ({zones} or {info('floor')})"
+    values = [
+        FLOOR_CAPACITY,
+        f"({PEOPLE_ON_FLOORS} / {FLOOR_CAPACITY})",
+        f"(count by ({FLOOR_NAMES}) ({PEOPLE['zone']} > 0) or count by ({FLOOR_NAMES}) ({PEOPLE['zone']}) * 0)",
+        f"count by ({FLOOR_NAMES}) ({zones})",
+        f"count by ({FLOOR_NAMES}) ({OVER_CAPACITY['zone']})",
+        f"count by ({FLOOR_NAMES}) ({SILENT_SPACES['zone']})",
+        age(
+            FLOOR_NAMES,
+            f'{{__name__=~"butlr_floor_occupancy(_1min)?_timestamp_seconds",{FLOORS}}} '
+            f'or {{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",{FLOORS}}}',
+        ),
+    ]
     return place_table(
         "Floors",
         "Every floor: Butlr's own count, or the sum of its zones if there is none; its zones with anybody in them, all "
@@ -116,19 +130,9 @@ def _floor_table() -> PlacedPanel:
             "Value #H": "Silent",
             "Value #I": "Age",
         },
-        placed("floor", floors),
-        people,
-        FLOOR_CAPACITY,
-        f"{PEOPLE_ON_FLOORS} / {FLOOR_CAPACITY}",
-        f"count by ({FLOOR_NAMES}) ({PEOPLE['zone']} > 0) or count by ({FLOOR_NAMES}) ({PEOPLE['zone']}) * 0",
-        f"count by ({FLOOR_NAMES}) ({zones})",
-        f"count by ({FLOOR_NAMES}) ({OVER_CAPACITY['zone']})",
-        f"count by ({FLOOR_NAMES}) ({SILENT_SPACES['zone']})",
-        age(
-            FLOOR_NAMES,
-            f'{{__name__=~"butlr_floor_occupancy(_1min)?_timestamp_seconds",{FLOORS}}} '
-            f'or {{__name__=~"butlr_zone_occupancy(_1min)?_timestamp_seconds",{FLOORS}}}',
-        ),
+        keyed(placed("floor", floors), "place", "site_name", "building_name", "floor_name"),
+        keyed(people, "counted"),
+        *map(keyed, values),
         width=24,
         height=10,
         sort=["Place"],
