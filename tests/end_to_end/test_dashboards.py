@@ -60,10 +60,10 @@ class History(NamedTuple):
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History, list[dict[str, Any]]]:
-    """Return a folder with blocks of two hours of yesterday, their time, and the newest event of each space."""
+    """Return a folder with blocks of an hour of yesterday, their time, and the newest event of each space."""
     folder = tmp_path_factory.mktemp("history")
     types = (EventType.ZONE_OCCUPANCY, EventType.ROOM_OCCUPANCY, EventType.FLOOR_OCCUPANCY)
-    plan = Plan(zones=8, types=types, intervals=120, seed=11)
+    plan = Plan(zones=8, types=types, intervals=70, seed=11)
     begin = int(time.time() * SECOND) // HOUR * HOUR - 26 * HOUR
     newest: dict[str, dict[str, Any]] = {}
     with (folder / "in").open("wb") as file:
@@ -78,7 +78,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History, li
     assert main(["export", "--in", str(folder / "in"), "--out", str(folder / "out")]) == 0
     command = [program("promtool", "prometheus"), "tsdb", "create-blocks-from", "openmetrics"]
     subprocess.run([*command, str(folder / "out"), str(folder / "data")], check=True, capture_output=True)
-    return folder, History(begin, begin + 120 * MINUTE), list(newest.values())
+    return folder, History(begin, begin + 70 * MINUTE), list(newest.values())
 
 
 def post_silent(exporter: Running, events: list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exporter.events.measures import Kind
 from grafana.build import ALERTING, DASHBOARDS, FOLDER, PAGE, main, rendered
 from grafana.kit import COLUMNS
 from grafana.promql import PLACES
@@ -111,6 +112,37 @@ class TestBoards:
             # A place has no width of its own, and takes what is left: enough for most.
             needed = sum(widths.get(title, 250) for title in shown)
             assert needed <= panel["gridPos"]["w"] * (1366 - 16) / COLUMNS - 16, panel["title"]
+
+    def test_links_of_places(self, name: str) -> None:
+        """A place leads to pages of the exporter, and to dashboards with variables that they have."""
+        for panel in BOARDS[name]["panels"]:
+            for override in panel.get("fieldConfig", {}).get("overrides", []):
+                for option in override["properties"]:
+                    for link in option["value"] if option["id"] == "links" else ():
+                        page = re.fullmatch(r"\$\{exporter\}/spaces/(\w+)/\$\{__data\.fields\.\1_id:\w+\}", link["url"])
+                        if page:
+                            assert Kind(page[1])
+                            continue
+                        (uid,) = re.findall(r"^/d/butlr-([\w-]+)\?", link["url"])
+                        variables = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
+                        chosen = re.findall(r"var-(\w+)=\$\{__data\.fields\.(\w+)_name:", link["url"])
+                        assert chosen
+                        assert all(place == field and place in variables for place, field in chosen)
+
+
+def test_zones_and_rooms_have_links() -> None:
+    """A zone or room of *Zones now* leads to its page and to its history."""
+    panels = {panel["title"]: panel for panel in BOARDS["zones-now"]["panels"] if panel["type"] == "table"}
+    for title in ("Zones", "Rooms"):
+        (place,) = [
+            each["properties"]
+            for each in panels[title]["fieldConfig"]["overrides"]
+            if each["matcher"]["options"] == "Place"
+        ]
+        assert [link["title"] for option in place if option["id"] == "links" for link in option["value"]] == [
+            "Page",
+            "History",
+        ]
 
 
 @pytest.mark.parametrize("name", ["zones-now", "zone-history"])
