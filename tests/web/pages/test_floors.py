@@ -133,7 +133,8 @@ class TestHeadings:
         """A floor without present data has no number of people, and says since when."""
         post(client, ZONE, 3, "a", age=HOUR)
         post(client, ZONE, 3, "b", age=2 * HOUR)
-        assert headings(client) == ["1st Floor, HQ: 0 of 2 zones in use no data since 07:00 UTC"]
+        assert headings(client) == ["1st Floor, HQ: 2 zones no data since 07:00 UTC"]
+        assert people(client) == "\N{EN DASH} no place has a present count"
 
 
 class TestIndex:
@@ -228,9 +229,17 @@ class TestAccounts:
         page = client.get("/").text
         assert "<span>People</span>" not in page
         assert read(re.findall('<ul class="tiles">(.*?)</ul>', page, re.DOTALL)[0]).startswith(
-            "Sensors 1 no place has a count of people Over capacity 0 Silent 0 Last event 0 s"
+            "Sensors 1 without a count of people Over capacity 0 Silent 0 Last event 0 s"
         )
         assert headings(client) == ["1st Floor, HQ: 1 sensor"]
+
+    def test_only_motion(self, client: FlaskClient) -> None:
+        """With motion alone no number of people is claimed, and a room with motion is in use."""
+        post(client, Measure.MOTION, 1, "a")
+        post(client, Measure.MOTION, 0, "b")
+        page = client.get("/").text
+        assert "<span>Rooms</span> <strong>2</strong>" in page
+        assert headings(client) == ["1st Floor, HQ: 1 of 2 rooms in use"]
 
     def test_silent_floor_with_rooms(self, client: FlaskClient) -> None:
         """Where the floor's own count is silent, its zones count, and where these are, its rooms."""
