@@ -168,7 +168,7 @@ def build() -> Any:
                 "Drift",
                 [
                     panel(
-                        timeseries.Panel().legend(legend("min", "max")),
+                        timeseries.Panel().decimals(0).legend(legend("min", "max")),
                         "In minus out in 24 hours",
                         "For each entryway. It differs from 0 while people are inside; if it does so by night too, the "
                         "sensor misses people, or they use another door.",

@@ -6,7 +6,7 @@ from typing import Any
 from grafana.promql import FLOORS, ROOMS, ZONES
 
 LONGEST = 250
-"""Characters of the longest query on the page; a longer one is easier to read in Grafana's editor."""
+"""Characters of the longest query on the page; a longer one, or one that joins names, is better read in Grafana."""
 
 HEAD = """\
 # Dashboards
@@ -29,8 +29,8 @@ The profile `demo` adds a simulated building in fast motion; without it, the pan
 In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or later) and choose your Prometheus as the
 data source. The panels of now use the recording rules of [`alerts.yml`](../alerts.yml), and all panels the labels that
 are the default. In queries, `...` stands for the choices at the top of the dashboard; queries of more than 250
-characters are in the panels only. Panels about rooms, floors, motion, entryways and detections need the event types of
-Butlr that they are made from.
+characters, or that join names, are in the panels only. Panels about rooms, floors, motion, entryways and detections
+need the event types of Butlr that they are made from.
 
 A floor's number is Butlr's own count of it, or the sum of its zones if there is none; a sum counts a person twice who
 is in two overlapping zones. A share needs a [capacity](settings.md#capacity).
@@ -67,6 +67,6 @@ def rendered(boards: Mapping[str, Any]) -> str:
             for query in queries:
                 for choice in (ZONES, ROOMS, FLOORS):  # the longest first, as each begins with the next
                     query = query.replace(choice, "...")
-                if len(query) <= LONGEST:
+                if len(query) <= LONGEST and "label_join" not in query:
                     parts.append(f"  `{query}`\n")
     return "".join(parts)

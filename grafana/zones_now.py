@@ -89,7 +89,9 @@ def _age(kind: str, labels: str) -> str:
 
 def _columns(kind: str) -> tuple[str, ...]:
     """Return the queries for place, state, people, capacity and utilisation of each chosen space of a kind."""
-    people, meant_for = f"max by ({kind}_id) ({PEOPLE[kind]})", f"max by ({kind}_id) ({capacity(kind)})"
+    people, meant_for = (
+        f"max by ({kind}_id) ({each})" for each in (PEOPLE[kind], f"butlr_{kind}_capacity{{{SELECTORS[kind]}}}")
+    )
     return _place(kind), _state(kind), people, meant_for, f"{people} / {meant_for}"
 
 
