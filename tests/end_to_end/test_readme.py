@@ -33,7 +33,7 @@ def run(command: str, folder: Path) -> str:
 def test_one_event_in_and_its_gauge_out(tmp_path: Path) -> None:
     """The first event of a new user comes out as the gauge that README shows, is no crowd, and can be forgotten."""
     program("curl", "curl")
-    make_run, event_in, gauge_out, forget, _ = blocks(README, "Trying it")
+    make_run, event_in, gauge_out, _, forget = blocks(README, "Trying it")
     assert make_run == "make run"
     (shown,) = re.findall(r"```\n(butlr_zone_occupancy{.*?)\n```", README, re.DOTALL)
     with running(tmp_path / "log", f"--capacity-file={ROOT / 'capacity.yml'}") as exporter:
