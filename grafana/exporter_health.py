@@ -199,7 +199,8 @@ def build() -> Any:
                     _line_panel(
                         "Places",
                         "Known zones, rooms, floors and sensors, by whether they are silent.",
-                        Query("max by (kind, state) (butlr_exporter_spaces) > 0", "{{kind}} {{state}}"),
+                        Query('max by (kind) (butlr_exporter_spaces{state="fresh"}) > 0', "{{kind}}"),
+                        Query('max by (kind) (butlr_exporter_spaces{state="stale"}) > 0', "{{kind}}, silent"),
                         unit="none",
                     ),
                     _line_panel(
