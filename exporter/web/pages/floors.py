@@ -11,6 +11,7 @@ from typing import NamedTuple
 from exporter.events.measures import Kind, Payload
 from exporter.events.model import AnyMetadata
 from exporter.pieces import in_pieces
+from exporter.rule.traffic import Crossed
 from exporter.web.pages import display
 from exporter.web.pages.rows import NOWHERE, Row, finite, floor_names
 
@@ -24,7 +25,7 @@ _COUNTED = (Kind.FLOOR, Kind.ZONE, Kind.ROOM)
 class Tally:
     """The spaces of one kind in one place, counted."""
 
-    __slots__ = ("counted", "first", "in_use", "newest", "number", "over", "people", "silent")
+    __slots__ = ("counted", "entered", "first", "in_use", "left", "newest", "number", "over", "people", "silent")
 
     def __init__(self, first: Row) -> None:
         """Begin with no space; `first` will be the first."""
@@ -39,6 +40,10 @@ class Tally:
         self.counted = 0
         """Spaces with a present count of people."""
         self.people = 0.0
+        self.entered = 0.0
+        """People who came in through entryways, counted in all."""
+        self.left = 0.0
+        """People who went out."""
         self.newest = 0
         """Time (ms) of the newest reading of the silent spaces."""
 
@@ -51,6 +56,10 @@ class Tally:
             self.newest = max(self.newest, shown.timestamp)
         elif people is None:
             self.in_use += shown.value > 0 and shown.measure.declared.payload is not Payload.CROSSINGS
+            for count in row.space.counts:
+                if isinstance(count, Crossed):
+                    self.entered += count.value
+                    self.left += count.left
         else:
             self.counted += 1
             if people:
@@ -111,6 +120,8 @@ class KindTotals(NamedTuple):
     over: int
     """Over capacity."""
     silent: int
+    entered: float
+    left: float
 
 
 class Floors:
@@ -180,6 +191,8 @@ class Floors:
             number=sum(tally.number for tally in tallies),
             over=sum(tally.over for tally in tallies),
             silent=sum(tally.silent for tally in tallies),
+            entered=sum(tally.entered for tally in tallies),
+            left=sum(tally.left for tally in tallies),
         )
 
     def sources(self) -> Counter[Kind]:

@@ -12,6 +12,8 @@ from exporter.app import create_app
 from exporter.events.measures import Measure
 from exporter.settings.declared import Settings
 from exporter.web.pages.listing import INDEX_SIZE, PAGE_SIZE
+from tests.support.crossings import crossing, sensor
+from tests.support.crossings import payload as traffic
 from tests.support.deliveries import HOUR, NOW, Clock, delivery, payload
 
 ZONE, ROOM, FLOOR = Measure.ZONE_OCCUPANCY, Measure.ROOM_OCCUPANCY, Measure.FLOOR_OCCUPANCY
@@ -79,7 +81,9 @@ class TestHeadings:
         post(client, ZONE, 7, "a", floor_id="f1")
         post(client, FLOOR, 12, "f1")
         (heading,) = headings(client)
-        assert heading.startswith("1st Floor, HQ: 12 people, room for 10, 1 of 1 zone in use over capacity by 2 1 over")
+        assert heading.startswith(
+            "1st Floor, HQ: 12 people, room for 10, 1 of 1 zone in use floor over capacity by 2 1 over"
+        )
         assert heading.endswith("Butlr's own count of the floor")
         assert people(client) == "12 Butlr's own count of 1 floor"
 
@@ -232,6 +236,15 @@ class TestAccounts:
             "Sensors 1 without a count of people Over capacity 0 Silent 0 Last event 0 s"
         )
         assert headings(client) == ["1st Floor, HQ: 1 sensor"]
+
+    def test_only_entryways(self, client: FlaskClient) -> None:
+        """With entryways alone the people who came and went are added up, also below a sensor that sees somebody."""
+        for number, sensor_id in enumerate(("north", "south")):
+            crossed = traffic(crossing(number, 3, 1), sensor(sensor_id))
+            assert client.post("/webhook", json=crossed).status_code == 200
+        post(client, Measure.DETECTIONS, 2, "south")
+        assert "6 in, 2 out, counted in all" in client.get("/").text
+        assert [text.partition(": ")[2] for text in headings(client)] == ["1 sensor, 3 in, 1 out"] * 2
 
     def test_only_motion(self, client: FlaskClient) -> None:
         """With motion alone no number of people is claimed, and a room with motion is in use."""
