@@ -136,7 +136,7 @@ def build() -> Any:
                     ),
                     _line_panel(
                         "Corrected too late",
-                        "Corrections that came after the reading had settled. If more than rare, raise `settle_after`.",
+                        "Corrections that came after the count was final. If more than rare, raise `settle_after`.",
                         Query(
                             "sum by (event_type) (rate(butlr_exporter_settled_corrections_total[$__rate_interval]))",
                             "{{event_type}}",
