@@ -46,9 +46,9 @@ def _of_a_kind(kind: str) -> list[AlertRule]:
     """Return the alerts about rooms, or about floors."""
     title, names = kind.capitalize(), names_of(kind)
     crowd = f"{kind}:butlr_{kind}_occupancy:crowd_lately"
-    capacity = f"max by ({names}) (last_over_time(butlr_{kind}_capacity[90s]))"
+    capacity = f"last_over_time({kind}:butlr_{kind}_capacity:crowd[90s])"
     summary = f"{_place(kind)}: {_PEOPLE}, room for {{{{ $labels.capacity }}}}"
-    than = "ignoring (capacity) group_left ()"
+    than = f"on ({names}) group_left ()"
     far = f"{crowd} > {than} 1.5 * {capacity} >= {than} {capacity} + 2"
     return [
         AlertRule(f"Butlr{title}Overcrowded", f"max by ({names}, capacity) ({crowd})", "5m", "warning", summary),
