@@ -50,6 +50,7 @@ def twelve(alert: Alert, building: str, place: str) -> list[Alert]:
 OVER = expected("ButlrZoneOvercrowded", "Desk 01")
 FAR = expected("ButlrZoneFarOverCapacity", "Desk 01")
 SILENT = expected("ButlrZoneSilent", "B, Lab")
+REFUSED = expected("ButlrEventsRefused")
 
 ALERTS = [
     moved(OVER, "HQ", zone_id="a/b c+d"),
@@ -66,9 +67,13 @@ ALERTS = [
     },
     moved(expected("ButlrRoomOvercrowded", "Birch"), "Rooms"),
     expected("ButlrExporterDown", "The Butlr exporter here"),
-    {"labels": {"alertname": "Own", "building_name": "Own", "severity": "info"}, "annotations": {"summary": "Ours"}},
+    *(
+        REFUSED | {"labels": REFUSED["labels"] | {"instance": "<i>", "outcome": each}}
+        for each in ("future", "overflow")
+    ),
+    {"labels": {"alertname": "Own", "building_name": "Own", "severity": "info"}, "annotations": {}},
 ]
-GROUPS = 11
+GROUPS = 12
 
 
 def deliver(port: int, alerts: list[Alert], starts: datetime, ends: datetime) -> None:
@@ -179,7 +184,14 @@ class TestMessages:
         assert firing.slack[room][1] == "http://localhost:9728/spaces/room/r1"
         down = "Critical: The Butlr exporter here:9728 cannot be scraped by job butlr"
         assert "d/butlr-exporter-health|Dashboard> · <" + runbook("butlrexporterdown") in firing.slack[down][2]
-        assert firing.slack["Ours"]
+        color, _, text = firing.slack["&lt;i&gt;: 2 to look at"]
+        refused = (
+            "i refused 15 events of type ZONE_OCCUPANCY as overflow in 15 minutes; its log names field and reason."
+        )
+        assert (color, text.count(f"• Events are refused as overflow\n{refused}\n")) == ("warning", 2)
+        assert firing.teams["\\<i\\>: 2 to look at"].count("\n  i refused 15 events of type ZONE\\_OCCUPANCY as") == 2
+        assert "  " + refused in firing.mails["<i>: 2 to look at"][0]
+        assert firing.slack["Own"]
 
         once = f"Resolved: {over.partition(':')[0]}: over capacity from Thu 15 Jan 15:19 to Fri 16 Jan 03:00 EST"
         assert resolved.slack[once][:2] == ("good", page)
