@@ -227,7 +227,7 @@ def _reading(app: Flask, count_malformed: Callable[[], None]) -> Service:
 
 
 def _app(*blueprints: Blueprint) -> Flask:
-    app = Flask("exporter", static_folder=None, template_folder="web/pages/templates")
+    app = Flask("exporter", static_folder=None)
     # Werkzeug would answer a doubled slash with a redirect, which is an HTML page.
     app.url_map.merge_slashes = False
     pages.add_converters(app)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, abort, jsonify, request
+from jinja2 import Environment, FileSystemLoader
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import generate_etag
 from werkzeug.routing import BaseConverter
@@ -32,6 +33,9 @@ MIMETYPES = {".css": "text/css", ".js": "text/javascript"}
 
 ASSETS = {path.name: path.read_bytes() for path in (Path(__file__).parent / "assets").iterdir()}
 """Content of the style and the script, by file name."""
+
+_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+"""Compiled once in a process, not for each app."""
 
 VERSIONS = {name: generate_etag(content)[:12] for name, content in ASSETS.items()}
 """Digest of each asset, by file name; as part of its address it lets a browser cache the asset for ever."""
@@ -234,7 +238,7 @@ def columns_inside(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:
 
 
 def _page(template: str, **values: Any) -> Response:
-    page = current_app.jinja_env.get_template(template)
+    page = _TEMPLATES.get_template(template)
     pieces = page.generate(
         version=__version__, versions=VERSIONS, display=display, chart=chart, link=relative_link(), **values
     )
