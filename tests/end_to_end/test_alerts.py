@@ -71,13 +71,17 @@ class TestRules:
             assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
 
     def test_first_steps(self, tmp_path: Path) -> None:
-        """The first event of README, with the shipped capacities and jobs, raises no alert within half an hour."""
-        began, minutes = 1_800_000_000, 31
-        now = began
+        """README's event and simulation, with the shipped capacities, raise no alert within half an hour."""
+        readme, deliveries, minutes = (ROOT / "README.md").read_text(), tmp_path / "deliveries", 31
+        (event,) = re.findall(r"curl \S+/webhook -d '(.*)'\n", readme)
+        (simulate,) = re.findall(r"/butlr-exporter (simulate .*) --verify", readme)
+        subprocess.run([CONSOLE_SCRIPT, *simulate.split(), "--out", deliveries], capture_output=True, check=True)
+        simulated = [json.loads(line) for line in deliveries.read_text().splitlines()]
+        now = began = max(each["timestamp"] for each in simulated) // 1000
         app = create_app(Settings(capacity_file=str(ROOT / "capacity.yml")), lambda: now).test_client()
-        (event,) = re.findall(r"curl \S+/webhook -d '(.*)'\n", (ROOT / "README.md").read_text())
-        answer = app.post("/webhook", data=event.replace("'$(date +%s)'", str(began)))
-        assert answer.json == {"received": 1, "outcomes": {"new": 1}}
+        # The last tenth has the counts that stay.
+        first = json.loads(event.replace("'$(date +%s)'", str(began)))
+        assert app.post("/webhook", json=[first, *simulated[-len(simulated) // 10 :]]).status_code == 200
         own = '{job="butlr",instance="i"}'
         series = {name + own: ["1"] * minutes for name in ("up", "process_start_time_seconds")}
         series['up{job="butlr-settled",instance="i"}'] = ["1"] * minutes
@@ -90,7 +94,8 @@ class TestRules:
                     # The clock of promtool begins at 0.
                     value = sample.value - began * sample.name.endswith("timestamp_seconds")
                     series.setdefault(f"{sample.name}{{{text}}}", ["stale"] * minutes)[minute] = repr(value)
-        expected = [{"expr": "sum(zone:butlr_zone_occupancy:people)", "eval_time": "1m", "exp_samples": [{"value": 4}]}]
+        people = 'sum(zone:butlr_zone_occupancy:people{building_name="HQ"})'
+        expected: list[dict[str, Any]] = [{"expr": people, "eval_time": "1m", "exp_samples": [{"value": 4}]}]
         expected += [
             {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{minute}m", "exp_samples": []}
             for minute in range(minutes)

@@ -41,7 +41,7 @@ def test_one_event_in_and_its_gauge_out(tmp_path: Path) -> None:
         event_in, gauge_out, forget = [text.replace("localhost:9728", port) for text in (event_in, gauge_out, forget)]
         printed = [run(text, tmp_path) for text in (event_in, gauge_out)]
         (space,) = json.loads(exporter.get("/api/v1/spaces"))["spaces"]
-        assert (space["capacity"], space["crowded"]) == (8, False)
+        assert (space["capacity"], space["crowded"]) == (12, False)
         assert run(forget, tmp_path) == ""
         assert json.loads(exporter.get("/api/v1/spaces"))["spaces"] == []
     assert json.loads(printed[0]) == {"received": 1, "outcomes": {"new": 1}}
