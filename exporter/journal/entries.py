@@ -47,7 +47,6 @@ class Entries:
         """Have `write` write the record of the entry that forgets a space; if it raises, there is no such entry."""
         record = encode_entry(self.last + 1, arrival_ms, [encode_forgotten(space)])
         write(record)
-        self.forget([space.kind.key(space.space_id)])
         self.last += 1
         self.bytes += len(record)
 

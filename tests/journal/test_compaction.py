@@ -8,12 +8,13 @@ import pytest
 from exporter.events.measures import Kind
 from exporter.journal import file as file_module
 from exporter.journal import recorder as recorder_module
+from exporter.journal import sqlite as sqlite_module
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten
 from exporter.journal.sqlite import JournalGone, Row, SqliteFile
 from exporter.rule.space import Forgotten
 from tests.support.deliveries import HOUR, NOW, delivery
-from tests.support.journals import recorded
+from tests.support.journals import opened, recorded
 from tests.support.recordings import Recording
 
 DISK_FULL = JournalError("disk full")
@@ -75,7 +76,10 @@ class TestCompaction:
         """A kill at any moment of a compaction brings no forgotten space back, wherever its events are."""
         path = str(tmp_path / "journal.db")
         recorded(path, delivery(NOW, 1, zone="saved"))
-        recorded(path, delivery(NOW, 2, zone="in a piece"), compacted=False)
+        recorded(path, delivery(NOW, 2, zone="in a piece"), delivery(NOW, 6, zone="in two"), compacted=False)
+        _, recorder = opened(path)
+        assert recorder.forget(Forgotten(Kind.ZONE, "in two"), NOW)
+        recorder.close()
         recording = Recording(tmp_path)
         recording.deliver(3, zone="in a log")
         recording.deliver(4, zone="known")
@@ -97,11 +101,12 @@ class TestCompaction:
             return changed
 
         monkeypatch.setattr(SqliteFile, "_write", written)
+        monkeypatch.setattr(sqlite_module, "_REMOVED_TOGETHER", 1)
         monkeypatch.setattr(file_module, "sleep", check)
         recording.file.is_due = True
         recording.recorder.maintain()
         assert recording.failures == 0
-        assert moments > 6
+        assert moments > 8
         recording.deliver(5, zone="saved")
         assert recording.survivors() == {4, 5}
 
