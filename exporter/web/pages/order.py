@@ -17,11 +17,28 @@ _CELLAR = -1.0
 
 _LEVELS: dict[str, float] = {
     **dict.fromkeys(("basement", "cellar", "underground", "ug", "untergeschoss", "keller"), _CELLAR),
-    **dict.fromkeys(("lower",), -0.5),
+    "lower": -0.5,
     **dict.fromkeys(("ground", "lobby", "eg", "erdgeschoss", "rdc"), 0),
     **dict.fromkeys(("mezzanine", "upper"), 0.5),
     **{
-        word: level for level, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh"), 1)
+        word: level
+        for level, word in enumerate(
+            [
+                "first",
+                "second",
+                "third",
+                "fourth",
+                "fifth",
+                "sixth",
+                "seventh",
+                "eighth",
+                "ninth",
+                "tenth",
+                "eleventh",
+                "twelfth",
+            ],
+            1,
+        )
     },
 }
 """The level of a floor, by a word of its name."""
@@ -41,13 +58,14 @@ def natural(name: str) -> Natural:
 @lru_cache(1 << 12)
 def by_level(name: str) -> tuple[float, Natural]:
     """Return the sort key of a floor's name: cellars, ground floors, floors by number, roofs, floors without a name."""
-    words = _WORD.findall(name.casefold())
-    level = next((_LEVELS[word] for word in words if word in _LEVELS), None)
+    levels = [_LEVELS[word] for word in _WORD.findall(name.casefold()) if word in _LEVELS]
     number = _NUMBERED.search(name.casefold())
-    if level is None and number:
+    if _CELLAR in levels:  # the second basement is below the first
+        level = -float(number[2]) if number else -max(1, *levels)
+    elif levels:
+        level = levels[0]
+    elif number:
         level = -float(number[2]) if number[1] else float(number[2])
-    elif level == _CELLAR and number:
-        level = -float(number[2])
-    elif level is None:
+    else:
         level = _ABOVE
     return (level if name else 2 * _ABOVE), natural(name)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from exporter.web.pages.order import by_level, natural
 
 FLOORS = [
+    "Third Basement",
     "Basement 2",
     "-1",
     "B1",
@@ -20,9 +21,11 @@ FLOORS = [
     "2nd Floor",
     "Third Floor",
     "Level 4",
+    "Eighth Floor",
     "9th Floor",
-    "10th Floor",
+    "Tenth Floor",
     "11. OG",
+    "Twelfth Floor",
     "Roof",
     "",
 ]
