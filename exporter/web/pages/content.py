@@ -13,7 +13,7 @@ from exporter.events.times import utc
 from exporter.rule.reading import Count, Reading
 from exporter.rule.traffic import Crossed
 from exporter.web.pages import display
-from exporter.web.pages.rows import Row
+from exporter.web.pages.rows import Row, is_stale
 
 _VALUES = {
     Payload.COUNT: "occupancy",
@@ -50,7 +50,7 @@ def space_json(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> dic
                 **_values(count, fresh_since),
                 "timestamp": _utc(count.timestamp),
                 "age_seconds": max(0, now_ms - count.timestamp) / 1000,
-                "stale": count.timestamp < fresh_since[count.measure],
+                "stale": is_stale(count, fresh_since),
             }
             for count in row.space.counts
         },
@@ -61,8 +61,8 @@ def _values(count: Count, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
     """Return the current value of a count by its name; null while it is stale."""
     if isinstance(count, Crossed):
         return {"in": count.value, "out": float(count.left)}
-    is_stale = count.timestamp < fresh_since[count.measure]
-    return {_VALUES[count.measure.declared.payload]: None if is_stale else value_of(count.measure, count.value)}
+    value = None if is_stale(count, fresh_since) else value_of(count.measure, count.value)
+    return {_VALUES[count.measure.declared.payload]: value}
 
 
 def brief_json(row: Row) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class Rows:
             span = slice(piece[0], piece[-1] + 1)
             rows += [
                 row
-                if row is not None and row.space is space and row.stale is _is_stale(row.shown, fresh_since)
+                if row is not None and row.space is space and row.stale is is_stale(row.shown, fresh_since)
                 else make_row(space, rules, fresh_since)
                 for space, row in zip(spaces[span], before[span], strict=True)
             ]
@@ -161,8 +161,8 @@ class Rows:
 def make_row(space: Space, rules: Capacity, fresh_since: Mapping[Measure, int]) -> Row:
     """Return the row of a space, whose counts are fresh if they were sensed at `fresh_since` (ms) or later."""
     counts = space.counts
-    shown = next((count for count in counts if not _is_stale(count, fresh_since)), counts[0])
-    stale = _is_stale(shown, fresh_since)
+    shown = next((count for count in counts if not is_stale(count, fresh_since)), counts[0])
+    stale = is_stale(shown, fresh_since)
     people = None if stale or shown.measure.declared.payload not in PEOPLE else shown.value
     return Row(space, shown, stale, rules.of(space.metadata, space.kind), people, _floor_key(space.metadata))
 
@@ -176,7 +176,8 @@ def _floor_key(metadata: AnyMetadata) -> str:
     return metadata.floor_id or display.place(floor_names(metadata)) or NOWHERE
 
 
-def _is_stale(count: Count, fresh_since: Mapping[Measure, int]) -> bool:
+def is_stale(count: Count, fresh_since: Mapping[Measure, int]) -> bool:
+    """Return whether a count is too old to be shown as the present one."""
     return count.timestamp < fresh_since[count.measure]
 
 
@@ -220,7 +221,7 @@ def inside(rows: Sequence[Row], field: str, value: str) -> list[Row]:
 def stale_counts(rows: Sequence[Row], fresh_since: Mapping[Measure, int]) -> int:
     """Return the number of counts, of all measures, that are too old to be shown."""
     return sum(
-        sum([_is_stale(count, fresh_since) for row in piece for count in row.space.counts])
+        sum([is_stale(count, fresh_since) for row in piece for count in row.space.counts])
         for piece in in_pieces(rows, _PIECE)
     )
 

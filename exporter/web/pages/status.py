@@ -13,7 +13,9 @@ from exporter.events.times import utc
 from exporter.ingest.activity import Activity
 from exporter.metrics.registry import Metrics
 from exporter.pieces import in_pieces
+from exporter.rule.space import Space
 from exporter.rule.store import Snapshot, Store
+from exporter.rule.traffic import Crossed
 from exporter.web.pages import display
 from exporter.web.pages.chart import Chart, Line, PlottedReading, chart, line
 from exporter.web.pages.content import brief_json, listed, reading_json, space_json, value_of
@@ -85,18 +87,21 @@ class Status:
         }
 
     def spaces_as_json(self, query: Query) -> Iterator[bytes]:
-        """Return the same as JSON, of every kind unless one is asked for, in pieces between which other threads run."""
-        listing = self._listing(query, self._store.snapshot(self._clock()))
-        empty = _json(listing.head | {"spaces": []})
+        """Return the spaces that a query finds, of every kind unless it names one, as JSON.
+
+        The text comes in pieces between which other threads run.
+        """
+        answer = self._answer(query, self._store.snapshot(self._clock()))
+        empty = _json(answer.head | {"spaces": []})
         yield empty.removesuffix("]}").encode()
         separator = ""
-        for piece in in_pieces(listing.rows, _WRITTEN):
-            spaces = _json([space_json(row, listing.now_ms, listing.fresh_since) for row in piece])
+        for piece in in_pieces(answer.rows, _WRITTEN):
+            spaces = _json([space_json(row, answer.now_ms, answer.fresh_since) for row in piece])
             yield f"{separator}{spaces[1:-1]}".encode()
             separator = ","
         yield b"]}\n"
 
-    def _listing(self, query: Query, snapshot: Snapshot) -> "_Listing":
+    def _answer(self, query: Query, snapshot: Snapshot) -> "_Answer":
         rows = self._by_place(snapshot)
         of_kind = [rows.get(query.kind, [])] if query.kind else [*rows.values()]
         floors = Floors(rows if query.floor or not query.kind else {})
@@ -115,7 +120,7 @@ class Status:
             "page": page,
             "pages": pages,
         }
-        return _Listing(head, list(ordered), snapshot.now, snapshot.fresh_since)
+        return _Answer(head, list(ordered), snapshot.now, snapshot.fresh_since)
 
     def _found(self, rows: Sequence[Row], query: Query, floors: Floors) -> Sequence[Row]:
         """Return the rows that a query finds, in their order."""
@@ -164,7 +169,7 @@ class Status:
                 kind: {"number": len(rows), "spaces": [brief_json(each) for each in rows[:PAGE_SIZE]]}
                 for kind, rows in inside.items()
             },
-            "day": self._day(space.kind, space.id, snapshot.now),
+            "day": self._day(space, snapshot.now),
             "readings": {
                 count.measure: [
                     reading_json(count.measure, reading) for reading in self._store.readings(count.measure, space.id)
@@ -181,13 +186,15 @@ class Status:
         }
         return {smaller: rows for smaller, rows in places.items() if rows}
 
-    def _day(self, kind: Kind, space_id: str, now_ms: int) -> dict[str, Any] | None:
-        """Return the crossings of the last day below a sensor, None without any."""
-        known = self._store.crossings(space_id) if kind is Kind.SENSOR else None
-        return None if known is None else by_hour(known.events(), now_ms)
+    def _day(self, space: Space, now_ms: int) -> dict[str, Any] | None:
+        """Return the crossings of the last day below a sensor, None if it has never reported any."""
+        if not any(isinstance(count, Crossed) for count in space.counts):
+            return None
+        known = self._store.crossings(space.id)  # None if the sensor was forgotten since the snapshot
+        return by_hour(known.events() if known else [], now_ms)
 
     def etag(self, query: Query) -> str:
-        """Return an ETag of `page(query)`; it changes with everything except times and ages."""
+        """Return an ETag of both answers to a query; it changes with everything except times and ages."""
         snapshot = self._store.snapshot(self._clock())
         rows = self._by_place(snapshot)
         content = (
@@ -241,8 +248,8 @@ class Status:
         }
 
 
-class _Listing(NamedTuple):
-    """The answer to a query."""
+class _Answer(NamedTuple):
+    """The answer of the API to a query."""
 
     head: dict[str, Any]
     """All but the spaces."""

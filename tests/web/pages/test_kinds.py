@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from exporter.app import create_app
 from exporter.events.measures import Measure
+from exporter.rule.store import Store
 from exporter.web.pages import display
 from exporter.web.pages.listing import PAGE_SIZE
 from tests.support.crossings import crossing
@@ -251,6 +252,15 @@ class TestEntryway:
         assert "0 in, 0 out" in page
         assert "Nobody crossed." in page
         assert "Counted in all: 3 in, 1 out." in page
+
+    def test_forgotten_meanwhile(self, door: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A space that is forgotten while its page is made has a page without readings and crossings."""
+        post(door, Measure.ZONE_OCCUPANCY, "zone_a")
+        monkeypatch.setattr(Store, "crossings", lambda *_: None)
+        monkeypatch.setattr(Store, "readings", lambda *_: [])
+        assert "Nobody crossed." in door.get("/spaces/sensor/sensor_a").text
+        assert door.get("/api/v1/spaces/sensor/sensor_a").get_json()["day"]["in"] == 0
+        assert door.get("/spaces/zone/zone_a").status_code == door.get("/").status_code == 200
 
     def test_json(self, door: FlaskClient, clock: Clock) -> None:
         """The JSON has the same day, and its ETag changes with a crossing, not with the time."""
