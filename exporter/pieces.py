@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 PAUSE_SECONDS = 5e-5
 """Long enough for a thread that waits to wake up; the system adds as much."""
 
-_SORTED = 500
-"""Entries that are sorted at a time."""
+_SORTED = 200
+"""Entries that are sorted at a time: half a millisecond, with the natural order of the names of a place."""
 
 _Item = TypeVar("_Item")
 

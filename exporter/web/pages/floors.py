@@ -4,8 +4,9 @@ The number of a floor is Butlr's own count of it; without one, the sum of its zo
 never adds up several kinds, as a person in a zone is also in its room and on its floor.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from exporter.events.measures import Kind, Payload
@@ -65,12 +66,11 @@ class Tally:
             if people:
                 self.in_use += 1
                 self.people += people
-                if row.capacity is not None and people > row.capacity:
-                    self.over += 1
+                self.over += row.crowded
 
 
 class People(NamedTuple):
-    """The people of a floor."""
+    """The people of a floor or building."""
 
     number: float
     source: Kind
@@ -132,10 +132,11 @@ class Floors:
         # A space may lack the id of its floor; the names around it are then enough.
         self._ids = {display.place(floor_names(row.space.metadata)): row.floor for row in rows.get(Kind.FLOOR, ())}
         tallies = {kind: self._tallies(rows[kind]) for kind in (*_COUNTED, Kind.SENSOR) if kind in rows}
-        keys = dict.fromkeys(key for each in tallies.values() for key in each)
-        self._by_key = {
-            key: _floor(key, {kind: each[key] for kind, each in tallies.items() if key in each}) for key in keys
-        }
+        keys = [*dict.fromkeys(key for each in tallies.values() for key in each)]
+        self._by_key: dict[str, Floor] = {}
+        for piece in in_pieces(keys, _PIECE):
+            for key in piece:
+                self._by_key[key] = _floor(key, {kind: each[key] for kind, each in tallies.items() if key in each})
 
     def __getitem__(self, key: str) -> Floor:
         """Return a floor."""
@@ -163,30 +164,28 @@ class Floors:
             groups.setdefault(self._key_of(row), []).append(row)
         return groups
 
-    def buildings(self) -> dict[str, "Building"]:
+    def buildings(self) -> dict[str, Building]:
         """Return each building with a floor that Butlr counts."""
-        buildings: dict[str, Building] = {}
-        people: Counter[str] = Counter()
-        for piece in in_pieces([*self._by_key.values()], _PIECE):
-            for floor in piece:
-                key = floor.building
-                people[key] += floor.people.number if floor.people else 0  # type: ignore[assignment]
-                if floor.itself:
-                    if key not in buildings:
-                        buildings[key] = Building(Tally(floor.itself), None)
-                    buildings[key].tally.add(floor.itself)
+        tallies: dict[str, Tally] = {}
+        numbers: defaultdict[str, float] = defaultdict(float)
+        for floor in self._each():
+            key = floor.building
+            if people := floor.people:
+                numbers[key] += people.number
+            if floor.itself:
+                tallies.setdefault(key, Tally(floor.itself)).add(floor.itself)
         return {
-            key: each._replace(people=People(finite(people[key]), Kind.FLOOR) if each.tally.counted else None)
-            for key, each in buildings.items()
+            key: Building(tally, People(finite(numbers[key]), Kind.FLOOR) if tally.counted else None)
+            for key, tally in tallies.items()
         }
 
     def people(self) -> float:
         """Return the people on all floors."""
-        return finite(sum(floor.people.number for floor in self._by_key.values() if floor.people))
+        return finite(sum(people.number for floor in self._each() if (people := floor.people)))
 
-    def totals(self, kind: Kind) -> "KindTotals":
+    def totals(self, kind: Kind) -> KindTotals:
         """Return the spaces of a kind, counted."""
-        tallies = [floor.tallies[kind] for floor in self._by_key.values() if kind in floor.tallies]
+        tallies = [floor.tallies[kind] for floor in self._each() if kind in floor.tallies]
         return KindTotals(
             number=sum(tally.number for tally in tallies),
             over=sum(tally.over for tally in tallies),
@@ -197,7 +196,11 @@ class Floors:
 
     def sources(self) -> Counter[Kind]:
         """Return the number of floors with people by the kind of the spaces that were counted."""
-        return Counter(floor.people.source for floor in self._by_key.values() if floor.people)
+        return Counter(people.source for floor in self._each() if (people := floor.people))
+
+    def _each(self) -> Iterator[Floor]:
+        """Return each floor, in pieces between which other threads run."""
+        return chain.from_iterable(in_pieces([*self._by_key.values()], _PIECE))
 
     def _key_of(self, row: Row) -> str:
         return self._ids.get(row.floor, row.floor)

@@ -68,11 +68,11 @@ class TestHeadings:
 
     def test_numbers(self, client: FlaskClient) -> None:
         """A heading has the people of the floor, its zones in use, those over capacity and those that are silent."""
-        for space_id, value in (("a", 7), ("b", 2), ("c", 0)):
+        for space_id, value in (("a", 7), ("b", 4), ("c", 0)):
             post(client, ZONE, value, space_id)
         post(client, ZONE, 3, "d", age=HOUR)
         assert headings(client) == [
-            "1st Floor, HQ: 9 people, 2 of 4 zones in use 1 over 1 silent people: sum of its zones"
+            "1st Floor, HQ: 11 people, 2 of 4 zones in use 1 over 1 silent people: sum of its zones"
         ]
         assert client.get("/").text.count('<details class="group" open') == 1
 
