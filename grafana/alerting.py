@@ -1,7 +1,8 @@
 """The core alerts as rules that Grafana evaluates itself, for installations without Alertmanager.
 
 The rules need the recording rules of alerts.yml in Prometheus. Grafana keeps every label of a query, unlike the rules
-of Prometheus, so the names of a zone are labels here: a zone that is renamed while it is crowded raises a new alert.
+of Prometheus, so the names of a zone are labels here: a zone that is renamed while it is over capacity raises a new
+alert.
 """
 
 from typing import Any, NamedTuple

@@ -85,7 +85,7 @@ def panel(
     """Return a panel; `empty` is its text while it has no data."""
     builder.title(title).description(description).datasource(DATASOURCE)
     for number, query in enumerate(queries):
-        target = prometheus.Dataquery().ref_id(_letters(number)).expr(query.expr).datasource(DATASOURCE)
+        target = prometheus.Dataquery().ref_id(letters(number)).expr(query.expr).datasource(DATASOURCE)
         target.legend_format(query.legend or "__auto")
         if query.instant:
             target.instant()
@@ -107,9 +107,9 @@ def panel(
     return PlacedPanel(builder, width, height)
 
 
-def _letters(number: int) -> str:
+def letters(number: int) -> str:
     """Return the id of a query by its position: A to Z, then AA and so on."""
-    return chr(ord("A") + number) if number < 26 else f"A{_letters(number - 26)}"
+    return chr(ord("A") + number) if number < 26 else f"A{letters(number - 26)}"
 
 
 def last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:

@@ -1,6 +1,6 @@
 """PromQL that several dashboards share: labels, selectors, counts of now, and places as people read them.
 
-This module knows no panel. `history` has the counts of the past.
+This module knows no panel. `final` has the counts of the past.
 """
 
 PLACES = ("site", "building", "floor", "room", "zone")

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models.common import (
     TableColoredBackgroundCellOptions,
 )
 
-from grafana.kit import MOTION, SHARES, PlacedPanel, Query, Steps, panel
+from grafana.kit import MOTION, SHARES, PlacedPanel, Query, Steps, letters, panel
 from grafana.promql import names_of
 from grafana.timezones import HALF_HOUR, hour, weekday
 
@@ -144,7 +144,7 @@ def place_table(
     that agree in the labels that all queries have are one. `sort` has titles of columns; `-` before one: highest first.
     """
     built = table.Panel()
-    values = [f"Value #{chr(ord('A') + n)}" for n in range(len(exprs))]
+    values = [f"Value #{letters(n)}" for n in range(len(exprs))]
     excluded = {name: True for name in ("Time", "__name__", *values) if name not in columns}
     built.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     built.with_transformation(
