@@ -24,7 +24,7 @@ docker compose --profile demo up --build
 
 Then <http://localhost:3000>, user `admin`, password in `secrets/grafana.password`: **Zones now** is the first page.
 The profile `demo` adds a simulated building in fast motion; without it, the panels fill with the first event.
-`capacity.yml` says how many people each zone is meant for.
+`capacity.yml` says how many people each zone, room and floor is meant for.
 
 In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or later) and choose your Prometheus as the
 data source. The panels of now use the recording rules of [`alerts.yml`](../alerts.yml), and all panels the labels that

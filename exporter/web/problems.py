@@ -22,7 +22,7 @@ def unlogged(status: int, detail: str, **members: Any) -> Response:
     return response
 
 
-UNKNOWN_SPACE = "no {kind} has this id; a {kind} without a delivery for forget_after is forgotten"
+UNKNOWN_SPACE = "no {kind} has this id; it may have been forgotten, by a person or after forget_after"
 """The detail of 404 for a space, by its kind."""
 
 MAX_SHOWN = 100

@@ -1,5 +1,7 @@
 """The pages judged by axe, which knows the rules of accessibility."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,10 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.browsing import post, with_capacity
 from tests.support.kinds import post_every_kind
+from tests.support.sockets import fresh
+
+TOO_WIDE = "[...document.querySelectorAll('td')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+"""The texts of cells that reach into the next cell."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -44,9 +50,12 @@ def test_axe(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
 def test_axe_on_every_kind(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
-    """Axe finds nothing wrong on the tab of each kind of places and on the page of a place of each, at any width."""
+    """Axe finds nothing wrong on the tab of each kind and on the page of a place of each; each text has room there."""
     with with_capacity(tmp_path) as exporter:
         post_every_kind(exporter)
+        silent = json.loads(fresh("r2", 2)) | {"type": "ROOM_OCCUPANCY", "timestamp": int(time.time() - 900) * 1000}
+        silent["metadata"] = {"floor_id": "f1", "floor_name": "1st Floor", "room_id": "r2", "room_name": "Cedar"}
+        exporter.post(json.dumps(silent).encode())
         page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
         page.goto(exporter.url)
         expect(page.locator("nav.kinds a")).to_have_count(4)
@@ -58,4 +67,5 @@ def test_axe_on_every_kind(browser: Browser, tmp_path: Path, scheme: str, width:
             found = Axe().run(page).response["violations"]
             assert [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]] == [], path
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert page.evaluate(TOO_WIDE) == [], path
         page.close()

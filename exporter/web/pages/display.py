@@ -42,10 +42,10 @@ def age(seconds: float) -> str:
 
 
 def delay(seconds: float | None) -> str:
-    """Return a delay (s), below 10 s with a fraction."""
+    """Return a delay (s), below 10 s with a fraction, but at least `0.1 s`."""
     if seconds is None:
         return NONE
-    return f"{seconds:.1f} s" if seconds < 10 else age(seconds)
+    return f"{max(seconds, 0.1):.1f} s" if seconds < 10 else age(seconds)
 
 
 def filled(value: float, capacity: float) -> float:

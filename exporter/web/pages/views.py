@@ -227,8 +227,8 @@ def columns_of(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:
     """Return the columns of a table of spaces, each with its CSS classes; rooms with a motion sensor have one more."""
     if kind is Kind.SENSOR:
         return {"Sees": "number", "In": "number", "Out": "number", "Sensed": "number"}
-    motion = {"Motion": ""} if any(row.motion for row in rows) else {}
-    return {"People": "number", "State": "", **motion, "Last readings": "wide", "Sensed": "number wide"}
+    motion = {"Motion": "motion"} if any(row.motion for row in rows) else {}
+    return {"People": "number", "State": "status", **motion, "Last readings": "wide", "Sensed": "number wide"}
 
 
 def columns_inside(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:

@@ -17,7 +17,7 @@ class TestDisplay:
         assert display.age(seconds) == text
 
     @pytest.mark.parametrize(
-        ("seconds", "text"), [(None, "\N{EN DASH}"), (0.04, "0.0 s"), (1.26, "1.3 s"), (75, "75 s")]
+        ("seconds", "text"), [(None, "\N{EN DASH}"), (0.04, "0.1 s"), (1.26, "1.3 s"), (75, "75 s")]
     )
     def test_delay(self, seconds: float | None, text: str) -> None:
         """A delay below ten seconds has a fraction, and a missing one is a dash."""

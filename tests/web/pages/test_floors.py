@@ -228,14 +228,15 @@ class TestAccounts:
         assert "1 floor</span>" in client.get("/").text
 
     def test_only_sensors(self, client: FlaskClient) -> None:
-        """With sensors alone no number of people is claimed, and a sensor that sees nobody is no trouble."""
+        """With sensors alone no tile counts people, places over capacity or silent ones: sensors have none of them."""
         post(client, Measure.DETECTIONS, 2, "s", age=HOUR)
         page = client.get("/").text
         assert "<span>People</span>" not in page
         assert read(re.findall('<ul class="tiles">(.*?)</ul>', page, re.DOTALL)[0]).startswith(
-            "Sensors 1 without a count of people Over capacity 0 Silent 0 Last event 0 s"
+            "Sensors 1 without a count of people Last event 0 s"
         )
         assert headings(client) == ["1st Floor, HQ: 1 sensor"]
+        assert "<p>1 event in the last minute: 1 new." in page
 
     def test_only_entryways(self, client: FlaskClient) -> None:
         """With entryways alone the people who came and went are added up, also below a sensor that sees somebody."""

@@ -111,12 +111,12 @@ class TestTabs:
     def test_motion_of_rooms(self, client: FlaskClient, clock: Clock) -> None:
         """Rooms have a column for motion once one of them has it, with the time since which it is so."""
         post(client, Measure.ROOM_OCCUPANCY, "r2", 3)
-        assert '<th scope="col">Motion</th>' not in client.get("/").text
+        assert '<th scope="col" class="motion">Motion</th>' not in client.get("/").text
         post(client, Measure.MOTION, "r1", 1)
         clock.now += 5 * MINUTE
         page = client.get("/").text
-        assert '<th scope="col">Motion</th>' in page
-        assert re.search(r"<td>motion <span class=\"more\"><time [^>]*>5 min</time></span></td>", page)
+        assert '<th scope="col" class="motion">Motion</th>' in page
+        assert re.search(r"<td>motion <span class=\"more\">for <time [^>]*>5 min</time></span></td>", page)
 
     def test_sensors(self, client: FlaskClient) -> None:
         """A sensor is listed by its id, with the people that it sees, and offers no order by people."""

@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 import pytest
 from flask.testing import FlaskClient
 
+from exporter.web.problems import UNKNOWN_SPACE
 from tests.support.deliveries import Clock
 from tests.support.placed import three_zones
 from tests.support.responses import problem
@@ -48,7 +49,7 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("path", "status", "text"),
         [
-            ("/spaces/zone/none", 404, "No zone has this id; a zone without a delivery for forget_after is forgotten."),
+            ("/spaces/zone/none", 404, f"N{UNKNOWN_SPACE.format(kind='zone')[1:]}."),
             ("/nothing", 404, "There is nothing at /nothing."),
             ("/?state=full", 400, "State must be one of fresh, stale, crowded."),
         ],
