@@ -11,7 +11,8 @@ def relative_link() -> Callable[..., str]:
     """Return a function that makes the address of a view of the readers, relative to the path of the request."""
     raw: str = request.environ.get("RAW_URI", "")
     if not raw.startswith("/"):
-        raw = quote(request.environ["PATH_INFO"], encoding="latin-1")
+        # `url_for` begins with the path under which another app mounts this one.
+        raw = quote(request.environ.get("SCRIPT_NAME", "") + request.environ["PATH_INFO"], encoding="latin-1")
     # The path as it was sent: to a browser, an encoded slash separates nothing.
     up = "../" * (raw.partition("?")[0].count("/") - 1) or "./"
 

@@ -40,6 +40,15 @@ class TestPrefix:
         path = "/spaces/zone/zone_Hall"
         assert client.get(path, environ_overrides=environ).text == client.get(path).text
 
+    @pytest.mark.parametrize("raw", ["", "/mounted/spaces/zone/zone_Hall"])
+    def test_a_mounted_app(self, client: FlaskClient, raw: str) -> None:
+        """Links stay below the path under which another app mounts this one, with or without the raw target."""
+        environ = {"SCRIPT_NAME": "/mounted", "RAW_URI": raw}
+        page = client.get("/spaces/zone/zone_Hall", environ_overrides=environ).text
+        (address,) = re.findall('data-api="([^"]*)"', page)
+        whole = urljoin("/butlr/mounted/spaces/zone/zone_Hall", address)
+        assert whole == "/butlr/mounted/api/v1/spaces/zone/zone_Hall"
+
 
 class TestProblems:
     """Errors for people."""
