@@ -211,7 +211,7 @@ def finite(people: float) -> float:
     return min(people, sys.float_info.max)
 
 
-def inside(rows: Sequence[Row], field: str, value: str) -> list[Row]:
+def rows_inside(rows: Sequence[Row], field: str, value: str) -> list[Row]:
     """Return the rows whose metadata has this value in a field, in their order."""
     return [
         row for piece in in_pieces(rows, _PIECE) for row in piece if getattr(row.space.metadata, field, None) == value

@@ -29,8 +29,8 @@ from exporter.web.pages.rows import (
     all_totals,
     found,
     in_order,
-    inside,
     make_row,
+    rows_inside,
     stale_counts,
     totals,
 )
@@ -102,9 +102,10 @@ class Status:
         yield b"]}\n"
 
     def _answer(self, query: Query, snapshot: Snapshot) -> "_Answer":
-        rows = self._by_place(snapshot)
+        only = None if query.floor else query.kind  # floors are counted from every kind
+        rows = self._by_place(snapshot, [only] if only else Kind)
         of_kind = [rows.get(query.kind, [])] if query.kind else [*rows.values()]
-        floors = Floors(rows if query.floor or not query.kind else {})
+        floors = Floors({} if only else rows)
         chosen = self._found([row for each in of_kind for row in each], query, floors)
         pages = max(1, -(-len(chosen) // PAGE_SIZE))
         page = min(query.page, pages) if query.page is not None else None
@@ -127,9 +128,9 @@ class Status:
         chosen = found(rows, query)
         return floors.on(chosen, query.floor) if query.floor else chosen
 
-    def _by_place(self, snapshot: Snapshot) -> dict[Kind, list[Row]]:
-        """Return the rows of each kind that has spaces."""
-        return {kind: self._rows[kind].by_place(snapshot) for kind, spaces in snapshot.by_kind.items() if spaces}
+    def _by_place(self, snapshot: Snapshot, kinds: Iterable[Kind] = Kind) -> dict[Kind, list[Row]]:
+        """Return the rows of each of these kinds that has spaces."""
+        return {kind: self._rows[kind].by_place(snapshot) for kind in kinds if snapshot.by_kind[kind]}
 
     def space(self, kind: Kind, space_id: str) -> dict[str, Any] | None:
         """Return everything known about one space; None if the space is unknown."""
@@ -181,7 +182,7 @@ class Status:
     def _inside(self, kind: Kind, space_id: str, snapshot: Snapshot) -> dict[Kind, list[Row]]:
         """Return the spaces of each kind that lie in a floor or room."""
         places = {
-            smaller: inside(self._rows[smaller].by_place(snapshot), kind.id_field, space_id)
+            smaller: rows_inside(self._rows[smaller].by_place(snapshot), kind.id_field, space_id)
             for smaller in _INSIDE.get(kind, ())
         }
         return {smaller: rows for smaller, rows in places.items() if rows}
