@@ -77,7 +77,7 @@ PEOPLE = {
 """The people in each chosen zone and, as Butlr counts them there, in each chosen room and on each chosen floor."""
 
 PEOPLE_ON_FLOORS = f"floor:butlr_occupancy:sum{{{FLOORS}}}"
-"""The people on each chosen floor: Butlr's own count, or the sum of its zones if there is none."""
+"""The people on each chosen floor: Butlr's own count, else the sum of its zones, else that of its rooms."""
 
 
 def info(kind: str, *labels: str) -> str:

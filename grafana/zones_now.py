@@ -99,10 +99,12 @@ def _floor_table() -> PlacedPanel:
     own = "floor:butlr_floor_occupancy:people"
     people = (
         f'label_replace({PEOPLE_ON_FLOORS} and on ({FLOOR_NAMES}) {own}, "counted", "Butlr", "", "") '
-        f'or on ({FLOOR_NAMES}) label_replace({PEOPLE_ON_FLOORS}, "counted", "sum of zones", "", "")'
+        f"or on ({FLOOR_NAMES}) label_replace({PEOPLE_ON_FLOORS} and on ({FLOOR_NAMES}) floor:butlr_zone_occupancy:sum"
+        f', "counted", "sum of zones", "", "") '
+        f'or on ({FLOOR_NAMES}) label_replace({PEOPLE_ON_FLOORS}, "counted", "sum of rooms", "", "")'
     )
-    zones = info("zone").replace(ZONES, FLOORS)
-    floors = f"max by ({FLOOR_NAMES}) ({zones} or {info('floor')})"
+    zones, rooms = info("zone").replace(ZONES, FLOORS), info("room").replace(ROOMS, FLOORS)
+    floors = f"max by ({FLOOR_NAMES}) ({zones} or {rooms} or {info('floor')})"
     values = [
         FLOOR_CAPACITY,
         f"({PEOPLE_ON_FLOORS} / {FLOOR_CAPACITY})",
@@ -118,8 +120,8 @@ def _floor_table() -> PlacedPanel:
     ]
     return place_table(
         "Floors",
-        "Every floor: Butlr's own count, or the sum of its zones if there is none; its zones with anybody in them, all "
-        "of its zones, and those that are over capacity or silent; the age of its newest reading.",
+        "Every floor: Butlr's own count, else the sum of its zones, or of its rooms; its zones with anybody in them, "
+        "all of its zones, and those that are over capacity or silent; the age of its newest reading.",
         {
             "place": "Place",
             "Value #B": "People",
@@ -234,7 +236,7 @@ def build() -> Any:
                 [
                     number_panel(
                         "People",
-                        "On the chosen floors: Butlr's own count of each, or the sum of its zones if there is none.",
+                        "On the chosen floors: Butlr's own count of each, else the sum of its zones, or of its rooms.",
                         f"sum({PEOPLE_ON_FLOORS})",
                         unit="none",
                         empty="no counts",
