@@ -94,8 +94,8 @@ def build() -> Any:
                     ),
                     number_panel(
                         "Silent",
-                        "Zones, rooms, floors and sensors whose newest reading is too old to be shown.",
-                        'sum(max by (kind) (butlr_exporter_spaces{state="stale"}))',
+                        "Zones, rooms and floors whose newest reading is too old to be shown.",
+                        'sum(max by (kind) (butlr_exporter_spaces{state="stale",kind!="sensor"}))',
                         steps=ORANGE_ABOVE_0,
                     ),
                 ],

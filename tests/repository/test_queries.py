@@ -96,3 +96,14 @@ def test_documents_look_back_at_final_counts() -> None:
             queries = re.findall(r"`([^`]+)`", line) or [line]
             if any(live_in(query) and LOOKS_BACK.search(query) for query in queries):
                 assert any(name in line for name in OF_LIVE_COUNTS), f"{document.name}: {line}"
+
+
+def test_a_sensor_that_sees_nobody_is_no_trouble() -> None:
+    """No panel with the title *Silent* counts sensors, which send nothing while they see nobody."""
+    boards = [json.loads(file.read_text()) for file in (ROOT / "grafana" / "dashboards").glob("*.json")]
+    silent = [panel for board in boards for panel in board["panels"] if panel["title"] == "Silent"]
+    assert len(silent) == 2
+    for panel in silent:
+        expr = panel["targets"][0]["expr"]
+        assert "butlr_sensor" not in expr
+        assert expr.count("butlr_exporter_spaces{") == expr.count('kind!="sensor"')
