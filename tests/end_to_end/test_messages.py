@@ -184,13 +184,13 @@ class TestMessages:
         assert firing.slack[room][1] == "http://localhost:9728/spaces/room/r1"
         down = "Critical: The Butlr exporter here:9728 cannot be scraped by job butlr"
         assert "d/butlr-exporter-health|Dashboard> · <" + runbook("butlrexporterdown") in firing.slack[down][2]
-        color, _, text = firing.slack["&lt;i&gt;: 2 to look at"]
+        color, _, text = firing.slack["&lt;i&gt;: 2 other alerts"]
         refused = (
             "i refused 15 events of type ZONE_OCCUPANCY as overflow in 15 minutes; its log names field and reason."
         )
         assert (color, text.count(f"• Events are refused as overflow\n{refused}\n")) == ("warning", 2)
-        assert firing.teams["\\<i\\>: 2 to look at"].count("\n  i refused 15 events of type ZONE\\_OCCUPANCY as") == 2
-        assert "  " + refused in firing.mails["<i>: 2 to look at"][0]
+        assert firing.teams["\\<i\\>: 2 other alerts"].count("\n  i refused 15 events of type ZONE\\_OCCUPANCY as") == 2
+        assert "  " + refused in firing.mails["<i>: 2 other alerts"][0]
         assert firing.slack["Own"]
 
         once = f"Resolved: {over.partition(':')[0]}: over capacity from Thu 15 Jan 15:19 to Fri 16 Jan 03:00 EST"
