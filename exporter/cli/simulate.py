@@ -15,7 +15,7 @@ from exporter.events.times import milliseconds
 from exporter.files import reason
 from exporter.settings.declared import Setting
 from exporter.settings.load import given
-from exporter.settings.types import SECRETS, parse_duration, show_duration
+from exporter.settings.types import ADDRESS, SECRETS, parse_duration, show_duration
 from exporter.simulate.client import Target, trusting
 from exporter.simulate.run import Job, run
 from exporter.simulate.verify.arrivals import Rule
@@ -63,6 +63,11 @@ def add_command(commands: Any) -> None:
     command.set_defaults(run=partial(_run, command))
     option = command.add_argument_group("target").add_argument
     option("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
+    option(
+        "--cloud", metavar="HOST:PORT", type=argument_type(ADDRESS.parse),
+        help="serve Butlr's API there instead, and deliver to the webhooks that are registered with it; "
+        "not tried against a live account",
+    )  # fmt: skip
     option("--api-key", metavar="KEY", type=_api_key, help="sent with each delivery as the header X-API-Key")
     option("--api-key-file", metavar="FILE", help="file that contains the key; of several keys the first is sent")
     option(
@@ -189,6 +194,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             start_ms=options.start,
             source=options.source,
             out=options.out,
+            cloud=options.cloud,
             rate=options.rate,
             connections=options.connections or (4 if options.source is None else 1),
             retry=options.retry,

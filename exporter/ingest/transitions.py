@@ -1,7 +1,7 @@
 """Logs each space that appears, falls silent, returns, or is forgotten.
 
-It compares snapshots, so that an event costs nothing, and a thousand spaces that fall silent together become a few lines
-and a number.
+It compares snapshots, so that an event costs nothing, and a thousand spaces that fall silent together become a few
+lines and a number.
 """
 
 import logging

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -52,6 +53,8 @@ class Job:
     """
     source: str | None = None
     """A file of deliveries to send instead of those of the plan."""
+    cloud: tuple[str, int] | None = None
+    """Host and port at which to serve Butlr's API instead of sending the deliveries to the webhook."""
     out: str | None = None
     """A file to write the deliveries to instead of sending them."""
     rate: float | None = None
@@ -80,6 +83,9 @@ def run(job: Job, clock: Clock = time.time) -> int:
             else:
                 stream = deliveries(job.plan, start_ms)
                 progress = stack.enter_context(closing(Progress(start_ms, job.plan.length_ms)))
+            if job.cloud is not None:
+                listening = stack.enter_context(socket.create_server(job.cloud))
+                return uvloop.run(_serve(job, listening, stream, progress, clock))
             if job.out is not None:
                 return _write(job, stream, stack.enter_context(open_binary(job.out, "wb")), progress)
             return uvloop.run(_Run(job, progress, clock).send(stream))
@@ -115,6 +121,26 @@ def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progres
     if lost:
         lines.append(f"{lost:,} lost on purpose")
     _print_lines(*lines, file=sys.stderr if job.out == STANDARD_STREAM else sys.stdout)
+    return 0
+
+
+async def _serve(
+    job: Job, listening: socket.socket, stream: Iterable[Delivery | None], progress: Progress, clock: Clock
+) -> int:
+    """Serve Butlr's API, and return the exit status."""
+    # A GraphQL engine takes longer to import than many a run.
+    from exporter.simulate.cloud.account import Account
+    from exporter.simulate.cloud.run import CloudRun
+    from exporter.simulate.cloud.tokens import CLIENT_ID, CLIENT_SECRET
+
+    host, port = listening.getsockname()[:2]
+    began = time.monotonic()
+    offset_seconds = clock() - began
+    account = Account(job.plan, lambda: time.monotonic() + offset_seconds)
+    shown = f"[{host}]" if ":" in host else host
+    progress.print_above(f"Butlr's API at http://{shown}:{port}, client id {CLIENT_ID}, client secret {CLIENT_SECRET}")
+    await CloudRun(account, lambda: time.monotonic() + offset_seconds, progress.count).run(listening, stream)
+    progress.close()
     return 0
 
 

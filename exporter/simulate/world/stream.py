@@ -8,7 +8,7 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
-from exporter.simulate.world.building import Floor, Room, Zone, floors, zones
+from exporter.simulate.world.building import Floor, Room, Zone, floors_of, zones_of
 from exporter.simulate.world.delivery import MINUTE_MS, Delivery, EventType, Plan, Source, Way
 from exporter.simulate.world.estate import Estate
 from exporter.simulate.world.moments import Moments
@@ -47,13 +47,13 @@ class _Stream:
         self._plan = plan
         self._start_ms = start_ms
         # Each subject has a random source of its own, so that `drop`, for one, does not change the people.
-        building, devices, people, walking, moments, sensing, others_sensing = (
+        people, walking, moments, sensing, others_sensing = (
             Random(f"{subject} {plan.seed}")
-            for subject in ("building", "devices", "people", "walking", "moments", "sensing", "sensing of rooms")
+            for subject in ("people", "walking", "moments", "sensing", "sensing of rooms")
         )
-        all_zones = list(zones(plan.zones, building))
+        all_zones = zones_of(plan.zones, plan.seed)
         only_zones = all(event_type.startswith("ZONE_") for event_type in plan.types)
-        all_floors = [] if only_zones else list(floors(all_zones, devices))
+        all_floors = [] if only_zones else floors_of(all_zones, plan.seed)
         all_rooms = [room for floor in all_floors for room in floor.rooms]
         self._estate = Estate(all_zones, all_floors, people, walking, has_short_nights=plan.short_nights)
         self._way = Way(plan, start_ms)

@@ -1,0 +1,13 @@
+"""The simulated Butlr cloud: an HTTP server with Butlr's API for the simulated building.
+
+It knows nothing of the exporter but its event format. Nothing here was compared with a live account.
+
+- `run`: serves the API while the simulated time passes.
+- `account`: all that the API knows of the building.
+- `service`: the HTTP server, and the way of each request to its answer.
+- `tokens`: credentials, and tokens that soon expire.
+- `graph`: the GraphQL engine over `schema.graphql`.
+- `assets`: sites, buildings, floors, rooms, zones, sensors and hives, as GraphQL shows them.
+- `answers`: the answer to a request, or its refusal.
+- `names`: names and numbers that Butlr's public pages do not give.
+"""

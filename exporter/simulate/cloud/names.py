@@ -1,0 +1,33 @@
+"""Names and numbers of Butlr's API that its public pages do not give.
+
+All that was inferred stands here and in `schema.graphql`, where each inferred field is marked: the places to correct
+when a live account answers otherwise.
+"""
+
+REFUSED_TOKEN_STATUS = 401
+"""Status of the answer to a request with a wrong, expired or missing token. Butlr's own client treats 403 alike."""
+
+UNAUTHENTICATED = "UNAUTHENTICATED"
+"""Code of the error in a GraphQL answer with the status 200 whose token was refused; from Butlr's own client."""
+
+REFUSED_CREDENTIALS = {"error": "access_denied", "error_description": "Unauthorized"}
+"""The answer to wrong credentials, with the status 401: as Auth0 gives it, which issues Butlr's tokens."""
+
+REFUSED_QUERY_STATUS = 422
+"""Status of the answer to a query that the schema refuses: as gqlgen gives it, with which Butlr's server is made."""
+
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+"""Codes of the errors in that answer: gqlgen's."""
+
+BAD_USER_INPUT = "BAD_USER_INPUT"
+"""Code of an error about a value that the schema allows but the server refuses."""
+
+SENSOR_PREFIX = "sensor_"
+"""Beginning of a sensor's id in GraphQL; the rest is taken to be the id in its events, which has no prefix."""
+
+VIRTUAL_SENSORS = ("mi-rr-or-00-00-01", "fa-ke-00-00-00-02")
+"""MAC addresses of sensors that are none; Butlr's own client skips addresses that begin like these."""
+
+VIRTUAL_HIVE = "FAKE-000001"
+"""Serial number of a hive that is none; Butlr's own client skips those that begin with `fake`, in any case."""

@@ -1,0 +1,67 @@
+"""The simulated cloud without a socket: requests to its ASGI application, and its answers."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from exporter.simulate.cloud.account import Account
+from exporter.simulate.cloud.service import GRAPHQL_PATH, TOKEN_PATH
+from exporter.simulate.world.delivery import EventType, Plan
+
+CREDENTIALS = {
+    "client_id": "simulated",
+    "client_secret": "simulated",
+    "audience": "https://butlrauth/",
+    "grant_type": "client_credentials",
+}
+
+START_SECONDS = 1_780_000_020.0
+"""The begin of the simulation: a whole minute."""
+
+
+class Reply(NamedTuple):
+    """The answer of the cloud."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body's JSON value."""
+        return json.loads(self.body)
+
+
+class SimulatedCloud:
+    """An account whose clock is set by the test."""
+
+    def __init__(self, zones: int = 20) -> None:
+        self.now_seconds = START_SECONDS
+        self.plan = Plan(zones=zones, types=tuple(EventType))
+        self.account = Account(self.plan, lambda: self.now_seconds)
+
+    def post(self, path: str, body: object, token: str | None = None, method: str = "POST") -> Reply:
+        """Send one request; a body that is not bytes is sent as JSON."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = [(b"authorization", f"Bearer {token}".encode())] if token is not None else []
+        scope = {"type": "http", "method": method, "path": path, "headers": headers}
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        asyncio.run(self.account.service(scope, receive, send))
+        answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return Reply(sent[0]["status"], answered, b"".join(message["body"] for message in sent[1:]))
+
+    def token(self) -> str:
+        """Return a new token."""
+        return str(self.post(TOKEN_PATH, CREDENTIALS).json["access_token"])
+
+    def query(self, text: str, **variables: object) -> Reply:
+        """Send a GraphQL request with a new token."""
+        return self.post(GRAPHQL_PATH, {"query": text, "variables": variables}, self.token())
