@@ -187,6 +187,11 @@ class TestOptions:
             (["--start=2014-12-31"], "argument --start: must be in 2015 or later, not '2014-12-31'"),
             (["--start=2199-01-01"], "--start is in the future"),
             (["--duration=30s"], "--duration is shorter than --interval (1m); shorten the interval"),
+            (
+                ["--cloud=:0", "--url=http://localhost/"],
+                "--cloud delivers to the webhooks that are registered with it, so leave out --url and --api-key",
+            ),
+            (["--cloud=:0", "--rate=max"], "--cloud serves in real time, so leave out --rate, --in and --out"),
             (["--in=a", "--zones=3", "--burst"], "--in sends the deliveries of a file, so leave out --zones, --burst"),
             (["--api-key=a\nb"], "argument --api-key: must consist of printable characters"),
             (

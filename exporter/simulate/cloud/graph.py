@@ -22,7 +22,7 @@ from exporter.simulate.cloud.names import (
     VALIDATION_FAILED,
 )
 
-_SCHEMA = files("exporter.simulate.cloud").joinpath("schema.graphql").read_text()
+_SCHEMA = build_schema(files("exporter.simulate.cloud").joinpath("schema.graphql").read_text())
 
 _MAX_TOKENS = 5000
 """Longest query, in words."""
@@ -33,7 +33,6 @@ class Graph:
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         """Take the resolvers of the fields of Query and Mutation, by name."""
-        self._schema = build_schema(_SCHEMA)
         self._root = root
 
     def answer(self, body: bytes) -> Answer:
@@ -46,10 +45,10 @@ class Graph:
             document = parse(query, max_tokens=_MAX_TOKENS)
         except GraphQLSyntaxError as error:
             return _refusal([error], PARSE_FAILED)
-        if errors := validate(self._schema, document):
+        if errors := validate(_SCHEMA, document):
             return _refusal(errors, VALIDATION_FAILED)
         result = execute_sync(
-            self._schema,
+            _SCHEMA,
             document,
             self._root,
             variable_values=variables,

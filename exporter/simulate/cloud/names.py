@@ -31,3 +31,8 @@ VIRTUAL_SENSORS = ("mi-rr-or-00-00-01", "fa-ke-00-00-00-02")
 
 VIRTUAL_HIVE = "FAKE-000001"
 """Serial number of a hive that is none; Butlr's own client skips those that begin with `fake`, in any case."""
+
+
+def is_delivered(status: int) -> bool:
+    """Return whether an answer with this status ends the retries of a delivery; Butlr does not say which do."""
+    return 200 <= status < 300

@@ -1,35 +1,69 @@
-"""One run of the simulated cloud: serves Butlr's API while the simulated time passes."""
+"""One run of the simulated cloud: serves Butlr's API, and delivers events, while the simulated time passes."""
 
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 
 from exporter.simulate.cloud.account import Account
+from exporter.simulate.cloud.courier import Couriers, Log
 from exporter.simulate.cloud.service import serving
-from exporter.simulate.world.delivery import Delivery
+from exporter.simulate.cloud.tokens import CLIENT_ID, CLIENT_SECRET
+from exporter.simulate.load.progress import Progress
+from exporter.simulate.load.report import Totals, printable
+from exporter.simulate.verify.arrivals import Exchange
+from exporter.simulate.world.delivery import Delivery, Plan
 
 
 class CloudRun:
     """A run that serves an account."""
 
-    def __init__(self, account: Account, clock: Callable[[], float], on_delivery: Callable[[Delivery], None]) -> None:
-        """Take the account, a clock (Unix seconds), and a function that is called for each event that is due."""
-        self._account = account
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Callable[[], float],
+        progress: Progress,
+        *,
+        connections: int,
+        tls: ssl.SSLContext | None,
+        keeps: bool,
+    ) -> None:
+        """Take the plan, a clock (Unix seconds), the connections to a webhook, and whether to keep the exchanges."""
         self._clock = clock
-        self._on_delivery = on_delivery
+        self._progress = progress
+        self.exchanges: list[Exchange] = []
+        """Everything that was delivered, if it is kept."""
         self._stop = asyncio.Event()
+        self._serving = AsyncExitStack()
+        self._account = Account(plan, clock, tls, self._print)
+        record = self.exchanges.append if keeps else _forget
+        self.log = Log(Totals(), record, [], self._print)
+        self._couriers = Couriers(self._account.webhooks, connections, clock, self.log)
 
     async def run(self, listening: socket.socket, stream: Iterable[Delivery | None]) -> None:
-        """Serve until the simulation ends, or until SIGINT or SIGTERM."""
+        """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        async with serving(self._account.service, listening):
-            for delivery in filter(None, stream):
-                if await self._stops_within(delivery.due_ms / 1000 - self._clock()):
-                    return
-                self._on_delivery(delivery)
+        await self._serving.enter_async_context(serving(self._account.service, listening))
+        host, port = listening.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._print(f"Butlr's API at {url}, client id {CLIENT_ID}, client secret {CLIENT_SECRET}")
+        for delivery in filter(None, stream):
+            if await self._stops_within(delivery.due_ms / 1000 - self._clock()):
+                break
+            self._progress.count(delivery)
+            self._couriers.send(delivery)
+        await self._couriers.finish()
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        await self._serving.aclose()
+
+    def _print(self, line: str) -> None:
+        self._progress.print_above(printable(line))
 
     async def _stops_within(self, seconds: float) -> bool:
         """Wait this long, or until the run is stopped; tell whether it is."""
@@ -39,3 +73,7 @@ class CloudRun:
         except TimeoutError:
             return False
         return True
+
+
+def _forget(_exchange: Exchange) -> None:
+    pass
