@@ -77,15 +77,16 @@ def run(job: Job, clock: Clock = time.time) -> int:
             start_ms -= job.plan.length_ms or 0
     try:
         with ExitStack() as stack:
+            if job.cloud is not None:
+                listening = stack.enter_context(socket.create_server(job.cloud))
+                progress = stack.enter_context(closing(Progress(start_ms, job.plan.length_ms)))
+                return uvloop.run(_serve(job, start_ms, listening, progress, clock))
             if job.source is not None:
                 stream = files.read(stack.enter_context(open_binary(job.source, "rb")))
                 progress = stack.enter_context(closing(Progress()))
             else:
                 stream = deliveries(job.plan, start_ms)
                 progress = stack.enter_context(closing(Progress(start_ms, job.plan.length_ms)))
-            if job.cloud is not None:
-                listening = stack.enter_context(socket.create_server(job.cloud))
-                return uvloop.run(_serve(job, listening, stream, progress, clock))
             if job.out is not None:
                 return _write(job, stream, stack.enter_context(open_binary(job.out, "wb")), progress)
             return uvloop.run(_Run(job, progress, clock).send(stream))
@@ -124,9 +125,7 @@ def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progres
     return 0
 
 
-async def _serve(
-    job: Job, listening: socket.socket, stream: Iterable[Delivery | None], progress: Progress, clock: Clock
-) -> int:
+async def _serve(job: Job, start_ms: int, listening: socket.socket, progress: Progress, clock: Clock) -> int:
     """Serve Butlr's API, verify if the job says so, and return the exit status. Raises ScrapeFailed."""
     # A GraphQL engine takes longer to import than many a run.
     from exporter.simulate.cloud.run import CloudRun
@@ -144,7 +143,7 @@ async def _serve(
             before = await scrape(judge.metrics)
     cloud = CloudRun(job.plan, now, progress, connections=job.connections, tls=job.tls, keeps=judge is not None)
     try:
-        await cloud.run(listening, stream)
+        await cloud.run(listening, deliveries(job.plan, start_ms, cloud.on_sensed))
         progress.close()
         totals = cloud.log.totals
         if totals.answered:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from exporter.simulate.cloud.account import Account
-from exporter.simulate.cloud.service import GRAPHQL_PATH, TOKEN_PATH
-from exporter.simulate.world.delivery import EventType, Plan
+from exporter.simulate.cloud.reports.reporting import shown_time
+from exporter.simulate.cloud.service import GRAPHQL_PATH, REPORTING_PATH, TOKEN_PATH
+from exporter.simulate.verify.arrivals import Exchange
+from exporter.simulate.world.delivery import MINUTE_MS, EventType, Plan
+from exporter.simulate.world.sensing import SensedReading
 
 CREDENTIALS = {
     "client_id": "simulated",
@@ -43,7 +46,9 @@ class SimulatedCloud:
     def __init__(self, zones: int = 20) -> None:
         self.now_seconds = START_SECONDS
         self.plan = Plan(zones=zones, types=tuple(EventType))
-        self.account = Account(self.plan, lambda: self.now_seconds, _TRUSTS_NOBODY)
+        self.recorded: list[Exchange] = []
+        """The readings that the Reporting API has given, as deliveries."""
+        self.account = Account(self.plan, lambda: self.now_seconds, _TRUSTS_NOBODY, record=self.recorded.append)
 
     def post(self, path: str, body: object, token: str | None = None, method: str = "POST") -> Reply:
         """Send one request; a body that is not bytes is sent as JSON."""
@@ -65,6 +70,29 @@ class SimulatedCloud:
     def token(self) -> str:
         """Return a new token."""
         return str(self.post(TOKEN_PATH, CREDENTIALS).json["access_token"])
+
+    def sense(self, space_id: str, minute: int, truth: int, error: int = 0) -> None:
+        """Sense people in a space in the middle of a minute of the simulation, first computed at once."""
+        sensed_ms = int(START_SECONDS * 1000) + minute * MINUTE_MS + MINUTE_MS // 2
+        reading = SensedReading(sensed_ms, truth, smoothed=truth, first_error=error, counts_doors=True)
+        self.account.readings.add(space_id, sensed_ms, reading)
+
+    def report(self, **changes: Any) -> Reply:
+        """Send a request to the Reporting API with a new token: for the last five minutes of all zones, by default.
+
+        A change of `filter` or `window` is added to it; any other is set.
+        """
+        now_ms = self.now_seconds * 1000
+        asked = {
+            "measurements": ["zone_occupancy"],
+            "start": shown_time(now_ms - 5 * MINUTE_MS),
+            "stop": shown_time(now_ms),
+            "value": {"gte": 0},
+        }
+        request: dict[str, Any] = {"filter": asked, "window": {"every": "1m", "function": "median"}}
+        for name, change in changes.items():
+            request[name] = {**request.get(name, {}), **change}
+        return self.post(REPORTING_PATH, request, self.token())
 
     def query(self, text: str, **variables: object) -> Reply:
         """Send a GraphQL request with a new token."""

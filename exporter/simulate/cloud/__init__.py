@@ -5,6 +5,7 @@ It knows nothing of the exporter but its event format. Nothing here was compared
 - `run`: serves the API, and delivers events, while the simulated time passes.
 - `courier`: the way of each event to the webhooks that want it.
 - `account`: all that the API knows of the building.
+- `reports`: the Reporting API.
 - `service`: the HTTP server, and the way of each request to its answer.
 - `tokens`: credentials, and tokens that soon expire.
 - `graph`: the GraphQL engine over `schema.graphql`.

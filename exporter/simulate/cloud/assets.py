@@ -6,7 +6,7 @@ Source: docs.butlr.io, asset management. Each object is a dict with the names of
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.events.ids import ksuid
 from exporter.simulate.cloud.names import SENSOR_PREFIX, VIRTUAL_HIVE, VIRTUAL_SENSORS
@@ -28,6 +28,16 @@ _SILENT_ZONE = "Phone Booth"
 Asset = dict[str, Any]
 
 
+class Place(NamedTuple):
+    """A zone, room or floor."""
+
+    kind: str
+    metadata: Mapping[str, str]
+    """Its ids, custom ids and names, and those of the places around it, with the names of an event's metadata."""
+    tags: frozenset[str]
+    """The ids of its tags."""
+
+
 class Assets:
     """The assets of an account."""
 
@@ -42,6 +52,8 @@ class Assets:
         self.zones: list[Asset] = []
         self.sensors: list[Asset] = []
         self.hives: list[Asset] = []
+        self.places: dict[str, Place] = {}
+        """The spaces by their ids."""
         self.org_id = ""
         self._tags: dict[str, Asset] = {}
         for floor in floors:
@@ -106,6 +118,20 @@ class Assets:
         added["capacity"] = _capacity(sum(space["capacity"]["max"] for space in (*added["rooms"], *outside)))
         self.zones += added["zones"]
         self.rooms += added["rooms"]
+        around = {"org_id": self.org_id, "site_id": site["id"], "site_name": site["name"]}
+        around |= {"building_id": building["id"], "building_name": building["name"]}
+        on_floor = self._add_place("floor", added, around)
+        in_rooms = {room["id"]: self._add_place("room", room, on_floor) for room in added["rooms"]}
+        for zone in added["zones"]:
+            self._add_place("zone", zone, in_rooms.get(zone["room_id"], on_floor))
+
+    def _add_place(self, kind: str, asset: Asset, around: Mapping[str, str]) -> Mapping[str, str]:
+        """Add a space; return its metadata."""
+        metadata = {**around, f"{kind}_id": asset["id"], f"{kind}_name": asset["name"]}
+        if asset["customID"]:
+            metadata[f"{kind}_custom_id"] = asset["customID"]
+        self.places[asset["id"]] = Place(kind, metadata, frozenset(tag["id"] for tag in asset["tags"]))
+        return metadata
 
     def _add_hive(self, floor: Floor, on: Asset) -> None:
         metadata = json.loads(floor.doors[0].metadata[-1])
@@ -211,7 +237,7 @@ def _finder(assets: Sequence[Asset]) -> Callable[..., Asset | None]:
 
 
 def _selector(assets: Sequence[Asset], **fields: str) -> Callable[..., Asset]:
-    """Return a resolver of some assets: those whose fields have one of the values of each argument; all without one."""
+    """Return a resolver of some assets: each argument lists the values of one field; none gives all."""
 
     def select(_info: object, **arguments: Sequence[str] | None) -> Asset:
         chosen = list(assets)

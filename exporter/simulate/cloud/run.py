@@ -4,8 +4,8 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, suppress
 
 from exporter.simulate.cloud.account import Account
 from exporter.simulate.cloud.courier import Couriers, Log
@@ -15,6 +15,10 @@ from exporter.simulate.load.progress import Progress
 from exporter.simulate.load.report import Totals, printable
 from exporter.simulate.verify.arrivals import Exchange
 from exporter.simulate.world.delivery import Delivery, Plan
+from exporter.simulate.world.stream import OnSensed
+
+POLL_SECONDS = 180
+"""Longest wait at the end for an exporter that polls."""
 
 
 class CloudRun:
@@ -37,13 +41,21 @@ class CloudRun:
         """Everything that was delivered, if it is kept."""
         self._stop = asyncio.Event()
         self._serving = AsyncExitStack()
-        self._account = Account(plan, clock, tls, self._print)
         record = self.exchanges.append if keeps else _forget
+        self._account = Account(plan, clock, tls, self._print, record)
         self.log = Log(Totals(), record, [], self._print)
         self._couriers = Couriers(self._account.webhooks, connections, clock, self.log)
 
+    @property
+    def on_sensed(self) -> OnSensed:
+        """Takes the readings of the simulation."""
+        return self._account.readings.add
+
     async def run(self, listening: socket.socket, stream: Iterable[Delivery | None]) -> None:
-        """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`."""
+        """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`.
+
+        The run ends when an exporter that polls has asked for the last readings, or after POLL_SECONDS.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
@@ -57,6 +69,10 @@ class CloudRun:
             self._progress.count(delivery)
             self._couriers.send(delivery)
         await self._couriers.finish()
+        self._account.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._until_stopped(self._account.polled.wait())
 
     async def stop(self) -> None:
         """Serve no more."""
@@ -64,6 +80,15 @@ class CloudRun:
 
     def _print(self, line: str) -> None:
         self._progress.print_above(printable(line))
+
+    async def _until_stopped(self, waiting: Coroutine[None, None, None]) -> None:
+        """Wait for something, or until the run is stopped."""
+        tasks = {asyncio.ensure_future(waiting), asyncio.ensure_future(self._stop.wait())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _stops_within(self, seconds: float) -> bool:
         """Wait this long, or until the run is stopped; tell whether it is."""

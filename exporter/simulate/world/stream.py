@@ -3,7 +3,7 @@
 Source: docs.butlr.io, webhooks overview: each minute the counts of the last five minutes are computed again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from random import Random
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from exporter.simulate.world.building import Floor, Room, Zone, floors_of, zones
 from exporter.simulate.world.delivery import MINUTE_MS, Delivery, EventType, Plan, Source, Way
 from exporter.simulate.world.estate import Estate
 from exporter.simulate.world.moments import Moments
-from exporter.simulate.world.sensing import COMPUTATIONS, Sensor
+from exporter.simulate.world.sensing import COMPUTATIONS, SensedReading, Sensor
 
 _STRAGGLER_SHARE = 0.04
 """Share of a space's intervals in which a reading older than the exporter's window is sent as well."""
@@ -24,9 +24,16 @@ _REVISED_AT_ONCE_SHARE = 0.01
 """Share of computations that are followed by another in the same second; never that of the newest reading."""
 
 
-def deliveries(plan: Plan, start_ms: int) -> Iterator[Delivery]:
-    """Return the deliveries of a simulation that starts at `start_ms` (milliseconds since the epoch), by due time."""
-    return _Stream(plan, start_ms).deliveries()
+OnSensed = Callable[[str, int, SensedReading], None]
+"""Called with the id of a space, the time of the first computation of a reading (ms), and the reading."""
+
+
+def deliveries(plan: Plan, start_ms: int, on_sensed: OnSensed = lambda *_: None) -> Iterator[Delivery]:
+    """Return the deliveries of a simulation that starts at `start_ms` (milliseconds since the epoch), by due time.
+
+    `on_sensed` is called for each reading before the first delivery that is due later.
+    """
+    return _Stream(plan, start_ms, on_sensed).deliveries()
 
 
 class _SensedSpace(NamedTuple):
@@ -43,8 +50,9 @@ class _SensedSpace(NamedTuple):
 class _Stream:
     """Simulates a plan."""
 
-    def __init__(self, plan: Plan, start_ms: int) -> None:
+    def __init__(self, plan: Plan, start_ms: int, on_sensed: OnSensed) -> None:
         self._plan = plan
+        self._on_sensed = on_sensed
         self._start_ms = start_ms
         # Each subject has a random source of its own, so that `drop`, for one, does not change the people.
         people, walking, moments, sensing, others_sensing = (
@@ -98,7 +106,8 @@ class _Stream:
                 now_ms = sensed_ms + space.phase_ms
                 yield from self._way.due(now_ms)
                 if is_sensed:
-                    space.sensor.sense(sensed_ms, people[space.source.id], space.sensing)
+                    reading = space.sensor.sense(sensed_ms, people[space.source.id], space.sensing)
+                    self._on_sensed(space.source.id, now_ms, reading)
                 else:
                     space.sensor.skip()
                 for event_type in space.types:

@@ -101,7 +101,7 @@ def test_retries() -> None:
 
 
 def test_an_old_delivery_is_tried_once() -> None:
-    """A delivery whose ten seconds have passed is tried once."""
+    """A delivery that was due more than ten seconds before is tried once."""
 
     async def test(sent: Sent) -> None:
         await sent.send(delivery(1, age_ms=10_001), delivery(2))
