@@ -2,8 +2,8 @@
 
 Source: docs.butlr.io, reporting API, and recordings in Butlr's own client. An answer has one of three forms:
 
-- without groups, `data` is a list of points in no order; their `time` is the end of the window, their `start` and `stop`
-  are those of the request;
+- without groups, `data` is a list of points in no order; their `time` is the end of the window, their `start` and
+  `stop` are those of the request;
 - with groups, `data` is a map by the first group, of maps by the next; at the end are statistics over all windows;
 - with `raw`, lists of points are there instead; their `time` and `start` are the begin of the window.
 """
