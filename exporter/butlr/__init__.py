@@ -8,4 +8,5 @@
 - `client`: calls with a token, which is replaced once where Butlr rejects it.
 - `graphql`: queries and mutations.
 - `assets`: sites, buildings, floors, rooms, zones, sensors, hives.
+- `webhooks`: webhooks, listed, created, updated, deleted; `difference` compares them with the one that is wanted.
 """

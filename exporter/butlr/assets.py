@@ -12,7 +12,16 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.butlr.graphql import Graphql
-from exporter.butlr.names import HIVES, SENSORS, SITES, TEST_SERIALS, VIRTUAL_MACS
+from exporter.butlr.names import (
+    HIVE_HEARTBEAT,
+    HIVE_ONLINE,
+    HIVE_SERIAL,
+    HIVES,
+    SENSORS,
+    SITES,
+    TEST_SERIALS,
+    VIRTUAL_MACS,
+)
 from exporter.events.measures import Kind
 from exporter.events.model import MAX_STRING, Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
@@ -150,11 +159,11 @@ class _Sensors(msgspec.Struct):
 class _Hive(msgspec.Struct):
     id: str
     name: str | None = None
-    address: str | None = msgspec.field(name="serialNumber", default=None)
+    address: str | None = msgspec.field(name=HIVE_SERIAL, default=None)
     floor_id: str | None = None
     room_id: str | None = None
-    is_online: bool | None = msgspec.field(name="isOnline", default=None)
-    last_heartbeat: str | float | None = msgspec.field(name="lastHeartbeat", default=None)
+    is_online: bool | None = msgspec.field(name=HIVE_ONLINE, default=None)
+    last_heartbeat: str | float | None = msgspec.field(name=HIVE_HEARTBEAT, default=None)
 
 
 class _HiveRows(msgspec.Struct):

@@ -94,9 +94,7 @@ class UnknownName(NamedTuple):
 
     def __str__(self) -> str:
         """Return the name for people."""
-        return (
-            f"{self.type} {self.field}" if self.type in ("type", "argument") else f"field {self.field} in {self.type}"
-        )
+        return f"{self.type} {self.field}" if self.type in ("type", "argument") else f"{self.field} in {self.type}"
 
 
 class SchemaRefused(Refused):

@@ -1,4 +1,4 @@
-"""Queries of Butlr's GraphQL API. An answer with errors is never used for what it lacks.
+"""Queries of Butlr's GraphQL API. The data of an answer with errors are not used: a part of them is missing.
 
 Butlr answers 200 also with errors, and with a part of the data then. A field that the schema of an account does not
 have is left out and the query is sent again, if it is marked `?Type.` in the query.

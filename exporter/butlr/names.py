@@ -61,12 +61,17 @@ OCCUPANCY_FILTER = "occupancy"
 
 # Inferred.
 
-HIVES = """{
-  hives { data {
-    id ?Hive.name ?Hive.serialNumber ?Hive.floor_id ?Hive.isOnline ?Hive.lastHeartbeat
-  } }
-}"""
+HIVE_SERIAL, HIVE_ONLINE, HIVE_HEARTBEAT = "serialNumber", "isOnline", "lastHeartbeat"
+
+HIVES = f"""{{
+  hives {{ data {{
+    id ?Hive.name ?Hive.{HIVE_SERIAL} ?Hive.floor_id ?Hive.{HIVE_ONLINE} ?Hive.{HIVE_HEARTBEAT}
+  }} }}
+}}"""
 """The fields of a hive beside its id, which no page lists."""
+
+STATUS = "status"
+"""The field that tells whether a webhook is active, and may switch it on; only notes of Butlr's engineers name it."""
 
 INPUT = {
     "name": "name",

@@ -143,7 +143,7 @@ def _reason(error: BaseException) -> str:
 
 
 class _Bearer(AuthBase):
-    """The token of a request, or none; without it requests would send what a `.netrc` has for the host."""
+    """The token of a request, or none; without it requests would send the password of a `.netrc` for the host."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -166,7 +166,7 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read what has arrived. Raises TimeoutError."""
+        """Read the bytes that have arrived. Raises TimeoutError."""
         left = _deadline.get() - time.monotonic()
         if left <= 0:
             raise TimeoutError

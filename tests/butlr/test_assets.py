@@ -142,7 +142,7 @@ def test_wrong_types(document: Any, where: str) -> None:
 
 
 def test_a_part_of_the_topology() -> None:
-    """An answer with errors gives no places at all: what it lacks is not gone."""
+    """An answer with errors gives no places at all: missing ones are not gone."""
     whole = json.loads(sample("sites").body)
     with pytest.raises(Refused, match="rooms"):
         read_topology(ScriptedCloud(refused("rooms: timeout", **whole)).graphql())

@@ -1,4 +1,4 @@
-"""Calls: which are repeated, how long they wait, and what is observed of each try."""
+"""Calls: repetitions, waits, and the observation of each try."""
 
 import pytest
 

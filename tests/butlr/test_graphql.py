@@ -91,7 +91,7 @@ def test_an_optional_field_that_the_schema_lacks(status: int, message: str) -> N
 def test_a_field_without_which_nothing_works() -> None:
     """A needed field that the schema refuses is named, with its type."""
     cloud = ScriptedCloud(refused('Cannot query field "name" on type "Site".'))
-    with pytest.raises(SchemaRefused, match=r"Butlr's schema has no field name in Site; .*please report it"):
+    with pytest.raises(SchemaRefused, match=r"Butlr's schema has no name in Site; .*please report it"):
         query(cloud)
     assert len(cloud.requests) == 1
 

@@ -58,7 +58,7 @@ def test_a_life_that_is_no_number(life: Any) -> None:
 
 
 def test_wrong_credentials_are_not_sent_again_for_minutes() -> None:
-    """Rejected credentials cause one request, then none for a minute, then for two; the error tells what to compare."""
+    """Rejected credentials cause one request, then none for a minute, then for two; the error names the settings."""
     cloud = ScriptedCloud(logins=[REJECTED, REJECTED])
     token = token_of(cloud)
     for wait_seconds in (0, 59, 2, 119):

@@ -1,4 +1,4 @@
-"""One request over a real connection: answers that drip, end early or are too large, and whom the token reaches."""
+"""One request over a real connection: answers that drip, end early or are too large, and the way of the token."""
 
 import gzip
 import socket
@@ -98,7 +98,7 @@ def test_connections_are_used_again() -> None:
 
 
 def test_a_netrc_file_changes_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a token nor its absence is replaced by what a `.netrc` file has for the host."""
+    """Neither a token nor its absence is replaced by the password that a `.netrc` file has for the host."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     netrc.chmod(0o600)

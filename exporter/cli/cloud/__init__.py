@@ -3,5 +3,5 @@
 - `options`: the arguments of `assets` and `webhooks`; the other modules are loaded when a command runs.
 - `connection`: settings, a connection to the API, and its errors for people.
 - `display`: tables and texts for people.
-- `assets`: `assets`; `capacity` writes a capacity file.
+- `assets`, `webhooks`: the commands of these names; `capacity` writes a capacity file.
 """

@@ -12,14 +12,18 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+Cell = str | list[str]
+"""A cell of a table; a list is shown on lines of their own."""
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Sequence[str] = ()) -> None:
     """Print a table; the columns in `right` are aligned at their end."""
     table = PrettyTable(columns, border=False, left_padding_width=0, right_padding_width=2)
     table.align = "l"
     for column in right:
         table.align[column] = "r"
     for row in rows:
-        table.add_row([plain(cell) for cell in row])
+        table.add_row([plain(cell) if isinstance(cell, str) else "\n".join(map(plain, cell)) for cell in row])
     for line in table.get_string().splitlines():
         print(line.strip() if not line.strip() else line[1:].rstrip())  # noqa: T201
 

@@ -1,7 +1,7 @@
 """`butlr-exporter assets`: with the simulated cloud, and with accounts that are odd."""
 
 import json
-import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,11 @@ from exporter.cli.cloud import connection
 from exporter.cli.main import main
 from exporter.events.measures import Kind
 from exporter.events.model import Metadata
-from tests.support.butlr import InMemory, ScriptedCloud, data, refused, sample
-from tests.support.clouds import SimulatedCloud
+from tests.support.butlr import ScriptedCloud, data, refused, sample
 
 TOKEN = ("--butlr-client-id=simulated", "--butlr-client-secret=simulated")
+Reach = Callable[..., ScriptedCloud]
 NOTHING = [data({"sensors": {"data": []}}), data({"hives": {"data": []}})]
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("BUTLR_EXPORTER_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedCloud:
-    """Let the command reach the simulated cloud."""
-    cloud = SimulatedCloud()
-    monkeypatch.setattr(connection, "Transport", lambda _: InMemory(cloud))
-    return cloud
-
-
-def scripted(monkeypatch: pytest.MonkeyPatch, *answers: Reply, **options: Any) -> ScriptedCloud:
-    """Let the command reach a cloud with these answers."""
-    cloud = ScriptedCloud(*answers, **options)
-    monkeypatch.setattr(connection, "Transport", lambda _: cloud)
-    return cloud
 
 
 @pytest.mark.usefixtures("simulated")
@@ -104,19 +83,17 @@ def site(name: str, *zones: dict[str, Any]) -> Reply:
     return data({"sites": {"data": [{"id": "site_1", "name": name, "buildings": [building]}]}})
 
 
-def test_ids_and_names_of_any_text(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ids_and_names_of_any_text(scripted: Reach, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An id with wildcards stands for itself in the capacity file; no name breaks a line or moves the cursor."""
     ids = ["zone_*", "a: [b]", "null", "?", "\N{GRINNING FACE}", 'q"\\', "# no"]
     zones = [{"id": each, "name": "x\n- {max: 9}\x1b[2J", "capacity": {"max": n + 1.5}} for n, each in enumerate(ids)]
     file = tmp_path / "capacity.yml"
-    scripted(monkeypatch, site("HQ", *zones))
+    scripted(site("HQ", *zones))
     assert main(["assets", *TOKEN, f"--capacity={file}"]) == 0
     capacity = read(str(file))
     assert [capacity.of(Metadata(zone_id=each)) for each in ids] == [n + 1.5 for n in range(len(ids))]
     assert capacity.of(Metadata(zone_id="zone_7")) is None
-    scripted(monkeypatch, site("HQ", *zones), *NOTHING)
+    scripted(site("HQ", *zones), *NOTHING)
     capsys.readouterr()
     assert main(["assets", *TOKEN]) == 0
     out = capsys.readouterr().out
@@ -124,13 +101,11 @@ def test_ids_and_names_of_any_text(
     assert len(out.splitlines()) == 1 + 3 + len(ids) + 1 + 4
 
 
-def test_more_capacities_than_a_file_holds(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_more_capacities_than_a_file_holds(scripted: Reach, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A capacity file that would be too large has no names, or is not written."""
     for number, status in ((700, 0), (1100, 1)):
         zones = [{"id": f"zone_{n:01000}", "name": "n" * 1000, "capacity": {"max": 1}} for n in range(number)]
-        scripted(monkeypatch, site("HQ", *zones))
+        scripted(site("HQ", *zones))
         file = tmp_path / f"{number}.yml"
         assert main(["assets", *TOKEN, f"--capacity={file}"]) == status
         assert file.exists() is (status == 0)
@@ -138,21 +113,21 @@ def test_more_capacities_than_a_file_holds(
     assert len(read(str(tmp_path / "700.yml")).rules) == 700
 
 
-def test_no_sites(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_sites(scripted: Reach, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An account without sites is said to be one, and its capacity file is a valid one without rules."""
     empty = data({"sites": {"data": []}})
-    scripted(monkeypatch, empty, *NOTHING)
+    scripted(empty, *NOTHING)
     assert main(["assets", *TOKEN]) == 0
     assert capsys.readouterr().out.startswith("The account has no sites that this API token may read.\n0 sensors")
-    scripted(monkeypatch, empty)
+    scripted(empty)
     assert main(["assets", *TOKEN, f"--capacity={tmp_path / 'none.yml'}"]) == 0
     assert read(str(tmp_path / "none.yml")).rules == []
 
 
-def test_sensors_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sensors_that_may_not_be_read(scripted: Reach, capsys: pytest.CaptureFixture[str]) -> None:
     """Places are shown although the sensors cannot be read, and the exit status tells that something is missing."""
     no_right = refused("no permission")
-    scripted(monkeypatch, sample("sites"), no_right, no_right, sample("hives"))
+    scripted(sample("sites"), no_right, no_right, sample("hives"))
     assert main(["assets", *TOKEN]) == 1
     out, err = capsys.readouterr()
     assert "Desk 01" in out
@@ -189,17 +164,19 @@ def test_without_credentials(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_a_wait_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wait_is_announced(
+    scripted: Reach, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A person who waits for Butlr is told why, and how long."""
     patient = partial(Caller, pause=lambda _: None)
     monkeypatch.setattr(connection, "Caller", patient)
-    scripted(monkeypatch, Reply(429, b"", "30"), sample("sites"), *NOTHING)
+    scripted(Reply(429, b"", "30"), sample("sites"), *NOTHING)
     assert main(["assets", *TOKEN]) == 0
     assert "too many requests, wait 30 s; trying again in 3" in capsys.readouterr().err
 
 
-def test_plain_http_to_another_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_http_to_another_machine(scripted: Reach, capsys: pytest.CaptureFixture[str]) -> None:
     """A secret that crosses a network without TLS brings a warning."""
-    scripted(monkeypatch, sample("sites"), *NOTHING)
+    scripted(sample("sites"), *NOTHING)
     assert main(["assets", *TOKEN, "--butlr-api-url=http://cloud:9729"]) == 0
     assert "warning: butlr_api_url begins with http://" in capsys.readouterr().err
