@@ -70,6 +70,10 @@ def add_command(commands: Any) -> None:
         help="serve Butlr's API there instead, and deliver to the webhooks that are registered with it; "
         "not tried against a live account",
     )  # fmt: skip
+    option(
+        "--faults", action="store_true", help="let this API refuse tokens early, answer 429, 502, 504, late, "
+        "by halves or with nothing, and drop deliveries",
+    )  # fmt: skip
     option("--api-key", metavar="KEY", type=_api_key, help="sent with each delivery as the header X-API-Key")
     option("--api-key-file", metavar="FILE", help="file that contains the key; of several keys the first is sent")
     option(
@@ -165,6 +169,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             options.cloud is not None and (options.url or key),
             "--cloud delivers to the webhooks that are registered with it, so leave out --url and --api-key",
         ),
+        (options.faults and options.cloud is None, "--faults are those of --cloud"),
         (
             options.cloud is not None and not (paced and options.source is None),
             "--cloud serves in real time, so leave out --rate, --in and --out",
@@ -206,6 +211,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             source=options.source,
             out=options.out,
             cloud=options.cloud,
+            faults=options.faults,
             tls=options.cacert,
             rate=options.rate,
             connections=options.connections or (4 if options.source is None else 1),

@@ -53,6 +53,8 @@ class Job:
     """A file of deliveries to send instead of those of the plan."""
     cloud: tuple[str, int] | None = None
     """Host and port at which to serve Butlr's API instead of sending the deliveries to the webhook."""
+    faults: bool = False
+    """Whether requests to this API fail now and then."""
     tls: ssl.SSLContext | None = None
     """The certificates that webhooks may have which are registered with this API; None are those of this machine."""
     out: str | None = None
@@ -141,13 +143,23 @@ async def _serve(job: Job, start_ms: int, listening: socket.socket, progress: Pr
     if judge:
         with suppress(ScrapeFailed):  # the exporter may need the cloud to start
             before = await scrape(judge.metrics)
-    cloud = CloudRun(job.plan, now, progress, connections=job.connections, tls=job.tls, keeps=judge is not None)
+    cloud = CloudRun(
+        job.plan,
+        now,
+        progress,
+        connections=job.connections,
+        tls=job.tls,
+        keeps=judge is not None,
+        has_faults=job.faults,
+    )
     try:
         await cloud.run(listening, deliveries(job.plan, start_ms, cloud.on_sensed))
         progress.close()
         totals = cloud.log.totals
         if totals.answered:
             print_lines(*totals.summary(time.monotonic() - began))
+        if faults := cloud.summary():
+            print_lines(faults)
         return await judge.verify(cloud.exchanges, cloud.log.unanswered, before, now) if judge else 0
     finally:
         await cloud.stop()

@@ -191,6 +191,7 @@ class TestOptions:
                 ["--cloud=:0", "--url=http://localhost/"],
                 "--cloud delivers to the webhooks that are registered with it, so leave out --url and --api-key",
             ),
+            (["--faults"], "--faults are those of --cloud"),
             (["--cloud=:0", "--rate=max"], "--cloud serves in real time, so leave out --rate, --in and --out"),
             (["--in=a", "--zones=3", "--burst"], "--in sends the deliveries of a file, so leave out --zones, --burst"),
             (["--api-key=a\nb"], "argument --api-key: must consist of printable characters"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from exporter.simulate.cloud.account import Account
+from exporter.simulate.cloud.faults import Faults
 from exporter.simulate.cloud.reports.reporting import shown_time
 from exporter.simulate.cloud.service import GRAPHQL_PATH, REPORTING_PATH, TOKEN_PATH
 from exporter.simulate.verify.arrivals import Exchange
@@ -43,12 +44,14 @@ class Reply(NamedTuple):
 class SimulatedCloud:
     """An account whose clock is set by the test."""
 
-    def __init__(self, zones: int = 20) -> None:
+    def __init__(self, zones: int = 20, faults: Faults | None = None) -> None:
         self.now_seconds = START_SECONDS
         self.plan = Plan(zones=zones, types=tuple(EventType))
         self.recorded: list[Exchange] = []
         """The readings that the Reporting API has given, as deliveries."""
-        self.account = Account(self.plan, lambda: self.now_seconds, _TRUSTS_NOBODY, record=self.recorded.append)
+        self.account = Account(
+            self.plan, lambda: self.now_seconds, _TRUSTS_NOBODY, record=self.recorded.append, faults=faults
+        )
 
     def post(self, path: str, body: object, token: str | None = None, method: str = "POST") -> Reply:
         """Send one request; a body that is not bytes is sent as JSON."""

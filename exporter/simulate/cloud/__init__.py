@@ -7,6 +7,7 @@ It knows nothing of the exporter but its event format. Nothing here was compared
 - `account`: all that the API knows of the building.
 - `reports`: the Reporting API.
 - `service`: the HTTP server, and the way of each request to its answer.
+- `faults`: chance by which requests fail and deliveries are dropped.
 - `tokens`: credentials, and tokens that soon expire.
 - `graph`: the GraphQL engine over `schema.graphql`.
 - `webhooks`: the webhooks of the account.

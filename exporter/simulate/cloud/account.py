@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from exporter.simulate.cloud.assets import Assets
+from exporter.simulate.cloud.faults import Faults
 from exporter.simulate.cloud.graph import Graph
 from exporter.simulate.cloud.reports.polled import Polled
 from exporter.simulate.cloud.reports.readings import Readings
@@ -27,11 +28,13 @@ class Account:
         tls: ssl.SSLContext | None = None,
         on_change: Callable[[str], None] = lambda _: None,
         record: Callable[[Exchange], None] = lambda _: None,
+        faults: Faults | None = None,
     ) -> None:
         """Take the plan of the simulation, and a clock that returns Unix seconds and advances steadily.
 
         `tls` is the context of the https URLs of webhooks; `on_change` is called with a sentence for people after each
-        change of a webhook, and `record` with every reading that the Reporting API has given.
+        change of a webhook, and `record` with every reading that the Reporting API has given. `faults` let requests
+        fail.
         """
         self._clock = clock
         self._ended_ms = float("inf")
@@ -42,11 +45,12 @@ class Account:
         self.webhooks = Webhooks(self.assets.org_id, random, self._now_ms, tls, on_change)
         self.readings = Readings(plan.interval_ms)
         self.polled = Polled(self.assets, self._now_ms, record, random)
-        reporting = Reporting(
+        self.reporting = Reporting(
             self.assets, self.readings, lambda: min(self._now_ms(), self._ended_ms), random, self.polled.take
         )
         graph = Graph({**self.assets.resolvers(), **self.webhooks.resolvers()})
-        self.service = Service(self.tokens, {GRAPHQL_PATH: graph.answer, REPORTING_PATH: reporting.answer})
+        handlers = {GRAPHQL_PATH: graph.answer, REPORTING_PATH: self.reporting.answer}
+        self.service = Service(self.tokens, handlers, faults)
 
     def end(self) -> None:
         """Let the Reporting API answer from now on as if no more time passed."""

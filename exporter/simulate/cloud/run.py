@@ -6,9 +6,11 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
+from random import Random
 
 from exporter.simulate.cloud.account import Account
 from exporter.simulate.cloud.courier import Couriers, Log
+from exporter.simulate.cloud.faults import Faults
 from exporter.simulate.cloud.service import serving
 from exporter.simulate.cloud.tokens import CLIENT_ID, CLIENT_SECRET
 from exporter.simulate.load.progress import Progress
@@ -33,8 +35,12 @@ class CloudRun:
         connections: int,
         tls: ssl.SSLContext | None,
         keeps: bool,
+        has_faults: bool,
     ) -> None:
-        """Take the plan, a clock (Unix seconds), the connections to a webhook, and whether to keep the exchanges."""
+        """Take the plan, a clock (Unix seconds), and the connections to a webhook.
+
+        With `keeps` the exchanges are kept for the oracle; with `has_faults` requests fail and deliveries are dropped.
+        """
         self._clock = clock
         self._progress = progress
         self.exchanges: list[Exchange] = []
@@ -42,14 +48,15 @@ class CloudRun:
         self._stop = asyncio.Event()
         self._serving = AsyncExitStack()
         record = self.exchanges.append if keeps else _forget
-        self._account = Account(plan, clock, tls, self._print, record)
+        self._faults = Faults(Random(f"faults {plan.seed}")) if has_faults else None
+        self.account = Account(plan, clock, tls, self._print, record, self._faults)
         self.log = Log(Totals(), record, [], self._print)
-        self._couriers = Couriers(self._account.webhooks, connections, clock, self.log)
+        self._couriers = Couriers(self.account.webhooks, connections, clock, self.log)
 
     @property
     def on_sensed(self) -> OnSensed:
         """Takes the readings of the simulation."""
-        return self._account.readings.add
+        return self.account.readings.add
 
     async def run(self, listening: socket.socket, stream: Iterable[Delivery | None]) -> None:
         """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`.
@@ -59,7 +66,7 @@ class CloudRun:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        await self._serving.enter_async_context(serving(self._account.service, listening))
+        await self._serving.enter_async_context(serving(self.account.service, listening))
         host, port = listening.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._print(f"Butlr's API at {url}, client id {CLIENT_ID}, client secret {CLIENT_SECRET}")
@@ -67,12 +74,20 @@ class CloudRun:
             if await self._stops_within(delivery.due_ms / 1000 - self._clock()):
                 break
             self._progress.count(delivery)
-            self._couriers.send(delivery)
+            is_dropped = self._faults is not None and self._faults.drops()
+            self._couriers.send(delivery._replace(lost=True) if is_dropped else delivery)
         await self._couriers.finish()
-        self._account.end()
+        self.account.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
-                await self._until_stopped(self._account.polled.wait())
+                await self._until_stopped(self.account.polled.wait())
+
+    def summary(self) -> str:
+        """Return a line with the number of requests by fault; an empty one without faults."""
+        if self._faults is None:
+            return ""
+        counts = self._faults.counts.most_common()
+        return "faults: " + (", ".join(f"{number:,} {fault}" for fault, number in counts) or "none")
 
     async def stop(self) -> None:
         """Serve no more."""

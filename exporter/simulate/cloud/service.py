@@ -9,6 +9,8 @@ from typing import Any
 import uvicorn
 
 from exporter.simulate.cloud.answers import Answer, Refused, json_object
+from exporter.simulate.cloud.faults import FOR_GRAPHQL, FOR_REPORTS, FOR_TOKENS, HOLD_SECONDS, Fault, Faults, spoiled
+from exporter.simulate.cloud.names import page_info
 from exporter.simulate.cloud.tokens import Tokens
 
 TOKEN_PATH = "/api/v2/clients/login"  # noqa: S105 - the path of Butlr's API
@@ -24,6 +26,11 @@ GRACE_SECONDS = 1
 _Receive = Callable[[], Awaitable[dict[str, Any]]]
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+_FAULTS = {TOKEN_PATH: FOR_TOKENS, GRAPHQL_PATH: FOR_GRAPHQL, REPORTING_PATH: FOR_REPORTS}
+"""The faults of each path."""
+
+_NO_DATA = {"data": {}, "page_info": page_info(None, 1, 0)}
+
 Handler = Callable[[bytes], Answer]
 """Returns the answer to a body. Raises Refused."""
 
@@ -38,8 +45,9 @@ class _Server(uvicorn.Server):
 class Service:
     """The ASGI application."""
 
-    def __init__(self, tokens: Tokens, handlers: Mapping[str, Handler]) -> None:
-        """Take the tokens, and the handlers by path, which need a valid token."""
+    def __init__(self, tokens: Tokens, handlers: Mapping[str, Handler], faults: Faults | None = None) -> None:
+        """Take the tokens, the handlers by path, which need a valid token, and the faults, if there are to be any."""
+        self._faults = faults
         self._tokens = tokens
         self._handlers = handlers
 
@@ -47,20 +55,39 @@ class Service:
         """Answer one request; called by uvicorn."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            answer = self._answer(scope["method"], scope["path"], headers, await _body(receive))
+            answer = await self._answer(scope["method"], scope["path"], headers, await _body(receive))
         except Refused as refused:
             answer = refused.answer
         await _send_answer(send, answer)
 
-    def _answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if path != TOKEN_PATH and path not in self._handlers:
             raise Refused(Answer(404, {"error": "not found"}))
         if method != "POST":
             raise Refused(Answer(405, {"error": "only POST is allowed"}, {"Allow": "POST"}))
+        fault = self._faults.draw(_FAULTS[path]) if self._faults else None
+        if fault is not None and (failure := await self._failure(path, fault)):
+            return failure
         if path == TOKEN_PATH:
             return self._tokens.issue(json_object(body))
         self._tokens.check(headers.get("authorization", ""))
-        return self._handlers[path](body)
+        if path == REPORTING_PATH and fault is not None:
+            # The request is not executed, or the oracle would expect points that the exporter never got.
+            nothing = Answer(200, _NO_DATA)
+            return nothing if fault is Fault.EMPTY else spoiled(nothing, fault)
+        answer = self._handlers[path](body)
+        return spoiled(answer, fault) if fault is not None else answer
+
+    async def _failure(self, path: str, fault: Fault) -> Answer | None:
+        """Return the answer to a request that fails before it is executed; None if it fails later."""
+        assert self._faults is not None  # noqa: S101 - it gave the fault
+        if fault is Fault.HELD:
+            await asyncio.sleep(HOLD_SECONDS)
+        if fault is Fault.EXPIRED:
+            self._tokens.expire_all()
+            if path == GRAPHQL_PATH and (refusal := self._faults.unauthenticated()):
+                return refusal
+        return self._faults.failure(fault)
 
 
 @asynccontextmanager
@@ -74,6 +101,7 @@ async def serving(service: Service, listening: socket.socket) -> AsyncIterator[N
             log_config=None,
             access_log=False,
             server_header=False,
+            log_level="critical",  # a request that is held when the server stops is no error
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
@@ -100,7 +128,8 @@ async def _body(receive: _Receive) -> bytes:
 
 async def _send_answer(send: _Send, answer: Answer) -> None:
     body = answer.body()
-    headers = {"content-type": answer.content_type, "content-length": str(len(body)), **answer.headers}
-    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    headers = {"content-type": answer.content_type, "content-length": str(len(body))}
+    headers |= {name.lower(): value for name, value in answer.headers.items()}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
