@@ -9,4 +9,5 @@
 - `graphql`: queries and mutations.
 - `assets`: sites, buildings, floors, rooms, zones, sensors, hives.
 - `webhooks`: webhooks, listed, created, updated, deleted; `difference` compares them with the one that is wanted.
+- `reporting`: minutes from the Reporting API; `batches` reads those of many spaces at a pace.
 """

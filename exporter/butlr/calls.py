@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from exporter.butlr.errors import (
@@ -20,6 +21,7 @@ from exporter.butlr.errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    shown,
 )
 from exporter.butlr.transport import Limits, Reply, Transport
 
@@ -148,7 +150,8 @@ class Caller:
             return BadAnswer(f"{failed}, a redirect; set butlr_api_url to the address of the API itself")
         if status == 404:
             return BadAnswer(f"{failed}: the address has no such API; check butlr_api_url")
-        return BadAnswer(failed)
+        # The body of a rejected log-in may repeat the secret.
+        return BadAnswer(failed if call.api is Api.TOKEN else f"{failed}{_detail(reply.body)}")
 
     def _wait_of(self, reply: Reply) -> float | None:
         """Return the seconds of `Retry-After`, a number or a date (RFC 9110 section 10.2.3); None without one."""
@@ -159,6 +162,17 @@ class Caller:
             return max(0.0, parsedate_to_datetime(text).timestamp() - self._now())
         except (ValueError, OverflowError):
             return None
+
+
+def _detail(body: bytes) -> str:
+    """Return the message of an error's body, behind a colon; empty without one."""
+    try:
+        document = msgspec.json.decode(body, type=dict)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return ""
+    found = [document.get(name) for name in ("error", "message", "details")]
+    texts = [shown(text) for text in found if isinstance(text, str) and text]
+    return f": {'; '.join(texts)}" if texts else ""
 
 
 def _helps(call: Call[_T], error: BaseException) -> bool:

@@ -4,6 +4,10 @@ Source: docs.butlr.io, Butlr's public MCP server (github.com/butlrtechnologies/b
 name in a query that begins with `?Type.` is optional: `graphql` leaves it out where the account's schema refuses it.
 """
 
+from typing import NamedTuple
+
+from exporter.events.measures import Kind
+
 LOGIN_PATH = "/api/v2/clients/login"
 GRAPHQL_PATH = "/api/v3/graphql"
 REPORTING_PATH = "/api/v3/reporting"
@@ -58,6 +62,26 @@ FILTERS = ("org_ids", "site_ids", "building_ids", "floor_ids", "room_ids", "zone
 
 OCCUPANCY_FILTER = "occupancy"
 """A filter by the number of people: with it, Butlr delivers no zeros."""
+
+MINUTE, MEDIAN = "1m", "median"
+"""The window and the function that Butlr advises for minutes."""
+
+
+class Measurement(NamedTuple):
+    """The names of one kind of space in the Reporting API."""
+
+    name: str
+    ids_filter: str
+    """The filter that lists ids."""
+    id_field: str
+    """The field of a point with the id: a zone's point has the ids of its room and floor too."""
+
+
+MEASUREMENTS = {
+    Kind.ZONE: Measurement("zone_occupancy", "zones", "zone_id"),
+    Kind.ROOM: Measurement("room_occupancy", "rooms", "room_id"),
+    Kind.FLOOR: Measurement("floor_occupancy", "spaces", "space_id"),
+}
 
 # Inferred.
 

@@ -71,6 +71,32 @@ def test_what_would_fail_again_is_not_repeated(status: int, error: type[CloudErr
     assert cloud.pauses == []
 
 
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        (
+            b'{"error": "INVALID_FILTER", "code": 7, "details": "zones:  unknown\\n"}',
+            ": INVALID_FILTER; zones: unknown",
+        ),
+        (b'{"message": 7}', "read the sites"),
+        (b"<html>", "read the sites"),
+        (b"[" * 100_000, "read the sites"),
+    ],
+)
+def test_a_rejection_with_a_reason(body: bytes, ending: str) -> None:
+    """The reason in a rejection's body is shown on one line, if there is one."""
+    with pytest.raises(BadAnswer) as caught:
+        ScriptedCloud(Reply(400, body)).client().make(CALL)
+    assert str(caught.value).endswith(ending)
+
+
+def test_a_rejected_log_in_shows_no_body() -> None:
+    """The body of a rejected log-in, which may repeat the secret, is not shown."""
+    with pytest.raises(BadAnswer) as caught:
+        ScriptedCloud(logins=[Reply(400, b'{"error": "hush-hush-hush"}')]).client().make(CALL)
+    assert "hush" not in str(caught.value)
+
+
 def test_tries_end() -> None:
     """A call is tried four times, with growing waits, and fails with the last error."""
     cloud = ScriptedCloud(*[Reply(503, b"")] * MAX_TRIES)
