@@ -45,7 +45,7 @@ class CloudRun:
         self._progress = progress
         self.exchanges: list[Exchange] = []
         """Everything that was delivered, if it is kept."""
-        self._stop = asyncio.Event()
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         self._serving = AsyncExitStack()
         record = self.exchanges.append if keeps else _forget
         self._faults = Faults(Random(f"faults {plan.seed}")) if has_faults else None
@@ -61,11 +61,12 @@ class CloudRun:
     async def run(self, listening: socket.socket, stream: Iterable[Delivery | None]) -> None:
         """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`.
 
+        The answers under way are waited for, unless there is a second signal.
         The run ends when an exporter that polls has asked for the last readings, or after POLL_SECONDS.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._handle_signal)
         await self._serving.enter_async_context(serving(self.account.service, listening))
         host, port = listening.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -76,11 +77,11 @@ class CloudRun:
             self._progress.count(delivery)
             is_dropped = self._faults is not None and self._faults.drops()
             self._couriers.send(delivery._replace(lost=True) if is_dropped else delivery)
-        await self._couriers.finish()
+        await _until(self._hurry, self._couriers.finish())
         self.account.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
-                await self._until_stopped(self.account.polled.wait())
+                await _until(self._stop, self.account.polled.wait())
 
     def summary(self) -> str:
         """Return a line with the number of requests by fault; an empty one without faults."""
@@ -96,14 +97,8 @@ class CloudRun:
     def _print(self, line: str) -> None:
         self._progress.print_above(printable(line))
 
-    async def _until_stopped(self, waiting: Coroutine[None, None, None]) -> None:
-        """Wait for something, or until the run is stopped."""
-        tasks = {asyncio.ensure_future(waiting), asyncio.ensure_future(self._stop.wait())}
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
+    def _handle_signal(self) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
 
     async def _stops_within(self, seconds: float) -> bool:
         """Wait this long, or until the run is stopped; tell whether it is."""
@@ -113,6 +108,16 @@ class CloudRun:
         except TimeoutError:
             return False
         return True
+
+
+async def _until(event: asyncio.Event, waiting: Coroutine[None, None, None]) -> None:
+    """Wait for something, or for an event."""
+    tasks = {asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _forget(_exchange: Exchange) -> None:
