@@ -81,6 +81,12 @@ class BadAnswer(CloudError):  # noqa: N818 - the name reads as what happened
     """An answer that is no answer of Butlr's API: HTML, half of it, wrong types, too much."""
 
 
+class HalfAnswer(BadAnswer):
+    """An answer that begins as JSON and does not end so."""
+
+    is_temporary = True
+
+
 class Refused(CloudError):  # noqa: N818 - the name reads as what happened
     """A GraphQL query that was answered with errors."""
 
@@ -106,6 +112,15 @@ class SchemaRefused(Refused):
         super().__init__(
             f"Butlr's schema has no {listed}; this version of the exporter and Butlr's API differ: please report it"
         )
+
+
+def unreadable(body: bytes, subject: str) -> BadAnswer:
+    """Return the error of a body that is not JSON; `subject` names the answer, such as `Butlr's answer`."""
+    beginning = body.lstrip()[:1]
+    if beginning == b"<":
+        return BadAnswer(f"{subject} is HTML; check butlr_api_url")
+    error = HalfAnswer if beginning in (b"{", b"[") else BadAnswer
+    return error(f"{subject} is not JSON, or half of it; check butlr_api_url")
 
 
 def shown(text: str, secrets: Iterable[SecretStr] = ()) -> str:

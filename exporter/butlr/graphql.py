@@ -22,6 +22,7 @@ from exporter.butlr.errors import (
     Unauthorized,
     UnknownName,
     shown,
+    unreadable,
 )
 from exporter.butlr.names import GRAPHQL_PATH
 from exporter.butlr.transport import Reply
@@ -137,8 +138,7 @@ def _parsed(body: bytes, purpose: str) -> _Answer:
             return msgspec.json.decode(text, type=_Answer)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             continue
-    kind = "HTML" if body.lstrip()[:1] == b"<" else "not JSON, or half of it"
-    raise BadAnswer(f"Butlr's answer to the request to {purpose} is {kind}; check butlr_api_url")
+    raise unreadable(body, f"Butlr's answer to the request to {purpose}")
 
 
 def _error(errors: Any, purpose: str, secrets: Sequence[SecretStr]) -> CloudError:

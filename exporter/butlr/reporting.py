@@ -16,7 +16,7 @@ import msgspec
 
 from exporter.butlr.calls import Api, Call
 from exporter.butlr.client import Client
-from exporter.butlr.errors import BadAnswer, shown
+from exporter.butlr.errors import BadAnswer, shown, unreadable
 from exporter.butlr.names import MEASUREMENTS, MEDIAN, MINUTE, REPORTING_PATH
 from exporter.butlr.transport import Reply
 from exporter.events.measures import Kind
@@ -126,8 +126,7 @@ def _read(reply: Reply, query: Query) -> Report:
     try:
         answer = msgspec.json.decode(reply.body, type=_Answer)
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        kind = "HTML" if reply.body.lstrip()[:1] == b"<" else "not JSON, or half of it"
-        raise BadAnswer(f"{asked} is {kind}; check butlr_api_url") from None
+        raise unreadable(reply.body, asked) from None
     if answer.error or answer.errors:
         raise BadAnswer(f"{asked} has errors: {shown(str(answer.error or answer.errors))}")
     if not isinstance(answer.data, list) and answer.data != {}:

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import SecretStr
 
 from exporter.butlr.calls import Api, Call, Caller
-from exporter.butlr.errors import TOKEN_PAGE, BadAnswer, Forbidden, Unauthorized
+from exporter.butlr.errors import TOKEN_PAGE, BadAnswer, Forbidden, Unauthorized, unreadable
 from exporter.butlr.names import AUDIENCE, LOGIN_PATH
 from exporter.butlr.transport import Reply
 
@@ -108,7 +108,7 @@ def _read(reply: Reply) -> _Issued:
     try:
         answer = msgspec.json.decode(reply.body, type=dict)
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        raise BadAnswer("Butlr's answer to the log-in is not JSON; check butlr_api_url") from None
+        raise unreadable(reply.body, "Butlr's answer to the request to log in") from None
     value, life = answer.get("access_token"), answer.get("expires_in")
     if not isinstance(value, str) or _TOKEN.fullmatch(value) is None:
         raise BadAnswer("Butlr's answer to the log-in has no access_token; check butlr_api_url")

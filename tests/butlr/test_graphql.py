@@ -123,8 +123,23 @@ def test_a_schema_that_refuses_the_same_field_again() -> None:
 def test_an_answer_that_is_none(body: bytes, words: str) -> None:
     """HTML, half an answer and wrong types are each an error that says so, on one line."""
     with pytest.raises(CloudError, match=words) as caught:
-        query(ScriptedCloud(Reply(200, body)))
+        query(ScriptedCloud(*[Reply(200, body)] * 4))
     assert "\n" not in str(caught.value)
+
+
+def test_half_an_answer_is_asked_for_again() -> None:
+    """Half an answer is asked for again, HTML is not; a change is never made again."""
+    half = Reply(200, b'{"data": {"name": "H')
+    cloud = ScriptedCloud(half, data({"name": "HQ"}))
+    assert query(cloud) == "HQ"
+    for answer, ask in (
+        (Reply(200, b"<html>"), query),
+        (half, lambda cloud: cloud.graphql().mutate("mutation", {"x": 1}, Named, "create a webhook")),
+    ):
+        cloud = ScriptedCloud(answer)
+        with pytest.raises(BadAnswer):
+            ask(cloud)
+        assert len(cloud.requests) == 1
 
 
 def test_half_of_a_character() -> None:

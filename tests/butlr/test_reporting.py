@@ -160,7 +160,7 @@ def test_the_same_point_twice() -> None:
 def test_an_answer_that_is_none(body: bytes, words: str) -> None:
     """An answer of another form, or with errors, is an error and gives no minute."""
     with pytest.raises(BadAnswer, match=words):
-        ask(Reply(200, body))
+        Reporting(ScriptedCloud(*[Reply(200, body)] * 4).client()).ask(QUERY)
 
 
 def test_queries_are_small() -> None:

@@ -121,6 +121,6 @@ def test_one_rejection_causes_one_log_in() -> None:
 def test_an_answer_without_a_token(body: bytes) -> None:
     """An answer that holds no token, or one that no header can carry, is an error that shows nothing of it."""
     with pytest.raises(BadAnswer, match="check butlr_api_url") as caught:
-        token_of(ScriptedCloud(logins=[Reply(200, body)])).get()
+        token_of(ScriptedCloud(logins=[Reply(200, body)] * 4)).get()
     assert "Host" not in str(caught.value)
     assert caught.value.__cause__ is None

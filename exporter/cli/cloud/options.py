@@ -57,7 +57,9 @@ def add_assets(commands: Any) -> None:
 def add_webhooks(commands: Any) -> None:
     """Add `webhooks` to the parser of the command line."""
     summary = "show, create, change and delete the webhooks of a Butlr account"
-    parent = commands.add_parser("webhooks", help=summary, description=f"{summary.capitalize()}.", allow_abbrev=False)
+    parent = commands.add_parser(
+        "webhooks", help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
+    )
     commands = parent.add_subparsers(required=True, metavar="COMMAND")
 
     command = _command(commands, "list", "show all webhooks of the account, secrets hidden", _run_list, _API)
@@ -92,18 +94,21 @@ def add_webhooks(commands: Any) -> None:
     command.add_argument("--yes", action="store_true", help="delete without asking")
 
 
-@argument_type
 def _url(text: str) -> str:
-    parts = urlsplit(text)  # raises ValueError
-    is_plain = text.isascii() and text.isprintable() and not set(text) & set(" #\\")
-    if not is_plain or not parts.hostname or (parts.port == 0):
-        raise ValueError("must be a URL such as https://butlr.example.com/webhook")
-    if "@" in parts.netloc:
+    """Parse the address of a webhook. No mistake shows it: people write a password or a token in it."""
+    try:
+        parts = urlsplit(text)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if "@" in text:
         raise argparse.ArgumentTypeError("must not have a password in it; --webhook-username names the user instead")
+    if not is_address or not text.isascii() or not text.isprintable() or set(text) & set(" #\\"):
+        raise argparse.ArgumentTypeError("must be a URL such as https://butlr.example.com/webhook")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("must begin with https://, as Butlr delivers to no other address")
+        raise argparse.ArgumentTypeError("must begin with https://, as Butlr delivers to no other address")
     if parts.path in ("", "/"):
-        raise ValueError("must have the path of the webhook, /webhook, unless a proxy adds it under another one")
+        raise argparse.ArgumentTypeError("must have the path of the webhook, such as /webhook")
     return text
 
 
@@ -195,7 +200,7 @@ def _command(
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        description=f"{summary.capitalize()}.",
+        description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
