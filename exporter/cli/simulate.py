@@ -8,8 +8,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from exporter.cli.arguments import argument_type, time_ms
+from exporter.cli.arguments import argument_type, print_error, time_ms
 from exporter.cli.flags import unknown_arguments
+from exporter.cli.preflight import bind_reason
 from exporter.events.measures import known_type
 from exporter.events.times import milliseconds
 from exporter.files import reason
@@ -183,6 +184,15 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     ):
         if is_mistake:
             parser.error(message)
+    cloud = None
+    if options.cloud is not None:
+        from exporter.server.process import bind  # loads a server, which few runs need
+
+        try:
+            cloud = bind(*options.cloud)
+        except (OSError, UnicodeError) as error:
+            print_error(f"--cloud={options.cloud}: cannot listen: {bind_reason(error)}")
+            return 1
     headers = {"Content-Type": "application/json"}
     if key:
         headers["X-API-Key"] = key
@@ -210,7 +220,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             start_ms=options.start,
             source=options.source,
             out=options.out,
-            cloud=options.cloud,
+            cloud=cloud,
             faults=options.faults,
             tls=options.cacert,
             rate=options.rate,

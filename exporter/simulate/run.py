@@ -51,8 +51,8 @@ class Job:
     """
     source: str | None = None
     """A file of deliveries to send instead of those of the plan."""
-    cloud: tuple[str, int] | None = None
-    """Host and port at which to serve Butlr's API instead of sending the deliveries to the webhook."""
+    cloud: socket.socket | None = None
+    """A listening socket at which to serve Butlr's API instead of sending the deliveries to the webhook."""
     faults: bool = False
     """Whether requests to this API fail now and then."""
     tls: ssl.SSLContext | None = None
@@ -80,7 +80,7 @@ def run(job: Job, clock: Clock = time.time) -> int:
     try:
         with ExitStack() as stack:
             if job.cloud is not None:
-                listening = stack.enter_context(socket.create_server(job.cloud))
+                listening = stack.enter_context(job.cloud)
                 progress = stack.enter_context(closing(Progress(start_ms, job.plan.length_ms)))
                 return uvloop.run(_serve(job, start_ms, listening, progress, clock))
             if job.source is not None:

@@ -174,6 +174,15 @@ class TestEnds:
         assert b'zone_id="' not in target.get("/metrics")
 
 
+def test_an_address_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """A simulated cloud that cannot listen at its address says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert main(["simulate", f"--cloud={address}"]) == 1
+    message = f"butlr-exporter: --cloud={address}: cannot listen: Address already in use\n"
+    assert capsys.readouterr() == ("", message)
+
+
 class TestOptions:
     """Mistakes in the options, and the progress bar."""
 

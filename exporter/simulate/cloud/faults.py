@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Container
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -15,6 +16,8 @@ HOLD_SECONDS = 20.0
 
 _DROPPED_SHARE = 0.02
 """Share of deliveries that are dropped."""
+
+_KOLKATA = timezone(timedelta(hours=5, minutes=30))
 
 _LONGEST_RETRY_SECONDS = 3
 
@@ -36,6 +39,7 @@ class Fault(StrEnum):
     HALF = "half of the answer"
     PARTIAL = "part of the data"
     EMPTY = "no data"
+    ODD = "odd points"
 
 
 _SHARES = {
@@ -48,11 +52,14 @@ _SHARES = {
     Fault.HALF: 0.01,
     Fault.PARTIAL: 0.03,
     Fault.EMPTY: 0.05,
+    Fault.ODD: 0.03,
 }
 """Share of the requests that fail so."""
 
 FOR_TOKENS = frozenset({Fault.THROTTLED, Fault.BAD_GATEWAY, Fault.GATEWAY_TIMEOUT, Fault.HELD, Fault.PAGE})
-FOR_REPORTS = FOR_TOKENS | {Fault.EXPIRED, Fault.HALF, Fault.EMPTY}
+FOR_REPORTS = FOR_TOKENS | {Fault.EXPIRED, Fault.HALF, Fault.EMPTY, Fault.ODD}
+NOT_EXECUTED = frozenset({Fault.HALF, Fault.EMPTY})
+"""Faults of reports that have no points of the answer, which the oracle therefore must not expect."""
 FOR_GRAPHQL = FOR_TOKENS | {Fault.EXPIRED, Fault.HALF, Fault.PARTIAL}
 
 
@@ -112,6 +119,10 @@ def spoiled(answer: Answer, fault: Fault) -> Answer:
         text = json.dumps(answer.content)
         return Answer(200, text[: len(text) // 2], {"Content-Type": "application/json"})
     content = json.loads(json.dumps(answer.content))
+    if fault is Fault.ODD:
+        if isinstance(content["data"], list):
+            content["data"] = _with_odd_points(content["data"])
+        return Answer(200, content)
     path = _remove_list(content.get("data"))
     if path is None:
         return answer
@@ -128,3 +139,26 @@ def _remove_list(value: Any) -> list[str | int] | None:
             value[key] = None
             return [key]
     return None
+
+
+def _with_odd_points(points: list[dict[str, Any]]) -> list[Any]:
+    """Return all points, some of them twice, with times of another time zone, among others that are none."""
+    nowhere = {name: "nowhere" for name in points[0] if name.endswith("_id")}
+    first = points[0]
+    return [
+        *points[::2],
+        *({**point, **{name: _in_kolkata(point[name]) for name in ("time", "start", "stop")}} for point in points),
+        {**first, **nowhere},
+        {**first, **dict.fromkeys(nowhere, "")},
+        {**first, "value": None},
+        {**first, "value": "many"},
+        {**first, "time": first["time"].removesuffix("Z")},
+        {**first, "time": "1970-01-01T00:00:00Z"},
+        {},
+        None,
+    ]
+
+
+def _in_kolkata(time: str) -> str:
+    """Return the same time as a clock in Kolkata shows it."""
+    return datetime.fromisoformat(time).astimezone(_KOLKATA).isoformat()

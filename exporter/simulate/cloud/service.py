@@ -9,7 +9,16 @@ from typing import Any
 import uvicorn
 
 from exporter.simulate.cloud.answers import Answer, Refused, json_object
-from exporter.simulate.cloud.faults import FOR_GRAPHQL, FOR_REPORTS, FOR_TOKENS, HOLD_SECONDS, Fault, Faults, spoiled
+from exporter.simulate.cloud.faults import (
+    FOR_GRAPHQL,
+    FOR_REPORTS,
+    FOR_TOKENS,
+    HOLD_SECONDS,
+    NOT_EXECUTED,
+    Fault,
+    Faults,
+    spoiled,
+)
 from exporter.simulate.cloud.names import page_info
 from exporter.simulate.cloud.tokens import Tokens
 
@@ -71,10 +80,10 @@ class Service:
         if path == TOKEN_PATH:
             return self._tokens.issue(json_object(body))
         self._tokens.check(headers.get("authorization", ""))
-        if path == REPORTING_PATH and fault is not None:
+        if path == REPORTING_PATH and fault in NOT_EXECUTED:
             # The request is not executed, or the oracle would expect points that the exporter never got.
             nothing = Answer(200, _NO_DATA)
-            return nothing if fault is Fault.EMPTY else spoiled(nothing, fault)
+            return nothing if fault is Fault.EMPTY else spoiled(nothing, Fault.HALF)
         answer = self._handlers[path](body)
         return spoiled(answer, fault) if fault is not None else answer
 
