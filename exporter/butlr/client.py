@@ -30,8 +30,8 @@ class Client:
                 f"Butlr rejects the token that it has just issued for this request to {call.purpose}; "
                 f"see whether the API token still exists in {TOKEN_PAGE}"
             ) from None
-        except Forbidden:
+        except Forbidden as error:
             raise Forbidden(
                 f"the API token has no right to {call.purpose}; create one that has in {TOKEN_PAGE}, "
-                "as a person who may edit in Butlr Studio"
+                f"as a person with the right to edit in Butlr Studio ({error})"
             ) from None

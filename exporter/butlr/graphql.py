@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import SecretStr
 
-from exporter.butlr.calls import Api, Call
+from exporter.butlr.calls import THROTTLED_SECONDS, Api, Call
 from exporter.butlr.client import Client
 from exporter.butlr.errors import (
     BadAnswer,
@@ -19,7 +19,9 @@ from exporter.butlr.errors import (
     Forbidden,
     Refused,
     SchemaRefused,
+    Throttled,
     Unauthorized,
+    Unavailable,
     UnknownName,
     shown,
     unreadable,
@@ -39,6 +41,10 @@ _UNKNOWN = (
 """The messages of GraphQL servers about a name that the schema does not have."""
 
 _NO_RIGHT = re.compile("forbidden|permission|not (authori[sz]ed|allowed)|access denied|insufficient", re.IGNORECASE)
+
+_TOO_MANY = {"RATE_LIMITED", "RATE_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS", "THROTTLED"}
+_TEMPORARY = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}
+"""Codes with which GraphQL servers answer 200 in place of 429, and of 5xx."""
 
 _MAX_ERRORS = 5
 """Errors of one answer that are shown."""
@@ -150,10 +156,15 @@ def _error(errors: Any, purpose: str, secrets: Sequence[SecretStr]) -> CloudErro
         return Unauthorized(f"Butlr rejected the token of the request to {purpose}")
     if names := [UnknownName(m["type"], m["field"]) for text in messages for p in _UNKNOWN for m in p.finditer(text)]:
         return SchemaRefused(names)
-    if "FORBIDDEN" in codes or any(map(_NO_RIGHT.search, messages)):
-        return Forbidden(f"Butlr says that the token has no right to {purpose}")
     listed = "; ".join(shown(message, secrets) for message in messages[:_MAX_ERRORS]) or "without a message"
-    return Refused(f"Butlr answered the request to {purpose} with errors: {listed}")
+    failed = f"Butlr answered the request to {purpose} with errors: {listed}"
+    if codes & _TOO_MANY:
+        return Throttled(failed, wait_seconds=THROTTLED_SECONDS)
+    if codes & _TEMPORARY:
+        return Unavailable(failed)
+    if "FORBIDDEN" in codes or any(map(_NO_RIGHT.search, messages)):
+        return Forbidden(failed)
+    return Refused(failed)
 
 
 def _code(error: Mapping[str, Any]) -> str:

@@ -188,7 +188,8 @@ def _time_ms(text: str) -> int:
 
 
 def queries(kind: Kind, ids: tuple[str, ...], start_ms: int, stop_ms: int) -> Iterator[Query]:
-    """Return the queries for whole minutes, the oldest first, each within the size that Butlr advises."""
+    """Return the queries for the whole minutes in a time, the oldest first, each within the size that Butlr advises."""
+    start_ms, stop_ms = -(-start_ms // MINUTE_MS) * MINUTE_MS, stop_ms // MINUTE_MS * MINUTE_MS
     for begin_ms in range(start_ms, stop_ms, MAX_SPAN_MS):
         end_ms = min(begin_ms + MAX_SPAN_MS, stop_ms)
         for first in range(0, len(ids), MAX_IDS):

@@ -25,6 +25,7 @@ from exporter.butlr.names import (
     UPDATE_WEBHOOKS,
     WEBHOOKS,
 )
+from exporter.events.measures import name_of
 
 DEFAULT_TIMEOUT_SECONDS = 10
 """The time for which a new webhook waits for an answer; Butlr accepts 1 to 15 s."""
@@ -206,7 +207,7 @@ def _webhook(row: _Webhook) -> Webhook:
         row.id,
         row.name or "",
         endpoint.url,
-        frozenset(row.event_types or ()),
+        frozenset(name_of(each) or each for each in row.event_types or ()),
         endpoint.http_timeout,
         endpoint.api_key.login() if endpoint.api_key else None,
         endpoint.basic_auth.login() if endpoint.basic_auth else None,

@@ -65,8 +65,16 @@ def test_a_token_that_is_rejected_with_200() -> None:
 )
 def test_no_right(answer: Reply) -> None:
     """A missing right is told from a wrong token, in the code or in words."""
-    with pytest.raises(Forbidden, match="has no right to read the sites"):
+    with pytest.raises(Forbidden, match=r"has no right to read the sites; .* \(Butlr answered .*\)"):
         query(ScriptedCloud(answer, answer))
+
+
+@pytest.mark.parametrize(("code", "seconds"), [("RATE_LIMITED", 60), ("INTERNAL_SERVER_ERROR", 1)])
+def test_failures_that_pass_are_asked_again(code: str, seconds: int) -> None:
+    """Throttling and failures inside Butlr's cloud that come as 200 are asked for again after a wait."""
+    cloud = ScriptedCloud(refused("later", code=code), data({"name": "HQ"}))
+    assert query(cloud) == "HQ"
+    assert [int(each) for each in cloud.pauses] == [seconds]
 
 
 @pytest.mark.parametrize("status", [200, 400, 422])

@@ -173,6 +173,13 @@ def test_queries_are_small() -> None:
     assert sum(len(each.ids) * (each.stop_ms - each.start_ms) for each in found) == 70 * 5 * 3_600_000
 
 
+def test_queries_have_whole_minutes() -> None:
+    """Minutes that are not whole are left out: a part of a minute would be another value."""
+    (query,) = queries(Kind.ZONE, ("a",), START_MS + 1, START_MS + 3 * MINUTE_MS - 1)
+    assert (query.start_ms, query.stop_ms) == (START_MS + MINUTE_MS, START_MS + 2 * MINUTE_MS)
+    assert [*queries(Kind.ZONE, ("a",), START_MS + 1, START_MS + MINUTE_MS + 59_999)] == []
+
+
 def test_halves() -> None:
     """A query is halved by its time down to an hour, then by its ids down to one."""
     query = Query(Kind.ZONE, ("a", "b", "c"), START_MS, START_MS + 121 * MINUTE_MS)

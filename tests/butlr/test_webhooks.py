@@ -58,6 +58,14 @@ def test_the_documented_answer() -> None:
     assert "theirs" not in repr(theirs)
 
 
+def test_spellings_of_one_type() -> None:
+    """An event type that Butlr lists in another of its spellings is the same."""
+    row = {"id": "webhook_1", "endpoint_config": {"url": "https://a/webhook"}}
+    listed = [row | {"event_types": ["ZONE_OCCUPANCY_1M", "traffic", "SOMETHING_NEW"]}]
+    (webhook,) = webhooks_of(ScriptedCloud(data({"webhooks": listed})))
+    assert webhook.types == {"ZONE_OCCUPANCY_1MIN", "TRAFFIC", "SOMETHING_NEW"}
+
+
 def test_a_schema_without_the_undocumented_fields() -> None:
     """`status` and `org_id`, which no public page has, are left out where the schema refuses them."""
     cloud = ScriptedCloud(

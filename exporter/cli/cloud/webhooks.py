@@ -175,7 +175,8 @@ def _print_plan(own: Webhook | None, found: Sequence[Difference]) -> None:
         print("Butlr has no webhook with this address or name; a new one would have:")  # noqa: T201
         print_table(("", "value"), [(each.subject, _lines(each.wanted)) for each in found])
     elif found:
-        print(f"{_named(own)} differs:")  # noqa: T201
+        of = f" of {plain(own.org_id)}" if own.org_id else ""
+        print(f"{_named(own)}{of} differs:")  # noqa: T201
         rows = [(each.subject, _lines(each.now), _lines(each.wanted)) for each in found]
         print_table(("", "now", "wanted"), rows)
     else:
