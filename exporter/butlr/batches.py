@@ -26,15 +26,9 @@ class _Rest(NamedTuple):
     until: float
 
 
-class _Rests(NamedTuple):
-    """The first and the longest time (s) without a request for a space without data; each empty answer doubles it."""
-
-    first_seconds: float
-    max_seconds: float
-
-
-NEVER_WITH_DATA = _Rests(300, 3600)
-NO_LONGER_WITH_DATA = _Rests(60, 600)
+NEVER_WITH_DATA = 60
+NO_LONGER_WITH_DATA = 10
+"""Longest time without a request for a space without data, in intervals; it begins with one, and doubles."""
 
 
 class Batches:
@@ -43,11 +37,14 @@ class Batches:
     def __init__(
         self,
         reporting: Reporting,
+        interval_seconds: float = 60,
         *,
         pause: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Read every `interval_seconds`, of which the rests of spaces without data are multiples."""
         self._reporting = reporting
+        self._interval_seconds = interval_seconds
         self._pause = pause
         self._clock = clock
         self._next_at = clock()
@@ -82,8 +79,9 @@ class Batches:
             if key[1] in found:
                 self._resting.pop(key, None)
             elif found or key not in self._had_data:
-                rests = NO_LONGER_WITH_DATA if key in self._had_data else NEVER_WITH_DATA
-                seconds = min(2 * self._rest(*key).seconds, rests.max_seconds) or rests.first_seconds
+                longest = NO_LONGER_WITH_DATA if key in self._had_data else NEVER_WITH_DATA
+                doubled = 2 * self._rest(*key).seconds or self._interval_seconds
+                seconds = min(doubled, longest * self._interval_seconds)
                 self._resting[key] = _Rest(seconds, now + seconds)
 
     def resting(self, kind: Kind) -> int:

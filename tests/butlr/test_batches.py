@@ -81,7 +81,7 @@ def test_zones_that_are_always_empty() -> None:
         costs.append(api.read(batches, ZONES))
         api.now = max(api.now, begin + 60)
     assert costs[0] <= 2 * 17 + MAX_HALVES
-    assert sum(costs) <= 5 * (2 * 17 + MAX_HALVES)
+    assert sum(costs) <= 8 * (2 * 17 + MAX_HALVES)
     assert batches.resting(Kind.ZONE) == 500
 
 
