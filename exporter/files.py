@@ -1,10 +1,11 @@
-"""Files that a person named: opened, read, and shown in messages with the reason if they cannot be."""
+"""Files that a person named: opened, read, written, and shown in messages with the reason if they cannot be."""
 
 import errno
 import os
 import stat
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import IO, TextIO
 
 _MAX_SHOWN_PATH = 500
@@ -55,6 +56,29 @@ def read_text(path: str, max_characters: int | None = None, *, may_wait: bool = 
     if max_characters is not None and len(text) > max_characters:
         raise FileError(f"is larger than {max_characters} characters")
     return text
+
+
+def write_whole(name: str, lines: Iterable[str]) -> None:
+    """Write a file whole, or leave the old one as it is; `-` is standard output. Raises OSError, ValueError."""
+
+    def write_lines(file: IO[bytes]) -> None:
+        file.writelines(line.encode() for line in lines)
+        file.flush()
+
+    if name == STANDARD_STREAM or (os.path.exists(name) and not os.path.isfile(name)):  # such as a pipe
+        with open_binary(name, "wb") as file:
+            write_lines(file)
+        return
+    path = os.path.realpath(name)
+    part = f"{path}.part"
+    try:
+        with open(part, "wb") as file:
+            write_lines(file)
+        os.replace(part, path)
+    except BaseException:  # the lines may come from a file that turns out unreadable
+        with suppress(OSError):
+            os.remove(part)
+        raise
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -1,6 +1,11 @@
-"""`make demo`: an exporter, a simulated building in fast motion, and Prometheus if it is installed."""
+"""`make demo`: a simulated building in fast motion, an exporter that is connected to its API, and Prometheus.
+
+Prometheus runs if it is installed.
+"""
 
 import argparse
+import os
+import secrets
 import shutil
 import signal
 import socket
@@ -8,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -40,11 +46,13 @@ class Demo:
             self.check()
             try:
                 urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - to this machine
+            except urllib.error.HTTPError:
+                pass  # the API has no page at this path, but it answers
             except OSError:
                 time.sleep(0.1)
-            else:
-                self.check()
-                return
+                continue
+            self.check()
+            return
         sys.exit(f"no answer from {url}")
 
     def check(self) -> None:
@@ -54,8 +62,8 @@ class Demo:
                 sys.exit(f"{name} ended with status {process.returncode}; its messages are above")
 
     def stop(self) -> None:
-        """Stop all programs, the last started first."""
-        for process in reversed(self._running.values()):
+        """Stop all programs, the first started first: the simulator sends no more when the exporter ends."""
+        for process in self._running.values():
             process.terminate()
             try:
                 process.wait(PATIENCE_SECONDS)
@@ -93,9 +101,18 @@ def main() -> None:
 def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
     """Start all programs, and check until Ctrl-C that they run."""
     exporter, prometheus = f"http://localhost:{port}", f"http://localhost:{prometheus_port}"
-    serve = (f"--listen=127.0.0.1:{port}", f"--capacity-file={ROOT / 'capacity.yml'}", "--log-level=warning")
-    demo.start("the exporter", BUTLR_EXPORTER, "serve", *serve)
+    cloud = f"127.0.0.1:{free_port()}"
+    building = ("--interval=1s", "--duration=0", "--zones=32", "--short-nights", f"--seed={SEED}")
+    demo.start("the simulator", BUTLR_EXPORTER, "simulate", f"--cloud={cloud}", *building)
+    demo.wait_for(f"http://{cloud}/")
+    capacities, key = folder / "capacity.yml", folder / "key"
+    ask(cloud, "assets", f"--capacity={capacities}")
+    key.write_text(secrets.token_hex(16))
+    serve = (f"--listen=127.0.0.1:{port}", f"--capacity-file={capacities}", f"--webhook-api-keys-file={key}")
+    demo.start("the exporter", BUTLR_EXPORTER, "serve", *serve, "--log-level=warning")
     demo.wait_for(f"{exporter}/-/ready")
+    webhook = (f"--url={exporter}/webhook", f"--webhook-api-keys-file={key}", "--types=all")
+    ask(cloud, "webhooks", "apply", *webhook, "--yes")
     print_now(f"zones       {exporter}/\nfloors      {exporter}/?kind=floor\nmetrics     {exporter}/metrics")
     if found := shutil.which("prometheus"):
         config = folder / "prometheus.yml"
@@ -116,11 +133,26 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
     else:
         print_now("no graph    prometheus is not installed (Debian: apt install prometheus)")
     print_now("One second here is one minute in the building. Ctrl-C stops everything.")
-    building = ("--interval=1s", "--duration=0", "--zones=32", "--types=all", "--short-nights", f"--seed={SEED}")
-    demo.start("the simulator", BUTLR_EXPORTER, "simulate", f"--url={exporter}/webhook", *building)
     while True:
         demo.check()
         time.sleep(0.5)
+
+
+def ask(cloud: str, *command: str) -> None:
+    """Run a command of the exporter with the simulated API, or end the demo."""
+    print_now(f"$ butlr-exporter {' '.join(command)}")
+    settings = {"ID": "simulated", "SECRET": "simulated"}
+    environment = {f"BUTLR_EXPORTER_BUTLR_CLIENT_{name}": value for name, value in settings.items()}
+    environment["BUTLR_EXPORTER_BUTLR_API_URL"] = f"http://{cloud}"
+    ended = subprocess.run([BUTLR_EXPORTER, *command], env={**os.environ, **environment}, check=False)  # noqa: S603
+    if ended.returncode:
+        sys.exit(f"butlr-exporter {command[0]} ended with status {ended.returncode}; its messages are above")
+
+
+def free_port() -> int:
+    """Return a port of this machine on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def print_now(text: str) -> None:

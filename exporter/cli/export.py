@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.cli.arguments import print_error, time_ms
 from exporter.cli.captured import CapturedEvents, UnreadableCapture
@@ -19,7 +19,7 @@ from exporter.cli.table import COLUMNS, csv_lines
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import ReadingEvent
 from exporter.events.times import milliseconds, utc
-from exporter.files import STANDARD_STREAM, discard_output, open_binary, reason
+from exporter.files import STANDARD_STREAM, discard_output, reason, write_whole
 from exporter.metrics.families import labels_of
 from exporter.metrics.settled import openmetrics
 from exporter.rule.history import History
@@ -192,7 +192,7 @@ def _export(job: _Job, settings: Settings) -> int:
         return 1
     out = job.out
     try:
-        _write(out, lines(chain([first], settled), settings.labels, job.extra_labels))
+        write_whole(out, lines(chain([first], settled), settings.labels, job.extra_labels))
     except BrokenPipeError:  # the reader has closed its end
         discard_output()
         return 1
@@ -224,29 +224,6 @@ def _streamed(
             yield released
     rest = [each._replace(points=[point]) for each in history.settled(until_ms) for point in each.points]
     yield from sorted(rest, key=lambda each: each.points[0].timestamp)
-
-
-def _write(out: str, lines: Iterable[str]) -> None:
-    """Write a file whole, or leave the one that was there as it is. Raises OSError, ValueError."""
-
-    def write_lines(file: IO[bytes]) -> None:
-        file.writelines(line.encode() for line in lines)
-        file.flush()
-
-    if out == STANDARD_STREAM or (os.path.exists(out) and not os.path.isfile(out)):  # such as a pipe
-        with open_binary(out, "wb") as file:
-            write_lines(file)
-        return
-    path = os.path.realpath(out)
-    part = f"{path}.part"
-    try:
-        with open(part, "wb") as file:
-            write_lines(file)
-        os.replace(part, path)
-    except BaseException:  # the lines come from the capture, which may turn out unreadable
-        with suppress(OSError):
-            os.remove(part)
-        raise
 
 
 def _summary(written: _Written, outcomes: Counter[Outcome], settings: Settings) -> Iterable[str]:

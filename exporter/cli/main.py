@@ -1,4 +1,4 @@
-"""The command line: `butlr-exporter serve`, `check`, `simulate` and `export`."""
+"""The command line: `butlr-exporter` and its commands."""
 
 import argparse
 import gc
@@ -36,11 +36,25 @@ def _add_export(commands: Any) -> None:
     export.add_command(commands)
 
 
+def _add_assets(commands: Any) -> None:
+    from exporter.cli.cloud import options
+
+    options.add_assets(commands)
+
+
+def _add_webhooks(commands: Any) -> None:
+    from exporter.cli.cloud import options
+
+    options.add_webhooks(commands)
+
+
 _COMMANDS: Mapping[str, Callable[[Any], None]] = {
     "serve": _add_service,
     "check": _add_service,
     "simulate": _add_simulate,
     "export": _add_export,
+    "assets": _add_assets,
+    "webhooks": _add_webhooks,
 }
 """The function that adds each command to the parser."""
 
@@ -73,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"{flag} needs a value")
     command = next((argument for argument in joined if not argument.startswith("-")), "")
     gc.disable()  # or the collector would walk the new modules again and again, none of them garbage
-    for add in [_COMMANDS[command]] if command in _COMMANDS else [_add_service, _add_simulate, _add_export]:
+    for add in [_COMMANDS[command]] if command in _COMMANDS else dict.fromkeys(_COMMANDS.values()):
         add(commands)
     gc.freeze()  # nor need it walk them later
     gc.enable()

@@ -8,14 +8,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from exporter.cli.arguments import argument_type, time_ms
+from exporter.cli.arguments import argument_type, print_error, time_ms
 from exporter.cli.flags import unknown_arguments
+from exporter.cli.preflight import bind_reason
 from exporter.events.measures import known_type
 from exporter.events.times import milliseconds
 from exporter.files import reason
 from exporter.settings.declared import Setting
 from exporter.settings.load import given
-from exporter.settings.types import SECRETS, parse_duration, show_duration
+from exporter.settings.types import ADDRESS, SECRETS, parse_duration, show_duration
 from exporter.simulate.client import Target, trusting
 from exporter.simulate.run import Job, run
 from exporter.simulate.verify.arrivals import Rule
@@ -28,6 +29,8 @@ _TYPES = tuple(event_type for event_type in EventType if known_type(event_type))
 """Types of events that an exporter exports."""
 
 _ALL = "all"
+
+_URL = "http://localhost:9728/webhook"
 
 _KEYS = Setting("api_key", SECRETS, "none", "keys of an exporter, of which the simulator sends the first")
 
@@ -62,7 +65,16 @@ def add_command(commands: Any) -> None:
     )
     command.set_defaults(run=partial(_run, command))
     option = command.add_argument_group("target").add_argument
-    option("--url", default="http://localhost:9728/webhook", help="the webhook (default: %(default)s)")
+    option("--url", help=f"the webhook (default: {_URL})")
+    option(
+        "--cloud", metavar="HOST:PORT", type=argument_type(ADDRESS.parse),
+        help="serve Butlr's API there instead, and deliver to the webhooks that are registered with it; "
+        "not tried against a live account",
+    )  # fmt: skip
+    option(
+        "--faults", action="store_true", help="let this API refuse tokens early, answer 429, 502, 504, late, "
+        "by halves or with nothing, and drop deliveries",
+    )  # fmt: skip
     option("--api-key", metavar="KEY", type=_api_key, help="sent with each delivery as the header X-API-Key")
     option("--api-key-file", metavar="FILE", help="file that contains the key; of several keys the first is sent")
     option(
@@ -80,8 +92,8 @@ def add_command(commands: Any) -> None:
     plan = (
         option("--zones", metavar="N", type=_zones, default="20", help="number of zones (default: %(default)s)"),
         option(
-            "--types", metavar="TYPE,...", type=_types, default="ZONE_OCCUPANCY",
-            help=f"some of {', '.join(_TYPES)}, or all (default: %(default)s)",
+            "--types", metavar="TYPE,...", type=_types,
+            help=f"some of {', '.join(_TYPES)}, or all (default: ZONE_OCCUPANCY, or all with --cloud)",
         ),
         option(
             "--interval", metavar="DURATION", type=_interval, default="60s",
@@ -143,6 +155,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     changed_plan = [name for name in options.plan_options if getattr(options, name) != getattr(defaults, name)]
     endless = options.duration == timedelta() and options.source is None
     paced = options.rate is None and options.out is None and options.source is None
+    key = _key(parser, options)
     for is_mistake, message in (
         (
             options.out is not None and options.source is not None,
@@ -153,6 +166,15 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             f"--in sends the deliveries of a file, so leave out --{', --'.join(changed_plan)}",
         ),
         (options.out is not None and options.verify, "--verify needs an exporter, and --out sends nothing"),
+        (
+            options.cloud is not None and (options.url or key),
+            "--cloud delivers to the webhooks that are registered with it, so leave out --url and --api-key",
+        ),
+        (options.faults and options.cloud is None, "--faults are those of --cloud"),
+        (
+            options.cloud is not None and not (paced and options.source is None),
+            "--cloud serves in real time, so leave out --rate, --in and --out",
+        ),
         (endless and (options.out or options.rate or options.burst), "--out, --rate and --burst need a --duration"),
         (
             timedelta() < options.duration < options.interval,
@@ -162,12 +184,21 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     ):
         if is_mistake:
             parser.error(message)
+    cloud = None
+    if options.cloud is not None:
+        from exporter.server.process import bind  # loads a server, which few runs need
+
+        try:
+            cloud = bind(*options.cloud)
+        except (OSError, UnicodeError) as error:
+            print_error(f"--cloud={options.cloud}: cannot listen: {bind_reason(error)}")
+            return 1
     headers = {"Content-Type": "application/json"}
-    if key := _key(parser, options):
+    if key:
         headers["X-API-Key"] = key
     plan = Plan(
         zones=options.zones,
-        types=options.types,
+        types=options.types or (_TYPES if options.cloud else (EventType.ZONE_OCCUPANCY,)),
         interval_ms=milliseconds(options.interval),
         intervals=None if endless else options.duration // options.interval,
         seed=options.seed,
@@ -177,8 +208,8 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
     )
     return run(
         Job(
-            webhook=_target(parser, "--url", options, headers, "POST"),
-            metrics=None if options.verify is None else _target(parser, "--verify", options, {}, "GET"),
+            webhook=_target(parser, "--url", options.url or _URL, options, headers, "POST"),
+            metrics=None if options.verify is None else _target(parser, "--verify", options.verify, options, {}, "GET"),
             plan=plan,
             rule=Rule(
                 window_ms=milliseconds(options.window),
@@ -189,6 +220,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: lis
             start_ms=options.start,
             source=options.source,
             out=options.out,
+            cloud=cloud,
+            faults=options.faults,
+            tls=options.cacert,
             rate=options.rate,
             connections=options.connections or (4 if options.source is None else 1),
             retry=options.retry,
@@ -212,10 +246,15 @@ def _key(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str | 
 
 
 def _target(
-    parser: argparse.ArgumentParser, option: str, options: argparse.Namespace, headers: dict[str, str], method: str
+    parser: argparse.ArgumentParser,
+    option: str,
+    url: str,
+    options: argparse.Namespace,
+    headers: dict[str, str],
+    method: str,
 ) -> Target:
     try:
-        return Target(getattr(options, option.removeprefix("--")), headers, method, options.cacert)
+        return Target(url, headers, method, options.cacert)
     except ValueError as error:
         parser.error(f"argument {option}: {error}")
 

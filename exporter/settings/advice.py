@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -58,7 +59,16 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
             any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in settings.webhook_api_keys or ())
         ),
     }
-    return [*unknown, *_taken_literally(settings), *(message for message, applies in checks.items() if applies)]
+    applying = [message for message, applies in checks.items() if applies]
+    return [*unknown, *_taken_literally(settings), *applying, *unencrypted(settings.butlr_api_url)]
+
+
+def unencrypted(api_url: str) -> list[str]:
+    """Return a warning if the secret of the API token would cross a network without encryption."""
+    parts = urlsplit(api_url)
+    if parts.scheme == "https" or _is_loopback(Address(parts.hostname or "", 0)):
+        return []
+    return ["butlr_api_url begins with http:// and is on another machine: anybody on the way can read the secret"]
 
 
 def _taken_literally(settings: Settings) -> Iterator[str]:
@@ -107,7 +117,7 @@ def misspelt_credentials(environ: Mapping[str, str]) -> list[str]:
     return [
         name
         for name in sorted(filter(_is_unknown, environ))
-        if re.search("WEBHOOK|METRICS|TLS|KEY|PASSWORD|SECRET", _OURS.sub("", name), re.IGNORECASE)
+        if re.search("WEBHOOK|METRICS|TLS|KEY|PASSWORD|SECRET|CLIENT", _OURS.sub("", name), re.IGNORECASE)
         # Kubernetes sets BUTLR_EXPORTER_METRICS_PORT for a service named butlr-exporter-metrics.
         and not name.endswith("_PORT")
     ]

@@ -17,12 +17,14 @@ from exporter.settings.types import (
     DURATION,
     FILE,
     HEADER,
+    ID,
     JOURNAL,
     LABELS,
     POSITIVE_DURATION,
     SECRET,
     SECRETS,
     SIZE,
+    URL,
     USERNAME,
     Address,
     ValueType,
@@ -131,6 +133,11 @@ class Settings:
         "none", optional(FILE), "PEM file with the certificate of listen and its chain; none: plain HTTP"
     )
     tls_key: str | None = _setting("none", optional(FILE), "PEM file with the private key of tls_cert")
+    butlr_client_id: str | None = _setting(
+        "none", optional(ID), "client id of an API token of Butlr, for the commands assets and webhooks"
+    )
+    butlr_client_secret: SecretStr | None = _setting("none", optional(SECRET), "client secret of butlr_client_id")
+    butlr_api_url: str = _setting("https://api.butlr.io", URL, "address of Butlr's API")
     log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "lowest level that is logged")
     log_format: str = _setting("logfmt", one_of("logfmt", "json"), "format of log lines")
 

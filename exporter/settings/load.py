@@ -15,6 +15,7 @@ PAIRS = (
     ("webhook_username", "webhook_password"),
     ("metrics_username", "metrics_password"),
     ("tls_cert", "tls_key"),
+    ("butlr_client_id", "butlr_client_secret"),
 )
 """Settings that need each other."""
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -180,6 +181,19 @@ def _username(text: str) -> str:
     return _text(text)
 
 
+def _url(text: str) -> str:
+    mistake = "must be a URL such as https://api.butlr.io, without username, password, ? and #"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(mistake) from None
+    is_plain = text.isascii() and text.isprintable() and not set(text) & set(" @?#\\")
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not is_plain:
+        raise ValueError(mistake)
+    return text.rstrip("/")
+
+
 def _header(text: str) -> str:
     # Servers, this one too, drop a header with an underscore, which CGI cannot tell from a dash.
     if _HEADER.fullmatch(text) is None or text.lower() in _RESERVED:
@@ -210,6 +224,8 @@ FILE = ValueType(_text, str, "FILE", echoes=False)
 JOURNAL = ValueType(_journal, str, "FILE", echoes=False)
 LABELS = ValueType(_labels, ", ".join, "FIELD,...")
 HEADER = ValueType(_header, str, "NAME", echoes=False)
+URL = ValueType(_url, str, "URL", echoes=False)
+ID = ValueType(_text, str, "ID", echoes=False)
 USERNAME = ValueType(_username, str, "NAME", echoes=False)
 SECRET = ValueType(_secret, lambda _: "<secret>", "SECRET", secret=True, echoes=False)
 SECRETS = ValueType(_secrets, lambda keys: ", ".join("<secret>" for _ in keys), "SECRET,...", secret=True, echoes=False)

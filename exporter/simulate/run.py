@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import signal
+import socket
+import ssl
 import sys
 import time
 from collections import Counter
@@ -18,17 +20,14 @@ from exporter.files import STANDARD_STREAM, discard_output, open_binary
 from exporter.simulate.client import Target
 from exporter.simulate.load import files
 from exporter.simulate.load.progress import Progress
-from exporter.simulate.load.report import outcome_lines, printable, table
+from exporter.simulate.load.report import outcome_lines, printable
 from exporter.simulate.load.sender import Sender, SendingFailed
+from exporter.simulate.verdict import Judge, print_failure, print_lines
 from exporter.simulate.verify.arrivals import Exchange, Rule
-from exporter.simulate.verify.compare import Difference, answer_differences, exposition_differences
-from exporter.simulate.verify.oracle import NOTHING_BEFORE, Before, Oracle
+from exporter.simulate.verify.oracle import Oracle
 from exporter.simulate.verify.scrape import (
     Scraped,
     ScrapeFailed,
-    crossing_totals,
-    newest_readings_ms,
-    process_start_ms,
     scrape,
 )
 from exporter.simulate.world.delivery import Delivery, Plan
@@ -52,6 +51,12 @@ class Job:
     """
     source: str | None = None
     """A file of deliveries to send instead of those of the plan."""
+    cloud: socket.socket | None = None
+    """A listening socket at which to serve Butlr's API instead of sending the deliveries to the webhook."""
+    faults: bool = False
+    """Whether requests to this API fail now and then."""
+    tls: ssl.SSLContext | None = None
+    """The certificates that webhooks may have which are registered with this API; None are those of this machine."""
     out: str | None = None
     """A file to write the deliveries to instead of sending them."""
     rate: float | None = None
@@ -74,6 +79,10 @@ def run(job: Job, clock: Clock = time.time) -> int:
             start_ms -= job.plan.length_ms or 0
     try:
         with ExitStack() as stack:
+            if job.cloud is not None:
+                listening = stack.enter_context(job.cloud)
+                progress = stack.enter_context(closing(Progress(start_ms, job.plan.length_ms)))
+                return uvloop.run(_serve(job, start_ms, listening, progress, clock))
             if job.source is not None:
                 stream = files.read(stack.enter_context(open_binary(job.source, "rb")))
                 progress = stack.enter_context(closing(Progress()))
@@ -84,16 +93,16 @@ def run(job: Job, clock: Clock = time.time) -> int:
                 return _write(job, stream, stack.enter_context(open_binary(job.out, "wb")), progress)
             return uvloop.run(_Run(job, progress, clock).send(stream))
     except (SendingFailed, ScrapeFailed) as error:
-        return _print_failure(str(error))
+        return print_failure(str(error))
     except NotText as error:
-        return _print_failure(f"{'standard input' if job.source == STANDARD_STREAM else job.source} {error}")
+        return print_failure(f"{'standard input' if job.source == STANDARD_STREAM else job.source} {error}")
     except asyncio.CancelledError:
-        return _print_failure("stopped without waiting for answers")
+        return print_failure("stopped without waiting for answers")
     except BrokenPipeError:  # the reader of the deliveries has closed its end
         discard_output()
         return 1
     except OSError as error:
-        return _print_failure(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+        return print_failure(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
 
 
 def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progress: Progress) -> int:
@@ -114,8 +123,46 @@ def _write(job: Job, stream: Iterable[Delivery | None], file: IO[bytes], progres
     lines = [f"{len(written):,} deliveries written; an exporter must answer them with", *outcome_lines(outcomes)]
     if lost:
         lines.append(f"{lost:,} lost on purpose")
-    _print_lines(*lines, file=sys.stderr if job.out == STANDARD_STREAM else sys.stdout)
+    print_lines(*lines, file=sys.stderr if job.out == STANDARD_STREAM else sys.stdout)
     return 0
+
+
+async def _serve(job: Job, start_ms: int, listening: socket.socket, progress: Progress, clock: Clock) -> int:
+    """Serve Butlr's API, verify if the job says so, and return the exit status. Raises ScrapeFailed."""
+    # A GraphQL engine takes longer to import than many a run.
+    from exporter.simulate.cloud.run import CloudRun
+
+    began = time.monotonic()
+    offset_seconds = clock() - began
+
+    def now() -> float:
+        return time.monotonic() + offset_seconds
+
+    judge = _judge(job)
+    before: Scraped | None = None
+    if judge:
+        with suppress(ScrapeFailed):  # the exporter may need the cloud to start
+            before = await scrape(judge.metrics)
+    cloud = CloudRun(
+        job.plan,
+        now,
+        progress,
+        connections=job.connections,
+        tls=job.tls,
+        keeps=judge is not None,
+        has_faults=job.faults,
+    )
+    try:
+        await cloud.run(listening, deliveries(job.plan, start_ms, cloud.on_sensed))
+        progress.close()
+        totals = cloud.log.totals
+        if totals.answered:
+            print_lines(*totals.summary(time.monotonic() - began))
+        if faults := cloud.summary():
+            print_lines(faults)
+        return await judge.verify(cloud.exchanges, cloud.log.unanswered, before, now) if judge else 0
+    finally:
+        await cloud.stop()
 
 
 class _Run:
@@ -174,14 +221,14 @@ class _Run:
         except SendingFailed:
             self._progress.close()
             if totals.answered:
-                _print_lines(*totals.summary(time.monotonic() - self._began))
+                print_lines(*totals.summary(time.monotonic() - self._began))
             raise
         self._sender.stop()
         self._progress.close()
-        _print_lines(*totals.summary(time.monotonic() - self._began))
-        status = await self._verify(self._job.metrics, before) if self._job.metrics else 0
+        print_lines(*totals.summary(time.monotonic() - self._began))
+        status = await self._verify(before)
         if totals.refused:
-            return _print_failure(f"{totals.refused:,} deliveries were refused, the first with {totals.refusal}")
+            return print_failure(f"{totals.refused:,} deliveries were refused, the first with {totals.refusal}")
         return status
 
     def _handle_signals(self) -> None:
@@ -198,55 +245,11 @@ class _Run:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
 
-    async def _verify(self, metrics: Target, before: Scraped | None) -> int:
-        """Compare the exporter with the oracle, print the verdict, and return the exit status."""
-        since_ms = self._now() * 1000
-        scraped = await scrape(metrics)
-        until_ms = self._now() * 1000
-        started_ms = process_start_ms(scraped)
-        exchanges = self._exchanges
-        restarted = any(exchange.connected_ms < started_ms for exchange in exchanges)
-        if restarted and not self._job.has_journal:  # an exporter without a journal has lost all from before
-            exchanges = [exchange for exchange in exchanges if exchange.connected_ms > started_ms]
-            before = None
-        oracle = Oracle(
-            exchanges,
-            self._job.rule,
-            unanswered=self._sender.unanswered,
-            before=Before(newest_readings_ms(before), crossing_totals(before)) if before else NOTHING_BEFORE,
-            started_ms=started_ms if restarted else 0,
-        )
-        judgements = list(oracle.judgements())
-        counts = len(oracle.expected_counts()) + len(oracle.expected_totals())
-        differences = [
-            *exposition_differences(oracle, scraped, since_ms, until_ms),
-            *answer_differences(judgements),
-        ]
-        compared = f"{counts:,} counts with their labels and {len(judgements):,} of {len(exchanges):,} answers"
-        if differences:
-            _print_lines(*table(Difference._fields, differences))
-            hint = "; the exporter was restarted during the run: if it has no journal, pass --no-journal"
-            return _print_failure(
-                f"{len(differences):,} differences in {compared}{hint if restarted and self._job.has_journal else ''}"
-            )
-        if not counts:
-            reason = (
-                "the exporter had newer readings of these spaces; another --seed makes others"
-                if oracle.series_sent
-                else "no reading was delivered"
-            )
-            return _print_failure(f"there was no count to verify: {reason}")
-        _print_lines(f"verified: {compared} are as they must be")
-        if unverified := oracle.series_sent - counts:
-            _print_lines(f"not verified: {unverified:,} counts of which the exporter had newer readings before the run")
-        return 0
+    async def _verify(self, before: Scraped | None) -> int:
+        """Return the exit status of the verification, 0 without one."""
+        judge = _judge(self._job)
+        return await judge.verify(self._exchanges, self._sender.unanswered, before, self._now) if judge else 0
 
 
-def _print_lines(*lines: str, file: IO[str] | None = None) -> None:
-    print(*map(printable, lines), sep="\n", file=file, flush=True)
-
-
-def _print_failure(reason: str) -> int:
-    """Print why the run failed; return the exit status."""
-    _print_lines(f"butlr-exporter: {reason}", file=sys.stderr)
-    return 1
+def _judge(job: Job) -> Judge | None:
+    return Judge(job.metrics, job.rule, job.has_journal) if job.metrics else None

@@ -114,7 +114,8 @@ class TestHelp:
         assert exit_.value.code == 2
         err = capsys.readouterr().err
         assert err.endswith(
-            "butlr-exporter: error: the first argument must be a command: serve, check, simulate or export\n"
+            "butlr-exporter: error: the first argument must be a command: "
+            "serve, check, simulate, export, assets or webhooks\n"
         )
         assert "hush" not in err
         assert main(["--webhook-api-keys", "hush", "check"]) == 2
@@ -136,7 +137,9 @@ class TestHelp:
         with pytest.raises(SystemExit) as exit_:
             main(arguments)
         assert exit_.value.code == 2
-        assert capsys.readouterr().err.endswith(f"serve, check, simulate or export; did you mean {meant}?\n")
+        assert capsys.readouterr().err.endswith(
+            f"serve, check, simulate, export, assets or webhooks; did you mean {meant}?\n"
+        )
 
     @pytest.mark.parametrize(
         ("arguments", "mistake"),

@@ -21,7 +21,7 @@ def get(url: str) -> bytes:
 
 
 def test_a_building_until_it_is_stopped() -> None:
-    """All zones appear with capacities, Prometheus gets its targets, and an interrupt leaves nothing running."""
+    """The exporter is connected, all zones appear with Butlr's capacities, and an interrupt leaves nothing running."""
     program("prometheus", "prometheus")
     port, prometheus = free_port(), free_port()
     command = [sys.executable, str(DEMO), f"--port={port}", f"--prometheus-port={prometheus}"]
@@ -38,9 +38,13 @@ def test_a_building_until_it_is_stopped() -> None:
         finally:
             demo.terminate()
     assert demo.returncode == 0
-    (warning,) = err.splitlines()  # it is open, but to this machine only
-    assert "no credentials" in warning
-    zones, floors, of_metrics, graph = [line.split()[-1] for line in out.splitlines()[:4]]
+    simulated, capacities, created = err.splitlines()  # no warning, as deliveries have a key
+    assert simulated.startswith("Butlr's API at http://127.0.0.1:")
+    assert "rules written" in capacities
+    assert created.startswith(f"webhook created: butlr-exporter, http://localhost:{port}/webhook, ")
+    assert "\ncreated webhook webhook_" in out
+    lines = out[out.index("\nzones ") + 1 :].splitlines()
+    zones, floors, of_metrics, graph = [line.split()[-1] for line in lines[:4]]
     assert [zones, floors, of_metrics] == [
         f"http://localhost:{port}{path}" for path in ("/", "/?kind=floor", "/metrics")
     ]

@@ -174,6 +174,15 @@ class TestEnds:
         assert b'zone_id="' not in target.get("/metrics")
 
 
+def test_an_address_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """A simulated cloud that cannot listen at its address says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert main(["simulate", f"--cloud={address}"]) == 1
+    message = f"butlr-exporter: --cloud={address}: cannot listen: Address already in use\n"
+    assert capsys.readouterr() == ("", message)
+
+
 class TestOptions:
     """Mistakes in the options, and the progress bar."""
 
@@ -187,6 +196,12 @@ class TestOptions:
             (["--start=2014-12-31"], "argument --start: must be in 2015 or later, not '2014-12-31'"),
             (["--start=2199-01-01"], "--start is in the future"),
             (["--duration=30s"], "--duration is shorter than --interval (1m); shorten the interval"),
+            (
+                ["--cloud=:0", "--url=http://localhost/"],
+                "--cloud delivers to the webhooks that are registered with it, so leave out --url and --api-key",
+            ),
+            (["--faults"], "--faults are those of --cloud"),
+            (["--cloud=:0", "--rate=max"], "--cloud serves in real time, so leave out --rate, --in and --out"),
             (["--in=a", "--zones=3", "--burst"], "--in sends the deliveries of a file, so leave out --zones, --burst"),
             (["--api-key=a\nb"], "argument --api-key: must consist of printable characters"),
             (

@@ -3,7 +3,6 @@
 import re
 import tomllib
 from pathlib import Path
-from textwrap import dedent
 from types import ModuleType
 
 import graphql
@@ -230,8 +229,6 @@ def test_picture() -> None:
 
 
 def test_mutation() -> None:
-    """README and docs/butlr.md have the same mutation, and its syntax is valid."""
-    texts = [re.findall(r"```graphql\n(.*?)```", page(name), re.DOTALL) for name in ("README.md", "docs/butlr.md")]
-    (short,), (full,) = ([dedent(text).strip() for text in each] for each in texts)
-    assert short == full
-    graphql.parse(full)
+    """docs/butlr.md has the mutation that creates a webhook by hand, and its syntax is valid."""
+    (mutation,) = re.findall(r"```graphql\n(.*?)```", page("docs/butlr.md"), re.DOTALL)
+    graphql.parse(mutation)

@@ -40,6 +40,8 @@ MISTAKES = {
     "capacity_file": [""],
     "tls_cert": [""],
     "tls_key": [""],
+    "butlr_client_id": ["", "\udcff"],
+    "butlr_api_url": ["", "api.butlr.io"],
     "log_level": ["loud"],
     "log_format": ["xml"],
 }
@@ -76,6 +78,9 @@ class TestLoad:
             "metrics_password": "none",
             "tls_cert": "none",
             "tls_key": "none",
+            "butlr_client_id": "none",
+            "butlr_client_secret": "none",
+            "butlr_api_url": "https://api.butlr.io",
             "log_level": "info",
             "log_format": "logfmt",
         }
@@ -247,6 +252,7 @@ class TestWarnings:
             ({"motion_forget_after": "23h"}, "a room with motion is forgotten before one without"),
             ({"forget_after": "15d"}, "a room with motion is forgotten before one without"),
             ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "fewer than 16 characters; openssl"),
+            ({"butlr_api_url": "http://cloud:9729"}, "anybody on the way can read the secret"),
         ],
     )
     def test_unlikely_settings(self, flags: dict[str, str], expected: str) -> None:

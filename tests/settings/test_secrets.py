@@ -18,9 +18,9 @@ class TestSecrets:
     """Keys and passwords are secrets."""
 
     def test_names(self) -> None:
-        """The keys and both passwords are secrets, and no other setting is."""
+        """The keys, both passwords and the secret of the API token are secrets, and no other setting is."""
         names = [setting.name for setting in SECRET_SETTINGS]
-        assert names == ["webhook_api_keys", "webhook_password", "metrics_password"]
+        assert names == ["webhook_api_keys", "webhook_password", "metrics_password", "butlr_client_secret"]
 
     def test_shown(self) -> None:
         """Neither `show` nor `repr` shows a secret; only the number of keys is shown."""
@@ -131,7 +131,7 @@ class TestSecrets:
             load({"webhook_api_keys": "hush", "webhook_api_keys_file": str(tmp_path)}, {})
         assert caught.value.mistakes == ["--webhook-api-keys and --webhook-api-keys-file are both set; one is enough"]
 
-    @pytest.mark.parametrize("name", ["webhook_api_keys", "webhook_password", "metrics_password"])
+    @pytest.mark.parametrize("name", [setting.name for setting in SECRET_SETTINGS])
     def test_not_utf_8(self, name: str) -> None:
         """A variable that is not UTF-8 text is a mistake, as no request can carry such a secret."""
         with pytest.raises(SettingsError) as caught:

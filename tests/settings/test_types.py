@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.settings.types import ADDRESS, parse_duration, parse_size, show_duration, show_size
+from exporter.settings.advice import unencrypted
+from exporter.settings.types import ADDRESS, URL, parse_duration, parse_size, show_duration, show_size
 
 
 class TestUnits:
@@ -41,3 +43,33 @@ class TestUnits:
         """An address may have an empty host or an IPv6 address in brackets."""
         for text in (":9728", "[::]:9728", "localhost:1", "0.0.0.0:0"):
             assert ADDRESS.show(ADDRESS.parse(text)) == text
+
+
+class TestUrls:
+    """Addresses of an API."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "ftp://api.butlr.io",
+            "https://",
+            "https://a:0",
+            "https://a:70000",
+            "https://[::1",
+            "https://user:hush@a",
+            "https://a/?b",
+            "https://a/#b",
+            "https://a b",
+            "https://ä.example",
+            "https://a\\@b",
+        ],
+    )
+    def test_mistakes(self, text: str) -> None:
+        """A URL has a host, and neither credentials nor a query."""
+        with pytest.raises(ValueError, match=r"must be a URL such as https://api[.]butlr[.]io, without username"):
+            URL.parse(text)
+
+    @pytest.mark.parametrize("url", ["https://api.butlr.io", "http://localhost:1", "http://127.0.0.2", "http://[::1]"])
+    def test_a_secret_that_nobody_else_can_read(self, url: str) -> None:
+        """An address with TLS, or on this machine, brings no warning."""
+        assert unencrypted(URL.parse(url)) == []

@@ -29,6 +29,9 @@ VALID = {
     "webhook_password": (" p:a,ss ", SecretStr(" p:a,ss ")),
     "metrics_username": ("prometheus", "prometheus"),
     "metrics_password": ("pässword", SecretStr("pässword")),
+    "butlr_client_id": ("client_2oUBiSXgx48RtbZKXHm5ekpAzFe", "client_2oUBiSXgx48RtbZKXHm5ekpAzFe"),
+    "butlr_client_secret": ("s,e cret", SecretStr("s,e cret")),
+    "butlr_api_url": ("http://[::1]:9729/api/", "http://[::1]:9729/api"),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", "json"),
 }

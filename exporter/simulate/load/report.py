@@ -28,6 +28,8 @@ class Totals:
     retries: int = 0
     lost: int = 0
     """Deliveries that were not sent because the plan loses them."""
+    dropped: int = 0
+    """Deliveries that were given up after their last retry."""
     _latencies: Counter[int] = field(default_factory=Counter)
 
     def record_latency(self, seconds: float) -> None:
@@ -53,6 +55,8 @@ class Totals:
         lines.append(f"{self.retries:,} retries, {self.refused:,} refused")
         if self.lost:
             lines[-1] += f", {self.lost:,} lost on purpose"
+        if self.dropped:
+            lines[-1] += f", {self.dropped:,} given up after the last retry"
         return lines
 
 

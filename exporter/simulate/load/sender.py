@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 
 from exporter.events.text import NotText
-from exporter.simulate.client import Answer, Connection, NoAnswer, Target
+from exporter.simulate.client import ANSWER_TIMEOUT_SECONDS, Answer, Connection, NoAnswer, Target
 from exporter.simulate.load.report import Totals
 from exporter.simulate.verify.arrivals import Exchange
 from exporter.simulate.world.delivery import Delivery
@@ -95,7 +95,7 @@ class Sender:
 
     async def _work(self, deliveries: Iterator[Delivery | None]) -> None:
         """Send deliveries over one connection until there are no more, or the run is stopped."""
-        connection = _LastingConnection(self._target, self._clock)
+        connection = LastingConnection(self._target, self._clock)
         try:
             for delivery in deliveries:
                 if delivery is not None and delivery.lost:
@@ -111,7 +111,7 @@ class Sender:
         finally:
             connection.close()
 
-    async def _deliver(self, delivery: Delivery, connection: "_LastingConnection") -> None:
+    async def _deliver(self, delivery: Delivery, connection: "LastingConnection") -> None:
         """Send a delivery until it is answered or the run is stopped."""
         sent = self._clock()
         tries = 0
@@ -156,7 +156,7 @@ class Sender:
         accepted = 200 <= answer.status < 300
         if not accepted and answer.status not in _REFUSED:
             raise SendingFailed(f"{self._target.url}: {answer.error_text()}")
-        outcomes = _outcomes(answer)
+        outcomes = outcomes_of(answer)
         if accepted and outcomes is None:
             raise SendingFailed(
                 f"{self._target.url}: {answer.error_text()}, but that is not how butlr-exporter answers"
@@ -184,29 +184,37 @@ class Sender:
         return self._stop.is_set()
 
 
-class _LastingConnection:
+class LastingConnection:
     """A connection that is opened when it is needed, and again after it ended."""
 
-    def __init__(self, target: Target, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, target: Target, clock: Callable[[], float], timeout_seconds: float = ANSWER_TIMEOUT_SECONDS
+    ) -> None:
         self._target = target
         self._clock = clock
+        self._timeout_seconds = timeout_seconds
         self._connection: Connection | None = None
         self.connected_seconds = 0.0
         """When it was last opened, Unix seconds."""
 
     async def send(self, body: bytes) -> Answer:
         """Send one delivery and wait for the answer. Raises NoAnswer."""
+        return await (await self.open()).send(body)
+
+    async def open(self) -> Connection:
+        """Return the open connection. Raises NoAnswer."""
         if self._connection is None or not self._connection.usable:
-            self._connection = await Connection.open(self._target)
+            self._connection = await Connection.open(self._target, self._timeout_seconds)
             self.connected_seconds = self._clock()
-        return await self._connection.send(body)
+        return self._connection
 
     def close(self) -> None:
+        """Close the connection, if one is open."""
         if self._connection is not None:
             self._connection.close()
 
 
-def _outcomes(answer: Answer) -> dict[str, int] | None:
+def outcomes_of(answer: Answer) -> dict[str, int] | None:
     """Return the number of events by outcome; None if the answer does not give it."""
     outcomes = answer.json_object().get("outcomes")
     if not isinstance(outcomes, dict):

@@ -35,7 +35,7 @@ _FLOOR_PLAN = (
     _Spot("", "Desk {n:02}", DESK),
 )
 
-_CREATED_SECONDS = 1_730_900_000
+CREATED_SECONDS = 1_730_900_000
 """The Unix second in the ids of all places."""
 
 _NO_ROOM: tuple[dict[str, str | None], ...] = (
@@ -86,6 +86,16 @@ class Floor(NamedTuple):
     zones: tuple[Zone, ...]
     rooms: tuple[Room, ...]
     doors: tuple[Device, ...]
+
+
+def zones_of(number: int, seed: int) -> list[Zone]:
+    """Return the zones of the estate that has this seed."""
+    return list(zones(number, Random(f"building {seed}")))
+
+
+def floors_of(all_zones: Iterable[Zone], seed: int) -> list[Floor]:
+    """Return the floors of the estate that has this seed and these zones."""
+    return list(floors(all_zones, Random(f"devices {seed}")))
 
 
 def zones(number: int, random: Random) -> Iterator[Zone]:
@@ -154,7 +164,7 @@ def floors(zones: Iterable[Zone], random: Random) -> Iterator[Floor]:
 
 def _device(place: dict[str, Any], mode: str, random: Random) -> Device:
     sensor = {
-        "sensor_id": ksuid(_CREATED_SECONDS, random.getrandbits(128)),  # Butlr's docs show it without a prefix
+        "sensor_id": ksuid(CREATED_SECONDS, random.getrandbits(128)),  # Butlr's docs show it without a prefix
         "mac_address": "-".join(("00", "17", "0d", "00", "00", *(f"{random.randrange(256):02x}" for _ in range(3)))),
         "sensor_mode": mode,
         "sensor_model": "Heatic 2+",
@@ -183,4 +193,4 @@ def _changed_place(floor: int, random: Random) -> dict[str, str]:
 
 
 def _id(prefix: str, random: Random) -> str:
-    return f"{prefix}_{ksuid(_CREATED_SECONDS, random.getrandbits(128))}"
+    return f"{prefix}_{ksuid(CREATED_SECONDS, random.getrandbits(128))}"

@@ -49,14 +49,16 @@ class Sensor:
         self._recent: deque[SensedReading | None] = deque([None] * COMPUTATIONS, maxlen=COMPUTATIONS)
         self._last_truth = 0
 
-    def sense(self, timestamp_ms: int, truth: int, random: Random) -> None:
-        """Begin a reading of `truth` people."""
+    def sense(self, timestamp_ms: int, truth: int, random: Random) -> SensedReading:
+        """Begin a reading of `truth` people, and return it."""
         error = random.choice(_FIRST_ERRORS) if truth or random.random() < 0.1 else 0
         if self._counts_doors and random.random() < _MORE_OUT_SHARE:
             error = -truth - 1
         smoothed = (self._last_truth + truth) / 2
-        self._recent.appendleft(SensedReading(timestamp_ms, truth, smoothed, error, self._counts_doors))
+        reading = SensedReading(timestamp_ms, truth, smoothed, error, self._counts_doors)
+        self._recent.appendleft(reading)
         self._last_truth = truth
+        return reading
 
     def skip(self) -> None:
         """Let an interval pass without a new reading."""

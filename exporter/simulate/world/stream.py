@@ -3,16 +3,16 @@
 Source: docs.butlr.io, webhooks overview: each minute the counts of the last five minutes are computed again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from random import Random
 from typing import NamedTuple
 
-from exporter.simulate.world.building import Floor, Room, Zone, floors, zones
+from exporter.simulate.world.building import Floor, Room, Zone, floors_of, zones_of
 from exporter.simulate.world.delivery import MINUTE_MS, Delivery, EventType, Plan, Source, Way
 from exporter.simulate.world.estate import Estate
 from exporter.simulate.world.moments import Moments
-from exporter.simulate.world.sensing import COMPUTATIONS, Sensor
+from exporter.simulate.world.sensing import COMPUTATIONS, SensedReading, Sensor
 
 _STRAGGLER_SHARE = 0.04
 """Share of a space's intervals in which a reading older than the exporter's window is sent as well."""
@@ -24,9 +24,16 @@ _REVISED_AT_ONCE_SHARE = 0.01
 """Share of computations that are followed by another in the same second; never that of the newest reading."""
 
 
-def deliveries(plan: Plan, start_ms: int) -> Iterator[Delivery]:
-    """Return the deliveries of a simulation that starts at `start_ms` (milliseconds since the epoch), by due time."""
-    return _Stream(plan, start_ms).deliveries()
+OnSensed = Callable[[str, int, SensedReading], None]
+"""Called with the id of a space, the time of the first computation of a reading (ms), and the reading."""
+
+
+def deliveries(plan: Plan, start_ms: int, on_sensed: OnSensed = lambda *_: None) -> Iterator[Delivery]:
+    """Return the deliveries of a simulation that starts at `start_ms` (milliseconds since the epoch), by due time.
+
+    `on_sensed` is called for each reading before the first delivery that is due later.
+    """
+    return _Stream(plan, start_ms, on_sensed).deliveries()
 
 
 class _SensedSpace(NamedTuple):
@@ -43,17 +50,18 @@ class _SensedSpace(NamedTuple):
 class _Stream:
     """Simulates a plan."""
 
-    def __init__(self, plan: Plan, start_ms: int) -> None:
+    def __init__(self, plan: Plan, start_ms: int, on_sensed: OnSensed) -> None:
         self._plan = plan
+        self._on_sensed = on_sensed
         self._start_ms = start_ms
         # Each subject has a random source of its own, so that `drop`, for one, does not change the people.
-        building, devices, people, walking, moments, sensing, others_sensing = (
+        people, walking, moments, sensing, others_sensing = (
             Random(f"{subject} {plan.seed}")
-            for subject in ("building", "devices", "people", "walking", "moments", "sensing", "sensing of rooms")
+            for subject in ("people", "walking", "moments", "sensing", "sensing of rooms")
         )
-        all_zones = list(zones(plan.zones, building))
+        all_zones = zones_of(plan.zones, plan.seed)
         only_zones = all(event_type.startswith("ZONE_") for event_type in plan.types)
-        all_floors = [] if only_zones else list(floors(all_zones, devices))
+        all_floors = [] if only_zones else floors_of(all_zones, plan.seed)
         all_rooms = [room for floor in all_floors for room in floor.rooms]
         self._estate = Estate(all_zones, all_floors, people, walking, has_short_nights=plan.short_nights)
         self._way = Way(plan, start_ms)
@@ -98,7 +106,8 @@ class _Stream:
                 now_ms = sensed_ms + space.phase_ms
                 yield from self._way.due(now_ms)
                 if is_sensed:
-                    space.sensor.sense(sensed_ms, people[space.source.id], space.sensing)
+                    reading = space.sensor.sense(sensed_ms, people[space.source.id], space.sensing)
+                    self._on_sensed(space.source.id, now_ms, reading)
                 else:
                     space.sensor.skip()
                 for event_type in space.types:
