@@ -71,12 +71,12 @@ $(COMPILED): $(READY)
 
 # The parser, the rule, the families and the settings are covered line by line and branch by branch.
 test: $(READY) $(COMPILED)
-	$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report=
+	$(BIN)/pytest --numprocesses auto --dist loadgroup --cov --cov-report=
 	$(BIN)/coverage report --fail-under=100
 
 # Other random examples on each run: 20,000 of the rule, 4,000 of every other property; kills and hostile requests.
 soak: $(READY)
-	HOSTILE=20 KILLS=200 $(BIN)/pytest --numprocesses auto --dist worksteal --hypothesis-profile soak -m soak
+	HOSTILE=20 KILLS=200 $(BIN)/pytest --numprocesses auto --dist loadgroup --hypothesis-profile soak -m soak
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

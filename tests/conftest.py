@@ -63,14 +63,5 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long tests in front, an equal share for each worker, as a worker begins with one part of the list."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    long = [item for item in items if item.get_closest_marker("long")]
-    others = [item for item in items if not item.get_closest_marker("long")]
-    ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        first = long[worker::workers]
-        number = max(0, (len(items) - len(ordered)) // (workers - worker) - len(first))
-        ordered += first + others[:number]
-        del others[:number]
-    items[:] = ordered + others
+    """Put long tests in front."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

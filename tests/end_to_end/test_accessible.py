@@ -12,6 +12,8 @@ from tests.support.browsing import post, with_capacity
 from tests.support.kinds import post_every_kind
 from tests.support.sockets import fresh
 
+pytestmark = pytest.mark.xdist_group("accessible")  # they share a browser
+
 TOO_WIDE = "[...document.querySelectorAll('td')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
 """The texts of cells that reach into the next cell."""
 

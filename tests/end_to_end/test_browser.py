@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browsing import ask, post, settle
 from tests.support.running import Running, running
 
+pytestmark = pytest.mark.xdist_group("browser")  # they share a browser
+
 
 class TestLive:
     """A page that is left open."""

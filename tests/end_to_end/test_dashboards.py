@@ -26,6 +26,8 @@ from tests.support.prometheus import Prometheus, prometheus
 from tests.support.running import CONSOLE_SCRIPT, Running, program, running, wait_for
 from tests.support.sockets import fresh
 
+pytestmark = pytest.mark.xdist_group("dashboards")  # they share a Prometheus with history
+
 RECIPES = re.findall(r"^\| [^|`]+ \| `([^`]+)`", (ROOT / "docs" / "analysis.md").read_text(), re.MULTILINE)
 
 BOARDS: dict[str, dict[str, Any]] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in DASHBOARDS}

@@ -13,6 +13,8 @@ from tests.support.kinds import post_every_kind
 from tests.support.running import Running
 from tests.support.sockets import fresh
 
+pytestmark = pytest.mark.xdist_group("pages")  # they share a browser
+
 
 class TestChoosing:
     """Search, filter, order, pages."""
