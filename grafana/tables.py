@@ -204,6 +204,7 @@ def hour_table(title: str, description: str, hourly: str, *, empty: str, time_fr
         .decimals(0)
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BLUES))
         .cell_options(TableColoredBackgroundCellOptions(mode=TableCellBackgroundDisplayMode.BASIC))
+        .override_by_regexp(r"\d\d", _options(noValue=" "))
         .override_by_name(
             "Weekday",
             _number(110, custom__cellOptions={"type": "auto"}, mappings=DAY_NAMES),
