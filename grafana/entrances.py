@@ -26,6 +26,9 @@ WHERE = "{{place}} · {{sensor_id}}"
 """The text of an entryway in a legend; Butlr has no name for it."""
 
 
+NO_CROSSINGS = "needs TRAFFIC events"
+
+
 def _crossings(direction: str) -> str:
     """Return the selector of a direction's counters."""
     return f'butlr_entryway_crossings_total{{direction="{direction}",{ROOMS}}}'
@@ -57,6 +60,7 @@ def _door_table() -> PlacedPanel:
         age(DOOR, f"butlr_entryway_last_crossing_timestamp_seconds{{{ROOMS}}}"),
         width=16,
         height=12,
+        empty=NO_CROSSINGS,
     )
 
 
@@ -85,6 +89,7 @@ def _hours() -> PlacedPanel:
         width=24,
         height=10,
         unit="none",
+        empty=NO_CROSSINGS,
     )
 
 
@@ -107,12 +112,17 @@ def build() -> Any:
             (
                 "In the chosen time",
                 [
-                    number_panel("In", "People who came in by the chosen entryways.", f"round({entered})"),
-                    number_panel("Out", "People who went out by the chosen entryways.", f"round({left})"),
+                    number_panel(
+                        "In", "People who came in by the chosen entryways.", f"round({entered})", empty=NO_CROSSINGS
+                    ),
+                    number_panel(
+                        "Out", "People who went out by the chosen entryways.", f"round({left})", empty=NO_CROSSINGS
+                    ),
                     number_panel(
                         "In minus out",
                         "From an empty building on, the people who are inside. By night it should be near 0.",
                         f"round({entered} - {left})",
+                        empty=NO_CROSSINGS,
                     ),
                     panel(
                         stat.Panel()
@@ -125,6 +135,7 @@ def build() -> Any:
                         width=6,
                         height=5,
                         steps=PLAIN,
+                        empty=NO_CROSSINGS,
                     ),
                 ],
             ),
@@ -161,6 +172,7 @@ def build() -> Any:
                         height=12,
                         unit="none",
                         steps=PLAIN,
+                        empty=NO_CROSSINGS,
                     ),
                 ],
             ),
@@ -179,6 +191,7 @@ def build() -> Any:
                         width=24,
                         height=10,
                         unit="none",
+                        empty=NO_CROSSINGS,
                     ),
                 ],
             ),

@@ -22,12 +22,15 @@ DEVICE = ("mac_address", "sensor_model", "sensor_mode")
 OF_EXPORTERS = "and on (job, instance) butlr_exporter_build_info"
 """The condition that a process is an exporter, under any name of its job."""
 
+NOT_SCRAPED = "no exporter is scraped"
+NO_EVENTS = "no events in this time"
+
 FIRST_GUESSES = "sum(zone:butlr_zone_occupancy:people)"
 FINAL_COUNTS = f"sum({final.counts('zone')})".replace(f"{{{ZONES}}}", "")
 
 
 def _line_panel(
-    title: str, description: str, *queries: Query, unit: str, width: int = 8, empty: str = ""
+    title: str, description: str, *queries: Query, unit: str, width: int = 8, empty: str = NOT_SCRAPED
 ) -> PlacedPanel:
     built = timeseries.Panel().legend(legend())
     return panel(built, title, description, *queries, width=width, height=9, unit=unit, empty=empty)
@@ -79,24 +82,28 @@ def build() -> Any:
                         unit="s",
                         decimals=0,
                         steps=[(None, "text"), (300, "orange"), (900, "red")],
+                        empty="no event yet",
                     ),
                     number_panel(
                         "Refused in an hour",
                         "Events that were answered with 422. The exporter's log names field and reason.",
                         f"round(sum(increase({REFUSED}[1h])))",
                         steps=RED_ABOVE_0,
+                        empty=NOT_SCRAPED,
                     ),
                     number_panel(
                         "Journal failures in an hour",
                         "Writes that failed: events are then answered with 503.",
                         "round(sum(increase(butlr_exporter_journal_failures_total[1h])))",
                         steps=RED_ABOVE_0,
+                        empty=NOT_SCRAPED,
                     ),
                     number_panel(
                         "Silent",
                         "Zones, rooms and floors whose newest reading is too old to be shown.",
                         'sum(max by (kind) (butlr_exporter_spaces{state="stale",kind!="sensor"}))',
                         steps=ORANGE_ABOVE_0,
+                        empty=NOT_SCRAPED,
                     ),
                 ],
             ),
@@ -114,6 +121,7 @@ def build() -> Any:
                         width=12,
                         height=9,
                         unit="eps",
+                        empty=NOT_SCRAPED,
                     ),
                     _line_panel(
                         "Delay of deliveries",
@@ -122,6 +130,7 @@ def build() -> Any:
                         Query(f"histogram_quantile(0.95, {DELAY})", "95 % {{event_type}}"),
                         unit="s",
                         width=12,
+                        empty=NO_EVENTS,
                     ),
                     _line_panel(
                         "Revisions",
@@ -133,6 +142,7 @@ def build() -> Any:
                         ),
                         unit="percentunit",
                         width=8,
+                        empty=NO_EVENTS,
                     ),
                     _line_panel(
                         "Corrected too late",
@@ -189,6 +199,7 @@ def build() -> Any:
                         Query(FINAL_COUNTS, "final"),
                         unit="none",
                         width=24,
+                        empty="needs events about zones",
                     ),
                     _sensor_table(),
                 ],
@@ -202,6 +213,7 @@ def build() -> Any:
                         Query('max by (kind) (butlr_exporter_spaces{state="fresh"}) > 0', "{{kind}}"),
                         Query('max by (kind) (butlr_exporter_spaces{state="stale"}) > 0', "{{kind}}, silent"),
                         unit="none",
+                        empty="no place is known",
                     ),
                     _line_panel(
                         "Processor",
