@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Blueprint, Flask, abort, request
 from pydantic import SecretStr
@@ -20,6 +20,7 @@ from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
 from exporter.ingest.observer import Observer
 from exporter.ingest.transitions import Transitions
+from exporter.inventory import Assets
 from exporter.journal.file import open_journal
 from exporter.journal.recorder import Recorder
 from exporter.metrics.registry import Metrics, Rejection
@@ -36,6 +37,9 @@ from exporter.web.fast import FastWebhook
 from exporter.web.pages import views as pages
 from exporter.web.pages.status import Status
 from exporter.web.pages.views import WebhookAddress
+
+if TYPE_CHECKING:
+    from exporter.cloud.service import CloudService
 
 
 class Port(NamedTuple):
@@ -57,6 +61,8 @@ class Exporter:
     capacity: CapacityFile
     recorder: Recorder | None
     """Writes the journal, if there is one."""
+    cloud: "CloudService | None"
+    """Asks Butlr's cloud, if there is a client id."""
     certificate: Certificate | None
     """The certificate of `listen`, if it serves TLS."""
     app: Flask
@@ -81,8 +87,15 @@ class Exporter:
         with contextlib.suppress(CapacityError):
             self.capacity.reload()
 
+    def start(self) -> None:
+        """Begin to ask Butlr's cloud, if there is a client id."""
+        if self.cloud is not None:
+            self.cloud.start()
+
     def close(self) -> None:
-        """Close the journal."""
+        """Stop asking Butlr's cloud, and close the journal."""
+        if self.cloud is not None:
+            self.cloud.stop()
         if self.recorder is not None:
             self.recorder.close()
 
@@ -92,7 +105,9 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
 
     `clock` returns Unix seconds. Raises CapacityError and JournalError as `build` does.
     """
-    return _build(settings or Settings(), clock, None).app
+    exporter = _build(settings or Settings(), clock, None)
+    exporter.start()
+    return exporter.app
 
 
 def build(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> Exporter:
@@ -130,6 +145,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     def certificate_end() -> float | None:
         return certificate.not_after_seconds if certificate else None
 
+    assets = Assets()
     capacity = CapacityFile(settings.capacity_file, clock, known)
     settle_after_seconds = settings.settle_after.total_seconds()
     metrics = Metrics(snapshot, settled, settings.labels, capacity, settle_after_seconds, certificate_end)
@@ -163,11 +179,24 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
         transitions=Transitions(snapshot),
         capacity=capacity,
         recorder=recorder,
+        cloud=_cloud(settings, assets, capacity, metrics, clock),
         certificate=certificate,
         app=app,
         reading_app=reading_app,
         ports=tuple(ports),
     )
+
+
+def _cloud(
+    settings: Settings, assets: Assets, capacity: CapacityFile, metrics: Metrics, clock: Callable[[], float]
+) -> "CloudService | None":
+    """Return the threads that ask Butlr's cloud; None without a client id."""
+    if settings.butlr_client_id is None:
+        return None
+    # An HTTP library takes time and memory, which an exporter without a client id saves.
+    from exporter.cloud.service import CloudService
+
+    return CloudService(settings, assets, capacity, metrics.cloud, clock)
 
 
 def _limits(settings: Settings) -> Limits:

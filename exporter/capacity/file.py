@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 
 from exporter.capacity.parse import CapacityError, parse, text_of
-from exporter.capacity.rules import NO_RULES, Capacity
+from exporter.capacity.rules import NO_RULES, Capacity, Configured
 from exporter.events.measures import Kind
 from exporter.events.model import AnyMetadata
 
@@ -40,11 +40,18 @@ class CapacityFile:
         self._failure: CapacityError | None = None
         """The failure of the last read."""
         self._counting = Lock()
+        self._changing = Lock()
         self._reading = Lock()
 
     def prepare(self) -> None:
         """Match all known spaces, so that no scrape or page has to do so."""
         self.current.prepare(self._known())
+
+    def configure(self, capacities: Configured) -> None:
+        """Have these capacities of Butlr in force, in people, where no rule matches."""
+        with self._changing:
+            if capacities != self.current.configured:
+                self.current = self.current.beside(capacities)
 
     def reload(self) -> None:
         """Read the file again; the old rules stay if that raises CapacityError.
@@ -74,7 +81,9 @@ class CapacityFile:
             log.error("capacity file rejected", {"path": path, "reason": str(error)})
             return error
         capacity.prepare(self._known())
-        self.current, self.last_read_succeeded, self.last_success_seconds = capacity, True, self._clock()
+        with self._changing:
+            self.current = capacity.beside(self.current.configured)
+        self.last_read_succeeded, self.last_success_seconds = True, self._clock()
         log.info("capacity file read", {"path": path, "rules": len(capacity.rules)})
         return None
 

@@ -1,13 +1,15 @@
-"""The rules of a capacity file, and the first of them that matches a space."""
+"""The rules of a capacity file, the first of them that matches a space, and Butlr's own capacities behind them."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from operator import attrgetter, itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from exporter.capacity.index import Index
 from exporter.capacity.pattern import Pattern
 from exporter.events.measures import Kind
-from exporter.events.model import FIELDS, AnyMetadata
+from exporter.events.model import FIELDS, ID_POSITION, AnyMetadata
 from exporter.events.text import composed
 from exporter.pieces import paced
 
@@ -46,12 +48,23 @@ class _Filed(NamedTuple):
     rule: Rule
 
 
+Configured = Mapping[tuple[Kind, str], float]
+"""Capacities in people that Butlr's assets have, by kind and id of a space."""
+
+
 class Capacity:
-    """The rules of one file, in order. Thread-safe."""
+    """The rules of one file, in order, and Butlr's own capacities where no rule matches. Thread-safe."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
+        self.configured: Configured = MappingProxyType({})
         self._kinds = {kind: _KindRules([rule for rule in rules if rule.kind is kind]) for kind in Kind}
+
+    def beside(self, configured: Configured) -> "Capacity":
+        """Return the same rules beside these capacities of Butlr."""
+        other = copy(self)  # which shares the rules and their cache
+        other.configured = configured
+        return other
 
     @property
     def for_any_text(self) -> list[Rule]:
@@ -66,7 +79,9 @@ class Capacity:
     def of(self, metadata: AnyMetadata, kind: Kind = Kind.ZONE) -> float | None:
         """Return the capacity of a space in people; None if unknown."""
         rule = self._kinds[kind].rule(metadata)
-        return None if rule is None else rule.max
+        if rule is not None:
+            return rule.max
+        return self.configured.get((kind, metadata[ID_POSITION[kind]])) if self.configured else None
 
     def prepare(self, spaces: Mapping[Kind, Sequence[AnyMetadata]]) -> None:
         """Match spaces now, so that no scrape or page has to; other threads run in between."""

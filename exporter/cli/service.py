@@ -93,6 +93,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     try:
         listeners = [process.Listener(_bind(port), port.service, port.tls) for port in exporter.ports]
         _log_start(settings, exporter.ports, listeners)
+        exporter.start()
         process.serve(listeners, exporter.reload, *exporter.periodic_tasks)
     except CannotListen as error:
         log.error("cannot listen", error.fields)

@@ -6,7 +6,7 @@ It knows nothing of HTTP, and of events only the measure and the metadata.
 - `spaces`: the families of spaces, also those of settled readings; a space's lines are kept until something in it
   changes. `columns` keeps them. `traffic`: the families of entryways.
 - `settled`: a captured history at its own times.
-- `counters`: events counted by outcome, and their delays.
+- `counters`: events counted by outcome, and their delays. `cloud`: requests to Butlr's API, and their readings.
 - `registry`: all of it together with the families of the process; what a scrape reads.
 - `text`: the lines of an exposition.
 """

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
 from exporter.capacity.file import CapacityFile
+from exporter.metrics.cloud import CloudFamilies
 from exporter.metrics.counters import EventCounters, Result
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.outcome import Outcome
@@ -67,6 +68,7 @@ class Metrics:
         self._counters = EventCounters(settle_after_seconds)
         self.registry.register(self)
         self._own_families()
+        self.cloud = CloudFamilies(self.registry)
         client.ProcessCollector(registry=self.registry)
         client.PlatformCollector(registry=self.registry)
         client.GCCollector(registry=self.registry)

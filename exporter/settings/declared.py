@@ -20,6 +20,7 @@ from exporter.settings.types import (
     ID,
     JOURNAL,
     LABELS,
+    MEASUREMENTS,
     POSITIVE_DURATION,
     SECRET,
     SECRETS,
@@ -134,10 +135,26 @@ class Settings:
     )
     tls_key: str | None = _setting("none", optional(FILE), "PEM file with the private key of tls_cert")
     butlr_client_id: str | None = _setting(
-        "none", optional(ID), "client id of an API token of Butlr, for the commands assets and webhooks"
+        "none", optional(ID), "client id of an API token of Butlr, for all that is read from its API"
     )
     butlr_client_secret: SecretStr | None = _setting("none", optional(SECRET), "client secret of butlr_client_id")
     butlr_api_url: str = _setting("https://api.butlr.io", URL, "address of Butlr's API")
+    poll: timedelta | None = _setting(
+        "none",
+        optional(POSITIVE_DURATION),
+        "time from one request for the last minutes to the next, where Butlr cannot deliver; none: no requests",
+    )
+    poll_measurements: tuple[str, ...] = _setting(
+        "zone_occupancy", MEASUREMENTS, "measurements to poll: zone_occupancy, room_occupancy, floor_occupancy"
+    )
+    assets_interval: timedelta = _setting(
+        "10m",
+        POSITIVE_DURATION,
+        "time from one read of Butlr's assets to the next: capacities, tags, missing spaces, sensors, hives",
+    )
+    recover: timedelta = _setting(
+        "24h", DURATION, "age of the oldest missing minute that is asked for at the start and after a gap; 0: none is"
+    )
     log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "lowest level that is logged")
     log_format: str = _setting("logfmt", one_of("logfmt", "json"), "format of log lines")
 

@@ -145,6 +145,8 @@ def _conflicts(values: Mapping[str, Any], mistaken: Collection[str]) -> dict[str
         if len(missing) == 1 and not set(pair) & set(mistaken):
             (present,) = set(pair) - set(missing)
             mistakes[present] = f"{present} is set and {missing[0]} is not; they go together"
+    if values.get("poll") and not values.get("butlr_client_id") and "butlr_client_id" not in mistaken:
+        mistakes["poll"] = "poll is set and butlr_client_id is not; only with an API token can Butlr be asked"
     listen: Address = values.get("listen", Settings.listen)
     if listen.port and values.get("metrics_listen") == listen:
         mistakes["metrics_listen"] = "metrics_listen and listen are the same address"

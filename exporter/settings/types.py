@@ -124,6 +124,22 @@ def _labels(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+MEASUREMENT_NAMES = ("zone_occupancy", "room_occupancy", "floor_occupancy")
+"""The measurements of the Reporting API that can be polled."""
+
+
+def _measurements(text: str) -> tuple[str, ...]:
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in MEASUREMENT_NAMES:
+            raise NotAChoice(f"must be some of {', '.join(MEASUREMENT_NAMES)}", name, MEASUREMENT_NAMES)
+        if names.count(name) > 1:
+            raise ValueError(f"must have {name} only once")
+    if not names:
+        raise ValueError(f"must be at least one of {', '.join(MEASUREMENT_NAMES)}")
+    return tuple(names)
+
+
 def _more_than(limit: Any, value_type: ValueType, message: str) -> ValueType:
     """Return a type that rejects values up to `limit` with the message."""
 
@@ -223,6 +239,7 @@ COUNT = ValueType(_count, str, "N")
 FILE = ValueType(_text, str, "FILE", echoes=False)
 JOURNAL = ValueType(_journal, str, "FILE", echoes=False)
 LABELS = ValueType(_labels, ", ".join, "FIELD,...")
+MEASUREMENTS = ValueType(_measurements, ", ".join, "NAME,...")
 HEADER = ValueType(_header, str, "NAME", echoes=False)
 URL = ValueType(_url, str, "URL", echoes=False)
 ID = ValueType(_text, str, "ID", echoes=False)

@@ -42,6 +42,10 @@ MISTAKES = {
     "tls_key": [""],
     "butlr_client_id": ["", "\udcff"],
     "butlr_api_url": ["", "api.butlr.io"],
+    "poll": ["", "0", "1"],
+    "poll_measurements": ["", ",", "zones", "zone_occupancy, zone_occupancy"],
+    "assets_interval": ["", "0", "ten minutes"],
+    "recover": ["", "1"],
     "log_level": ["loud"],
     "log_format": ["xml"],
 }
@@ -81,6 +85,10 @@ class TestLoad:
             "butlr_client_id": "none",
             "butlr_client_secret": "none",
             "butlr_api_url": "https://api.butlr.io",
+            "poll": "none",
+            "poll_measurements": "zone_occupancy",
+            "assets_interval": "10m",
+            "recover": "24h",
             "log_level": "info",
             "log_format": "logfmt",
         }

@@ -32,6 +32,10 @@ VALID = {
     "butlr_client_id": ("client_2oUBiSXgx48RtbZKXHm5ekpAzFe", "client_2oUBiSXgx48RtbZKXHm5ekpAzFe"),
     "butlr_client_secret": ("s,e cret", SecretStr("s,e cret")),
     "butlr_api_url": ("http://[::1]:9729/api/", "http://[::1]:9729/api"),
+    "poll": ("30s", timedelta(seconds=30)),
+    "poll_measurements": ("Zone_Occupancy, floor_occupancy", ("zone_occupancy", "floor_occupancy")),
+    "assets_interval": ("1h", timedelta(hours=1)),
+    "recover": ("0", timedelta()),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", "json"),
 }
@@ -39,4 +43,6 @@ VALID = {
 
 def partner(name: str) -> dict[str, str]:
     """Return a valid flag for the setting that another one needs beside it; empty if it needs none."""
+    if name == "poll":
+        return {one: VALID[one][0] for one in ("butlr_client_id", "butlr_client_secret")}
     return {one: VALID[one][0] for pair in PAIRS if name in pair for one in pair if one != name}

@@ -1,0 +1,62 @@
+"""Butlr's assets as the exporter knows them: the spaces and devices that exist, whether or not any of them reports.
+
+Values without I/O. `cloud` reads them from Butlr's API; metrics and pages show them, and the poller asks about them.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from exporter.events.measures import WITH_PEOPLE, Kind
+from exporter.events.model import Metadata
+
+
+class Asset(NamedTuple):
+    """A zone, room or floor that Butlr lists."""
+
+    kind: Kind
+    metadata: Metadata
+    """Its ids and names, and those of the places around it, as an event has them."""
+    capacity: float | None = None
+    """People that it is meant for; None if not configured."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its own id."""
+        return str(getattr(self.metadata, self.kind.id_field))
+
+
+class Device(NamedTuple):
+    """A sensor or hive that Butlr lists."""
+
+    id: str
+    name: str
+    address: str
+    """The mac address of a sensor, the serial number of a hive."""
+    place: Metadata
+    """The ids and names of the room or floor that it is on, and of the places around that."""
+    is_online: bool | None
+    """None if Butlr does not say."""
+    last_heartbeat_ms: int | None
+    """When it was last heard of, milliseconds since the epoch; None if Butlr does not say."""
+
+
+class Inventory(NamedTuple):
+    """All spaces and devices that Butlr lists."""
+
+    spaces: Mapping[Kind, Mapping[str, Asset]]
+    """By kind and id; every kind that people are counted in is there."""
+    sensors: tuple[Device, ...] = ()
+    hives: tuple[Device, ...] = ()
+
+
+NOTHING = Inventory(MappingProxyType({kind: MappingProxyType({}) for kind in WITH_PEOPLE}))
+"""The inventory before the assets were read."""
+
+
+class Assets:
+    """The inventory as last read. Thread-safe: it is only ever replaced."""
+
+    def __init__(self) -> None:
+        self.current = NOTHING
