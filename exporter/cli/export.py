@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -12,15 +11,13 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from exporter.cli.arguments import print_error, time_ms
+from exporter.cli.arguments import add_label, clashing_label, print_error, time_ms, write_output
 from exporter.cli.captured import CapturedEvents, UnreadableCapture
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.cli.table import COLUMNS, csv_lines
-from exporter.events.measures import Kind, Measure
+from exporter.events.measures import Measure
 from exporter.events.model import ReadingEvent
 from exporter.events.times import milliseconds, utc
-from exporter.files import STANDARD_STREAM, discard_output, reason, write_whole
-from exporter.metrics.families import labels_of
 from exporter.metrics.settled import openmetrics
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
@@ -89,10 +86,7 @@ def add_command(commands: Any) -> None:
         help="openmetrics for promtool, csv for a spreadsheet: a row for each minute and space (default: %(default)s)",
     )  # fmt: skip
     option("--until", metavar="TIME", type=time_ms, help="leave out readings from this time on (default: none)")
-    option(
-        "--label", metavar="NAME=VALUE", type=_label, dest="extra_labels", action="append", default=[],
-        help="one more label for every series, such as job=butlr-settled; may be given several times",
-    )  # fmt: skip
+    add_label(option)
     add_settings(command, _SETTINGS)
 
 
@@ -100,17 +94,6 @@ def _format(text: str) -> str:
     if text not in ("openmetrics", "csv"):
         raise argparse.ArgumentTypeError(f"must be openmetrics or csv, not {text!r}")
     return text
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) is None or name.startswith("__"):
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE such as job=butlr-settled, not {text!r}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # Python's way to hold bytes that are not UTF-8
-        raise argparse.ArgumentTypeError(f"must be UTF-8 text, not {text!r}") from None
-    return name, value
 
 
 def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> int:
@@ -125,10 +108,8 @@ def _run(command: argparse.ArgumentParser, options: argparse.Namespace, rest: li
         command.error("--in takes one file; cat FILE... | butlr-exporter export --in - takes several")
     (source,) = options.sources
     extra_labels = dict(options.extra_labels)
-    own = {label for kind in Kind for label in labels_of(kind, settings.labels)}
-    own |= set(COLUMNS) if options.format == "csv" else set()
-    if clashing := sorted(extra_labels.keys() & own):
-        command.error(f"--label {clashing[0]} is a label of the spaces already")
+    if clash := clashing_label(extra_labels, settings.labels, COLUMNS if options.format == "csv" else ()):
+        command.error(clash)
     with suppress(OSError, ValueError):
         if os.path.samefile(source, options.out):
             command.error("--in and --out are the same file, which would be lost")
@@ -190,14 +171,7 @@ def _export(job: _Job, settings: Settings) -> int:
             f"nothing to write: {'no count is final yet' if outcomes else 'no line is an event of an exported type'}"
         )
         return 1
-    out = job.out
-    try:
-        write_whole(out, lines(chain([first], settled), settings.labels, job.extra_labels))
-    except BrokenPipeError:  # the reader has closed its end
-        discard_output()
-        return 1
-    except (OSError, ValueError) as error:
-        print_error(f"{'standard output' if out == STANDARD_STREAM else repr(out)} cannot be written: {reason(error)}")
+    if not write_output(job.out, lines(chain([first], settled), settings.labels, job.extra_labels)):
         return 1
     for line in _summary(written, outcomes, settings):
         print(line, file=sys.stderr)  # noqa: T201

@@ -48,6 +48,12 @@ def _add_webhooks(commands: Any) -> None:
     options.add_webhooks(commands)
 
 
+def _add_backfill(commands: Any) -> None:
+    from exporter.cli.cloud import options
+
+    options.add_backfill(commands)
+
+
 _COMMANDS: Mapping[str, Callable[[Any], None]] = {
     "serve": _add_service,
     "check": _add_service,
@@ -55,6 +61,7 @@ _COMMANDS: Mapping[str, Callable[[Any], None]] = {
     "export": _add_export,
     "assets": _add_assets,
     "webhooks": _add_webhooks,
+    "backfill": _add_backfill,
 }
 """The function that adds each command to the parser."""
 

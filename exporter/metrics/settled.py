@@ -19,6 +19,9 @@ from exporter.metrics.families import SETTLED, labels_of
 from exporter.metrics.text import head, label_values, labelled, number, timestamp
 from exporter.rule.store import Settled
 
+END = "# EOF\n"
+"""The last line of a text."""
+
 
 def openmetrics(
     settled: Iterable[Settled], labels: Sequence[str], more: Mapping[str, str] = MappingProxyType({})
@@ -27,15 +30,23 @@ def openmetrics(
 
     `labels` are the metadata fields that label a space; every series has the labels of `more` as well.
     """
-    series_of = {measure: _SeriesName(measure, labels, more) for measure in SETTLED}
-    lines: dict[Measure, list[str]] = {measure: [] for measure in SETTLED}
-    for metadata, measure, points in settled:
-        series = series_of[measure](metadata)
-        lines[measure].append("".join(f"{series} {number(value)} {timestamp(t)}\n" for t, value in points))
-    for measure, family in SETTLED.items():
-        yield head(family, measure.declared.settled_help)
-        yield from lines[measure]
-    yield "# EOF\n"
+    by_measure: dict[Measure, list[Settled]] = {measure: [] for measure in SETTLED}
+    for each in settled:
+        by_measure[each.measure].append(each)
+    for measure, those in by_measure.items():
+        yield from family_lines(measure, those, labels, more)
+    yield END
+
+
+def family_lines(
+    measure: Measure, settled: Iterable[Settled], labels: Sequence[str], more: Mapping[str, str]
+) -> Iterator[str]:
+    """Write the family of one measure: settled readings of that measure, each with all lines of its series."""
+    series_of = _SeriesName(measure, labels, more)
+    yield head(SETTLED[measure], measure.declared.settled_help)
+    for metadata, _, points in settled:
+        series = series_of(metadata)
+        yield "".join([f"{series} {number(value)} {timestamp(t)}\n" for t, value in points])
 
 
 class _SeriesName:

@@ -115,7 +115,7 @@ class TestHelp:
         err = capsys.readouterr().err
         assert err.endswith(
             "butlr-exporter: error: the first argument must be a command: "
-            "serve, check, simulate, export, assets or webhooks\n"
+            "serve, check, simulate, export, assets, webhooks or backfill\n"
         )
         assert "hush" not in err
         assert main(["--webhook-api-keys", "hush", "check"]) == 2
@@ -138,7 +138,7 @@ class TestHelp:
             main(arguments)
         assert exit_.value.code == 2
         assert capsys.readouterr().err.endswith(
-            f"serve, check, simulate, export, assets or webhooks; did you mean {meant}?\n"
+            f"serve, check, simulate, export, assets, webhooks or backfill; did you mean {meant}?\n"
         )
 
     @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The documentation and the program name the same things, in both directions."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +57,28 @@ def test_options(document: Path) -> None:
     known = {given.flag for given in INPUTS}
     for command in re.findall(r"butlr-exporter (?:serve|check)(?:\\\n|[^\n`])*", document.read_text()):
         assert set(re.findall(r" (--[a-z][a-z-]+)", command)) <= known | {"--against"}, command
+
+
+def test_commands_of_the_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of a document that asks Butlr's cloud needs nothing more than a token."""
+    (tmp_path / "webhook.key").write_text("key")
+    monkeypatch.chdir(tmp_path)
+    for given in INPUTS:
+        monkeypatch.delenv(given.variable, raising=False)
+    found = [
+        shlex.split(command.replace("\\\n", " "), comments=True)
+        for path in DOCUMENTS
+        for command in re.findall(
+            r"^butlr-exporter ((?:backfill|assets|webhooks)(?:\\\n|[^\n])*)", path.read_text(), re.M
+        )
+    ]
+    assert {words[0] for words in found} == {"backfill", "assets", "webhooks"}
+    for words in found:
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "error: needs an API token of Butlr" in capsys.readouterr().err, words
 
 
 def test_families() -> None:

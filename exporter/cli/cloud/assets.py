@@ -8,13 +8,13 @@ from typing import Any
 from exporter.butlr.assets import Device, Level, Place, Topology, read_hives, read_sensors, read_topology
 from exporter.butlr.errors import CloudError
 from exporter.butlr.graphql import Graphql
-from exporter.cli.arguments import print_error
+from exporter.cli.arguments import print_error, write_output
 from exporter.cli.cloud import capacity
 from exporter.cli.cloud.connection import connected
 from exporter.cli.cloud.display import counted, number, plain, print_json, print_table
 from exporter.events.model import FIELDS
 from exporter.events.times import utc
-from exporter.files import STANDARD_STREAM, discard_output, reason, write_whole
+from exporter.files import STANDARD_STREAM, discard_output, reason
 from exporter.settings.declared import Settings
 
 _INDENT = {level: "  " * depth for level, depth in zip(Level, (0, 1, 2, 3, 3), strict=True)}
@@ -128,16 +128,10 @@ def _device_json(device: Device) -> dict[str, Any]:
 def _write_capacities(file: str, places: Sequence[Place]) -> int:
     try:
         lines = capacity.lines(places)
-        write_whole(file, lines)
     except capacity.TooManyRules as error:
         print_error(str(error))
         return 1
-    except BrokenPipeError:
-        raise
-    except (OSError, ValueError) as error:
-        print_error(
-            f"{'standard output' if file == STANDARD_STREAM else repr(file)} cannot be written: {reason(error)}"
-        )
+    if not write_output(file, lines):
         return 1
     rules = sum(place.level.kind is not None and place.capacity is not None for place in places)
     print_error(f"{counted(rules, 'rule')} written; Butlr has no capacity for the other floors, rooms and zones")

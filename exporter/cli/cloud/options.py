@@ -1,20 +1,26 @@
-"""The arguments of `butlr-exporter assets` and `butlr-exporter webhooks`.
+"""The arguments of `butlr-exporter assets`, `butlr-exporter webhooks` and `butlr-exporter backfill`.
 
 The modules that carry them out load an HTTP library, and are imported when a command runs.
 """
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from exporter.butlr.names import FILTERS
-from exporter.cli.arguments import argument_type
+from exporter.butlr.names import MEASUREMENTS as MEASUREMENTS_OF
+from exporter.cli.arguments import add_label, argument_type, clashing_label, print_error, time_ms
 from exporter.cli.flags import USAGE_ERROR, add_settings, settings_from
 from exporter.events.measures import KNOWN_TYPES, known_type
+from exporter.events.times import milliseconds, utc
 from exporter.settings.declared import INPUTS, Settings
+from exporter.settings.types import MEASUREMENT_NAMES, MEASUREMENTS, parse_duration
 from exporter.spelling import NotAChoice
 
 _API = ("butlr_client_id", "butlr_client_secret", "butlr_client_secret_file", "butlr_api_url")
@@ -44,6 +50,20 @@ is an environment variable too: --butlr-client-id is BUTLR_EXPORTER_BUTLR_CLIENT
 REQUESTS_CA_BUNDLE a file of certificates to trust. Not tried against a live account.
 """
 
+_BACKFILL_EPILOG = """\
+Blocks of Prometheus are made from the file:
+
+  butlr-exporter backfill --from 24h --to 3h --out history.om
+  promtool tsdb create-blocks-from openmetrics history.om /path/to/prometheus/data
+
+Never import samples younger than three hours into a Prometheus that has data, hence --to 3h: at its next start it drops
+samples of its own. Only minutes that are final are written, and none that Butlr does not have. At most 30 spaces and
+two hours are asked for at a time, 1.5 s apart: a day of 30 zones takes 18 s, one of 500 zones five minutes. After
+Ctrl-C or a failure the file has everything before the time that the message names; without such a time there is no
+file. The exit status is 1 after a failure, and if there was nothing to write.
+
+"""
+
 
 def add_assets(commands: Any) -> None:
     """Add `assets` to the parser of the command line."""
@@ -52,6 +72,35 @@ def add_assets(commands: Any) -> None:
     option = command.add_argument_group("output").add_argument
     option("--capacity", metavar="FILE", help="write a capacity file for --capacity-file instead; - is stdout")
     option("--json", action="store_true", help="print JSON, with sensors and hives")
+
+
+def add_backfill(commands: Any) -> None:
+    """Add `backfill` to the parser of the command line."""
+    summary = "read the final minutes of a Butlr account, and write them for promtool"
+    command = _command(
+        commands, "backfill", summary, _run_backfill, (*_API, "labels", "settle_after"), _BACKFILL_EPILOG + _EPILOG
+    )
+    option = command.add_argument_group("minutes").add_argument
+    option(
+        "--from", metavar="TIME", type=_moment, dest="start", required=True,
+        help="the first minute: a time such as 2026-11-25T08:00:00Z (UTC without an offset), a date, "
+        "or a duration before now such as 24h",
+    )  # fmt: skip
+    option(
+        "--to", metavar="TIME", type=_moment, dest="stop", default="0s",
+        help="end of the last minute, in the same forms (default: the newest final minute)",
+    )  # fmt: skip
+    option(
+        "--measurements", metavar="NAME,...", type=argument_type(MEASUREMENTS.parse), default="zone_occupancy",
+        help=f"some of {', '.join(MEASUREMENT_NAMES)} (default: %(default)s)",
+    )  # fmt: skip
+    option(
+        "--id", metavar="ID", dest="ids", action="append", default=[],
+        help="only this zone, room or floor; may be given several times",
+    )  # fmt: skip
+    option = command.add_argument_group("output").add_argument
+    option("--out", metavar="FILE", default="-", help="the history as OpenMetrics; - is stdout (default: %(default)s)")
+    add_label(option)
 
 
 def add_webhooks(commands: Any) -> None:
@@ -152,6 +201,43 @@ def _timeout(text: str) -> int:
     return int(text)
 
 
+Moment = int | timedelta
+"""Milliseconds since the epoch, or a duration before now."""
+
+
+def _moment(text: str) -> Moment:
+    with suppress(ValueError):
+        return parse_duration(text)
+    try:
+        milliseconds: int = time_ms(text)
+    except argparse.ArgumentTypeError as error:
+        if "in 2015 or later" in str(error):
+            raise
+        raise argparse.ArgumentTypeError(
+            f"must be a time such as 2026-11-25T08:00:00Z, a date such as 2026-11-25, "
+            f"or a duration before now such as 24h, not {text!r}"
+        ) from None
+    return milliseconds
+
+
+def _run_backfill(settings: Settings, options: argparse.Namespace) -> int:
+    from exporter.cli.cloud import backfill
+
+    now_ms = int(time.time() * 1000)
+    start_ms, stop_ms = (
+        now_ms - milliseconds(each) if isinstance(each, timedelta) else each for each in (options.start, options.stop)
+    )
+    mistake = clashing_label(extra_labels := dict(options.extra_labels), settings.labels)
+    if start_ms >= stop_ms:
+        mistake = f"--from, {utc(start_ms)}, must be before --to, {utc(stop_ms)}"
+    if mistake:
+        print_error(mistake)
+        return USAGE_ERROR
+    kinds = tuple(kind for kind, each in MEASUREMENTS_OF.items() if each.name in options.measurements)
+    job = backfill.Job(now_ms, start_ms, stop_ms, kinds, tuple(options.ids), options.out, extra_labels)
+    return backfill.run(settings, job)
+
+
 def _run_list(settings: Settings, options: argparse.Namespace) -> int:
     from exporter.cli.cloud import webhooks
 
@@ -195,13 +281,14 @@ def _command(
     summary: str,
     run: Callable[[Settings, argparse.Namespace], int],
     settings: Iterable[str],
+    epilog: str = _EPILOG,
 ) -> argparse.ArgumentParser:
     """Return a command that takes some settings, and is carried out by `run`."""
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=_EPILOG,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
