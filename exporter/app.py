@@ -149,6 +149,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     capacity = CapacityFile(settings.capacity_file, clock, known)
     settle_after_seconds = settings.settle_after.total_seconds()
     metrics = Metrics(snapshot, settled, settings.labels, capacity, settle_after_seconds, certificate_end)
+    assets.follow(metrics.show_assets)
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal, metrics.count_journal_failure))

@@ -3,7 +3,7 @@
 Values without I/O. `cloud` reads them from Butlr's API; metrics and pages show them, and the poller asks about them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -56,7 +56,18 @@ NOTHING = Inventory(MappingProxyType({kind: MappingProxyType({}) for kind in WIT
 
 
 class Assets:
-    """The inventory as last read. Thread-safe: it is only ever replaced."""
+    """The inventory as last read. Thread-safe: it is only ever replaced, by one thread."""
 
     def __init__(self) -> None:
         self.current = NOTHING
+        self._followers: list[Callable[[Inventory], None]] = []
+
+    def follow(self, follower: Callable[[Inventory], None]) -> None:
+        """Have a function called with every inventory that is read from now on."""
+        self._followers.append(follower)
+
+    def replace(self, inventory: Inventory) -> None:
+        """Have this inventory in force from now on."""
+        for follower in self._followers:
+            follower(inventory)
+        self.current = inventory

@@ -85,6 +85,15 @@ MEASUREMENTS = {
 
 # Inferred.
 
+_SENSOR_PREFIX = "sensor_"
+"""The beginning of a sensor's id in GraphQL; the rest is taken to be the id in its events, which has no prefix."""
+
+
+def id_in_events(device_id: str) -> str:
+    """Return the id of a sensor or hive in events; a hive has the same everywhere."""
+    return device_id.removeprefix(_SENSOR_PREFIX)
+
+
 HIVE_SERIAL, HIVE_ONLINE, HIVE_HEARTBEAT = "serialNumber", "isOnline", "lastHeartbeat"
 
 HIVES = f"""{{

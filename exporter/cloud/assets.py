@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from exporter.butlr import assets as api
 from exporter.butlr.errors import CloudError
 from exporter.butlr.graphql import Graphql
+from exporter.butlr.names import id_in_events
 from exporter.capacity.file import CapacityFile
 from exporter.cloud.outages import Outages
 from exporter.events.measures import WITH_PEOPLE, Kind
 from exporter.events.model import Metadata
-from exporter.inventory import Asset, Assets, Device
+from exporter.inventory import Asset, Assets, Device, Inventory
 from exporter.metrics.cloud import CloudFamilies
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class AssetsReader:
                 spaces[kind][place.id] = Asset(kind, place.metadata, place.capacity, place.tags)
         sensors = tuple(_placed(api.read_sensors(self._graphql), places))
         hives = tuple(_placed(api.read_hives(self._graphql), places))
-        self._assets.current = self._assets.current._replace(spaces=spaces, sensors=sensors, hives=hives)
+        self._assets.replace(Inventory(spaces, sensors, hives))
         self._capacity.configure(
             {
                 (kind, asset.id): asset.capacity
@@ -83,4 +84,5 @@ class AssetsReader:
 def _placed(devices: Iterable[api.Device], places: dict[str, Metadata]) -> Iterator[Device]:
     for device in devices:
         place = places.get(device.room_id) or places.get(device.floor_id) or Metadata()
-        yield Device(device.id, device.name, device.address, place, device.is_online, device.last_heartbeat_ms)
+        device_id = id_in_events(device.id)
+        yield Device(device_id, device.name, device.address, place, device.is_online, device.last_heartbeat_ms)

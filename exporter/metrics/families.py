@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from exporter.events.measures import WITH_PEOPLE, Cadence, Kind, Measure, measures_of
-from exporter.events.model import FIELDS
+from exporter.events.model import FIELDS, SensorMetadata
 
 OCCUPANCY = {measure: measure.declared.family for measure in Measure if measure.declared.cadence is not Cadence.EVENT}
 """The family of the current value of each measure that has readings."""
@@ -37,7 +37,26 @@ _TIMESTAMP_HELP = {
 
 SPACES = "butlr_exporter_spaces"
 
-SPACES_HELP = "Known spaces by kind and state: fresh, or stale if it is silent."
+SPACES_HELP = "Spaces by kind and state: fresh, stale if silent, missing if Butlr lists it but it never came."
+
+TAGS = {kind: f"butlr_{kind}_tag_info" for kind in WITH_PEOPLE}
+
+SENSOR_ONLINE = "butlr_sensor_online"
+
+SENSOR_HEARTBEAT = "butlr_sensor_last_heartbeat_timestamp_seconds"
+
+HIVE_ONLINE = "butlr_hive_online"
+
+HIVE_ID = "hive_id"
+"""The metadata field with a hive's own id."""
+
+ASSETS_HELP = {
+    **{family: f"A tag of the {kind} in Butlr's assets; always 1." for kind, family in TAGS.items()},
+    SENSOR_ONLINE: "1 while the sensor is connected, else 0, by Butlr's assets.",
+    SENSOR_HEARTBEAT: "When Butlr last heard of the sensor.",
+    HIVE_ONLINE: "1 while the hive is connected, else 0, by Butlr's assets.",
+}
+"""The help text of every family of assets, in the order of an exposition."""
 
 
 class Role(Enum):
@@ -66,7 +85,7 @@ def families_of(kind: Kind) -> list[Family]:
     """Return the families of a kind of space, in the order of an exposition."""
     measures = measures_of(kind)
     readings = [measure for measure in measures if measure in OCCUPANCY]
-    capacity = f"People the {kind} is meant for, from the capacity file."
+    capacity = f"People the {kind} is meant for, from the capacity file, else from Butlr."
     return [
         *(Family(OCCUPANCY[measure], measure.declared.help, Role.VALUE, measure) for measure in readings),
         *(
@@ -98,3 +117,9 @@ HELP = {family.name: family.help for kind in Kind for family in families_of(kind
 def labels_of(kind: Kind, labels: Sequence[str]) -> list[str]:
     """Return the metadata fields that label a kind of space: the chosen ones that it can have, and its own id."""
     return [*(label for label in labels if label in FIELDS[kind] and label != kind.id_field), kind.id_field]
+
+
+def hive_labels_of(labels: Sequence[str]) -> list[str]:
+    """Return the metadata fields of a sensor that label a hive: the chosen ones that a hive can have, and its id."""
+    fields = SensorMetadata._fields[: SensorMetadata._fields.index("sensor_id")]
+    return [*(label for label in labels if label in fields and label != HIVE_ID), HIVE_ID]

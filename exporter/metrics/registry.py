@@ -16,6 +16,8 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from exporter import __version__
 from exporter.capacity.file import CapacityFile
+from exporter.inventory import Inventory
+from exporter.metrics.assets import AssetFamilies
 from exporter.metrics.cloud import CloudFamilies
 from exporter.metrics.counters import EventCounters, Result
 from exporter.metrics.spaces import SpaceFamilies
@@ -60,6 +62,7 @@ class Metrics:
         self._certificate_end = certificate_end
         self._capacity = capacity
         self._spaces = SpaceFamilies(labels, lambda: capacity.current)
+        self._assets = AssetFamilies(labels)
         self.registry = client.CollectorRegistry(auto_describe=True)
         self.last_event: float | None = None
         """Arrival of the last valid event, Unix seconds."""
@@ -107,12 +110,19 @@ class Metrics:
         """Count one write that the journal could not do."""
         self._journal_failures.inc()
 
+    def show_assets(self, inventory: Inventory) -> None:
+        """Expose what Butlr lists from now on, and the number of spaces that are missing."""
+        self._assets.show(inventory)
+        self._spaces.listed = inventory.spaces
+
     def exposition(self, *, openmetrics: bool = False, names: Iterable[str] = ()) -> Iterator[bytes]:
         """Return the exposition in pieces, in OpenMetrics or the text format; with `names`, only these families."""
         wanted = [f"{name}{suffix}" for name in names for suffix in SAMPLE_SUFFIXES]
         registry: Any = self.registry.restricted_registry(wanted) if wanted else self.registry
         own = openmetrics_exposition.generate_latest(registry) if openmetrics else client.generate_latest(registry)
-        yield from self._spaces.render(self._snapshot, set(wanted) if wanted else None, openmetrics=openmetrics)
+        chosen = set(wanted) if wanted else None
+        yield from self._spaces.render(self._snapshot, chosen, openmetrics=openmetrics)
+        yield from self._assets.render(chosen)
         yield own
 
     def settled_exposition(self) -> Iterator[bytes]:

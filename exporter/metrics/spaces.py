@@ -9,7 +9,7 @@ outlives its space or its name. It reads, in part:
     butlr_zone_occupancy{building_name="HQ",floor_name="1st Floor",...,zone_name="Desk 01"} 4.0
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from operator import is_not
 from threading import Lock
@@ -32,7 +32,7 @@ from exporter.metrics.columns import (
     value_suffix,
 )
 from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
-from exporter.metrics.text import head, number
+from exporter.metrics.text import head, number, with_comments
 from exporter.metrics.traffic import CrossingColumns
 from exporter.rule.reading import Count
 from exporter.rule.space import Space
@@ -52,6 +52,8 @@ class SpaceFamilies:
 
     def __init__(self, labels: Sequence[str], capacity: Callable[[], Capacity]) -> None:
         """Take the metadata fields that label a space, and a function that returns the capacity rules in force."""
+        self.listed: Mapping[Kind, Collection[str]] = {}
+        """The ids of the spaces that Butlr's assets list, by kind; no kind before the assets were read."""
         self._kinds = [_KindFamilies(kind, labels, capacity) for kind in Kind]
         self._lock = Lock()
 
@@ -67,10 +69,11 @@ class SpaceFamilies:
                     if names is None or family.name in names:
                         lines = kind.lines(family, snapshot.fresh_since)
                         comments = _comments(family, openmetrics=openmetrics)
-                        yield from _family(comments, lines, with_samples_only=names is not None)
+                        yield from with_comments(comments, lines, with_samples_only=names is not None)
             if names is None or SPACES in names:
-                states = [line for kind in self._kinds for line in kind.states(snapshot.fresh_since)]
-                yield from _family(head(SPACES, SPACES_HELP), interleaved(states), with_samples_only=False)
+                listed, since = self.listed, snapshot.fresh_since
+                states = [line for kind in self._kinds for line in kind.states(since, listed.get(kind.kind))]
+                yield from with_comments(head(SPACES, SPACES_HELP), interleaved(states), with_samples_only=False)
 
     def render_settled(self, read: Callable[[], Settlement]) -> Iterator[bytes]:
         """Write the families of settled readings in such pieces, as OpenMetrics without its end."""
@@ -85,7 +88,7 @@ class SpaceFamilies:
                 kinds[changes.measure.kind].write_settled(changes, times)
             for measure, family in SETTLED.items():
                 lines = kinds[measure.kind].settled(measure)
-                yield from _family(head(family, measure.declared.settled_help), lines, with_samples_only=False)
+                yield from with_comments(head(family, measure.declared.settled_help), lines, with_samples_only=False)
 
 
 def _comments(family: Family, *, openmetrics: bool) -> str:
@@ -93,13 +96,6 @@ def _comments(family: Family, *, openmetrics: bool) -> str:
     if family.role is not Role.CROSSINGS:
         return head(family.name, family.help)
     return head(family.name.removesuffix("_total") if openmetrics else family.name, family.help, "counter")
-
-
-def _family(comments: str, pieces: Iterator[bytes], *, with_samples_only: bool) -> Iterator[bytes]:
-    first = next(pieces, b"")
-    if first or not with_samples_only:
-        yield comments.encode() + first
-        yield from pieces
 
 
 def _columns_of(measure: Measure) -> MeasureColumns:
@@ -129,6 +125,10 @@ class _KindFamilies:
         """The parts of labels that spaces share."""
         self._named: list[AnyMetadata] = []
         """The metadata that each space's labels were written from."""
+        self._listed: Collection[str] = ()
+        """The ids of Butlr's assets that spaces were last compared with."""
+        self._missing: int | None = None
+        """The number of them that no space has; None until it is counted, as ids have come or gone."""
 
     def lines(self, family: Family, fresh_since: Mapping[Measure, int]) -> Iterator[bytes]:
         """Return the lines of a family in pieces; a value sensed before `fresh_since` (ms) is left out."""
@@ -161,10 +161,15 @@ class _KindFamilies:
                 columns = [[SETTLED[measure].encode()] * len(suffixes), *columns, suffixes]
                 yield from interleaved_where(suffixes, columns)
 
-    def states(self, fresh_since: Mapping[Measure, int]) -> list[bytes]:
-        """Return the lines that count the spaces of this kind by state."""
+    def states(self, fresh_since: Mapping[Measure, int], listed: Collection[str] | None) -> list[bytes]:
+        """Return the lines that count the spaces of this kind by state; `listed` has the ids of Butlr's assets."""
         fresh = self._fresh(fresh_since)
-        numbers = (("fresh", fresh), ("stale", len(self._spaces) - fresh))
+        numbers = [("fresh", fresh), ("stale", len(self._spaces) - fresh)]
+        if listed is not None:
+            if self._missing is None or listed is not self._listed:
+                self._listed = listed
+                self._missing = len(listed) - sum(space.id in listed for space in self._spaces)
+            numbers.append(("missing", self._missing))
         return [
             f'{SPACES}{{kind="{self.kind}",state="{state}"}} {number(spaces)}\n'.encode() for state, spaces in numbers
         ]
@@ -240,6 +245,7 @@ class _KindFamilies:
 
     def _reorder(self, spaces: list[Space]) -> None:
         """Move all columns to the positions of these spaces, as some were forgotten or are new."""
+        self._missing = None
         known = {space.id: at for at, space in enumerate(self._spaces)}
         order = [known.get(space.id, -1) for space in spaces]
         for columns in self._measures.values():

@@ -3,7 +3,7 @@
 It knows no family. Source: prometheus.io/docs/specs/om/open_metrics_spec.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
 from prometheus_client.utils import floatToGoString
@@ -17,6 +17,14 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 def head(family: str, help_text: str, type_: str = "gauge") -> str:
     """Return the two comment lines of a family; the help text needs no escapes."""
     return f"# HELP {family} {help_text}\n# TYPE {family} {type_}\n"
+
+
+def with_comments(comments: str, pieces: Iterator[bytes], *, with_samples_only: bool) -> Iterator[bytes]:
+    """Return the samples of a family behind its comments; with `with_samples_only`, nothing where there is none."""
+    first = next(pieces, b"")
+    if first or not with_samples_only:
+        yield comments.encode() + first
+        yield from pieces
 
 
 def number(value: float) -> str:

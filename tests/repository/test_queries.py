@@ -18,7 +18,7 @@ def named_in(text: str) -> set[str]:
     recorded = set(re.findall(r"\b(?:zone|room|floor|building|site|entryway):butlr_[\w:]+", text))
     for name in recorded:
         text = text.replace(name, "")
-    families = re.findall(r"\bbutlr_(?:zone|room|floor|entryway|sensor|exporter)_\w+", text)
+    families = re.findall(r"\bbutlr_(?:zone|room|floor|entryway|sensor|hive|exporter)_\w+", text)
     return recorded | {SUFFIXES.sub("", name) for name in families}
 
 
