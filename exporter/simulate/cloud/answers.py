@@ -15,6 +15,10 @@ class Answer(NamedTuple):
     content: Any
     """A JSON value, or text that is sent as HTML."""
     headers: Mapping[str, str] = _NONE
+    padding_bytes: int = 0
+    """Blanks behind the content."""
+    drips: bool = False
+    """Whether the body comes a few bytes at a time, and ends in the middle."""
 
     def body(self) -> bytes:
         """Return the bytes of the content."""

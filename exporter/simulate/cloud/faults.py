@@ -1,6 +1,7 @@
 """The faults of the simulated cloud: some requests fail, and some deliveries are dropped."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Container
 from datetime import datetime, timedelta, timezone
@@ -13,6 +14,9 @@ from exporter.simulate.cloud.names import REFUSED_TOKEN_STATUS, UNAUTHENTICATED
 
 HOLD_SECONDS = 20.0
 """Time after which a request that is held is answered with 504; many a client waits no longer than half of it."""
+
+PADDING_BYTES = 11 << 20
+"""Blanks in an answer that is too large: more than a client should read of a report."""
 
 _DROPPED_SHARE = 0.02
 """Share of deliveries that are dropped."""
@@ -40,6 +44,9 @@ class Fault(StrEnum):
     PARTIAL = "part of the data"
     EMPTY = "no data"
     ODD = "odd points"
+    TYPES = "wrong types"
+    HUGE = "11 MiB"
+    DRIPPING = "dripping"
 
 
 _SHARES = {
@@ -53,12 +60,23 @@ _SHARES = {
     Fault.PARTIAL: 0.03,
     Fault.EMPTY: 0.05,
     Fault.ODD: 0.03,
+    Fault.TYPES: 0.01,
+    Fault.HUGE: 0.01,
+    Fault.DRIPPING: 0.01,
 }
 """Share of the requests that fail so."""
 
-FOR_TOKENS = frozenset({Fault.THROTTLED, Fault.BAD_GATEWAY, Fault.GATEWAY_TIMEOUT, Fault.HELD, Fault.PAGE})
+_MOST = {Fault.HUGE: 5, Fault.DRIPPING: 2}
+"""Faults that cost this machine or the client much, and the most of them in one run."""
+
+FOR_TOKENS = frozenset(
+    {
+        Fault.THROTTLED, Fault.BAD_GATEWAY, Fault.GATEWAY_TIMEOUT, Fault.HELD, Fault.PAGE, Fault.TYPES, Fault.HUGE,
+        Fault.DRIPPING,
+    }
+)  # fmt: skip
 FOR_REPORTS = FOR_TOKENS | {Fault.EXPIRED, Fault.HALF, Fault.EMPTY, Fault.ODD}
-NOT_EXECUTED = frozenset({Fault.HALF, Fault.EMPTY})
+NOT_EXECUTED = frozenset({Fault.HALF, Fault.EMPTY, Fault.TYPES, Fault.HUGE, Fault.DRIPPING})
 """Faults of reports that have no points of the answer, which the oracle therefore must not expect."""
 FOR_GRAPHQL = FOR_TOKENS | {Fault.EXPIRED, Fault.HALF, Fault.PARTIAL}
 
@@ -76,7 +94,7 @@ class Faults:
         for fault, share in _SHARES.items():
             drawn -= share
             if drawn < 0:
-                if fault not in possible:
+                if fault not in possible or self.counts[fault.value] >= _MOST.get(fault, sys.maxsize):
                     return None
                 self.counts[fault.value] += 1
                 return fault
@@ -118,6 +136,12 @@ def spoiled(answer: Answer, fault: Fault) -> Answer:
     if fault is Fault.HALF:
         text = json.dumps(answer.content)
         return Answer(200, text[: len(text) // 2], {"Content-Type": "application/json"})
+    if fault is Fault.TYPES:
+        return Answer(200, dict.fromkeys(answer.content, "none"))
+    if fault is Fault.HUGE:
+        return answer._replace(padding_bytes=PADDING_BYTES)
+    if fault is Fault.DRIPPING:
+        return answer._replace(drips=True)
     content = json.loads(json.dumps(answer.content))
     if fault is Fault.ODD:
         if isinstance(content["data"], list):

@@ -29,6 +29,11 @@ REPORTING_PATH = "/api/v3/reporting"
 MAX_BODY_BYTES = 1 << 20
 """Longest body of a request."""
 
+_PIECE_BYTES = 1 << 16
+
+_DRIPS = 40
+"""Pieces of an answer that drips."""
+
 GRACE_SECONDS = 1
 """Time that requests under way have to end when the server stops."""
 
@@ -78,12 +83,13 @@ class Service:
         if fault is not None and (failure := await self._failure(path, fault)):
             return failure
         if path == TOKEN_PATH:
-            return self._tokens.issue(json_object(body))
+            issued = self._tokens.issue(json_object(body))
+            return spoiled(issued, fault) if fault is not None else issued
         self._tokens.check(headers.get("authorization", ""))
-        if path == REPORTING_PATH and fault in NOT_EXECUTED:
+        if path == REPORTING_PATH and fault is not None and fault in NOT_EXECUTED:
             # The request is not executed, or the oracle would expect points that the exporter never got.
             nothing = Answer(200, _NO_DATA)
-            return nothing if fault is Fault.EMPTY else spoiled(nothing, Fault.HALF)
+            return nothing if fault is Fault.EMPTY else spoiled(nothing, fault)
         answer = self._handlers[path](body)
         return spoiled(answer, fault) if fault is not None else answer
 
@@ -137,8 +143,27 @@ async def _body(receive: _Receive) -> bytes:
 
 async def _send_answer(send: _Send, answer: Answer) -> None:
     body = answer.body()
-    headers = {"content-type": answer.content_type, "content-length": str(len(body))}
+    length = len(body) + answer.padding_bytes
+    headers = {"content-type": answer.content_type, "content-length": str(length)} if not answer.drips else {}
     headers |= {name.lower(): value for name, value in answer.headers.items()}
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+    async for piece in _dripping(body, HOLD_SECONDS) if answer.drips else _padded(body, length):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _padded(body: bytes, length: int) -> AsyncIterator[bytes]:
+    """Return a body, and blanks until there are `length` bytes."""
+    yield body
+    for left in range(length - len(body), 0, -_PIECE_BYTES):
+        yield b" " * min(left, _PIECE_BYTES)
+
+
+async def _dripping(body: bytes, seconds: float) -> AsyncIterator[bytes]:
+    """Return half of a body, in pieces that take this long together at most."""
+    half = body[: len(body) // 2]
+    size = -(-len(half) // _DRIPS)
+    for first in range(0, len(half), size):
+        yield half[first : first + size]
+        await asyncio.sleep(seconds / _DRIPS)

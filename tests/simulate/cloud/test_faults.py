@@ -1,5 +1,6 @@
 """The faults of the simulated cloud."""
 
+from collections import Counter
 from collections.abc import Container
 from random import Random
 
@@ -132,6 +133,40 @@ def test_odd_points() -> None:
     assert odd.dropped.total() == 8
     assert not plain.dropped
     assert len(cloud.recorded) == 2 * len(odd.minutes)
+
+
+@pytest.mark.parametrize("fault", [Fault.TYPES, Fault.HUGE, Fault.DRIPPING])
+def test_answers_that_no_client_can_use(fault: Fault) -> None:
+    """A report of wrong types, of 11 MiB, or one that drips and ends early is not executed; no oracle expects it."""
+    cloud = SimulatedCloud(zones=8, faults=Scripted(fault))
+    cloud.now_seconds += 600
+    cloud.sense(next(each for each in cloud.account.assets.places if each.startswith("zone_")), 6, 3)
+    failed = cloud.report()
+    assert failed.status == 200
+    assert cloud.recorded == []
+    if fault is Fault.TYPES:
+        assert set(failed.json.values()) == {"none"}
+    elif fault is Fault.HUGE:
+        assert len(failed.body) == int(failed.headers["content-length"]) > 11 << 20
+    else:
+        assert failed.body == b'{"data": {}, "page_info": {"page": 1, "page_item_c'
+    assert len(cloud.report().json["data"]) == 1
+
+
+def test_a_padded_answer_is_whole() -> None:
+    """A GraphQL answer with 11 MiB of blanks behind it is whole, and so is one for a token."""
+    padded, plain = graphql(Fault.HUGE)
+    assert len(padded.body) > 11 << 20
+    assert padded.json == plain.json
+
+
+def test_costly_faults_are_few() -> None:
+    """However many requests there are, at most five answers are of 11 MiB, and two drip."""
+    faults = Faults(Random(1))
+    drawn = Counter(faults.draw(FOR_REPORTS) for _ in range(20_000))
+    assert drawn[Fault.HUGE] == 5
+    assert drawn[Fault.DRIPPING] == 2
+    assert drawn[Fault.TYPES] > 100
 
 
 def test_shares() -> None:

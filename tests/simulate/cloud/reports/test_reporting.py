@@ -278,7 +278,6 @@ WRONG: list[dict[str, Any]] = [
     {"window": {"function": "p95"}},
     {"window": {"timezone": "Mars/Olympus"}},
     {"group_by": {"order": ["desk_id"]}},
-    {"options": {"format": "csv"}},
     {"paginate": {"page": 0, "limit": 10}},
     {"paginate": {"page": 1}},
     {"orders": {}},
@@ -291,3 +290,19 @@ def test_refused_requests(cloud: SimulatedCloud, wrong: dict[str, Any]) -> None:
     answer = cloud.report(**wrong)
     assert answer.status == 400
     assert answer.json["details"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"filter": {"measurements": ["traffic"]}},
+        {"filter": {"time_constraints": {"exclude_days_of_week": ["saturday"]}}},
+        {"options": {"format": "csv"}},
+    ],
+    ids=str,
+)
+def test_documented_but_not_simulated(cloud: SimulatedCloud, asked: dict[str, Any]) -> None:
+    """A refusal of something that Butlr documents says that only the simulated cloud does not have it."""
+    answer = cloud.report(**asked)
+    assert answer.status == 400
+    assert "is documented by Butlr, but the simulated cloud has no " in answer.json["details"]
