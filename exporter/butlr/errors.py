@@ -1,11 +1,17 @@
 """Failed calls of Butlr's API, as errors that tell people the reason and the remedy."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from json import dumps
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import msgspec
 from pydantic import SecretStr
+
+from exporter.events.text import repaired
+
+_T = TypeVar("_T")
 
 _MAX_SHOWN = 300
 """Characters of a text from an answer that an error shows."""
@@ -112,6 +118,17 @@ class SchemaRefused(Refused):
         super().__init__(
             f"Butlr's schema has no {listed}; this version of the exporter and Butlr's API differ: please report it"
         )
+
+
+def parsed(body: bytes, form: type[_T], subject: str) -> _T:
+    """Return the JSON value of an answer that `subject` names; half of a character in a name is no mistake.
+
+    Raises BadAnswer.
+    """
+    for text in (body, repaired(body)):
+        with suppress(msgspec.MsgspecError, RecursionError, ValueError):
+            return msgspec.json.decode(text, type=form)
+    raise unreadable(body, subject)
 
 
 def unreadable(body: bytes, subject: str) -> BadAnswer:

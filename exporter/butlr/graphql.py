@@ -23,12 +23,11 @@ from exporter.butlr.errors import (
     Unauthorized,
     Unavailable,
     UnknownName,
+    parsed,
     shown,
-    unreadable,
 )
 from exporter.butlr.names import GRAPHQL_PATH
 from exporter.butlr.transport import Reply
-from exporter.events.text import repaired
 
 _OPTIONAL = re.compile(r"\?(\w+)\.(\w+)((?:\s*\{[^{}]*\})?)")
 
@@ -127,24 +126,15 @@ class _Answer(msgspec.Struct):
 
 def _read(reply: Reply, answer: type[_T], purpose: str, secrets: Sequence[SecretStr]) -> _T:
     """Return the data of an answer. Raises CloudError."""
-    parsed = _parsed(reply.body, purpose)
-    if parsed.errors:
-        raise _error(parsed.errors, purpose, secrets)
+    document = parsed(reply.body, _Answer, f"Butlr's answer to the request to {purpose}")
+    if document.errors:
+        raise _error(document.errors, purpose, secrets)
     if reply.status != 200:
         raise BadAnswer(f"Butlr answered {reply.status} to the request to {purpose}")
     try:
-        return msgspec.convert(parsed.data, answer)
+        return msgspec.convert(document.data, answer)
     except msgspec.ValidationError as error:
         raise BadAnswer(f"Butlr's answer to the request to {purpose} has the wrong form: {shown(str(error))}") from None
-
-
-def _parsed(body: bytes, purpose: str) -> _Answer:
-    for text in (body, repaired(body)):
-        try:
-            return msgspec.json.decode(text, type=_Answer)
-        except (msgspec.MsgspecError, RecursionError, ValueError):
-            continue
-    raise unreadable(body, f"Butlr's answer to the request to {purpose}")
 
 
 def _error(errors: Any, purpose: str, secrets: Sequence[SecretStr]) -> CloudError:

@@ -16,7 +16,7 @@ import msgspec
 
 from exporter.butlr.calls import Api, Call
 from exporter.butlr.client import Client
-from exporter.butlr.errors import BadAnswer, shown, unreadable
+from exporter.butlr.errors import BadAnswer, parsed, shown
 from exporter.butlr.names import MEASUREMENTS, MEDIAN, MINUTE, REPORTING_PATH
 from exporter.butlr.transport import Reply
 from exporter.events.measures import Kind
@@ -123,10 +123,7 @@ class Reporting:
 def _read(reply: Reply, query: Query) -> Report:
     """Return the minutes of an answer. Raises BadAnswer."""
     asked = f"Butlr's answer to the request to read {MEASUREMENTS[query.kind].name}"
-    try:
-        answer = msgspec.json.decode(reply.body, type=_Answer)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        raise unreadable(reply.body, asked) from None
+    answer = parsed(reply.body, _Answer, asked)
     if answer.error or answer.errors:
         raise BadAnswer(f"{asked} has errors: {shown(str(answer.error or answer.errors))}")
     if not isinstance(answer.data, list) and answer.data != {}:
@@ -159,15 +156,15 @@ class _Point(msgspec.Struct):
 def _minute(point: Any, query: Query) -> Minute | Dropped:
     """Return the minute of a point, or the reason for which the point is not used."""
     try:
-        parsed = msgspec.convert(point, _Point)
-        start_ms = _start_ms(parsed)
+        found = msgspec.convert(point, _Point)
+        start_ms = _start_ms(found)
     except (msgspec.ValidationError, ValueError, OverflowError):
         return Dropped.MALFORMED
-    if parsed.value < 0 and query.kind is Kind.ZONE:
+    if found.value < 0 and query.kind is Kind.ZONE:
         return Dropped.MALFORMED
-    space_id = getattr(parsed, MEASUREMENTS[query.kind].id_field)
+    space_id = getattr(found, MEASUREMENTS[query.kind].id_field)
     is_asked = space_id in query.ids and query.start_ms <= start_ms < query.stop_ms and start_ms % MINUTE_MS == 0
-    return Minute(space_id, start_ms, parsed.value) if is_asked else Dropped.NOT_ASKED
+    return Minute(space_id, start_ms, found.value) if is_asked else Dropped.NOT_ASKED
 
 
 def _start_ms(point: _Point) -> int:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from exporter.butlr import assets as api
-from exporter.butlr.errors import CloudError
+from exporter.butlr.errors import BadAnswer, CloudError
 from exporter.butlr.graphql import Graphql
 from exporter.butlr.names import id_in_events
 from exporter.capacity.file import CapacityFile
@@ -67,6 +67,10 @@ class AssetsReader:
                 spaces[kind][place.id] = Asset(kind, place.metadata, place.capacity, place.tags)
         sensors = tuple(_placed(api.read_sensors(self._graphql), places))
         hives = tuple(_placed(api.read_hives(self._graphql), places))
+        before = self._assets.current
+        _check_not_all_gone("floors, rooms or zones", any(spaces.values()), any(before.spaces.values()))
+        _check_not_all_gone("sensors", bool(sensors), bool(before.sensors))
+        _check_not_all_gone("hives", bool(hives), bool(before.hives))
         self._assets.replace(Inventory(spaces, sensors, hives))
         self._capacity.configure(
             {
@@ -79,6 +83,18 @@ class AssetsReader:
         self._families.last_assets_seconds = self._clock()
         numbers = {f"{kind}s": len(each) for kind, each in spaces.items()}
         log.debug("assets read", {**numbers, "sensors": len(sensors), "hives": len(hives)})
+
+
+def _check_not_all_gone(things: str, has_any: bool, had_any: bool) -> None:
+    """Check that not all things are gone that were listed before, as an API without them is probably wrong.
+
+    Raises BadAnswer.
+    """
+    if had_any and not has_any:
+        raise BadAnswer(
+            f"Butlr lists no {things} any more, and listed some before; the exporter keeps those, "
+            "and believes the answer after a restart"
+        )
 
 
 def _placed(devices: Iterable[api.Device], places: dict[str, Metadata]) -> Iterator[Device]:

@@ -143,6 +143,12 @@ def test_the_same_point_twice() -> None:
     assert report.dropped[Dropped.CONTRADICTORY] >= 1
 
 
+def test_half_of_a_character_in_a_name() -> None:
+    """Half of a surrogate pair in a name costs no count."""
+    body = json_reply({"data": [POINT | {"zone_name": "Desk @"}]}).body.replace(b"@", rb"\ud83d")
+    assert ask(Reply(200, body)).minutes == (Minute(DESK, at(0), 2),)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
