@@ -18,7 +18,7 @@ from exporter.events.model import AnyMetadata
 from exporter.events.times import milliseconds
 from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
-from exporter.ingest.observer import Observer
+from exporter.ingest.observer import EventObserver, Observer
 from exporter.ingest.transitions import Transitions
 from exporter.inventory import Assets
 from exporter.journal.file import open_journal
@@ -159,6 +159,9 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     observer = Observer(metrics, activity)
     intake = Intake(store, observer, limits, clock, recorder)
 
+    def intake_for(other: EventObserver) -> Intake:
+        return Intake(store, other, limits, clock, recorder)
+
     senders, readers = _senders(settings), _readers(settings)
     answers = Answers(intake, observer.request_rejected, senders.wanted, senders.challenges)
     receiving = webhook.views(answers, observer.request_rejected, senders, settings.max_body)
@@ -180,7 +183,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
         transitions=Transitions(snapshot),
         capacity=capacity,
         recorder=recorder,
-        cloud=_cloud(settings, assets, capacity, metrics, clock),
+        cloud=_cloud(settings, assets, capacity, metrics, store, intake_for, clock),
         certificate=certificate,
         app=app,
         reading_app=reading_app,
@@ -189,15 +192,21 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
 
 
 def _cloud(
-    settings: Settings, assets: Assets, capacity: CapacityFile, metrics: Metrics, clock: Callable[[], float]
+    settings: Settings,
+    assets: Assets,
+    capacity: CapacityFile,
+    metrics: Metrics,
+    store: Store,
+    intake: Callable[[EventObserver], Intake],
+    clock: Callable[[], float],
 ) -> "CloudService | None":
     """Return the threads that ask Butlr's cloud; None without a client id."""
     if settings.butlr_client_id is None:
         return None
     # An HTTP library takes time and memory, which an exporter without a client id saves.
-    from exporter.cloud.service import CloudService
+    from exporter.cloud.service import CloudService, Parts
 
-    return CloudService(settings, assets, capacity, metrics.cloud, clock)
+    return CloudService(settings, Parts(assets, capacity, metrics, store, intake), clock)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from exporter.butlr.errors import CloudError
 from exporter.butlr.reporting import Query, Report, Reporting, queries
 from exporter.events.measures import Kind
 
@@ -17,6 +18,31 @@ PACE_SECONDS = 1.5
 
 MAX_HALVES = 8
 """Requests beyond one more for each first request that halving may cause in one reading."""
+
+
+class Pace:
+    """Keeps the requests of one thread apart, whichever reader makes them."""
+
+    def __init__(
+        self, pause: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Wait by `pause`; `clock` returns seconds."""
+        self._pause = pause
+        self.clock = clock
+        self._next_at = clock()
+
+    def ask(self, reporting: Reporting, query: Query) -> Report:
+        """Send a query as soon as it may be sent; return the answer. Raises CloudError."""
+        if (wait_seconds := self._next_at - self.clock()) > 0:
+            self._pause(wait_seconds)
+        try:
+            return reporting.ask(query)
+        finally:
+            self._next_at = self.clock() + PACE_SECONDS
+
+
+def _ends_the_reading(error: CloudError) -> None:
+    raise error
 
 
 class _Rest(NamedTuple):
@@ -34,25 +60,27 @@ NO_LONGER_WITH_DATA = 10
 class Batches:
     """Reads minutes. Not for several threads at a time."""
 
-    def __init__(
-        self,
-        reporting: Reporting,
-        interval_seconds: float = 60,
-        *,
-        pause: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Read every `interval_seconds`, of which the rests of spaces without data are multiples."""
+    def __init__(self, reporting: Reporting, interval_seconds: float = 60, *, pace: Pace | None = None) -> None:
+        """Read every `interval_seconds`, of which the rests of spaces without data are multiples; 0: none rests."""
         self._reporting = reporting
         self._interval_seconds = interval_seconds
-        self._pause = pause
-        self._clock = clock
-        self._next_at = clock()
+        self._pace = pace or Pace()
+        self._clock = self._pace.clock
         self._had_data: set[tuple[Kind, str]] = set()
         self._resting: dict[tuple[Kind, str], _Rest] = {}
 
-    def read(self, kind: Kind, ids: Iterable[str], start_ms: int, stop_ms: int) -> Iterator[Report]:
-        """Return the answers for the spaces that do not rest, each as soon as it is there. Raises CloudError."""
+    def read(
+        self,
+        kind: Kind,
+        ids: Iterable[str],
+        start_ms: int,
+        stop_ms: int,
+        failed: Callable[[CloudError], None] = _ends_the_reading,
+    ) -> Iterator[Report]:
+        """Return the answers for the spaces that do not rest, each as soon as it is there.
+
+        `failed` gets the error of each failed query, and ends the reading by raising it. Raises CloudError.
+        """
         now = self._clock()
         due = [each for each in dict.fromkeys(ids) if self._rest(kind, each).until <= now]
         # Spaces with data never share a request with the others: its empty answer would be no surprise.
@@ -61,16 +89,22 @@ class Batches:
         waiting = deque([*queries(kind, with_data, start_ms, stop_ms), *queries(kind, without, start_ms, stop_ms)])
         halves_left = len(waiting) + MAX_HALVES
         found: set[str] = set()
+        unknown: set[str] = set()
         while waiting:
             query = waiting.popleft()
-            report = self._ask(query)
+            try:
+                report = self._pace.ask(self._reporting, query)
+            except CloudError as error:
+                failed(error)
+                unknown.update(query.ids)
+                continue
             found |= {minute.space_id for minute in report.minutes}
             halves = query.halves() if report.is_empty else ()
             if len(halves) <= halves_left:
                 halves_left -= len(halves)
                 waiting.extendleft(reversed(halves))
             yield report
-        self._remember(kind, due, found, now)
+        self._remember(kind, [each for each in due if each in found or each not in unknown], found, now)
 
     def _remember(self, kind: Kind, due: Iterable[str], found: set[str], now: float) -> None:
         """Let the spaces rest that have no data; not those with data before, if no space at all has any now."""
@@ -90,11 +124,3 @@ class Batches:
 
     def _rest(self, kind: Kind, space_id: str) -> _Rest:
         return self._resting.get((kind, space_id), _Rest(0, float("-inf")))
-
-    def _ask(self, query: Query) -> Report:
-        if (wait_seconds := self._next_at - self._clock()) > 0:
-            self._pause(wait_seconds)
-        try:
-            return self._reporting.ask(query)
-        finally:
-            self._next_at = self._clock() + PACE_SECONDS

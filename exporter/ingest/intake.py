@@ -12,7 +12,7 @@ from exporter.events.measures import name_of
 from exporter.events.model import CrossingEvent, Event, UnsupportedEvent, new_tuple
 from exporter.events.parse import FieldError, InvalidEvent, parse_body, parse_event
 from exporter.events.times import LATEST_SECONDS, utc
-from exporter.ingest.observer import Observer
+from exporter.ingest.observer import EventObserver
 from exporter.ingest.receipt import MAX_ERRORS, EventError, Receipt
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten, Recorder
@@ -53,7 +53,7 @@ class Intake:
     def __init__(
         self,
         store: Store,
-        observer: Observer,
+        observer: EventObserver,
         limits: Limits,
         clock: Callable[[], float],
         recorder: Recorder | None = None,

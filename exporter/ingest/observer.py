@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 from exporter.events.parse import FieldError
 from exporter.ingest.activity import Activity
@@ -16,6 +17,16 @@ _MAX_ID = 100
 
 _MAX_REASON = 500
 """Characters of a reason that are logged."""
+
+
+class EventObserver(Protocol):
+    """Gets the results of deliveries, whether requests brought them or not."""
+
+    def events(self, results: Sequence[Result], arrival_seconds: float) -> None:
+        """Report events that arrived together at `arrival_seconds`, Unix time."""
+
+    def event_refused(self, outcome: Outcome, reasons: Sequence[FieldError], event_id: str) -> None:
+        """Report one event that is answered as an error; at least one reason, and the id if the event has one."""
 
 
 class Observer:

@@ -71,7 +71,7 @@ class CloudFamilies:
         """Have the readings of these measures at 0, as the service asks for them."""
         for measure in measures:
             for outcome in Outcome:
-                if outcome not in (Outcome.INVALID, Outcome.UNSUPPORTED):
+                if outcome is not Outcome.UNSUPPORTED:
                     self._polled.labels(measure.only_type, outcome)
 
     def observe(self, api: str, outcome: str, seconds: float) -> None:
@@ -79,6 +79,6 @@ class CloudFamilies:
         self._requests.labels(api, outcome).inc()
         self._durations.labels(api).observe(seconds)
 
-    def count_polled(self, event_type: str, outcome: Outcome) -> None:
-        """Count one reading."""
-        self._polled.labels(event_type, outcome).inc()
+    def count_polled(self, event_type: str, outcome: Outcome, number: int = 1) -> None:
+        """Count readings; an invalid one is a point of an answer that is none."""
+        self._polled.labels(event_type, outcome).inc(number)

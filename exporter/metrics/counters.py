@@ -88,6 +88,15 @@ class EventCounters:
                 if was_negative and outcome not in REFUSED:
                     self._negative[event_type] += 1
 
+    def count_without_events(self, results: Iterable[Result]) -> None:
+        """Count corrections that came too late and numbers below 0, where no event brought the readings."""
+        with self._lock:
+            for event_type, outcome, delay, was_negative in results:
+                if delay >= self._settle_after_seconds and outcome is Outcome.CORRECTED:
+                    self._late_corrections[event_type] += 1
+                if was_negative and outcome not in REFUSED:
+                    self._negative[event_type] += 1
+
     def collect(self) -> Iterable[Metric]:
         """Return the families."""
         with self._lock:

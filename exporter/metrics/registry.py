@@ -6,6 +6,7 @@ prometheus.io/docs/instrumenting/writing_exporters.
 """
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
@@ -101,6 +102,13 @@ class Metrics:
         self._counters.count(results)
         if any(outcome is not Outcome.INVALID for _, outcome, _, _ in results):
             self.last_event = arrival_seconds
+
+    def count_polled(self, results: Sequence[Result]) -> None:
+        """Count readings of Butlr's API, which are no events."""
+        self._counters.count_without_events(results)
+        numbers = Counter((event_type, outcome) for event_type, outcome, _, _ in results)
+        for (event_type, outcome), number in numbers.items():
+            self.cloud.count_polled(event_type, outcome, number)
 
     def count_rejection(self, reason: Rejection) -> None:
         """Count one request that was rejected as a whole."""

@@ -155,6 +155,12 @@ class Store:
                     yield SettledChanges(measure, positions[batch], columns)
         self._settled_read = now, points
 
+    def names(self, kind: Kind, space_id: str, now: int) -> AnyMetadata | None:
+        """Return the present metadata of a space that is known at `now`; None if it is not."""
+        with self._lock:
+            space = self._find(kind, space_id, now)
+            return space.view.metadata if space is not None else None
+
     def readings(self, measure: Measure, space_id: str) -> list[Reading]:
         """Return the readings in the window of one measure of one space, oldest first."""
         with self._lock:

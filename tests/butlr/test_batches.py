@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.butlr.batches import MAX_HALVES, PACE_SECONDS, Batches
+from exporter.butlr.batches import MAX_HALVES, PACE_SECONDS, Batches, Pace
 from exporter.butlr.errors import Unavailable
 from exporter.butlr.reporting import MINUTE_MS, Minute, Query, Report, Reporting
 from exporter.butlr.transport import Reply
@@ -38,7 +38,7 @@ class FakeReporting:
 
     def batches(self) -> Batches:
         """Return a reader of this API."""
-        return Batches(self, pause=self.pause, clock=lambda: self.now)  # type: ignore[arg-type]
+        return Batches(self, pace=Pace(self.pause, lambda: self.now))  # type: ignore[arg-type]
 
     def read(self, batches: Batches, ids: list[str], minutes: int = 7) -> int:
         """Read minutes; return the number of requests."""
@@ -156,6 +156,6 @@ def test_an_error_ends_the_reading_and_leaves_all_due() -> None:
 def test_a_reply_is_an_answer() -> None:
     """The reader works on the client too."""
     cloud = ScriptedCloud(Reply(200, b'{"data": {}}'))
-    batches = Batches(Reporting(cloud.client()), pause=lambda _: None)
+    batches = Batches(Reporting(cloud.client()), pace=Pace(lambda _: None))
     (report,) = batches.read(Kind.ZONE, ["zone_1"], START_MS, START_MS + MINUTE_MS)
     assert report.is_empty

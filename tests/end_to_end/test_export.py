@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.butlr.batches import Batches
+from exporter.butlr.batches import Batches, Pace
 from exporter.cli.cloud import backfill, connection
 from exporter.cli.main import main
 from exporter.metrics.families import SETTLED
@@ -34,7 +34,7 @@ def backfilled(file: Path, start: int, monkeypatch: pytest.MonkeyPatch) -> dict[
         cloud.sense(zone, minute, int(people))
     cloud.now_seconds = time.time()
     monkeypatch.setattr(connection, "Transport", lambda _: InMemory(cloud))
-    monkeypatch.setattr(backfill, "Batches", partial(Batches, pause=lambda _: None))
+    monkeypatch.setattr(backfill, "Batches", partial(Batches, pace=Pace(lambda _: None)))
     token = ("--butlr-client-id=simulated", "--butlr-client-secret=simulated")
     assert main(["backfill", *token, "--from=6h", f"--out={file}", "--label=job=backfill"]) == 0
     found: dict[str, dict[int, float]] = {zone: {} for zone in zones}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import exporter
-from tests.support.running import PATIENCE, Running, free_port, running, wait_for
+from tests.support.running import CONSOLE_SCRIPT, PATIENCE, Running, free_port, running, wait_for
 from tests.support.simulating import FAST, ended, started, verifies
 from tests.support.sockets import Cable
 
@@ -218,3 +218,25 @@ class TestVerify:
         assert ("the exporter was restarted during the run: if it has no journal, pass --no-journal" in err) == (
             status == 1
         )
+
+    def test_an_exporter_that_polls(self, tmp_path: Path) -> None:
+        """An exporter without a webhook, which polls the simulated cloud, has the value and names of every space."""
+        cloud, port = f"127.0.0.1:{free_port()}", free_port()
+        polls = (
+            f"--butlr-api-url=http://{cloud}",
+            "--butlr-client-id=simulated",
+            "--poll=1s",
+            "--assets-interval=1s",
+            "--recover=0",
+        )
+        secret = tmp_path / "secret"
+        secret.write_text("simulated")
+        past = datetime.fromtimestamp(time.time() - 150, UTC).isoformat(timespec="seconds")
+        flags = (f"--cloud={cloud}", f"--start={past}", "--interval=1s", "--duration=153s", "--zones=20", "--retry")
+        command = [str(CONSOLE_SCRIPT), "simulate", f"--verify=http://127.0.0.1:{port}/metrics", *flags]
+        with running(tmp_path / "log", *polls, f"--butlr-client-secret-file={secret}", port=port) as target:
+            run = ended(command)
+            assert b"\nbutlr_exporter_last_event_received_timestamp_seconds" not in target.get("/metrics")
+            target.get("/-/ready")
+        assert run.returncode == 0, (run.stdout, run.stderr)
+        assert re.search(r"^verified: (1[5-9]|2\d) counts with their labels", run.stdout, re.MULTILINE)

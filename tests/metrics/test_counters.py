@@ -71,6 +71,26 @@ def test_same_exposition(requests: list[list[tuple[tuple[str, Outcome], float, b
     assert rendered(counters) == client.generate_latest(registry).decode()
 
 
+def test_readings_that_no_event_brought() -> None:
+    """Readings without an event count where they correct final counts, and where a number was below 0."""
+    counters = EventCounters(360.0)
+    counters.count_without_events(
+        [
+            Result("ROOM_OCCUPANCY_1MIN", Outcome.CORRECTED, 360.0),
+            Result("ROOM_OCCUPANCY_1MIN", Outcome.CORRECTED, 359.0, was_negative=True),
+            Result("ROOM_OCCUPANCY_1MIN", Outcome.BACKFILLED, 3600.0),
+            Result("ROOM_OCCUPANCY_1MIN", Outcome.OVERFLOW, 3600.0, was_negative=True),
+        ]
+    )
+    families = {family.name: family for family in counters.collect()}
+    numbers = {
+        name: {sample.value for sample in family.samples if sample.labels["event_type"] == "ROOM_OCCUPANCY_1MIN"}
+        for name, family in families.items()
+    }
+    assert numbers["butlr_exporter_settled_corrections"] == numbers["butlr_exporter_negative_values"] == {1}
+    assert numbers["butlr_exporter_events"] == {0}
+
+
 def test_threads() -> None:
     """No event is lost when several threads count at once."""
     counters = EventCounters(360.0)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.events.measures import Measure
+from exporter.events.measures import Kind, Measure
 from exporter.rule.outcome import APPLIED, REFUSED, Outcome
 from tests.support.deliveries import HOUR, MINUTE, NOW, G, delivery, place
 from tests.support.stores import LIMITS, all_settled, applied, current, readings, settled, value
@@ -209,6 +209,14 @@ class TestLabels:
             Measure.ZONE_OCCUPANCY: 1,
             Measure.ZONE_OCCUPANCY_1MIN: 7,
         }
+
+    def test_the_names_of_one_space(self) -> None:
+        """The names of one space are found as long as it is known."""
+        event = delivery(name="Sofa")
+        store, _ = applied(event)
+        assert store.names(Kind.ZONE, "zone_a", NOW) == event.metadata
+        assert store.names(Kind.ZONE, "zone_b", NOW) is None
+        assert store.names(Kind.ZONE, "zone_a", NOW + 25 * HOUR) is None
 
     def test_an_unchanged_space_is_the_same_object(self) -> None:
         """A repeated reading leaves the space the same object, so that a reader need not render it again."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.butlr.batches import PACE_SECONDS, Batches
+from exporter.butlr.batches import PACE_SECONDS, Batches, Pace
 from exporter.butlr.names import REPORTING_PATH
 from exporter.butlr.reporting import MAX_SPAN_MS, MINUTE_MS
 from exporter.butlr.transport import Limits, Reply
@@ -28,7 +28,7 @@ COMMAND = ("backfill", "--butlr-client-id=simulated", "--butlr-client-secret=sim
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the pauses between requests (s), which take no time."""
     made: list[float] = []
-    monkeypatch.setattr(backfill, "Batches", partial(Batches, pause=made.append, clock=lambda: 0.0))
+    monkeypatch.setattr(backfill, "Batches", partial(Batches, pace=Pace(made.append, lambda: 0.0)))
     return made
 
 
