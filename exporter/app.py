@@ -20,7 +20,7 @@ from exporter.ingest.activity import Activity
 from exporter.ingest.intake import Intake
 from exporter.ingest.observer import EventObserver, Observer
 from exporter.ingest.transitions import Transitions
-from exporter.inventory import Assets
+from exporter.inventory import Assets, Inventory
 from exporter.journal.file import open_journal
 from exporter.journal.recorder import Recorder
 from exporter.metrics.registry import Metrics, Rejection
@@ -59,6 +59,8 @@ class Exporter:
     activity: Activity
     transitions: Transitions
     capacity: CapacityFile
+    assets: Assets
+    """The inventory that Butlr lists; nothing without a client id."""
     recorder: Recorder | None
     """Writes the journal, if there is one."""
     cloud: "CloudService | None"
@@ -126,6 +128,12 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     limits = _limits(settings)
     store = Store(limits)
 
+    def hold(inventory: Inventory) -> None:
+        store.hold(inventory.ids)
+
+    def configure(inventory: Inventory) -> None:
+        capacity.configure(inventory.capacities)
+
     def now_ms() -> int:
         return int(clock() * 1000)
 
@@ -149,7 +157,10 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     capacity = CapacityFile(settings.capacity_file, clock, known)
     settle_after_seconds = settings.settle_after.total_seconds()
     metrics = Metrics(snapshot, settled, settings.labels, capacity, settle_after_seconds, certificate_end)
-    assets.follow(metrics.show_assets)
+    for follower in (metrics.show_assets, hold, configure):
+        assets.follow(follower)
+    if settings.butlr_client_id is not None:  # before a journal is read back
+        store.hold_all(now_ms() + limits.forget_after)
     recorder = None
     if settings.journal is not None:
         recorder = Recorder(store, partial(open_journal, settings.journal, metrics.count_journal_failure))
@@ -182,8 +193,9 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
         activity=activity,
         transitions=Transitions(snapshot),
         capacity=capacity,
+        assets=assets,
         recorder=recorder,
-        cloud=_cloud(settings, assets, capacity, metrics, store, intake_for, clock),
+        cloud=_cloud(settings, assets, metrics, store, intake_for, clock),
         certificate=certificate,
         app=app,
         reading_app=reading_app,
@@ -194,7 +206,6 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
 def _cloud(
     settings: Settings,
     assets: Assets,
-    capacity: CapacityFile,
     metrics: Metrics,
     store: Store,
     intake: Callable[[EventObserver], Intake],
@@ -206,7 +217,7 @@ def _cloud(
     # An HTTP library takes time and memory, which an exporter without a client id saves.
     from exporter.cloud.service import CloudService, Parts
 
-    return CloudService(settings, Parts(assets, capacity, metrics, store, intake), clock)
+    return CloudService(settings, Parts(assets, metrics, store, intake), clock)
 
 
 def _limits(settings: Settings) -> Limits:

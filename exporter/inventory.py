@@ -3,7 +3,7 @@
 Values without I/O. `cloud` reads them from Butlr's API; metrics and pages show them, and the poller asks about them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -48,7 +48,23 @@ class Inventory(NamedTuple):
     spaces: Mapping[Kind, Mapping[str, Asset]]
     """By kind and id; every kind that people are counted in is there."""
     sensors: tuple[Device, ...] = ()
+    """With the ids that their events have."""
     hives: tuple[Device, ...] = ()
+
+    @property
+    def ids(self) -> Mapping[Kind, Container[str]]:
+        """The ids of all spaces of all kinds; a sensor is one where its events are counted."""
+        return {**self.spaces, Kind.SENSOR: frozenset(sensor.id for sensor in self.sensors)}
+
+    @property
+    def capacities(self) -> Mapping[tuple[Kind, str], float]:
+        """The capacities that are configured, in people, by kind and id."""
+        return {
+            (kind, space_id): asset.capacity
+            for kind, assets in self.spaces.items()
+            for space_id, asset in assets.items()
+            if asset.capacity is not None
+        }
 
 
 NOTHING = Inventory(MappingProxyType({kind: MappingProxyType({}) for kind in WITH_PEOPLE}))

@@ -4,14 +4,14 @@ Source: docs.butlr.io, asset management. A `max` of 0 means that no capacity is 
 sum of its floors' unless somebody set it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
-from exporter.butlr.graphql import Graphql
+from exporter.butlr.graphql import Graphql, decode
 from exporter.butlr.names import (
     HIVE_HEARTBEAT,
     HIVE_ONLINE,
@@ -25,6 +25,12 @@ from exporter.butlr.names import (
 from exporter.events.measures import Kind
 from exporter.events.model import MAX_STRING, Metadata
 from exporter.events.times import EARLIEST_TIMESTAMP
+from exporter.pieces import paced
+
+_READ_SITES = "read the sites"
+
+_WITHOUT_PAUSE = 50
+"""Places or devices that are decoded without a pause: half a millisecond."""
 
 
 class Level(StrEnum):
@@ -117,8 +123,8 @@ class _Zone(_Entry):
 
 
 class _Floor(_Entry):
-    rooms: list[_Room] | None = None
-    zones: list[_Zone] | None = None
+    rooms: list[msgspec.Raw] | None = None
+    zones: list[msgspec.Raw] | None = None
 
 
 class _Building(_Entry):
@@ -148,12 +154,12 @@ class _Sensor(msgspec.Struct):
     last_heartbeat: str | float | None = None
 
 
-class _SensorRows(msgspec.Struct):
-    data: list[_Sensor]
+class _Rows(msgspec.Struct):
+    data: list[msgspec.Raw]
 
 
 class _Sensors(msgspec.Struct):
-    sensors: _SensorRows
+    sensors: _Rows
 
 
 class _Hive(msgspec.Struct):
@@ -166,44 +172,42 @@ class _Hive(msgspec.Struct):
     last_heartbeat: str | float | None = msgspec.field(name=HIVE_HEARTBEAT, default=None)
 
 
-class _HiveRows(msgspec.Struct):
-    data: list[_Hive]
-
-
 class _Hives(msgspec.Struct):
-    hives: _HiveRows
+    hives: _Rows
 
 
 def read_topology(graphql: Graphql) -> Topology:
     """Return all places of the account. Raises CloudError."""
-    sites = graphql.query(SITES, _Sites, "read the sites").sites.data
+    sites = graphql.query(SITES, _Sites, _READ_SITES).sites.data
     places: dict[tuple[Level, str], Place] = {}
     count = 0
-    for place in _places(sites):
+    for place in paced(_places(sites), _WITHOUT_PAUSE):
         count += 1
-        if 0 < len(place.id) <= MAX_STRING:
+        if _short(place.id):
             places.setdefault((place.level, place.id), place)
     return Topology(tuple(places.values()), count - len(places))
 
 
 def read_sensors(graphql: Graphql) -> tuple[Device, ...]:
     """Return the sensors of the account, without virtual and test ones. Raises CloudError."""
-    rows = graphql.query(SENSORS, _Sensors, "read the sensors").sensors.data
-    return tuple(_devices(rows, VIRTUAL_MACS))
+    purpose = "read the sensors"
+    rows = graphql.query(SENSORS, _Sensors, purpose).sensors.data
+    return tuple(_devices((decode(row, _Sensor, purpose) for row in rows), VIRTUAL_MACS))
 
 
 def read_hives(graphql: Graphql) -> tuple[Device, ...]:
     """Return the hives of the account, without test ones. Raises CloudError."""
-    rows = graphql.query(HIVES, _Hives, "read the hives").hives.data
-    return tuple(_devices(rows, TEST_SERIALS))
+    purpose = "read the hives"
+    rows = graphql.query(HIVES, _Hives, purpose).hives.data
+    return tuple(_devices((decode(row, _Hive, purpose) for row in rows), TEST_SERIALS))
 
 
 def _places(sites: list[_Site]) -> Iterator[Place]:
     for site in sites:
-        at_site = Metadata(org_id=site.org_id or "", site_id=site.id, site_name=site.name or "")
+        at_site = Metadata(org_id=site.org_id or "", site_id=site.id, site_name=_short(site.name))
         yield _place(Level.SITE, site, at_site)
         for building in site.buildings or ():
-            at_building = at_site._replace(building_id=building.id, building_name=building.name or "")
+            at_building = at_site._replace(building_id=building.id, building_name=_short(building.name))
             yield _place(Level.BUILDING, building, at_building)
             for floor in building.floors or ():
                 yield from _on_floor(floor, at_building)
@@ -211,45 +215,52 @@ def _places(sites: list[_Site]) -> Iterator[Place]:
 
 def _on_floor(floor: _Floor, at_building: Metadata) -> Iterator[Place]:
     at_floor = at_building._replace(
-        floor_id=floor.id, floor_name=floor.name or "", floor_custom_id=floor.custom_id or ""
+        floor_id=floor.id, floor_name=_short(floor.name), floor_custom_id=_short(floor.custom_id)
     )
     yield _place(Level.FLOOR, floor, at_floor)
     at_room = {}
-    for room in floor.rooms or ():
+    for text in floor.rooms or ():
+        room = decode(text, _Room, _READ_SITES)
         at_room[room.id] = at_floor._replace(
-            room_id=room.id, room_name=room.name or "", room_custom_id=room.custom_id or ""
+            room_id=room.id, room_name=_short(room.name), room_custom_id=_short(room.custom_id)
         )
         yield _place(Level.ROOM, room, at_room[room.id])
-    for zone in floor.zones or ():
+    for text in floor.zones or ():
+        zone = decode(text, _Zone, _READ_SITES)
         around = at_room.get(zone.room_id or "", at_floor)
-        at_zone = around._replace(zone_id=zone.id, zone_name=zone.name or "", zone_custom_id=zone.custom_id or "")
+        at_zone = around._replace(zone_id=zone.id, zone_name=_short(zone.name), zone_custom_id=_short(zone.custom_id))
         yield _place(Level.ZONE, zone, at_zone)
 
 
 def _place(level: Level, entry: _Entry, metadata: Metadata) -> Place:
     people = entry.capacity.max if entry.capacity else None
-    tags = tuple(dict.fromkeys(tag.name for tag in entry.tags or () if tag and tag.name))
+    tags = tuple(dict.fromkeys(name for tag in entry.tags or () if tag and (name := _short(tag.name))))
     return Place(
-        level, metadata, entry.custom_id or "", people if people and people > 0 else None, tags, entry.timezone or ""
+        level, metadata, _short(entry.custom_id), people if people and people > 0 else None, tags, entry.timezone or ""
     )
 
 
-def _devices(rows: list[_Sensor] | list[_Hive], left_out: tuple[str, ...]) -> Iterator[Device]:
+def _devices(rows: Iterable[_Sensor | _Hive], left_out: tuple[str, ...]) -> Iterator[Device]:
     seen = set()
-    for row in rows:
-        address = row.address or ""
-        if not row.id or row.id in seen or address.lower().startswith(left_out):
+    for row in paced(rows, _WITHOUT_PAUSE):
+        address = _short(row.address)
+        if not _short(row.id) or row.id in seen or address.lower().startswith(left_out):
             continue
         seen.add(row.id)
         yield Device(
             row.id,
-            row.name or "",
+            _short(row.name),
             address,
             row.floor_id or "",
             row.room_id or "",
             row.is_online,
             _time_ms(row.last_heartbeat),
         )
+
+
+def _short(text: str | None) -> str:
+    """Return a text; empty without one, and for one that is too long for an event."""
+    return text if text and len(text) <= MAX_STRING else ""
 
 
 def _time_ms(value: str | float | None) -> int | None:

@@ -5,7 +5,7 @@ have is left out and the query is sent again, if it is marked `?Type.` in the qu
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,9 +25,11 @@ from exporter.butlr.errors import (
     UnknownName,
     parsed,
     shown,
+    unreadable,
 )
 from exporter.butlr.names import GRAPHQL_PATH
 from exporter.butlr.transport import Reply
+from exporter.events.text import repaired
 
 _OPTIONAL = re.compile(r"\?(\w+)\.(\w+)((?:\s*\{[^{}]*\})?)")
 
@@ -47,6 +49,9 @@ _TEMPORARY = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}
 
 _MAX_ERRORS = 5
 """Errors of one answer that are shown."""
+
+_REPAIRS: tuple[Callable[[bytes], bytes], ...] = (bytes, repaired)
+"""The texts to decode a part of an answer from, one after the other until one is JSON."""
 
 _T = TypeVar("_T")
 
@@ -120,7 +125,7 @@ class Graphql:
 
 
 class _Answer(msgspec.Struct):
-    data: Any = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
     errors: Any = None
 
 
@@ -131,10 +136,23 @@ def _read(reply: Reply, answer: type[_T], purpose: str, secrets: Sequence[Secret
         raise _error(document.errors, purpose, secrets)
     if reply.status != 200:
         raise BadAnswer(f"Butlr answered {reply.status} to the request to {purpose}")
-    try:
-        return msgspec.convert(document.data, answer)
-    except msgspec.ValidationError as error:
-        raise BadAnswer(f"Butlr's answer to the request to {purpose} has the wrong form: {shown(str(error))}") from None
+    return decode(document.data, answer, purpose)
+
+
+def decode(part: msgspec.Raw, form: type[_T], purpose: str) -> _T:
+    """Return a part of an answer in its form. Raises BadAnswer.
+
+    A form with `msgspec.Raw` leaves parts of a long answer for later, so that other threads run in between.
+    """
+    for repair in _REPAIRS:
+        try:
+            return msgspec.json.decode(repair(bytes(part)), type=form)
+        except msgspec.ValidationError as error:
+            reason = shown(str(error))
+            raise BadAnswer(f"Butlr's answer to the request to {purpose} has the wrong form: {reason}") from None
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            continue
+    raise unreadable(bytes(part), f"Butlr's answer to the request to {purpose}")
 
 
 def _error(errors: Any, purpose: str, secrets: Sequence[SecretStr]) -> CloudError:

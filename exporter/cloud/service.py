@@ -7,7 +7,6 @@ from exporter.butlr.batches import Batches, Pace
 from exporter.butlr.graphql import Graphql
 from exporter.butlr.names import MEASUREMENTS
 from exporter.butlr.reporting import Reporting
-from exporter.capacity.file import CapacityFile
 from exporter.cloud.assets import AssetsReader
 from exporter.cloud.connection import Connection
 from exporter.cloud.minutes import LONGEST_SILENCE_SECONDS, MinutesReader
@@ -31,7 +30,6 @@ class Parts(NamedTuple):
     """The parts of the exporter that get what is read."""
 
     assets: Assets
-    capacity: CapacityFile
     metrics: Metrics
     store: Store
     intake: Callable[[EventObserver], Intake]
@@ -56,7 +54,7 @@ class CloudService:
         worker = Worker("assets")
         graphql = Graphql(self._connection.client(worker.pause))
         interval_seconds = settings.assets_interval.total_seconds()
-        reader = AssetsReader(graphql, parts.assets, parts.capacity, families, outages, clock, interval_seconds)
+        reader = AssetsReader(graphql, parts.assets, families, outages, clock, interval_seconds)
         self._work = [(worker, reader.work)]
         if settings.poll is not None or settings.recover:
             worker = Worker("minutes")

@@ -37,7 +37,8 @@ are known at each of their arrivals; where one is unknown the later arrival wins
 A space has the metadata of its newest reading of any measure: among the applied events for that timestamp the latest
 generation decides, and where generations are equal or one is unknown, the later arrival does. Every event of rows 5 to
 11 keeps its space from being forgotten, of a stream one in each minute; without one for longer than `forget_after` a
-space is forgotten, and one with motion after `motion_forget_after` instead. A space that somebody has forgotten is
+space is forgotten, and one with motion after `motion_forget_after` instead. A space that is held, as Butlr lists it,
+stays to be seen; its next event then makes it anew, as if it had been forgotten. A space that somebody has forgotten is
 unknown from then on, like one that was never there: its next event, also one that was delivered before, is `new`.
 
 Memory is bounded: each measure of a space remembers `max_deliveries` distinct deliveries. One more drops the oldest

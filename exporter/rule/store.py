@@ -3,7 +3,7 @@
 Rows 3 and 4 of the rule are decided here. Pure, like the rest of the rule.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from threading import Lock
 from typing import NamedTuple
@@ -88,6 +88,10 @@ class Store:
         lifetimes = (limits.forget_after, limits.motion_forget_after)
         self._shortest_life = min((lifetime for lifetime in lifetimes if lifetime > 0), default=FOREVER)
         """Time after its last delivery up to which no space is to be forgotten."""
+        self._held: Mapping[Kind, Container[str]] = {}
+        """The ids of the spaces that no silence makes forgotten."""
+        self._all_held_until = -1
+        """Time up to which no silence makes any space forgotten."""
         self._settled_read = (0, 0)
         """Time and number of points of the last `Settlement`; FOREVER while its changes are being read."""
         self._lock = Lock()
@@ -158,7 +162,7 @@ class Store:
     def names(self, kind: Kind, space_id: str, now: int) -> AnyMetadata | None:
         """Return the present metadata of a space that is known at `now`; None if it is not."""
         with self._lock:
-            space = self._find(kind, space_id, now)
+            space = self._known(kind, space_id, now)
             return space.view.metadata if space is not None else None
 
     def readings(self, measure: Measure, space_id: str) -> list[Reading]:
@@ -204,12 +208,26 @@ class Store:
     def knows(self, space: Forgotten, now: int) -> bool:
         """Tell whether a space is known at `now`."""
         with self._lock:
-            return self._find(space.kind, space.space_id, now) is not None
+            return self._known(space.kind, space.space_id, now) is not None
+
+    def hold(self, held: Mapping[Kind, Container[str]]) -> None:
+        """Keep the spaces with these ids from now on, however long they are silent, and no others.
+
+        A held space stays until somebody has it forgotten. Its events are decided as if it were not held, so that state
+        is a fold of deliveries alone: one that comes when the space would be forgotten makes it anew.
+        """
+        with self._lock:
+            self._held, self._all_held_until = held, -1
+            self._none_until = -1
+
+    def hold_all(self, until: int) -> None:
+        """Keep all spaces until `until` (ms), until `hold` says which, or until there is no room for a new one."""
+        self._all_held_until = until
 
     def forget(self, space: Forgotten, now: int) -> bool:
         """Forget a space entirely, so that its next event makes it anew; return whether it was known at `now`."""
         with self._lock:
-            is_known = self._find(space.kind, space.space_id, now) is not None
+            is_known = self._known(space.kind, space.space_id, now) is not None
             self._spaces[space.kind].pop(space.space_id, None)
         return is_known
 
@@ -243,8 +261,15 @@ class Store:
                 self._none_until = -1  # an arrival may be older than those of the other spaces
         return number
 
+    def _known(self, kind: Kind, space_id: str, now: int) -> SpaceSeries | None:
+        """Return a space that is known at `now`, also if only because it is held."""
+        space = self._spaces[kind].get(space_id)
+        if space is None or space.known_until(self._limits) >= now or now <= self._all_held_until:
+            return space
+        return space if space_id in self._held.get(kind, ()) else None
+
     def _find(self, kind: Kind, space_id: str, now: int) -> SpaceSeries | None:
-        """Return a space that is known at `now`; drop it if it is to be forgotten."""
+        """Return a space to which deliveries at `now` belong; drop it if it is to be forgotten, also if it is held."""
         spaces = self._spaces[kind]
         space = spaces.get(space_id)
         if space is None or now - space.arrival <= self._shortest_life:
@@ -257,6 +282,7 @@ class Store:
     def _has_room(self, now: int) -> bool:
         """Tell whether there may be one more space."""
         if len(self) >= self._limits.max_spaces:
+            self._all_held_until = -1
             self._forget(now)
         return len(self) < self._limits.max_spaces
 
@@ -266,17 +292,18 @@ class Store:
 
     def _forget(self, now: int) -> None:
         """Drop every space that was without a delivery for too long, if there may be one."""
-        if self._searched <= now <= self._none_until or self._shortest_life == FOREVER:
+        if self._searched <= now <= self._none_until or now <= self._all_held_until or self._shortest_life == FOREVER:
             return
         until = now + self._shortest_life  # the first end of a space that has a delivery from now on
-        for spaces in self._spaces.values():
+        for kind, spaces in self._spaces.items():
+            held = self._held.get(kind, ())
             arrivals = [space.arrival for space in spaces.values()]
             until = min([until, *[a + self._shortest_life for a in arrivals if now - a <= self._shortest_life]])
             for space in [space for space in spaces.values() if now - space.arrival > self._shortest_life]:
-                if (end := space.known_until(self._limits)) < now:
-                    del spaces[space.view.id]
-                else:
+                if (end := space.known_until(self._limits)) >= now:
                     until = min(until, end)
+                elif space.view.id not in held:
+                    del spaces[space.view.id]
         self._searched, self._none_until = now, until
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from exporter.butlr.assets import Level, Place, Topology, read_hives, read_sensors, read_topology
 from exporter.butlr.errors import BadAnswer, Refused
+from exporter.butlr.transport import Reply
 from tests.support.butlr import ScriptedCloud, data, refused, sample
 
 FLOOR = "space_2oUBnI7YL51GNemTvKIxEgSZ8gx"
@@ -146,3 +147,31 @@ def test_a_part_of_the_topology() -> None:
     whole = json.loads(sample("sites").body)
     with pytest.raises(Refused, match="rooms"):
         read_topology(ScriptedCloud(refused("rooms: timeout", **whole)).graphql())
+
+
+def test_endless_texts() -> None:
+    """A name, custom id or tag that is longer than an event may hold is none, and so is a device with such an id."""
+    endless = "x" * 1025
+    zone = {"id": "zone_1", "name": endless, "customID": endless, "tags": [{"name": endless}, {"name": "Desks"}]}
+    place = topology(on_a_floor(zones=[zone])).places[-1]
+    assert (place.name, place.custom_id, place.metadata.zone_custom_id, place.tags) == ("", "", "", ("Desks",))
+    rows = [{"id": endless}, {"id": "sensor_1", "name": endless, "mac_address": endless}]
+    (sensor,) = read_sensors(ScriptedCloud(data({"sensors": {"data": rows}})).graphql())
+    assert (sensor.id, sensor.name, sensor.address) == ("sensor_1", "", "")
+
+
+def test_wrong_types_anywhere() -> None:
+    """An answer of which any room, zone or device has the wrong form is not used."""
+    for lists in ({"rooms": [{"id": "room_1"}, {"id": 7}]}, {"zones": [{"id": "zone_1", "tags": "Desks"}]}):
+        with pytest.raises(BadAnswer, match="read the sites has the wrong form"):
+            topology(on_a_floor(**lists))
+    rows = [{"id": "sensor_1"}, {"id": "sensor_2", "is_online": "yes"}]
+    with pytest.raises(BadAnswer, match="read the sensors has the wrong form"):
+        read_sensors(ScriptedCloud(data({"sensors": {"data": rows}})).graphql())
+
+
+def test_half_of_a_character_anywhere() -> None:
+    """Half of a surrogate pair in the name of a zone is read as U+FFFD."""
+    text = json.dumps({"data": {"sites": {"data": on_a_floor(zones=[{"id": "zone_1", "name": "HALF"}])}}})
+    places = read_topology(ScriptedCloud(Reply(200, text.replace("HALF", r"A\ud83d").encode())).graphql()).places
+    assert places[-1].name == "A\N{REPLACEMENT CHARACTER}"

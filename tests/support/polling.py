@@ -103,7 +103,7 @@ class Polling:
         self.zones = [f"zone_{n}" for n in range(zones)]
         self.reporting = FakeReporting(self)
         self.journal: BrokenJournal | None = None
-        self._parts = Parts(self.assets, capacity, self.metrics, self.store, self._intake)
+        self._parts = Parts(self.assets, self.metrics, self.store, self._intake)
         self._webhook = self._intake(Observer(self.metrics, Activity(self.clock)))
         self.list_zones()
 
