@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.running import CONSOLE_SCRIPT, PATIENCE, running, wait_for
+from exporter.butlr.calls import LIMITS, Api
+from tests.support.running import CONSOLE_SCRIPT, PATIENCE, outcomes, running, wait_for
 from tests.support.sockets import fresh
 
 
@@ -60,16 +62,27 @@ class TestServe:
 
 
 def test_capacity_is_read_again_by_signal(tmp_path: Path) -> None:
-    """SIGHUP reads the file again, and a bad file does not end the exporter."""
+    """SIGHUP reads the file again, and a bad file does not end the exporter.
+
+    All this time Butlr's API does not answer: events are accepted, scrapes and readiness are answered, and SIGTERM ends
+    the process long before the request would end.
+    """
     file = tmp_path / "capacity.yml"
     file.write_text("capacity: [{max: 4}]")
-    with running(tmp_path / "log", f"--capacity-file={file}") as exporter:
-        exporter.post(fresh())
-        file.write_text("capacity: [{max: none}]")
-        os.kill(exporter.process.pid, signal.SIGHUP)
-        wait_for(lambda: "capacity file rejected" in exporter.log(), "the bad file in the log")
-        assert b"} 4.0" in exporter.get("/metrics?name[]=butlr_zone_capacity")
-        file.write_text("capacity: [{max: 5}]")
-        os.kill(exporter.process.pid, signal.SIGHUP)
-        wait_for(lambda: b"} 5.0" in exporter.get("/metrics?name[]=butlr_zone_capacity"), "the good file")
-        assert exporter.stop() == 0
+    with socket.create_server(("127.0.0.1", 0)) as api:
+        api.settimeout(PATIENCE)
+        url = f"http://127.0.0.1:{api.getsockname()[1]}"
+        flags = (f"--butlr-api-url={url}", "--butlr-client-id=client_1", "--butlr-client-secret=secret")
+        with running(tmp_path / "log", f"--capacity-file={file}", *flags) as exporter, api.accept()[0]:
+            assert outcomes(exporter.post(fresh())) == {"new": 1}
+            file.write_text("capacity: [{max: none}]")
+            os.kill(exporter.process.pid, signal.SIGHUP)
+            wait_for(lambda: "capacity file rejected" in exporter.log(), "the bad file in the log")
+            assert b"} 4.0" in exporter.get("/metrics?name[]=butlr_zone_capacity")
+            file.write_text("capacity: [{max: 5}]")
+            os.kill(exporter.process.pid, signal.SIGHUP)
+            wait_for(lambda: b"} 5.0" in exporter.get("/metrics?name[]=butlr_zone_capacity"), "the good file")
+            begin = time.monotonic()
+            assert exporter.stop() == 0
+            assert time.monotonic() - begin < LIMITS[Api.TOKEN].seconds * 2 / 3
+            assert "request to Butlr" not in exporter.log()
