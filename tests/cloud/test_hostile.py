@@ -5,27 +5,47 @@ The transport is in memory; `tests/butlr/test_transport.py` has answers that dri
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from exporter.app import Exporter, build
+from exporter.butlr.batches import Pace
 from exporter.butlr.errors import BadAnswer, CloudError, TimedOut, Unreachable
 from exporter.butlr.transport import Reply
-from exporter.cloud import connection
+from exporter.cloud import connection, service
 from exporter.cloud.worker import Worker
 from exporter.settings.declared import Settings
 from tests.support.butlr import Request, ScriptedCloud, json_reply, refused, sample
-from tests.support.deliveries import Clock, body, delivery
-
-GOOD = {"sites": sample("sites"), "sensors": sample("sensors"), "hives": sample("hives")}
-"""The documented answers, by the field that each query asks for."""
+from tests.support.deliveries import MINUTE, NOW, Clock, body, delivery
 
 ZONE = "zone_2oUJLGKGlqPjwnUCwXNXpX3HB28"
 """The zone of the documented account that has a capacity."""
+
+MINUTES = "minutes"
+"""Stands for the Reporting API."""
+
+
+def point(minutes_ago: int, people: float, offset: str = "Z") -> dict[str, Any]:
+    """Return a point of the zone, whose minute ended so long ago."""
+    hours = {"Z": 0, "+05:30": 5.5, "-11:00": -11}[offset]
+    end = datetime.fromtimestamp((NOW // MINUTE - minutes_ago) * 60 + hours * 3600, UTC)
+    return {"time": f"{end:%Y-%m-%dT%H:%M:%S}{offset}", "value": people, "zone_id": ZONE, "room_id": "room_1"}
+
+
+GOOD = {
+    "sites": sample("sites"),
+    "sensors": sample("sensors"),
+    "hives": sample("hives"),
+    MINUTES: json_reply({"data": [point(2, 2), point(4, 4), point(3, 0)]}),
+}
+"""Good answers, by the field that each query asks for."""
 
 Answers = Callable[[str], Reply | CloudError]
 """Returns the answer to the query for a field."""
@@ -40,8 +60,10 @@ class Api(ScriptedCloud):
         self.react = self._react
 
     def _react(self, request: Request) -> Reply | CloudError:
-        query = request.document["query"]
-        return self.answer(next(name for name in GOOD if f" {name} {{" in query))
+        if ZONE not in request.document.get("filter", {}).get("zones", {}).get("eq", [ZONE]):
+            return json_reply({"data": {}})
+        query = request.document.get("query", "")
+        return self.answer(next((name for name in GOOD if f" {name} {{" in query), MINUTES))
 
 
 @pytest.fixture
@@ -50,22 +72,26 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     api = Api()
     monkeypatch.setattr(connection, "Transport", lambda _: api)
     monkeypatch.setattr(Worker, "pause", lambda *_: None)
+    monkeypatch.setattr(service, "Pace", partial(Pace, clock=lambda: api.now))
     return api
 
 
 @pytest.fixture
 def exporter(api: Api) -> Exporter:
-    """Return an exporter that knows the documented account, and people in one of its zones."""
-    exporter = build(Settings(butlr_client_id="client_1", butlr_client_secret=SecretStr("hush")), Clock())
-    ask(exporter)
+    """Return an exporter that knows the documented account, and people in one of its zones, from events and polls."""
+    token, poll = SecretStr("hush"), timedelta(minutes=1)
+    settings = Settings(butlr_client_id="client_1", butlr_client_secret=token, poll=poll, recover=timedelta())
+    exporter = build(settings, Clock())
+    ask(exporter, api)
     event = delivery(zone=ZONE)
     assert exporter.app.test_client().post("/webhook", data=body(event)).status_code == 200
     assert api.requests
     return exporter
 
 
-def ask(exporter: Exporter) -> None:
-    """Ask the API for everything, as the threads of the service do."""
+def ask(exporter: Exporter, api: Api) -> None:
+    """Ask the API for everything, as the threads of the service do each minute."""
+    api.now += 60
     assert exporter.cloud is not None
     for _, work in exporter.cloud._work:
         work()
@@ -77,18 +103,26 @@ def metrics(exporter: Exporter, prefix: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(prefix)]
 
 
-def known(exporter: Exporter) -> list[str]:
-    """Return the samples of everything that the exporter knows of the building."""
-    for family in ("butlr_zone_capacity", "butlr_zone_occupancy", "butlr_sensor_online", "butlr_zone_tag_info"):
-        assert metrics(exporter, f"{family}{{"), family
-    samples = metrics(exporter, "butlr_")
-    return [line for line in samples if not line.startswith("butlr_exporter_") or "_spaces{" in line]
+class Known(NamedTuple):
+    """Everything that the exporter knows of the building, and the requests that failed."""
+
+    samples: list[str]
+    failed: dict[str, float]
+    """The number of requests that failed, by the part of the API."""
 
 
-def failed(exporter: Exporter) -> float:
-    """Return the number of requests to GraphQL that failed."""
-    samples = metrics(exporter, 'butlr_exporter_cloud_requests_total{api="graphql"')
-    return sum(float(line.split()[-1]) for line in samples if 'outcome="ok"' not in line)
+def known(exporter: Exporter) -> Known:
+    """Return what one scrape shows."""
+    lines = metrics(exporter, "butlr_")
+    samples = [line for line in lines if not line.startswith("butlr_exporter_") or "_spaces{" in line]
+    for family in ("zone_capacity", "zone_occupancy", "zone_occupancy_1min", "sensor_online", "zone_tag_info"):
+        assert any(line.startswith(f"butlr_{family}{{") for line in samples), family
+    failed = dict.fromkeys(("graphql", "reporting"), 0.0)
+    for line in lines:
+        if line.startswith("butlr_exporter_cloud_requests_total{") and 'outcome="ok"' not in line:
+            for part in failed:
+                failed[part] += float(line.split()[-1]) if f'api="{part}"' in line else 0
+    return Known(samples, failed)
 
 
 def reply(text: str) -> Reply:
@@ -113,7 +147,7 @@ HOSTILE: dict[str, Answers] = {
     "rows of another type": lambda name: json_reply({"data": {name: {"data": {"id": "site_1"}}}}),
     "rows that are none": lambda name: json_reply({"data": {name: {"data": [None]}}}),
     "ids that are numbers": lambda name: json_reply({"data": {name: {"data": [{"id": 7}]}}}),
-    "deeper than any answer": lambda name: reply(f'{{"data": {{"{name}": ' + '{"data": [' * 100_000),
+    "deeper than any answer": lambda name: reply(f'{{"data": {{"{name}": ' + '{"data": [' * 5_000),
     "binary": lambda _: Reply(200, bytes(range(256))),
     "errors beside half of the data": lambda name: json_reply(
         json.loads(GOOD[name].body) | {"errors": [{"message": "internal system error", "path": [name]}]}
@@ -127,7 +161,7 @@ HOSTILE: dict[str, Answers] = {
 }
 
 GONE: dict[str, Answers] = {
-    "no sites": lambda name: json_reply({"data": {name: {"data": []}}}),
+    "no sites": lambda name: GOOD[name] if name == MINUTES else json_reply({"data": {name: {"data": []}}}),
     "no floors": lambda name: (
         json_reply({"data": {"sites": {"data": [{"id": "s"}]}}}) if name == "sites" else GOOD[name]
     ),
@@ -137,28 +171,67 @@ GONE: dict[str, Answers] = {
 """Answers in the right form that list nothing of what was there before."""
 
 
-@pytest.mark.parametrize("answer", (HOSTILE | GONE).values(), ids=HOSTILE | GONE)
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
 def test_a_bad_answer_changes_nothing(
     exporter: Exporter, api: Api, caplog: pytest.LogCaptureFixture, answer: Answers
 ) -> None:
-    """A bad answer in place of the assets changes no count, no capacity, no device and no missing space.
+    """A bad answer in place of assets and minutes changes no count, no capacity, no device and no missing space.
 
-    Each failure is one warning, however often it comes again; requests that failed are counted. A good answer ends it.
+    Each failure is one warning, however often it comes again, and each request that failed is counted. A good answer
+    ends it.
     """
     before = known(exporter)
     api.answer = answer
-    counted = failed(exporter)
     caplog.set_level(logging.INFO, logger="exporter.cloud")
-    for number in (1, 2, 3):
-        ask(exporter)
-        assert failed(exporter) >= counted + number * (answer not in GONE.values())
-    assert known(exporter) == before
-    assert [record.levelname for record in caplog.records] == ["WARNING"], caplog.text
+    for _ in range(3):
+        ask(exporter, api)
+    after = known(exporter)
+    assert after.samples == before.samples
+    assert all(number >= before.failed[part] + 3 for part, number in after.failed.items())
+    assert [record.getMessage() for record in caplog.records] == ["request to Butlr failed"] * len(caplog.records)
+    reasons = Counter(record.args["reason"] for record in caplog.records if isinstance(record.args, dict))
+    assert 1 <= len(reasons) <= 2
+    assert set(reasons.values()) == {1}
     assert "hush" not in caplog.text
+    caplog.clear()
     api.answer = GOOD.__getitem__
-    ask(exporter)
-    assert known(exporter) == before
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    ask(exporter, api)
+    assert known(exporter).samples == before.samples
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+@pytest.mark.parametrize("answer", GONE.values(), ids=GONE)
+def test_things_that_are_all_gone_stay(
+    exporter: Exporter, api: Api, caplog: pytest.LogCaptureFixture, answer: Answers
+) -> None:
+    """An answer that lists no space, sensor or hive any more changes nothing, and is one warning."""
+    before = known(exporter)
+    api.answer = answer
+    for _ in range(3):
+        ask(exporter, api)
+    assert known(exporter).samples == before.samples
+    (record,) = caplog.records
+    assert "any more, and listed some before" in str(record.args)
+
+
+def test_odd_points(exporter: Exporter, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Points in any order, twice and of any time zone are the same minutes; those that are none are one warning."""
+    before = known(exporter)
+    nonsense: list[Any] = [
+        None, {}, [], "point", point(2, 9) | {"zone_id": "nowhere"}, point(2, 9) | {"zone_id": 7},
+        point(2, 9) | {"value": "many"}, point(2, 9) | {"time": "noon"}, point(2, -9), point(-100, 9),
+    ]  # fmt: skip
+    points = [point(3, 0, "-11:00"), *nonsense, point(4, 4), point(2, 2, "+05:30"), point(4, 4), point(2, 2)]
+    answers = [json_reply({"data": points}), json_reply({"data": points[::-1]})]
+    for number, each in enumerate(answers, 1):
+        api.answer = lambda name, each=each: each if name == MINUTES else GOOD[name]  # type: ignore[misc]
+        ask(exporter, api)
+        (invalid,) = metrics(
+            exporter, 'butlr_exporter_polled_readings_total{event_type="ZONE_OCCUPANCY_1MIN",outcome="inv'
+        )
+        assert float(invalid.split()[-1]) == number * len(nonsense)
+    assert known(exporter).samples == before.samples
+    assert [record.getMessage() for record in caplog.records] == ["points of Butlr's answers not used"]
 
 
 def site(*zones: dict[str, Any], rooms: tuple[dict[str, Any], ...] = ()) -> Answers:
@@ -177,7 +250,7 @@ def test_odd_ids_and_numbers(exporter: Exporter, api: Api) -> None:
     zones += [{"id": ZONE, "capacity": {"max": 7}}, {"id": ZONE, "capacity": {"max": 8}}]
     room = {"id": ZONE, "name": None, "tags": [None, {"name": None}, {"name": 'a"b\n'}]}
     api.answer = site(*zones, rooms=(room,))
-    ask(exporter)
+    ask(exporter, api)
     text = exporter.app.test_client().get("/metrics").get_data(as_text=True)
     families = {family.name: family for family in text_string_to_metric_families(text)}
     (capacity,) = families["butlr_zone_capacity"].samples
@@ -197,7 +270,7 @@ def test_heartbeats_of_any_form(exporter: Exporter, api: Api) -> None:
     rows = [{"id": f"sensor_{n}", "is_online": True, "last_heartbeat": time} for n, time in enumerate(times)]
     sensors = json_reply({"data": {"sensors": {"data": rows}}})
     api.answer = lambda name: sensors if name == "sensors" else GOOD[name]
-    ask(exporter)
+    ask(exporter, api)
     assert len(metrics(exporter, "butlr_sensor_online{")) == len(times)
     heard = metrics(exporter, "butlr_sensor_last_heartbeat_timestamp_seconds{")
     assert [float(line.split()[-1]) for line in heard] == [1_795_593_600, 1_795_593_600]

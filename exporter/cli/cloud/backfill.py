@@ -25,7 +25,8 @@ from exporter.butlr.reporting import MAX_IDS, MAX_SPAN_MS, MINUTE_MS, Dropped, R
 from exporter.cli.arguments import print_error, write_output
 from exporter.cli.cloud.connection import connected_client
 from exporter.cli.cloud.display import counted, plain
-from exporter.events.measures import Kind, Measure
+from exporter.cloud.readings import MEASURES
+from exporter.events.measures import Kind
 from exporter.events.times import milliseconds, utc
 from exporter.files import STANDARD_STREAM
 from exporter.metrics.settled import END, family_lines
@@ -33,13 +34,6 @@ from exporter.rule.reading import Point
 from exporter.rule.store import Settled
 from exporter.settings.declared import Settings
 from exporter.settings.types import show_duration
-
-_MEASURES = {
-    Kind.ZONE: Measure.ZONE_OCCUPANCY_1MIN,
-    Kind.ROOM: Measure.ROOM_OCCUPANCY_1MIN,
-    Kind.FLOOR: Measure.FLOOR_OCCUPANCY_1MIN,
-}
-"""The measure of each kind of space whose readings the Reporting API has: the median of each minute."""
 
 
 class Job(NamedTuple):
@@ -201,13 +195,13 @@ def _series(spaces: Spaces, minutes: _Minutes, kind: Kind) -> Iterator[Settled]:
     for space_id, place in spaces[kind].items():
         column = minutes.columns.get((kind, space_id))
         if column is not None and (points := column.before(minutes.complete_ms)):
-            yield Settled(place.metadata, _MEASURES[kind], points)
+            yield Settled(place.metadata, MEASURES[kind], points)
 
 
 def _lines(spaces: Spaces, minutes: _Minutes, settings: Settings, job: Job) -> Iterator[str]:
     for kind in spaces:
         series = _series(spaces, minutes, kind)
-        yield from family_lines(_MEASURES[kind], series, settings.labels, job.extra_labels)
+        yield from family_lines(MEASURES[kind], series, settings.labels, job.extra_labels)
     yield END
 
 
