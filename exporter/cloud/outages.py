@@ -1,28 +1,40 @@
 """One warning for each failure of Butlr's API, however often it comes again and however many threads meet it."""
 
 import logging
+import re
 from threading import Lock
 
 from exporter.butlr.errors import CloudError
 
 log = logging.getLogger(__name__)
 
+MAX_REASONS = 5
+"""Different reasons that are logged of one failure of some work, until the work succeeds."""
+
+_NUMBER = re.compile(r"\d+")
+
 
 class Outages:
     """The present failures, by the work that failed. Thread-safe."""
 
     def __init__(self) -> None:
-        self._reasons: dict[str, str] = {}
+        self._reasons: dict[str, set[str]] = {}
         self._lock = Lock()
 
     def failed(self, work: str, error: CloudError) -> None:
-        """Log the failure of some work, such as `read the assets`, unless the same reason was logged already."""
-        reason = str(error)
+        """Log the failure of some work, such as `read the assets`, unless the same reason was logged already.
+
+        Numbers, such as a time to wait, make no other reason.
+        """
+        reason = _NUMBER.sub("0", str(error))
         with self._lock:
-            is_known = reason in self._reasons.values()
-            self._reasons[work] = reason
-        if not is_known:
-            log.warning("request to Butlr failed", {"work": work, "reason": reason})
+            is_known = any(reason in reasons for reasons in self._reasons.values())
+            reasons = self._reasons.setdefault(work, set())
+            has_room = len(reasons) < MAX_REASONS
+            if has_room:
+                reasons.add(reason)
+        if has_room and not is_known:
+            log.warning("request to Butlr failed", {"work": work, "reason": str(error)})
 
     def succeeded(self, work: str) -> None:
         """Log the end of the failure of some work, if it had failed."""

@@ -28,7 +28,7 @@ MEASURES = {
 }
 """The measure of the minutes of each kind of space."""
 
-CHUNK = 200
+CHUNK = 100
 """Readings that are applied together; events pass in between."""
 
 NameOf = Callable[[Kind, str, int], AnyMetadata]
