@@ -59,12 +59,7 @@ def _of_a_kind(kind: str) -> list[AlertRule]:
 
 
 def _silent(kind: str) -> str:
-    last = f'{{__name__=~"butlr_{kind}_occupancy(_1min)?_timestamp_seconds"}}'
-    return (
-        f"time() - topk by ({kind}_id) (1, max by ({names_of(kind)}) ({last} < time() - 900) "
-        f"unless on ({kind}_id) {last} >= time() - 900) "
-        f"and on (site_name, building_name) time() - {_NEWEST} < 600"
-    )
+    return f"time() - {kind}:butlr_{kind}_last_reading_timestamp_seconds:silent"
 
 
 RULES = [
@@ -88,15 +83,20 @@ RULES = [
     *_of_a_kind("floor"),
     AlertRule(
         "ButlrBuildingSilent",
-        f"time() - {_NEWEST} > 900 and changes({_NEWEST}[1d]) >= 10",
+        f"(time() - {_NEWEST} > 900 and changes({_NEWEST}[1d]) >= 10) "
+        "+ on (site_name, building_name) group_left (cause) "
+        f"(building:butlr_sensor_online:cause or on (site_name, building_name) 0 * {_NEWEST})",
         "1m",
         "critical",
-        f'{{{{ or $labels.building_name "The building without a name" }}}} {_SILENT}',
+        '{{ or $labels.building_name "The building without a name" }} is silent'
+        "{{ with $labels.cause }}, {{ . }}{{ end }}: no data for {{ humanizeDuration $values.A.Value }}",
     ),
     AlertRule(
         "ButlrNoEvents",
-        "sum(increase(butlr_exporter_events_total[15m])) == 0 "
-        "and time() - min(process_start_time_seconds and on (job, instance) butlr_exporter_build_info) > 3600",
+        "(sum(increase(butlr_exporter_events_total[15m])) == 0 "
+        "and time() - min(process_start_time_seconds and on (job, instance) butlr_exporter_build_info) > 3600 "
+        "unless sum(increase(butlr_exporter_polled_readings_total[15m])) > 0) "
+        "+ (count(max by (sensor_id) (butlr_sensor_online) == 1) or vector(0))",
         "5m",
         "critical",
         "No exporter gets events from Butlr",

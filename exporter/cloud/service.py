@@ -92,6 +92,7 @@ def minutes_reader(
     if settings.poll is not None:
         kinds = tuple(kind for kind, each in MEASUREMENTS.items() if each.name in settings.poll_measurements)
         families.expect_polled(MEASURES[kind] for kind in kinds)
+        families.last_poll_seconds = 0.0
         interval_seconds = settings.poll.total_seconds()
         plan = PollPlan(kinds, interval_seconds, recover_ms)
         poller = Poller(plan, Batches(reporting, interval_seconds, pace=pace), *common)

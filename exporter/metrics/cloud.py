@@ -36,7 +36,7 @@ class CloudFamilies:
             registry=registry,
         )
         self.last_poll_seconds: float | None = None
-        """End of the last poll without a failed request, Unix seconds."""
+        """End of the last poll without a failed request, Unix seconds; 0 before the first, None without polling."""
         self.last_assets_seconds: float | None = None
         """When Butlr's assets were last read, Unix seconds."""
         registry.register(self)

@@ -202,7 +202,7 @@ def test_a_failed_request_does_not_hold_up_others() -> None:
     cloud.begin(poll_measurements=ALL)
     cloud.work()
     assert (len(cloud.values()), cloud.values(Kind.ROOM)) == (60, {"room_a": 1})
-    assert cloud.metrics.cloud.last_poll_seconds is None
+    assert cloud.metrics.cloud.last_poll_seconds == 0
 
 
 @pytest.mark.parametrize(("error", "requests"), [(Unavailable("later"), 3), (Throttled("too many"), 1)])

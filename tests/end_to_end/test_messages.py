@@ -59,6 +59,8 @@ ALERTS = [
     moved(FAR, "Far"),
     moved(SILENT, "South"),
     *twelve(SILENT, "North", "B"),
+    moved(expected("ButlrSensorOffline"), "North"),
+    moved(expected("ButlrHiveOffline", "Hive h1"), "West"),
     moved(expected("ButlrBuildingSilent", "HQ"), "Dock"),
     expected("ButlrZoneOvercrowded", "nameless"),
     {
@@ -73,7 +75,7 @@ ALERTS = [
     ),
     {"labels": {"alertname": "Own", "building_name": "Own", "severity": "info"}, "annotations": {}},
 ]
-GROUPS = 12
+GROUPS = 13
 
 
 def deliver(port: int, alerts: list[Alert], starts: datetime, ends: datetime) -> None:
@@ -165,13 +167,20 @@ class TestMessages:
 
         far = f"Far over capacity: Desk 01, Open Office, 1st Floor, Far: 7 people, room for 4, since {since}"
         assert firing.slack[far][0] == "danger"
-        assert firing.slack["B, Lab, 2nd Floor, South is silent: no data for 21m"][0] == "warning"
-        color, link, text = firing.slack["North: 12 silent"]
-        assert (color, text.count("North is silent: no data for 21m>")) == ("warning", 12)
-        assert runbook("butlrzonesilent") in text
-        color, link, text = firing.slack["Critical: Dock, SF is silent: no data for 17m"]
+        assert (
+            firing.slack["B, Lab, 2nd Floor, South is silent, its sensors are offline: no data for 21m"][0] == "warning"
+        )
+        color, link, text = firing.slack["North: 12 silent, 1 offline"]
+        silent = "North is silent, its sensors are offline: no data for 21m>"
+        assert (color, text.count(silent)) == ("warning", 12)
+        offline = "|Sensor s1, Lab, 2nd Floor, North is offline: last heard of 30m ago>"
+        assert text[text.index("*Offline*\n") :].count(offline) == 1
+        assert firing.slack["Hive h1, West is offline"][0] == "warning"
+        assert runbook("butlrhiveoffline") in firing.slack["Hive h1, West is offline"][2]
+        color, link, text = firing.slack["Critical: Dock, SF is silent, Butlr delivers nothing: no data for 17m"]
         assert (color, link) == ("danger", "http://localhost:9728/")
-        assert text.startswith("No zone, room or floor of the building has had a newer count.\n<")
+        said = "No zone, room or floor of the building has had a newer count, although sensors of it are online."
+        assert text.startswith(f"{said}\n<")
         assert firing.slack[f"Over capacity: nameless: 6 people, room for 4, since {since}"]
         odd = 'Far over capacity: A: "&amp;amp;" |*b* (c), Odd: 3.5 people, room for 1.5, since '
         assert firing.slack[odd + since]
@@ -199,13 +208,15 @@ class TestMessages:
         assert text.startswith("*Resolved*\n• <")
         assert text.count("Mill &amp; &lt;Sons&gt;: over capacity from 15:19 to 15:41 EST>") == 13
         assert "Resolved: B, Lab, 2nd Floor, South: silent from 15:19 to 15:41 EST" in resolved.mails
-        assert resolved.mails["North: 12 resolved"][0].count("North: silent from 15:19 to 15:41 EST\n") == 12
+        assert "Resolved: Hive h1, West: offline from 15:19 to 15:41 EST" in resolved.mails
+        assert "Sensor s1, Lab, 2nd Floor, North: offline from 15:19 to" in resolved.slack["North: 13 resolved"][2]
+        assert resolved.mails["North: 13 resolved"][0].count("North: silent from 15:19 to 15:41 EST\n") == 12
         assert resolved.slack["Resolved: Dock, SF: silent from 15:19 to 15:41 EST"]
         assert resolved.slack["Resolved: Birch, 1st Floor, Rooms: over capacity from 15:19 to 15:41 EST"]
         assert resolved.slack["Resolved: nameless: over capacity from 15:19 to 15:41 EST"]
         assert resolved.slack[f"Resolved: {down.removeprefix('Critical: ')}: from 15:19 to 15:41 EST"]
 
-        assert resolved.teams["North: 12 resolved"].startswith("**Resolved**\n\n- [B 1, ")
+        assert resolved.teams["North: 13 resolved"].startswith("**Resolved**\n\n- [B 1, ")
 
         # A webhook has no template: it has the sentence of the alert.
         (webhook,) = [
