@@ -1,5 +1,6 @@
 """The threads that ask Butlr's cloud, started and stopped together."""
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ from exporter.inventory import Assets
 from exporter.metrics.registry import Metrics
 from exporter.rule.store import Snapshot, Store
 from exporter.settings.declared import Settings
+
+_PATIENCE_SECONDS = 2.0
+"""Time that the end of the service leaves to all rounds under way together."""
 
 
 class Parts(NamedTuple):
@@ -69,8 +73,11 @@ class CloudService:
 
     def stop(self) -> None:
         """Stop the threads and end the connections."""
+        end = time.monotonic() + _PATIENCE_SECONDS
         for worker, _ in self._work:
             worker.stop()
+        for worker, _ in self._work:
+            worker.wait(end - time.monotonic())
         self._connection.close()
 
 

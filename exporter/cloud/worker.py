@@ -9,9 +9,6 @@ log = logging.getLogger(__name__)
 AFTER_FAILURE_SECONDS = 60.0
 """Time from a round that failed unexpectedly to the next."""
 
-_PATIENCE_SECONDS = 2.0
-"""Time that the end of the service leaves to a round under way."""
-
 
 class Stopped(Exception):  # noqa: N818 - the name reads as what happened
     """The worker was stopped; the round ends."""
@@ -37,10 +34,13 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, at its next pause at the latest."""
+        """Have the thread end, at its next pause at the latest."""
         self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end of the thread, but no longer than this."""
         if self._thread is not None:
-            self._thread.join(_PATIENCE_SECONDS)
+            self._thread.join(max(0.0, seconds))
 
     @property
     def is_stopped(self) -> bool:

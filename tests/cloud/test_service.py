@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from exporter.app import Exporter, build
 from exporter.butlr.transport import Limits, Reply
-from exporter.cloud import connection, worker
+from exporter.cloud import connection, service
 from exporter.events.measures import Kind
 from exporter.rule.space import Forgotten
 from exporter.settings.declared import Settings
@@ -152,8 +152,8 @@ def test_a_stop_while_a_request_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
     monkeypatch.setattr(connection, "Transport", lambda _: Hanging())
-    assert worker._PATIENCE_SECONDS <= 2
-    monkeypatch.setattr(worker, "_PATIENCE_SECONDS", 0.01)
+    assert service._PATIENCE_SECONDS <= 2
+    monkeypatch.setattr(service, "_PATIENCE_SECONDS", 0.01)
     with exporter_with(Clock()) as exporter:
         exporter.start()
         assert asked.wait(60)
