@@ -10,6 +10,7 @@ import graphql
 import pytest
 
 from exporter.app import create_app
+from exporter.butlr import batches, calls, reporting, token
 from exporter.cli import logs
 from exporter.cli.main import main
 from exporter.events import model, parse
@@ -224,6 +225,31 @@ def test_limits() -> None:
         ("10 a minute", logs),
     ]
     assert [tuple(row[1::2]) for row in rows] == [(limit, where(module)) for limit, module in limits]
+
+
+def test_limits_of_the_cloud() -> None:
+    """docs/butlr.md gives the limits of the client of Butlr's API in its order."""
+    limits = calls.LIMITS
+    rows = table("docs/butlr.md", "limit of the API")
+    assert [row[1] for row in rows] == [
+        f"{batches.PACE_SECONDS:g} s",
+        f"{reporting.MAX_IDS}",
+        f"{reporting.MAX_SPAN_MS // 3_600_000} h",
+        f"{calls.MAX_TRIES}",
+        f"{limits[calls.Api.TOKEN].seconds:g} s",
+        f"{limits[calls.Api.GRAPHQL].seconds:g} s",
+        f"{limits[calls.Api.GRAPHQL].max_bytes >> 20} MiB",
+        f"{limits[calls.Api.REPORTING].max_bytes >> 20} MiB",
+        f"{token.FIRST_PAUSE_SECONDS:g} s",
+        "1 s to 15 s",
+        "1",
+    ]
+    assert (
+        f"for {calls.THROTTLED_SECONDS:g} s without it; where it is longer than {calls.MAX_WAIT_SECONDS:g} s"
+        in rows[0][2]
+    )
+    assert f"and {batches.MAX_HALVES}" in rows[2][2]
+    assert f"up to {token.MAX_PAUSE_SECONDS / 60:g} min" in rows[8][2]
 
 
 def where(module: ModuleType | None) -> str:
