@@ -1,6 +1,7 @@
 """Polls the last minutes of all spaces of some kinds, for an exporter that Butlr cannot deliver to."""
 
 import logging
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -74,6 +75,8 @@ class Poller:
         self._monotonic = monotonic
         self._done_ms: dict[Kind, int] = {}
         """The time up to which each kind was read."""
+        self._period_ms = math.ceil(1000 * plan.interval_seconds)
+        """Time from one poll to the next, where none fails."""
         self._requests = 0
         self._was_slow = False
 
@@ -100,7 +103,8 @@ class Poller:
         """Poll the spaces of one kind; tell whether no query failed. Raises the errors that end a poll."""
         stop_ms = now_ms // MINUTE_MS * MINUTE_MS
         done_ms = self._done_ms.setdefault(kind, stop_ms)
-        wanted_ms = min(stop_ms - LOOK_BACK_MS, max(done_ms - LOOK_BACK_MS, now_ms - self.plan.recover_ms))
+        oldest_ms = now_ms - max(self.plan.recover_ms, self._period_ms + LOOK_BACK_MS)
+        wanted_ms = min(stop_ms - LOOK_BACK_MS, max(done_ms - LOOK_BACK_MS, oldest_ms))
         start_ms = max(wanted_ms, stop_ms - MAX_SPAN_MS)
         failures = in_a_row = 0
 
@@ -131,6 +135,7 @@ class Poller:
     def _check_pace(self, seconds: float) -> None:
         """Warn once that polls without a failure take longer than their interval."""
         interval_seconds = self.plan.interval_seconds
+        self._period_ms = math.ceil(1000 * max(seconds, interval_seconds))
         if seconds <= interval_seconds / 2:
             self._was_slow = False
         elif seconds > interval_seconds and not self._was_slow:

@@ -261,3 +261,14 @@ def test_a_journal_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> N
     cloud.journal.is_broken = True
     cloud.run(60)
     assert len(messages(caplog)) == 2
+
+
+@pytest.mark.parametrize(("minutes", "answer_seconds"), [(20, 0.25), (1, 1200)])
+def test_minutes_between_polls(minutes: int, answer_seconds: float) -> None:
+    """No minute falls between two polls that are far apart, also without recovery."""
+    cloud = Polling()
+    cloud.reporting.fill(Kind.ZONE, cloud.zones, range(-7, 60))
+    cloud.reporting.answer_seconds = answer_seconds
+    cloud.begin(poll=timedelta(minutes=minutes), recover=timedelta())
+    cloud.run(41 * 60)
+    assert cloud.reporting.asked(Kind.ZONE, "zone_1") >= {*range(-7, 40)}

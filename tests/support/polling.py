@@ -28,8 +28,6 @@ from tests.support.stores import LIMITS
 START_MS = NOW // MINUTE * MINUTE
 """The tests' present: a whole minute."""
 
-ANSWER_SECONDS = 0.25
-
 
 class FakeReporting:
     """Has the value of each minute of each space, and keeps the queries."""
@@ -42,6 +40,7 @@ class FakeReporting:
         self.fails: Callable[[Query], CloudError | None] = lambda _: None
         self.dropped: Counter[Dropped] = Counter()
         self.lag_ms = 0
+        self.answer_seconds = 0.25
 
     def fill(self, kind: Kind, ids: Iterable[str], minutes: Iterable[int], value: float = 1) -> None:
         """Have a value in some minutes, counted from the start."""
@@ -52,7 +51,7 @@ class FakeReporting:
         """Answer a query."""
         self.queries.append(query)
         self.times.append(self._cloud.now)
-        self._cloud.now += ANSWER_SECONDS
+        self._cloud.now += self.answer_seconds
         if error := self.fails(query):
             raise error
         minutes = tuple(
