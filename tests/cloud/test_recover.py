@@ -7,6 +7,7 @@ import pytest
 
 from exporter.butlr.errors import Unavailable
 from exporter.events.measures import Kind, Measure
+from exporter.events.model import Metadata
 from exporter.rule.outcome import Outcome
 from tests.support.deliveries import HOUR, MINUTE, delivery
 from tests.support.polling import START_MS, Polling
@@ -109,17 +110,21 @@ def test_events_after_a_silence(caplog: pytest.LogCaptureFixture) -> None:
     assert not cloud.reporting.queries
 
 
-def test_kinds_that_polls_do_not_read() -> None:
-    """A silence of webhooks has the kinds recovered that only they bring: those that are polled miss nothing."""
+def test_kinds_that_are_polled(caplog: pytest.LogCaptureFixture) -> None:
+    """After a silence only those kinds are recovered that no poll reads: the others miss nothing."""
+    caplog.set_level(logging.INFO)
     cloud = Polling()
+    cloud.have(Kind.ROOM, {"room_a": Metadata(room_id="room_a")})
     cloud.reporting.fill(Kind.ZONE, cloud.zones, range(-600, 600))
-    cloud.begin(poll_measurements=("zone_occupancy",), recover=timedelta(minutes=10))
-    cloud.deliver(delivery(cloud.now_ms, generation=int(cloud.now), zone="zone_0"))
+    cloud.begin(poll_measurements=("zone_occupancy",), recover=timedelta(hours=1))
+    room = delivery(START_MS, zone="room_a", measure=Measure.ROOM_OCCUPANCY)
+    cloud.deliver(delivery(START_MS, zone="zone_0"), room)
     cloud.run(1800)
-    before = len(cloud.reporting.queries)
-    cloud.deliver(delivery(cloud.now_ms, generation=int(cloud.now), zone="zone_0"))
+    caplog.clear()
+    cloud.deliver(delivery(cloud.now_ms, zone="zone_0"))
     cloud.run(120)
-    assert len(cloud.reporting.queries) - before <= 3
+    assert lines(caplog) == ["recovery begins", "recovered"]
+    assert cloud.reporting.asked(Kind.ROOM, "room_a") >= {*range(-7, 30)}
 
 
 def test_an_outage_during_a_recovery(caplog: pytest.LogCaptureFixture) -> None:
