@@ -35,6 +35,7 @@ from exporter.web.answers import PATH, Answers
 from exporter.web.auth import Guard
 from exporter.web.fast import FastWebhook
 from exporter.web.pages import views as pages
+from exporter.web.pages.cloud import Cloud
 from exporter.web.pages.status import Status
 from exporter.web.pages.views import WebhookAddress
 
@@ -177,7 +178,9 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
     answers = Answers(intake, observer.request_rejected, senders.wanted, senders.challenges)
     receiving = webhook.views(answers, observer.request_rejected, senders, settings.max_body)
     reading = scrape.views(metrics, capacity, observer.reader_rejected, readers)
-    pages.add(reading, Status(store, activity, metrics, capacity, now_ms), _webhook_address(settings))
+    cloud = _cloud(settings, assets, metrics, store, intake_for, clock)
+    status = Status(store, activity, metrics, capacity, now_ms, _shown_cloud(settings, assets, cloud))
+    pages.add(reading, status, _webhook_address(settings))
     forget.add(reading, intake.forget)
     app = _app(receiving, probes.views(), *([] if settings.metrics_listen else [reading]))
     fast_path = FastWebhook(PATH, min(webhook.QUICK_BODY, settings.max_body), intake, senders, answers)
@@ -195,7 +198,7 @@ def _build(settings: Settings, clock: Callable[[], float], certificate: Certific
         capacity=capacity,
         assets=assets,
         recorder=recorder,
-        cloud=_cloud(settings, assets, metrics, store, intake_for, clock),
+        cloud=cloud,
         certificate=certificate,
         app=app,
         reading_app=reading_app,
@@ -218,6 +221,13 @@ def _cloud(
     from exporter.cloud.service import CloudService, Parts
 
     return CloudService(settings, Parts(assets, metrics, store, intake), clock)
+
+
+def _shown_cloud(settings: Settings, assets: Assets, cloud: "CloudService | None") -> Cloud | None:
+    """Return the sources of what the pages show of Butlr's cloud; None without a client id."""
+    if cloud is None:
+        return None
+    return Cloud(assets, settings.poll.total_seconds() if settings.poll else None, cloud.failures)
 
 
 def _limits(settings: Settings) -> Limits:

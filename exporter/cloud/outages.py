@@ -19,7 +19,14 @@ class Outages:
 
     def __init__(self) -> None:
         self._reasons: dict[str, set[str]] = {}
+        self._last: dict[str, str] = {}
+        """The last reason of each."""
         self._lock = Lock()
+
+    def reasons(self) -> dict[str, str]:
+        """Return the last reason of each present failure, by the work that failed."""
+        with self._lock:
+            return dict(self._last)
 
     def failed(self, work: str, error: CloudError) -> None:
         """Log the failure of some work, such as `read the assets`, unless the same reason was logged already.
@@ -28,6 +35,7 @@ class Outages:
         """
         reason = _NUMBER.sub("0", str(error))
         with self._lock:
+            self._last[work] = str(error)
             is_known = any(reason in reasons for reasons in self._reasons.values())
             reasons = self._reasons.setdefault(work, set())
             has_room = len(reasons) < MAX_REASONS
@@ -39,6 +47,7 @@ class Outages:
     def succeeded(self, work: str) -> None:
         """Log the end of the failure of some work, if it had failed."""
         with self._lock:
+            self._last.pop(work, None)
             had_failed = self._reasons.pop(work, None) is not None
         if had_failed:
             log.info("request to Butlr succeeded again", {"work": work})

@@ -54,7 +54,7 @@ class CloudService:
         self._connection = Connection(
             settings.butlr_api_url, settings.butlr_client_id, settings.butlr_client_secret, families
         )
-        outages = Outages()
+        self._outages = outages = Outages()
         worker = Worker("assets")
         graphql = Graphql(self._connection.client(worker.pause))
         interval_seconds = settings.assets_interval.total_seconds()
@@ -65,6 +65,10 @@ class CloudService:
             reporting = Reporting(self._connection.client(worker.pause))
             minutes = minutes_reader(settings, parts, reporting, Pace(worker.pause), outages, clock)
             self._work.append((worker, minutes.work))
+
+    def failures(self) -> dict[str, str]:
+        """Return the reason of each failure that lasts, by the work that failed."""
+        return self._outages.reasons()
 
     def start(self) -> None:
         """Start the threads."""

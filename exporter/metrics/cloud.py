@@ -74,6 +74,16 @@ class CloudFamilies:
                 if outcome is not Outcome.UNSUPPORTED:
                     self._polled.labels(measure.only_type, outcome)
 
+    def polled(self) -> dict[str, int]:
+        """Return the number of readings by outcome, without outcomes that did not occur."""
+        numbers: dict[str, int] = {}
+        for metric in self._polled.collect():
+            for sample in metric.samples:
+                if sample.value and sample.name.endswith("_total"):
+                    outcome = sample.labels["outcome"]
+                    numbers[outcome] = numbers.get(outcome, 0) + int(sample.value)
+        return numbers
+
     def observe(self, api: str, outcome: str, seconds: float) -> None:
         """Count one request."""
         self._requests.labels(api, outcome).inc()

@@ -4,12 +4,15 @@ Times are UTC, ages are in seconds. No age is below 0, also after the clock was 
 null, never a number; a page shows the last known count, marked as such.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from exporter.events.measures import PEOPLE, Kind, Measure, Payload
+from exporter.events.model import AnyMetadata
 from exporter.events.times import utc
+from exporter.ingest.activity import LastMinute, Refusal
+from exporter.inventory import Asset
 from exporter.rule.reading import Count, Reading
 from exporter.rule.traffic import Crossed
 from exporter.web.pages import display
@@ -65,6 +68,20 @@ def _values(count: Count, fresh_since: Mapping[Measure, int]) -> dict[str, Any]:
     return {_VALUES[count.measure.declared.payload]: value}
 
 
+def missing_json(asset: Asset, capacity: float | None) -> dict[str, Any]:
+    """Return a space that Butlr lists and that nothing ever came from; it has no values."""
+    return {
+        "kind": asset.kind,
+        "id": asset.id,
+        "state": "missing",
+        "crowded": False,
+        "metadata": asset.metadata._asdict(),
+        "measure": None,
+        "capacity": capacity,
+        "measures": {},
+    }
+
+
 def brief_json(row: Row) -> dict[str, Any]:
     """Return a space as another one lists it, without an age, so that it changes with the space only."""
     motion = next((count for count in row.space.counts if count.measure.declared.payload is Payload.MOTION), None)
@@ -96,21 +113,25 @@ class Listed(NamedTuple):
     room: str
     place: tuple[str, ...]
     """The names around the space, the narrowest first."""
-    measure: Measure
+    measure: Measure | None
+    """None of a missing space."""
     state: str
-    """`crowded`, `stale`, or empty if all is well."""
+    """`crowded`, `stale`, `missing`, or empty if all is well."""
     people: float | None
     """The people in the space; the last known number if it is silent; None for a space that is not counted."""
     capacity: float | None
-    sensed: Moment
-    motion: Moment | None
-    detections: Moment | None
-    crossings: Moment | None
+    sensed: Moment | None
+    """None of a missing space."""
+    motion: Moment | None = None
+    detections: Moment | None = None
+    crossings: Moment | None = None
     """The people who came in and went out, of an entryway."""
+    offline: str = ""
+    """How many of its sensors are offline, in words; empty if none is, or if the space is not silent."""
 
 
-def listed(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> Listed:
-    """Return one space as a page lists it."""
+def listed(row: Row, now_ms: int, fresh_since: Mapping[Measure, int], offline: str = "") -> Listed:
+    """Return one space as a page lists it; `offline` says how many sensors of a silent space are offline."""
     space, shown = row.space, row.shown
     moments = {}
     for count in space.counts:
@@ -118,14 +139,8 @@ def listed(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> Listed:
         value = (values["in"], values["out"]) if isinstance(count, Crossed) else next(iter(values.values()))
         age_seconds = max(0, now_ms - count.timestamp) / 1000
         moments[count.measure] = Moment(value, _utc(count.timestamp), age_seconds)
-    names = space.metadata._asdict()
-    own, *around = PLACES[space.kind]
     return Listed(
-        kind=space.kind,
-        id=space.id,
-        name=display.name(names.get(f"{own}_name", ""), space.id),
-        room=names.get("room_name", "") if own in ("zone", "sensor") else "",
-        place=tuple(names[f"{place}_name"] for place in around),
+        *_named(space.kind, space.id, space.metadata),
         measure=shown.measure,
         state="crowded" if row.crowded else "stale" if row.stale and space.kind is not Kind.SENSOR else "",
         people=shown.value if shown.measure.declared.payload in PEOPLE else None,
@@ -134,7 +149,33 @@ def listed(row: Row, now_ms: int, fresh_since: Mapping[Measure, int]) -> Listed:
         motion=moments.get(Measure.MOTION),
         detections=moments.get(Measure.DETECTIONS),
         crossings=moments.get(Measure.CROSSINGS),
+        offline=offline if row.stale else "",
     )
+
+
+def listed_missing(asset: Asset, capacity: float | None, offline: str) -> Listed:
+    """Return a missing space as a page lists it."""
+    named = _named(asset.kind, asset.id, asset.metadata)
+    return Listed(*named, None, "missing", None, capacity, None, offline=offline)
+
+
+def _named(kind: Kind, space_id: str, metadata: AnyMetadata) -> tuple[Kind, str, str, str, tuple[str, ...]]:
+    """Return the first fields of a space as a page lists it: its kind, id and name, its room, and its place."""
+    names = metadata._asdict()
+    own, *around = PLACES[kind]
+    name = display.name(names.get(f"{own}_name", ""), space_id)
+    room = names.get("room_name", "") if own in ("zone", "sensor") else ""
+    return kind, space_id, name, room, tuple(names[f"{place}_name"] for place in around)
+
+
+def events_json(last_minute: LastMinute, received: float | None, refusals: Sequence[Refusal]) -> dict[str, Any]:
+    """Return the recent activity without ages; `received` is when the last valid event came, Unix seconds."""
+    return {
+        "last_minute": {outcome.value: number for outcome, number in last_minute.outcomes.items()},
+        "delay_seconds": {"median": last_minute.median, "p95": last_minute.p95},
+        "last_received": None if received is None else utc(int(received * 1000)),
+        "refused": [refusal._asdict() | {"time": utc(refusal.time)} for refusal in refusals],
+    }
 
 
 def value_of(measure: Measure, value: float) -> float | str:

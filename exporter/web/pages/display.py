@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
+from exporter.events.model import Metadata
 from exporter.events.times import utc as utc  # for the templates
 
 NONE = "\N{EN DASH}"
 """The text for a missing value."""
 
-STATES = {"fresh": "not silent", "stale": "silent", "crowded": "over capacity"}
+STATES = {"fresh": "not silent", "stale": "silent", "crowded": "over capacity", "missing": "missing"}
 """The text for each state of a space, by its name in the API."""
 
 MOTION = {1.0: "motion", 0.0: "no motion"}
@@ -58,11 +59,27 @@ def place(names: Iterable[str]) -> str:
     return ", ".join(filter(None, names))
 
 
+def around(place: Metadata) -> tuple[str, str, str, str]:
+    """Return the names of the room, floor, building and site of a device, the narrowest first."""
+    return place.room_name, place.floor_name, place.building_name, place.site_name
+
+
 def counted(value: float, word: str) -> str:
     """Return a number of things, such as *1 zone* or *3 zones*; of people, *1 person* or *3 people*."""
     if word == "person":
         return f"{number(value)} {'person' if value == 1 else 'people'}"
     return f"{number(value)} {word}{'' if value == 1 else 's'}"
+
+
+def offline(offline: int, number: int, where: str = "") -> str:
+    """Return how many of some sensors are offline; empty if none is."""
+    if not offline:
+        return ""
+    if number == 1:
+        return f"the sensor{where} is offline"
+    if offline == number:
+        return f"all {counted(number, 'sensor')}{where} offline"
+    return f"{offline:,} of {counted(number, 'sensor')}{where} offline"
 
 
 def sources(floors: Mapping[str, int]) -> str:

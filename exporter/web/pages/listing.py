@@ -52,21 +52,21 @@ class Listing(NamedTuple):
 def listing_of(chosen: Sequence[Row], floors: Floors, kind: Kind, query: Query) -> Listing:
     """Return the page of a query with these places, which are sorted by place."""
     if query.sort is not Sort.PLACE:
-        rows, page, pages = _page(in_order(chosen, query.sort), len(chosen), query, PAGE_SIZE)
+        rows, page, pages = page_of(in_order(chosen, query.sort), len(chosen), query, PAGE_SIZE)
         return Listing([(None, rows)] if rows else [], [], page, pages)
     if kind is Kind.FLOOR:
-        rows, page, pages = _page(chosen, len(chosen), query, PAGE_SIZE)
+        rows, page, pages = page_of(chosen, len(chosen), query, PAGE_SIZE)
         return Listing(_by_building(rows, floors), [], page, pages)
     every = floors.keys(chosen)
     if len(every) < 2 or len(chosen) <= PAGE_SIZE:
-        rows, page, pages = _page(chosen, len(chosen), query, PAGE_SIZE)
+        rows, page, pages = page_of(chosen, len(chosen), query, PAGE_SIZE)
         sections = [(_group(floors[key], kind), of_floor) for key, of_floor in floors.grouped(rows).items()]
         return Listing([*sections], [group for group, _ in sections] if len(sections) > 1 else [], page, pages)
-    keys, page, pages = _page(every, len(every), query, INDEX_SIZE)
+    keys, page, pages = page_of(every, len(every), query, INDEX_SIZE)
     return Listing([], [_group(floors[key], kind) for key in keys], page, pages)
 
 
-def _page(items: Iterable[_Item], number: int, query: Query, size: int) -> tuple[list[_Item], int, int]:
+def page_of(items: Iterable[_Item], number: int, query: Query, size: int) -> tuple[list[_Item], int, int]:
     """Return the items of the page that a query asks for, the page's number, and the number of pages."""
     pages = max(1, -(-number // size))
     page = min(query.page or 1, pages)

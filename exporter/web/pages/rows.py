@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import compress
 from operator import is_not, itemgetter
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -25,6 +25,8 @@ from exporter.rule.space import Space
 from exporter.rule.store import Snapshot
 from exporter.web.pages import display
 from exporter.web.pages.order import by_level, natural
+
+_Item = TypeVar("_Item")
 
 _PIECE = 2000
 """Rows that are passed without a pause."""
@@ -50,6 +52,7 @@ class State(StrEnum):
     FRESH = "fresh"
     STALE = "stale"
     CROWDED = "crowded"
+    MISSING = "missing"
 
 
 class Sort(StrEnum):
@@ -231,14 +234,20 @@ def found(rows: Sequence[Row], query: Query) -> Sequence[Row]:
     if query.state is not None:
         has_state = _HAS_STATE[query.state]
         rows = [row for piece in in_pieces(rows, _PIECE) for row in piece if has_state(row)]
+    return with_words(rows, query.words, lambda row: row.space.metadata)
+
+
+def with_words(items: Sequence[_Item], words: str, metadata_of: Callable[[_Item], AnyMetadata]) -> Sequence[_Item]:
+    """Return the items in whose metadata each of some words is found, in their order."""
     # The longest word is the one that most spaces lack.
-    if words := sorted({_searchable(word) for word in query.words.split()}, key=len, reverse=True):
-        kept: list[Row] = []
-        for piece in in_pieces(rows, _SEARCHED):
-            texts = [_searchable("\n".join(row.space.metadata)) for row in piece]
-            kept += compress(piece, [_contains(text, words) for text in texts])
-        rows = kept
-    return rows
+    wanted = sorted({_searchable(word) for word in words.split()}, key=len, reverse=True)
+    if not wanted:
+        return items
+    kept: list[_Item] = []
+    for piece in in_pieces(items, _SEARCHED):
+        texts = [_searchable("\n".join(metadata_of(item))) for item in piece]
+        kept += compress(piece, [_contains(text, wanted) for text in texts])
+    return kept
 
 
 def in_order(rows: Sequence[Row], sort: Sort) -> Iterable[Row]:
@@ -250,6 +259,7 @@ _HAS_STATE: dict[State, Callable[[Row], bool]] = {
     State.FRESH: lambda row: not row.stale,
     State.STALE: lambda row: row.stale,
     State.CROWDED: lambda row: row.crowded,
+    State.MISSING: lambda _: False,
 }
 
 _KEYS: dict[Sort, Callable[[Row], Any]] = {
@@ -269,10 +279,14 @@ def _searchable(text: str) -> str:
 
 
 def _place(space: Space) -> tuple[object, ...]:
-    """Return the sort key of a space by where it lies: site, building, floor, room, own name and id.
+    return (*place_key(space.kind, space.metadata), space.id)
+
+
+def place_key(kind: Kind, metadata: AnyMetadata) -> tuple[object, ...]:
+    """Return the sort key of a space by where it lies: site, building, floor, room and own name.
 
     Spaces of unknown places come last.
     """
-    site, building, floor, *inner = _PLACE_NAMES[space.kind](space.metadata)
+    site, building, floor, *inner = _PLACE_NAMES[kind](metadata)
     is_nowhere = not (site or building or floor)
-    return (is_nowhere, natural(site), natural(building), by_level(floor), *map(natural, inner), space.id)
+    return (is_nowhere, natural(site), natural(building), by_level(floor), *map(natural, inner))

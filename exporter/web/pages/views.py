@@ -24,6 +24,7 @@ from exporter.web.links import relative_link
 from exporter.web.pages import chart, display
 from exporter.web.pages.content import PLACES, Listed
 from exporter.web.pages.day import draw
+from exporter.web.pages.floors import KindTotals
 from exporter.web.pages.queries import queries_of
 from exporter.web.pages.rows import Query, Sort, State
 from exporter.web.pages.status import Status
@@ -54,12 +55,6 @@ _FOR_PROGRAMS = ("/api/", "/metrics", "/webhook", "/-/")
 
 _WRITTEN = 16
 """Pieces of a page that are rendered without a pause: at most a line of a table each, so a millisecond in all."""
-
-CHOICES_WITHOUT_PEOPLE: dict[str, Sequence[str]] = {
-    "state": [State.FRESH, State.STALE],
-    "sort": [Sort.PLACE, Sort.AGE, Sort.NAME],
-}
-"""The states and orders on offer for spaces without a count of people."""
 
 
 class IdConverter(BaseConverter):
@@ -119,7 +114,9 @@ def add(blueprint: Blueprint, status: Status, webhook: WebhookAddress) -> None:
             placeholder=", ".join([*PLACES[kind], "id"]),
             line=status.line,
             other=lambda **changed: link("page", **parameters(query._replace(**changed))),
-            choices={"state": State, "sort": Sort} if kind in WITH_PEOPLE else CHOICES_WITHOUT_PEOPLE,
+            choices=choices_of(kind, has_missing=query.state is State.MISSING or bool(content["missing"].numbers)),
+            is_all_silent=_is_all_silent(totals),
+            absent={each: missing for each, missing in content["missing"].numbers.items() if each in totals},
             max_words=MAX_WORDS,
             webhook=_webhook_url(webhook),
             credentials=webhook.credentials,
@@ -223,6 +220,13 @@ def parameters(query: Query) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
+def choices_of(kind: Kind, *, has_missing: bool) -> dict[str, Sequence[str]]:
+    """Return the states and orders on offer for spaces of a kind, of which some may be missing."""
+    if kind not in WITH_PEOPLE:
+        return {"state": [State.FRESH, State.STALE], "sort": [Sort.PLACE, Sort.AGE, Sort.NAME]}
+    return {"state": [state for state in State if has_missing or state is not State.MISSING], "sort": [*Sort]}
+
+
 def columns_of(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:
     """Return the columns of a table of spaces, each with its CSS classes; rooms with a motion sensor have one more."""
     if kind is Kind.SENSOR:
@@ -235,6 +239,12 @@ def columns_inside(kind: Kind, rows: Sequence[Listed]) -> dict[str, str]:
     """Return the columns of a table of spaces inside another one, which has no room for the last readings."""
     columns = columns_of(kind, rows)
     return columns if kind is Kind.SENSOR else {name: columns[name] for name in columns if name != "Last readings"}
+
+
+def _is_all_silent(totals: Mapping[Kind, KindTotals]) -> bool:
+    """Return whether there are spaces whose people are counted, and all are silent."""
+    counted = [each for kind, each in totals.items() if kind in WITH_PEOPLE]
+    return bool(counted) and all(each.silent == each.number for each in counted)
 
 
 def _page(template: str, **values: Any) -> Response:

@@ -138,10 +138,10 @@ class TestJson:
         a_floor(client)
         everything = client.get("/api/v1/spaces").get_json()
         assert [space["id"] for space in everything["spaces"]] == ["z1", "r1", "r2", "f1", "s1"]
-        assert everything["totals"] == {"spaces": 5, "fresh": 5, "stale": 0, "crowded": 0, "people": 12}
+        assert everything["totals"] == {"spaces": 5, "fresh": 5, "stale": 0, "crowded": 0, "people": 12, "missing": 0}
         rooms = client.get("/api/v1/spaces?kind=room&sort=people").get_json()
         assert [space["id"] for space in rooms["spaces"]] == ["r1", "r2"]
-        assert rooms["totals"] == {"spaces": 2, "fresh": 2, "stale": 0, "crowded": 0, "people": 7}
+        assert rooms["totals"] == {"spaces": 2, "fresh": 2, "stale": 0, "crowded": 0, "people": 7, "missing": 0}
 
     def test_people_of_all_kinds(self, client: FlaskClient) -> None:
         """The people of a floor are Butlr's own count, else those of its zones, else those of its rooms."""

@@ -60,7 +60,7 @@ class TestProblems:
         [
             ("/spaces/zone/none", 404, f"N{UNKNOWN_SPACE.format(kind='zone')[1:]}."),
             ("/nothing", 404, "There is nothing at /nothing."),
-            ("/?state=full", 400, "State must be one of fresh, stale, crowded."),
+            ("/?state=full", 400, "State must be one of fresh, stale, crowded, missing."),
         ],
     )
     def test_a_browser(self, client: FlaskClient, path: str, status: int, text: str) -> None:

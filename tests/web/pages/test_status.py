@@ -44,7 +44,7 @@ class TestJson:
         """Zones are in the order of their places, and a stale count is null."""
         answer = client.get("/api/v1/spaces").get_json()
         assert answer["time"] == "2027-01-15T08:00:00Z"
-        assert answer["totals"] == {"spaces": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7}
+        assert answer["totals"] == {"spaces": 3, "fresh": 2, "stale": 1, "crowded": 0, "people": 7, "missing": 0}
         assert (answer["matched"], answer["page"], answer["pages"]) == (3, None, 1)
         desk = next(zone for zone in answer["spaces"] if zone["id"] == "zone_Desk 01")
         assert (desk["state"], desk["crowded"], desk["measure"]) == ("fresh", False, "ZONE_OCCUPANCY")
@@ -105,9 +105,9 @@ class TestJson:
     @pytest.mark.parametrize(
         ("query", "detail"),
         [
-            ("?state=empty", "state must be one of fresh, stale, crowded"),
+            ("?state=empty", "state must be one of fresh, stale, crowded, missing"),
             ("?sort=", "sort must be one of place, people, full, age, name"),
-            ("?state=croweded", "state must be one of fresh, stale, crowded; did you mean crowded?"),
+            ("?state=croweded", "state must be one of fresh, stale, crowded, missing; did you mean crowded?"),
             ("?page=0", "page must be a whole number from 1"),
             ("?page=", "page must be a whole number from 1"),
             ("?page=-1", "page must be a whole number from 1"),

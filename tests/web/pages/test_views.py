@@ -81,9 +81,11 @@ class TestPage:
         assert "No zone matches." in page
 
     def test_every_state_has_a_text(self, client: FlaskClient) -> None:
-        """The form offers each state of the API under its text."""
+        """The form offers each state of the API under its text; missing only where a space may be so."""
         offered = dict(re.findall(r'<option value="(\w+)">([^<]*)</option>', client.get("/?sort=name").text))
-        assert {state: offered[state] for state in State} == display.STATES
+        states = {state: display.STATES[state] for state in State if state is not State.MISSING}
+        assert {state: offered.get(state) for state in State} == states | {State.MISSING: None}
+        assert '<option value="missing" selected>missing</option>' in client.get("/?state=missing").text
 
     @pytest.mark.parametrize(
         ("settings", "host", "command"),
@@ -253,7 +255,7 @@ class TestKinds:
             ("room", "zone_a", 2),
             ("zone", "zone_a", 1),
         }
-        assert listed["totals"] == {"spaces": 3, "fresh": 3, "stale": 0, "crowded": 2, "people": 27}
+        assert listed["totals"] == {"spaces": 3, "fresh": 3, "stale": 0, "crowded": 2, "people": 27, "missing": 0}
         room = client.get("/api/v1/spaces/room/zone_a").get_json()
         assert room["measures"]["ROOM_OCCUPANCY"]["occupancy"] == 3
         assert room["rule"] == {"line": 1, "fields": {}, "max": 2}
@@ -298,7 +300,7 @@ class TestKinds:
         clock.now += HOUR
         listed = client.get("/api/v1/spaces").get_json()
         assert (listed["spaces"][0]["measure"], listed["spaces"][0]["crowded"]) == ("MOTION", False)
-        assert listed["totals"] == {"spaces": 1, "fresh": 1, "stale": 0, "crowded": 0, "people": 0}
+        assert listed["totals"] == {"spaces": 1, "fresh": 1, "stale": 0, "crowded": 0, "people": 0, "missing": 0}
         for sort in ("people", "full", "age", "name"):
             assert client.get(f"/?sort={sort}").status_code == 200
 
