@@ -1,17 +1,20 @@
 """Butlr's assets as the exporter knows them: the spaces and devices that exist, whether or not any of them reports.
 
-Values without I/O. `cloud` reads them from Butlr's API; metrics and pages show them, and the poller asks about them.
+Values without I/O, which the garbage collector need not walk. `cloud` reads them from Butlr's API; metrics and pages
+show them, and the poller asks about them.
 """
 
 from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from exporter.events.measures import WITH_PEOPLE, Kind
 from exporter.events.model import Metadata
 
 
-class Asset(NamedTuple):
+class Asset(Struct, frozen=True, gc=False):
     """A zone, room or floor that Butlr lists."""
 
     kind: Kind
@@ -27,7 +30,7 @@ class Asset(NamedTuple):
         return str(getattr(self.metadata, self.kind.id_field))
 
 
-class Device(NamedTuple):
+class Device(Struct, frozen=True, gc=False):
     """A sensor or hive that Butlr lists."""
 
     id: str
@@ -57,13 +60,11 @@ class Inventory(NamedTuple):
         return {**self.spaces, Kind.SENSOR: frozenset(sensor.id for sensor in self.sensors)}
 
     @property
-    def capacities(self) -> Mapping[tuple[Kind, str], float]:
+    def capacities(self) -> Mapping[Kind, Mapping[str, float]]:
         """The capacities that are configured, in people, by kind and id."""
         return {
-            (kind, space_id): asset.capacity
+            kind: {asset_id: asset.capacity for asset_id, asset in assets.items() if asset.capacity is not None}
             for kind, assets in self.spaces.items()
-            for space_id, asset in assets.items()
-            if asset.capacity is not None
         }
 
 

@@ -48,7 +48,7 @@ class Level(StrEnum):
         return Kind(self.value) if self in (Level.FLOOR, Level.ROOM, Level.ZONE) else None
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A site, building, floor, room or zone."""
 
     level: Level
@@ -72,7 +72,7 @@ class Place(NamedTuple):
         return str(getattr(self.metadata, f"{self.level}_name"))
 
 
-class Device(NamedTuple):
+class Device(msgspec.Struct, frozen=True, gc=False):
     """A sensor or a hive."""
 
     id: str

@@ -48,7 +48,7 @@ class _Filed(NamedTuple):
     rule: Rule
 
 
-Configured = Mapping[tuple[Kind, str], float]
+Configured = Mapping[Kind, Mapping[str, float]]
 """Capacities in people that Butlr's assets have, by kind and id of a space."""
 
 
@@ -81,7 +81,8 @@ class Capacity:
         rule = self._kinds[kind].rule(metadata)
         if rule is not None:
             return rule.max
-        return self.configured.get((kind, metadata[ID_POSITION[kind]])) if self.configured else None
+        configured = self.configured.get(kind)
+        return configured.get(metadata[ID_POSITION[kind]]) if configured else None
 
     def prepare(self, spaces: Mapping[Kind, Sequence[AnyMetadata]]) -> None:
         """Match spaces now, so that no scrape or page has to; other threads run in between."""

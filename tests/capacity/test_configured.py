@@ -19,7 +19,7 @@ DESK = Metadata(zone_id="zone_a", zone_name="Desk 01")
 HALL = Metadata(zone_id="zone_b", zone_name="Hall")
 ROOM = Metadata(room_id="zone_a", room_name="Desk 01")
 
-CONFIGURED = {(Kind.ZONE, "zone_a"): 4.0, (Kind.ZONE, "zone_b"): 50.0}
+CONFIGURED = {Kind.ZONE: {"zone_a": 4.0, "zone_b": 50.0}}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_other_capacities(file: CapacityFile) -> None:
     before = file.current
     file.configure(dict(CONFIGURED))
     assert file.current is before
-    file.configure({(Kind.ZONE, "zone_b"): 60})
+    file.configure({Kind.ZONE: {"zone_b": 60}})
     assert [file.current.of(each) for each in (DESK, HALL)] == [1, 60]
     file.configure({})
     assert [file.current.of(each) for each in (DESK, HALL)] == [1, None]

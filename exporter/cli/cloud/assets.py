@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import asdict
+
 from exporter.butlr.assets import Device, Level, Place, Topology, read_hives, read_sensors, read_topology
 from exporter.butlr.errors import CloudError
 from exporter.butlr.graphql import Graphql
@@ -122,7 +124,7 @@ def _place_json(place: Place) -> dict[str, Any]:
 
 
 def _device_json(device: Device) -> dict[str, Any]:
-    return device._asdict()
+    return asdict(device)
 
 
 def _write_capacities(file: str, places: Sequence[Place]) -> int:
