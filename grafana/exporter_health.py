@@ -7,7 +7,20 @@ from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models.common import StackingMode
 
 from grafana import final
-from grafana.kit import ORANGE_ABOVE_0, RED_ABOVE_0, PlacedPanel, Query, board, lay_out, legend, number_panel, panel
+from grafana.assets import cloud_lines, cloud_numbers
+from grafana.kit import (
+    NOT_SCRAPED,
+    ORANGE_ABOVE_0,
+    RED_ABOVE_0,
+    PlacedPanel,
+    Query,
+    board,
+    lay_out,
+    legend,
+    line_panel,
+    number_panel,
+    panel,
+)
 from grafana.promql import ROOMS, ZONES, age, info, placed
 from grafana.tables import place_table
 
@@ -22,18 +35,10 @@ DEVICE = ("mac_address", "sensor_model", "sensor_mode")
 OF_EXPORTERS = "and on (job, instance) butlr_exporter_build_info"
 """The condition that a process is an exporter, under any name of its job."""
 
-NOT_SCRAPED = "no exporter is scraped"
 NO_EVENTS = "no events in this time"
 
 FIRST_GUESSES = "sum(zone:butlr_zone_occupancy:people)"
 FINAL_COUNTS = f"sum({final.counts('zone')})".replace(f"{{{ZONES}}}", "")
-
-
-def _line_panel(
-    title: str, description: str, *queries: Query, unit: str, width: int = 8, empty: str = NOT_SCRAPED
-) -> PlacedPanel:
-    built = timeseries.Panel().legend(legend())
-    return panel(built, title, description, *queries, width=width, height=9, unit=unit, empty=empty)
 
 
 def _sensor_table() -> PlacedPanel:
@@ -123,7 +128,7 @@ def build() -> Any:
                         unit="eps",
                         empty=NOT_SCRAPED,
                     ),
-                    _line_panel(
+                    line_panel(
                         "Delay of deliveries",
                         "Time from sensing to arrival; up to five minutes are usual, as Butlr computes that long.",
                         Query(f"histogram_quantile(0.5, {DELAY})", "median {{event_type}}"),
@@ -132,7 +137,7 @@ def build() -> Any:
                         width=12,
                         empty=NO_EVENTS,
                     ),
-                    _line_panel(
+                    line_panel(
                         "Revisions",
                         "Share of the readings sent again that came with another count.",
                         Query(
@@ -144,7 +149,7 @@ def build() -> Any:
                         width=8,
                         empty=NO_EVENTS,
                     ),
-                    _line_panel(
+                    line_panel(
                         "Corrected too late",
                         "Corrections that came after the count was final. If more than rare, raise `settle_after`.",
                         Query(
@@ -154,7 +159,7 @@ def build() -> Any:
                         unit="eps",
                         width=8,
                     ),
-                    _line_panel(
+                    line_panel(
                         "Counts below zero",
                         "Counts of rooms and floors below zero, each taken as zero: entries minus exits drift.",
                         Query(
@@ -164,7 +169,7 @@ def build() -> Any:
                         unit="eps",
                         width=8,
                     ),
-                    _line_panel(
+                    line_panel(
                         "Refused events",
                         "By reason; each is a mistake in the sender, a wrong clock, or too many places.",
                         Query(
@@ -175,7 +180,7 @@ def build() -> Any:
                         width=12,
                         empty="none were refused",
                     ),
-                    _line_panel(
+                    line_panel(
                         "Refused requests",
                         "Requests that were no events at all: without the key, not JSON, too large.",
                         Query(
@@ -188,10 +193,11 @@ def build() -> Any:
                     ),
                 ],
             ),
+            ("Butlr's API", [*cloud_numbers(), *cloud_lines()]),
             (
                 "Counts",
                 [
-                    _line_panel(
+                    line_panel(
                         "First guesses and final counts",
                         "The sum of all zones as it was shown at the time, and as Butlr finally computed it. "
                         "Dashboards of now show the first, dashboards that look back the second.",
@@ -207,15 +213,16 @@ def build() -> Any:
             (
                 "Process",
                 [
-                    _line_panel(
+                    line_panel(
                         "Places",
-                        "Known zones, rooms, floors and sensors, by whether they are silent.",
+                        "Known zones, rooms, floors and sensors, those of them that are silent, and what is missing.",
                         Query('max by (kind) (butlr_exporter_spaces{state="fresh"}) > 0', "{{kind}}"),
                         Query('max by (kind) (butlr_exporter_spaces{state="stale"}) > 0', "{{kind}}, silent"),
+                        Query('max by (kind) (butlr_exporter_spaces{state="missing"}) > 0', "{{kind}}, missing"),
                         unit="none",
                         empty="no place is known",
                     ),
-                    _line_panel(
+                    line_panel(
                         "Processor",
                         "Seconds of processor time a second; 1 is one whole processor.",
                         Query(
@@ -224,7 +231,7 @@ def build() -> Any:
                         ),
                         unit="none",
                     ),
-                    _line_panel(
+                    line_panel(
                         "Memory",
                         "Resident memory.",
                         Query(f"sum by (instance) (process_resident_memory_bytes {OF_EXPORTERS})", "{{instance}}"),
@@ -240,7 +247,7 @@ def build() -> Any:
                         decimals=0,
                         empty="no capacity file",
                     ),
-                    _line_panel(
+                    line_panel(
                         "Versions",
                         "The running version, and whether the capacity file was accepted when it was last read.",
                         Query(

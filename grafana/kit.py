@@ -6,7 +6,7 @@ This module knows no dashboard.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import BigValueGraphMode, LegendDisplayMode, LegendPlacement
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
@@ -42,6 +42,12 @@ SHARES: Steps = [(None, "green"), (0.8, "yellow"), (1.0001, "red")]
 
 NO_CAPACITY = "needs a capacity file"
 """The text of a panel that is empty because no capacity is known."""
+
+
+NOT_SCRAPED = "no exporter is scraped"
+
+NO_CLIENT = "no client id"
+"""The text of a number that is empty because Butlr's API is not asked."""
 
 
 class Query(NamedTuple):
@@ -133,6 +139,14 @@ def legend(*calculations: str) -> common.VizLegendOptions:
     mode = LegendDisplayMode.TABLE if calculations else LegendDisplayMode.LIST
     built = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM).display_mode(mode)
     return built.calcs(list(calculations))
+
+
+def line_panel(
+    title: str, description: str, *queries: Query, unit: str, width: int = 8, empty: str = NOT_SCRAPED
+) -> PlacedPanel:
+    """Return a panel of lines."""
+    built = timeseries.Panel().legend(legend())
+    return panel(built, title, description, *queries, width=width, height=9, unit=unit, empty=empty)
 
 
 def board(

@@ -30,7 +30,8 @@ In a Grafana of your own, import `grafana/dashboards/*.json` (Grafana 11 or late
 data source. The panels of now use the recording rules of [`alerts.yml`](../alerts.yml), and all panels the labels that
 are the default. In queries, `...` stands for the choices at the top of the dashboard; queries of more than 250
 characters, or that join names, are in the panels only. Panels about rooms, floors, motion, entryways and detections
-need the event types of Butlr that they are made from.
+need the event types of Butlr that they are made from; panels about Butlr's API, offline sensors and tags need a
+[client id](butlr.md).
 
 A floor's number is Butlr's own count of it, or the sum of its zones if there is none; a sum counts a person twice who
 is in two overlapping zones. A share needs a [capacity](settings.md#capacity).

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders import dashboard, statetimeline
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.common import VisibilityMode
 
+from grafana.assets import offline_table, tag_table
 from grafana.kit import (
     MOTION,
     NO_CAPACITY,
@@ -267,7 +268,7 @@ def build() -> Any:
                 ],
             ),
             ("Floors", [_floor_table()]),
-            ("Zones", [_zone_table(), _silent_table()]),
+            ("Zones", [_zone_table(), _silent_table(), offline_table()]),
             (
                 "Rooms",
                 [
@@ -292,5 +293,6 @@ def build() -> Any:
                     ),
                 ],
             ),
+            ("Tags", [tag_table()]),
         ],
     )

@@ -23,7 +23,7 @@ from tests.support.deliveries import HOUR, MINUTE, SECOND
 from tests.support.kinds import post_every_kind
 from tests.support.paths import ROOT
 from tests.support.prometheus import Prometheus, prometheus
-from tests.support.running import CONSOLE_SCRIPT, Running, program, running, wait_for
+from tests.support.running import CONSOLE_SCRIPT, Running, free_port, program, running, wait_for
 from tests.support.sockets import fresh
 
 pytestmark = pytest.mark.xdist_group("dashboards")  # they share a Prometheus with history
@@ -90,6 +90,16 @@ def post_silent(exporter: Running, events: list[dict[str, Any]]) -> None:
         exporter.post(json.dumps(event | {"id": f"event_{before}", "timestamp": before}).encode())
 
 
+def beside(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the same event of another space, in the main building of seed 2026, which is not silent."""
+    own = {
+        name: f"silent_{value}"
+        for name, value in event["metadata"].items()
+        if name in ("zone_id", "room_id", "floor_id")
+    }
+    return event | {"metadata": event["metadata"] | own | {"site_name": "Berlin"}}
+
+
 @pytest.fixture(scope="module")
 def scraped(history: tuple[Path, History, list[dict[str, Any]]]) -> Iterator[Prometheus]:
     """Return a Prometheus that has an imported history, and has scraped a simulated building several times."""
@@ -98,34 +108,43 @@ def scraped(history: tuple[Path, History, list[dict[str, Any]]]) -> Iterator[Pro
     (folder / "capacity.yml").write_text(
         "capacity: [{zone_name: 'Desk *', max: 0.5}, {max: 10}, {kind: room, max: 2}, {kind: floor, max: 2}]"
     )
+    (folder / "secret").write_text("simulated")
+    cloud = f"127.0.0.1:{free_port()}"
+    account = (
+        f"--butlr-api-url=http://{cloud}",
+        "--butlr-client-id=simulated",
+        f"--butlr-client-secret-file={folder / 'secret'}",
+    )
     with (
         running(
             folder / "log",
             f"--capacity-file={folder / 'capacity.yml'}",
             "--settle-after=6s",
             "--detections-stale-after=10m",
+            "--assets-interval=1s",
+            "--poll=1s",
+            "--recover=0",
+            *account,
         ) as exporter,
         prometheus(exporter, folder) as one,
         subprocess.Popen(
-            [
-                CONSOLE_SCRIPT,
-                "simulate",
-                f"--url={exporter.url}/webhook",
-                "--interval=1s",
-                "--types=all",
-                "--zones=20",
-            ],
+            [CONSOLE_SCRIPT, "simulate", f"--cloud={cloud}", "--interval=1s", "--zones=20", "--seed=2026"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as simulate,
     ):
         try:
-            post_silent(exporter, events)
+            wait_for(lambda: b"\nbutlr_sensor_online{" in exporter.get("/metrics"), "Butlr's assets", 120)
+            webhook = (f"--url={exporter.url}/webhook", "--types=all", "--yes")
+            assert main(["webhooks", "apply", *account, *webhook]) == 0
+            post_silent(exporter, [*events, *map(beside, events)])
             exporter.post(fresh("zone_crowded", 4))
             post_every_kind(exporter)
             wait_for(lambda: one.query("zone:butlr_zone_occupancy:crowd_lately"), "a crowd", 120)
             wait_for(lambda: one.query("butlr_zone_occupancy_settled"), "settled readings", 120)
             wait_for(lambda: one.query("entryway:butlr_entryway_crossings:net1d"), "crossings", 120)
+            wait_for(lambda: one.query("floor:butlr_floor_last_reading_timestamp_seconds:silent"), "a silence", 120)
+            wait_for(lambda: one.query("butlr_exporter_last_poll_success_timestamp_seconds > 0"), "a poll", 120)
             wait_for(lambda: one.query("butlr_exporter_events_total offset 10s > 0"), "some scrapes", 120)
             yield one
         finally:
