@@ -35,9 +35,13 @@ class Demo:
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, *command: str) -> None:
-        """Start a program in a session of its own, so that Ctrl-C reaches only this script, which then stops it."""
-        self._running[name] = subprocess.Popen(command, start_new_session=True)  # noqa: S603
+    def start(self, name: str, *command: str, cloud: str | None = None) -> None:
+        """Start a program, with the simulated API at `cloud` if that is given.
+
+        It has a session of its own, so that Ctrl-C reaches only this script, which then stops it.
+        """
+        environment = account(cloud) if cloud else None
+        self._running[name] = subprocess.Popen(command, start_new_session=True, env=environment)  # noqa: S603
 
     def wait_for(self, url: str) -> None:
         """Return when `url` answers and all programs still run; else end the demo."""
@@ -105,11 +109,10 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
     building = ("--interval=1s", "--duration=0", "--zones=32", "--short-nights", f"--seed={SEED}")
     demo.start("the simulator", BUTLR_EXPORTER, "simulate", f"--cloud={cloud}", *building)
     demo.wait_for(f"http://{cloud}/")
-    capacities, key = folder / "capacity.yml", folder / "key"
-    ask(cloud, "assets", f"--capacity={capacities}")
+    key = folder / "key"
     key.write_text(secrets.token_hex(16))
-    serve = (f"--listen=127.0.0.1:{port}", f"--capacity-file={capacities}", f"--webhook-api-keys-file={key}")
-    demo.start("the exporter", BUTLR_EXPORTER, "serve", *serve, "--log-level=warning")
+    serve = (f"--listen=127.0.0.1:{port}", f"--webhook-api-keys-file={key}", "--assets-interval=10s")
+    demo.start("the exporter", BUTLR_EXPORTER, "serve", *serve, "--log-level=warning", cloud=cloud)
     demo.wait_for(f"{exporter}/-/ready")
     webhook = (f"--url={exporter}/webhook", f"--webhook-api-keys-file={key}", "--types=all")
     ask(cloud, "webhooks", "apply", *webhook, "--yes")
@@ -141,12 +144,16 @@ def run(demo: Demo, port: int, prometheus_port: int, folder: Path) -> None:
 def ask(cloud: str, *command: str) -> None:
     """Run a command of the exporter with the simulated API, or end the demo."""
     print_now(f"$ butlr-exporter {' '.join(command)}")
-    settings = {"ID": "simulated", "SECRET": "simulated"}
-    environment = {f"BUTLR_EXPORTER_BUTLR_CLIENT_{name}": value for name, value in settings.items()}
-    environment["BUTLR_EXPORTER_BUTLR_API_URL"] = f"http://{cloud}"
-    ended = subprocess.run([BUTLR_EXPORTER, *command], env={**os.environ, **environment}, check=False)  # noqa: S603
+    ended = subprocess.run([BUTLR_EXPORTER, *command], env=account(cloud), check=False)  # noqa: S603
     if ended.returncode:
         sys.exit(f"butlr-exporter {command[0]} ended with status {ended.returncode}; its messages are above")
+
+
+def account(cloud: str) -> dict[str, str]:
+    """Return the environment of a program that uses the simulated API at an address."""
+    prefix = "BUTLR_EXPORTER_BUTLR_"
+    settings = {"CLIENT_ID": "simulated", "CLIENT_SECRET": "simulated", "API_URL": f"http://{cloud}"}
+    return {**os.environ, **{f"{prefix}{name}": value for name, value in settings.items()}}
 
 
 def free_port() -> int:

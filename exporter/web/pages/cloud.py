@@ -44,6 +44,11 @@ class Sensors:
         """The number of those that are not connected."""
 
     @property
+    def offline_first(self) -> Sequence[Device]:
+        """The sensors, those that are offline before the others."""
+        return sorted(self.devices, key=lambda device: device.is_online is not False)
+
+    @property
     def words(self) -> str:
         """The number of those that are offline, in words; empty if none is."""
         return display.offline(self.offline, len(self.devices), " on its floor" if self.is_floor else "")

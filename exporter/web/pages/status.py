@@ -216,7 +216,7 @@ class Status:
             "floor": metadata.floor_id if kind is not Kind.FLOOR else "",
             "now_ms": snapshot.now,
             "is_kind_known": bool(snapshot.by_kind[kind]),
-            "devices": sensors.devices[:PAGE_SIZE],
+            "devices": sensors.offline_first[:PAGE_SIZE],
             "listed": {
                 smaller: [self._listed(each, snapshot) for each in rows[:PAGE_SIZE]] for smaller, rows in inside.items()
             },

@@ -126,7 +126,7 @@ class TestPolls:
         page = text(client.get("/").text)
         assert "Last poll 20 s ago" in page
         assert "Last event" not in page
-        assert "asked for counts every 60 s, the last time 07:59 UTC . Readings since the start: 4 new." in page
+        assert "asked for counts every 60 s; the last poll ended 07:59 UTC . Readings since the start: 4 new." in page
         assert "in the last minute" not in page
         assert client.get("/api/v1/spaces").get_json()["cloud"]["poll"] == {
             "interval_seconds": 60,
@@ -140,7 +140,7 @@ class TestPolls:
         send(client, "zone_a")
         page = text(client.get("/").text)
         assert "Last event 0 s ago" in page
-        assert "the last time not yet with success." in page
+        assert "no poll has succeeded yet." in page
         assert "1 event in the last minute" in page
 
 

@@ -135,7 +135,7 @@ class TestMissing:
         for words in (
             "Booth missing 1 of 2 sensors offline",
             "Birch, 1st Floor, Main, HQ",
-            "Butlr lists this zone, and nothing ever came from it. It has room for 2.",
+            "Butlr lists this zone, and nothing ever came from it.",
             "Tags: Quiet, Phone.",
             "Capacity 2, as configured at Butlr",
             "offline 3 h ago",
