@@ -89,12 +89,17 @@ def by_series(exchanges: Iterable[Exchange], rule: Rule, unanswered: Iterable[by
     return {key: found for key, found in series.items() if found[0].event.space_key not in in_doubt}
 
 
+POLLED_MS = 10_000
+"""Time for which a polled reading, which has no try, may be under way after the answer that has it."""
+
+
 def were_sent_alone(arrivals: Sequence[Arrival]) -> list[bool]:
     """Tell for each arrival whether it was sent once, and while no other of these was under way."""
     if not arrivals:
         return []
     exchanges = [arrival.exchange for arrival in arrivals]
-    answered_before = [float("-inf"), *accumulate((e.answered_ms for e in exchanges[:-1]), max)]
+    ends_ms = [e.answered_ms if e.tries else e.answered_ms + POLLED_MS for e in exchanges[:-1]]
+    answered_before = [float("-inf"), *accumulate(ends_ms, max)]
     sent_after = [*list(accumulate((e.sent_ms for e in reversed(exchanges[1:])), min))[::-1], float("inf")]
     return [
         e.tries == 1 and before <= e.sent_ms and e.answered_ms <= after

@@ -77,6 +77,14 @@ class TestOutcomes:
         judgements = Oracle([third, second, first], RULE).judgements()
         assert [judgement.event.id for judgement in judgements] == ["c"]
 
+    def test_a_polled_reading_leaves_those_after_it_unjudged(self) -> None:
+        """A delivery soon after a polled reading is not judged: only the exporter knows which one it applied first."""
+        polled = Exchange(body(delivery(NOW, 1, id="a")), 0, 20, 20, 0, {"polled": 1})
+        soon = Exchange(body(delivery(NOW - 1, 2, id="b")), 0, 30, 35, 1, {"new": 1})
+        later = Exchange(body(delivery(NOW - 2, 2, id="c")), 0, 20_000, 20_005, 1, {"backfilled": 1})
+        judgements = Oracle([polled, soon, later], RULE).judgements()
+        assert [judgement.event.id for judgement in judgements] == ["c"]
+
     def test_a_slow_delivery_leaves_those_inside_it_unjudged(self) -> None:
         """Deliveries inside a slow one are not judged, as it may have arrived before or after them."""
         slow = Exchange(body(delivery(NOW, 1, id="a")), 0, 0, 100, 1, {"new": 1})
