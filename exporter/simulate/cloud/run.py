@@ -61,8 +61,8 @@ class CloudRun:
     async def run(self, listening: socket.socket, stream: Iterable[Delivery | None]) -> None:
         """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`.
 
-        The answers under way are waited for, unless there is a second signal.
-        The run ends when an exporter that polls has asked for the last readings, or after POLL_SECONDS.
+        It waits for the answers under way, and then, for POLL_SECONDS at most, until an exporter that polls has asked
+        for the last readings; a second signal ends both.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -81,7 +81,7 @@ class CloudRun:
         self.account.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
-                await _until(self._stop, self.account.polled.wait())
+                await _until(self._hurry, self.account.polled.wait())
 
     def summary(self) -> str:
         """Return a line with the number of requests by fault; an empty one without faults."""
