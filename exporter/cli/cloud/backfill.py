@@ -8,6 +8,7 @@ well: `_series` is all that a sender needs.
 import os
 import sys
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -35,13 +36,17 @@ from exporter.rule.store import Settled
 from exporter.settings.declared import Settings
 from exporter.settings.types import show_duration
 
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} requests, {remaining} left"
+
 
 class Job(NamedTuple):
     """The minutes to read, and how to write them."""
 
     now_ms: int
+    """The time by which minutes are final or not, milliseconds since the epoch, as all times."""
     start_ms: int
     stop_ms: int
+    """The end of the last minute."""
     kinds: tuple[Kind, ...]
     ids: tuple[str, ...]
     """The ids of the spaces; all spaces if there is none."""
@@ -59,9 +64,14 @@ class _Column(NamedTuple):
     times_ms: "array[int]"
     values: "array[float]"
 
-    def before(self, stop_ms: int) -> list[Point]:
-        """Return the points before a time."""
-        return [Point(t, v) for t, v in zip(self.times_ms, self.values, strict=True) if t < stop_ms]
+    def end_at(self, stop_ms: int) -> None:
+        """Remove the minutes from a time on."""
+        number = bisect_left(self.times_ms, stop_ms)
+        del self.times_ms[number:], self.values[number:]
+
+    def points(self) -> list[Point]:
+        """Return all minutes."""
+        return [*map(Point, self.times_ms, self.values)]
 
 
 class _Minutes:
@@ -178,7 +188,7 @@ def _read(batches: Batches, spaces: Spaces, job: Job, minutes: _Minutes) -> None
         f"{', '.join(counted(len(each), kind) for kind, each in spaces.items())}: {counted(requests, 'request')} "
         f"or more, {show_duration(timedelta(seconds=round(requests * PACE_SECONDS)))} or longer"
     )
-    with tqdm(total=requests, disable=None, leave=False, dynamic_ncols=True, unit="request") as progress:
+    with tqdm(total=requests, disable=None, leave=False, dynamic_ncols=True, bar_format=_BAR) as progress:
         for number, begin_ms in enumerate(begins, 1):
             end_ms = min(begin_ms + MAX_SPAN_MS, job.stop_ms)
             for kind, each in spaces.items():
@@ -191,11 +201,10 @@ def _read(batches: Batches, spaces: Spaces, job: Job, minutes: _Minutes) -> None
 
 
 def _series(spaces: Spaces, minutes: _Minutes, kind: Kind) -> Iterator[Settled]:
-    """Return the minutes of each space of a kind, up to the time before which all were read."""
+    """Return the minutes of each space of a kind."""
     for space_id, place in spaces[kind].items():
-        column = minutes.columns.get((kind, space_id))
-        if column is not None and (points := column.before(minutes.complete_ms)):
-            yield Settled(place.metadata, MEASURES[kind], points)
+        if column := minutes.columns.get((kind, space_id)):
+            yield Settled(place.metadata, MEASURES[kind], column.points())
 
 
 def _lines(spaces: Spaces, minutes: _Minutes, settings: Settings, job: Job) -> Iterator[str]:
@@ -206,23 +215,22 @@ def _lines(spaces: Spaces, minutes: _Minutes, settings: Settings, job: Job) -> I
 
 
 def _write(spaces: Spaces, minutes: _Minutes, settings: Settings, job: Job) -> int:
-    """Write the minutes that were read; return the exit status."""
-    found = [
-        times
-        for (kind, space_id), column in minutes.columns.items()
-        if space_id in spaces[kind] and (times := [t for t in column.times_ms if t < minutes.complete_ms])
-    ]
+    """Write the minutes of the time that was read whole; return the exit status."""
+    for column in minutes.columns.values():
+        column.end_at(minutes.complete_ms)
+    minutes.columns = {key: column for key, column in minutes.columns.items() if column.times_ms}
     if minutes.dropped:
         kinds = ", ".join(f"{number:,} {reason}" for reason, number in minutes.dropped.most_common())
         print_error(f"left out: {counted(minutes.dropped.total(), 'point')} of Butlr's answers: {kinds}")
-    if not found:
+    if not minutes.columns:
         print_error("nothing to write: Butlr has no minutes of these spaces in that time")
         return 1
     if not write_output(job.out, _lines(spaces, minutes, settings, job)):
         return 1
+    times = [column.times_ms for column in minutes.columns.values()]
     number = sum(map(len, spaces.values()))
     print_error(
-        f"{counted(sum(map(len, found)), 'minute')} of {len(found):,} of {counted(number, 'space')}, "
-        f"from {utc(min(times[0] for times in found))} to {utc(max(times[-1] for times in found))}"
+        f"{counted(sum(map(len, times)), 'minute')} of {len(times):,} of {counted(number, 'space')}, "
+        f"from {utc(min(each[0] for each in times))} to {utc(max(each[-1] for each in times))}"
     )
     return 0
