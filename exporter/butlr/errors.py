@@ -1,6 +1,6 @@
 """Failed calls of Butlr's API, as errors that tell people the reason and the remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
 from json import dumps
@@ -12,6 +12,9 @@ from pydantic import SecretStr
 from exporter.events.text import repaired
 
 _T = TypeVar("_T")
+
+REPAIRS: tuple[Callable[[bytes], bytes], ...] = (bytes, repaired)
+"""The texts to decode an answer from, one after the other until one is JSON: a search for repairs takes long."""
 
 _MAX_SHOWN = 300
 """Characters of a text from an answer that an error shows."""
@@ -125,9 +128,9 @@ def parsed(body: bytes, form: type[_T], subject: str) -> _T:
 
     Raises BadAnswer.
     """
-    for text in (body, repaired(body)):
+    for repair in REPAIRS:
         with suppress(msgspec.MsgspecError, RecursionError, ValueError):
-            return msgspec.json.decode(text, type=form)
+            return msgspec.json.decode(repair(body), type=form)
     raise unreadable(body, subject)
 
 

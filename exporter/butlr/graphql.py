@@ -5,7 +5,7 @@ have is left out and the query is sent again, if it is marked `?Type.` in the qu
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from exporter.butlr.calls import THROTTLED_SECONDS, Api, Call
 from exporter.butlr.client import Client
 from exporter.butlr.errors import (
+    REPAIRS,
     BadAnswer,
     CloudError,
     Forbidden,
@@ -29,7 +30,6 @@ from exporter.butlr.errors import (
 )
 from exporter.butlr.names import GRAPHQL_PATH
 from exporter.butlr.transport import Reply
-from exporter.events.text import repaired
 
 _OPTIONAL = re.compile(r"\?(\w+)\.(\w+)((?:\s*\{[^{}]*\})?)")
 
@@ -49,9 +49,6 @@ _TEMPORARY = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}
 
 _MAX_ERRORS = 5
 """Errors of one answer that are shown."""
-
-_REPAIRS: tuple[Callable[[bytes], bytes], ...] = (bytes, repaired)
-"""The texts to decode a part of an answer from, one after the other until one is JSON."""
 
 _T = TypeVar("_T")
 
@@ -144,7 +141,7 @@ def decode(part: msgspec.Raw, form: type[_T], purpose: str) -> _T:
 
     A form with `msgspec.Raw` leaves parts of a long answer for later, so that other threads run in between.
     """
-    for repair in _REPAIRS:
+    for repair in REPAIRS:
         try:
             return msgspec.json.decode(repair(bytes(part)), type=form)
         except msgspec.ValidationError as error:
