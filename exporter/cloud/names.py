@@ -56,7 +56,7 @@ class Names:
 
 
 def filled(names: Metadata, known: Metadata) -> Metadata:
-    """Return the names of the inventory, with what they lack from those that are known, as long as places agree."""
+    """Return the names of the inventory; known ones fill its gaps, as far as both tell of the same places."""
     found: dict[str, str] = {}
     for fields in _LEVELS:
         own_id, known_id = getattr(names, fields[0]), getattr(known, fields[0])

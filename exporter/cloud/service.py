@@ -31,7 +31,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 class Parts(NamedTuple):
-    """The parts of the exporter that get what is read."""
+    """The parts of the exporter that answers of Butlr's API go to."""
 
     assets: Assets
     metrics: Metrics

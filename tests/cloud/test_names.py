@@ -42,7 +42,7 @@ def test_webhooks_and_polls_alternate() -> None:
 
 
 def test_new_names_of_the_inventory_win_over_an_older_event() -> None:
-    """A rename in Butlr shows at the next poll, filled with what events told of the same places."""
+    """A rename in Butlr shows at the next poll, and events fill its gaps for the same places."""
     cloud = Polling(zones=1)
     cloud.list_zones(floor_id="space_a", zone_name="Desk")
     cloud.reporting.fill(Kind.ZONE, cloud.zones, range(-7, 60))

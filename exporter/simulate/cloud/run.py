@@ -42,6 +42,7 @@ class CloudRun:
         With `keeps` the exchanges are kept for the oracle; with `has_faults` requests fail and deliveries are dropped.
         """
         self._clock = clock
+        self._keeps = keeps
         self._progress = progress
         self.exchanges: list[Exchange] = []
         """Everything that was delivered, if it is kept."""
@@ -62,7 +63,7 @@ class CloudRun:
         """Serve until the simulation ends, or until SIGINT or SIGTERM; the API is served on until `stop`.
 
         It waits for the answers under way, and then, for POLL_SECONDS at most, until an exporter that polls has asked
-        for the last readings; a second signal ends both.
+        for the last readings; a second signal ends both. Only an oracle has it wait so after a first signal.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -81,7 +82,7 @@ class CloudRun:
         self.account.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
-                await _until(self._hurry, self.account.polled.wait())
+                await _until(self._hurry if self._keeps else self._stop, self.account.polled.wait())
 
     def summary(self) -> str:
         """Return a line with the number of requests by fault; an empty one without faults."""
