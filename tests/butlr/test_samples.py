@@ -35,7 +35,7 @@ def test_the_log_in() -> None:
 
 
 def test_a_rejected_token() -> None:
-    """A query whose token was rejected with 200 is sent again with another."""
+    """A query is sent again with another token where the first was rejected with 200."""
     cloud = ScriptedCloud(sample("unauthenticated"), sample("sites"))
     Graphql(cloud.client()).query(SITES, dict, "read the sites")
     assert [request.bearer for request in cloud.requests] == ["t1", "t2"]

@@ -33,7 +33,7 @@ MINUTES = "minutes"
 
 
 def point(minutes_ago: int, people: float, offset: str = "Z") -> dict[str, Any]:
-    """Return a point of the zone, whose minute ended so long ago."""
+    """Return a point of the zone for the minute that ended so long ago."""
     hours = {"Z": 0, "+05:30": 5.5, "-11:00": -11}[offset]
     end = datetime.fromtimestamp((NOW // MINUTE - minutes_ago) * 60 + hours * 3600, UTC)
     return {"time": f"{end:%Y-%m-%dT%H:%M:%S}{offset}", "value": people, "zone_id": ZONE, "room_id": "room_1"}
@@ -52,7 +52,7 @@ Answers = Callable[[str], Reply | CloudError]
 
 
 class Api(ScriptedCloud):
-    """An API whose answers a test replaces."""
+    """An API with answers that a test replaces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Api(ScriptedCloud):
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
-    """Return an API that the exporter reaches, and whose retries take no time."""
+    """Return an API that the exporter reaches, with retries that take no time."""
     api = Api()
     monkeypatch.setattr(connection, "Transport", lambda _: api)
     monkeypatch.setattr(Worker, "pause", lambda *_: None)
@@ -98,7 +98,7 @@ def ask(exporter: Exporter, api: Api) -> None:
 
 
 def metrics(exporter: Exporter, prefix: str) -> list[str]:
-    """Return the samples of the families whose name begins so."""
+    """Return the samples of the families with names that begin so."""
     text = exporter.app.test_client().get("/metrics").get_data(as_text=True)
     return [line for line in text.splitlines() if line.startswith(prefix)]
 
@@ -112,7 +112,7 @@ class Known(NamedTuple):
 
 
 def known(exporter: Exporter) -> Known:
-    """Return what one scrape shows."""
+    """Return everything that one scrape shows."""
     lines = metrics(exporter, "butlr_")
     samples = [line for line in lines if not line.startswith("butlr_exporter_") or "_spaces{" in line]
     for family in ("zone_capacity", "zone_occupancy", "zone_occupancy_1min", "sensor_online", "zone_tag_info"):

@@ -34,7 +34,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def cloud(simulated: SimulatedCloud, monkeypatch: pytest.MonkeyPatch) -> SimulatedCloud:
-    """Return a cloud five hours after its begin, whose clock the command has too."""
+    """Return a cloud five hours after its begin; the command has the same clock."""
     simulated.now_seconds += 5 * 3600
     monkeypatch.setattr(options, "time", SimpleNamespace(time=lambda: simulated.now_seconds))
     return simulated
