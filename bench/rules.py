@@ -35,6 +35,9 @@ CROWDED_OF = 5
 
 ZONES_OF_A_ROOM, ROOMS_OF_A_FLOOR, FLOORS_OF_A_BUILDING = 4, 20, 10
 
+OFFLINE_OF = 50
+"""Each room has a sensor, and one in so many is offline."""
+
 PATIENCE_SECONDS = 300.0
 """Time within which Prometheus must have evaluated the rules."""
 
@@ -82,21 +85,28 @@ def exposition(zones: int, now_seconds: float) -> tuple[str, str]:
             "butlr_zone_info",
         )
     }
+    sensors = ["# TYPE butlr_sensor_online gauge"]
     settled = ["# TYPE butlr_zone_occupancy_settled gauge"]
     for zone in range(zones):
         room = zone // ZONES_OF_A_ROOM
         floor = room // ROOMS_OF_A_FLOOR
-        names = (
+        place = (
             f'site_name="Berlin",building_name="Building {floor // FLOORS_OF_A_BUILDING}",'
-            f'floor_name="Floor {floor}",room_name="Room {room}",zone_name="Zone {zone}",zone_id="zone_{zone:027}"'
+            f'floor_name="Floor {floor}",room_name="Room {room}"'
         )
+        if zone % ZONES_OF_A_ROOM == 0:
+            is_online = int(room % OFFLINE_OF > 0)
+            sensors.append(f'butlr_sensor_online{{{place},sensor_id="sensor_{room:027}"}} {is_online}')
+        names = f'{place},zone_name="Zone {zone}",zone_id="zone_{zone:027}"'
         crowd = 1 + zone // CROWDED_OF % 2 if zone % CROWDED_OF == 0 else 0
         values = (4 + 2 * crowd, now_seconds, 4, 1)
         for (name, lines), value in zip(current.items(), values, strict=True):
             lines.append(f"{name}{{{names}}} {value}")
         settled.append(f"butlr_zone_occupancy_settled{{{names}}} 4 {now_seconds - 360}")
     return (
-        "\n".join(line for lines in [*current.values(), ["butlr_exporter_build_info 1"]] for line in [*lines, ""]),
+        "\n".join(
+            line for lines in [*current.values(), sensors, ["butlr_exporter_build_info 1"]] for line in [*lines, ""]
+        ),
         "\n".join([*settled, "# EOF", ""]),
     )
 

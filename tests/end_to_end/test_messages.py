@@ -19,9 +19,9 @@ TIMEZONE = "America/New_York"
 Alert = dict[str, Any]
 
 
-def expected(name: str, start: str = "") -> Alert:
-    """Return the first alert of this name whose summary begins so in the tests of promtool."""
-    tests = yaml.safe_load((ROOT / "tests" / "alerts_test.yml").read_text())["tests"]
+def expected(name: str, start: str = "", file: str = "alerts_test.yml") -> Alert:
+    """Return the first alert of this name whose summary begins so in a file of the tests of promtool."""
+    tests = yaml.safe_load((ROOT / "tests" / file).read_text())["tests"]
     alerts = [
         {"labels": {"alertname": name, **each["exp_labels"]}, "annotations": each["exp_annotations"]}
         for test in tests
@@ -73,9 +73,10 @@ ALERTS = [
         REFUSED | {"labels": REFUSED["labels"] | {"instance": "<i>", "outcome": each}}
         for each in ("future", "overflow")
     ),
+    expected("ButlrSpaceMissing", "3 zones", "alerts_of_days_test.yml"),
     {"labels": {"alertname": "Own", "building_name": "Own", "severity": "info"}, "annotations": {}},
 ]
-GROUPS = 13
+GROUPS = 14
 
 
 def deliver(port: int, alerts: list[Alert], starts: datetime, ends: datetime) -> None:
@@ -175,7 +176,11 @@ class TestMessages:
         assert (color, text.count(silent)) == ("warning", 12)
         offline = "|Sensor s1, Lab, 2nd Floor, North is offline: last heard of 30m ago>"
         assert text[text.index("*Offline*\n") :].count(offline) == 1
-        assert firing.slack["Hive h1, West is offline"][0] == "warning"
+        hive = ("warning", "http://localhost:9728/#devices")
+        assert firing.slack["Hive h1, West is offline"][:2] == hive
+        missing = "3 zones that Butlr lists have never reported"
+        assert firing.slack[missing][1] == "http://localhost:9728/?kind=zone&state=missing"
+        assert 'href="http://localhost:9728/?kind=zone&state=missing">Page<' in firing.mails[missing][1]
         assert runbook("butlrhiveoffline") in firing.slack["Hive h1, West is offline"][2]
         color, link, text = firing.slack["Critical: Dock, SF is silent, Butlr delivers nothing: no data for 17m"]
         assert (color, link) == ("danger", "http://localhost:9728/")
