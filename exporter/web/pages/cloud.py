@@ -114,8 +114,8 @@ class Directory:
             for kind, listed in self.inventory.spaces.items():
                 if listed and only in (None, kind):
                     ids = _ids(snapshot, kind)
-                    pieces = in_pieces([*listed.items()], _PIECE)
-                    found[kind] = [asset for piece in pieces for space_id, asset in piece if space_id not in ids]
+                    pieces = in_pieces([*listed], _PIECE)  # keys alone, as pairs would be a hundred thousand tuples
+                    found[kind] = [listed[each] for piece in pieces for each in piece if each not in ids]
             return {kind: self._by_place(kind, assets) for kind, assets in found.items() if assets}
 
     def _by_place(self, kind: Kind, assets: list[Asset]) -> list[Asset]:
