@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench import rules
 from exporter.app import create_app
 from exporter.settings.declared import Settings
+from tests.support import yamls
 from tests.support.alertmanager import Receiver, alertmanager, configuration
 from tests.support.documents import severity
 from tests.support.paths import ROOT
@@ -22,7 +22,7 @@ from tests.support.prometheus import prometheus
 from tests.support.running import CONSOLE_SCRIPT, program, running, wait_for
 from tests.support.sockets import fresh
 
-GROUPS = yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"]
+GROUPS = yamls.load((ROOT / "alerts.yml").read_text())["groups"]
 TESTS = ("alerts_test.yml", "alerts_of_days_test.yml")
 ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
 OF_ZONES = {"ButlrZoneOvercrowded", "ButlrZoneFarOverCapacity", "ButlrZoneSilent"}
@@ -46,7 +46,7 @@ class TestRules:
 
     def test_every_alert_is_tested(self) -> None:
         """Each alert is seen both firing and quiet in the tests of promtool."""
-        tests = [test for name in TESTS for test in yaml.safe_load((ROOT / "tests" / name).read_text())["tests"]]
+        tests = [test for name in TESTS for test in yamls.load((ROOT / "tests" / name).read_text())["tests"]]
         seen = [
             (each["alertname"], bool(each.get("exp_alerts")))
             for test in tests
@@ -106,7 +106,7 @@ class TestRules:
             "promql_expr_test": expected,
         }
         tests = {"rule_files": [str(ROOT / "alerts.yml")], "evaluation_interval": "1m", "tests": [test]}
-        (tmp_path / "test.yml").write_text(yaml.safe_dump(tests))
+        (tmp_path / "test.yml").write_text(yamls.dump(tests))
         promtool("test", "rules", str(tmp_path / "test.yml"))
 
     def test_alertmanager(self) -> None:

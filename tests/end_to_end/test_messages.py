@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
-
+from tests.support import yamls
 from tests.support.alertmanager import Receiver, alertmanager, configuration
 from tests.support.paths import ROOT
 from tests.support.running import wait_for
@@ -21,7 +20,7 @@ Alert = dict[str, Any]
 
 def expected(name: str, start: str = "", file: str = "alerts_test.yml") -> Alert:
     """Return the first alert of this name whose summary begins so in a file of the tests of promtool."""
-    tests = yaml.safe_load((ROOT / "tests" / file).read_text())["tests"]
+    tests = yamls.load((ROOT / "tests" / file).read_text())["tests"]
     alerts = [
         {"labels": {"alertname": name, **each["exp_labels"]}, "annotations": each["exp_annotations"]}
         for test in tests

@@ -4,9 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from grafana import final
+from tests.support import yamls
 from tests.support.running import program
 
 FLOOR = 'site_name="Berlin",building_name="HQ",floor_name="1st Floor"'
@@ -55,7 +54,7 @@ def test_final_counts(tmp_path: Path) -> None:
     ]
     series = [{"series": name, "values": values} for name, values in COUNTS.items()]
     file = tmp_path / "test.yml"
-    file.write_text(yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}]}))
+    file.write_text(yamls.dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}]}))
     command = [program("promtool", "prometheus"), "test", "rules", str(file)]
     ran = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -6,12 +6,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
 from grafana_foundation_sdk.models.alerting import Query
 
 from exporter.capacity.parse import read
 from exporter.settings.declared import INPUTS, SETTINGS
 from grafana import alerting
+from tests.support import yamls
 from tests.support.documents import ALERTS, severity
 from tests.support.paths import ROOT
 
@@ -35,7 +35,7 @@ def test_compose() -> None:
     command = [str(linter), "--builtin-schema", "vendor.compose-spec", str(ROOT / "compose.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
-    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    compose = yamls.load((ROOT / "compose.yaml").read_text())
     services = compose["services"]
     assert set(services) == {"butlr-exporter", "prometheus", "alertmanager", "grafana", "simulate"}
     assert services["simulate"]["profiles"] == ["demo"]
@@ -68,9 +68,9 @@ def test_compose() -> None:
 def test_grafana_provisioning() -> None:
     """The alerts of Grafana are those of alerts.yml, and its dashboards are where compose.yaml puts them."""
     folder = ROOT / "grafana" / "provisioning"
-    (source,) = yaml.safe_load((folder / "datasources" / "butlr.yml").read_text())["datasources"]
-    (provider,) = yaml.safe_load((folder / "dashboards" / "butlr.yml").read_text())["providers"]
-    (group,) = yaml.safe_load((folder / "alerting" / "butlr.yml").read_text())["groups"]
+    (source,) = yamls.load((folder / "datasources" / "butlr.yml").read_text())["datasources"]
+    (provider,) = yamls.load((folder / "dashboards" / "butlr.yml").read_text())["providers"]
+    (group,) = yamls.load((folder / "alerting" / "butlr.yml").read_text())["groups"]
     assert (source["type"], source["uid"]) == ("prometheus", alerting.DATASOURCE)
     compose = (ROOT / "compose.yaml").read_text()
     assert f"./grafana/dashboards:{provider['options']['path']}:ro" in compose

@@ -15,8 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests.support import yamls
 from tests.support.paths import ROOT
 from tests.support.running import free_port, program
 
@@ -79,7 +78,7 @@ class Receiver:
 def configuration(receiver: Receiver) -> dict[str, Any]:
     """Return the shipped configuration, with both receivers of its comments, short waits and the receiver of a test."""
     head, receivers, tail = (ROOT / "alertmanager.yml").read_text().partition("\nreceivers:\n")
-    config: dict[str, Any] = yaml.safe_load(head + receivers + re.sub("(?m)^    # ", "    ", tail))
+    config: dict[str, Any] = yamls.load(head + receivers + re.sub("(?m)^    # ", "    ", tail))
     config["templates"] = [str(ROOT / name) for name in [*config["templates"], "alertmanager/teams.tmpl"]]
     config["route"] |= {"group_wait": "2s", "group_interval": "2s"}
     here = f"127.0.0.1:{receiver.http_port}"
@@ -106,7 +105,7 @@ def configuration(receiver: Receiver) -> dict[str, Any]:
 @contextmanager
 def alertmanager(config: dict[str, Any], folder: Path, timezone: str = "UTC") -> Iterator[int]:
     """Run an Alertmanager until the end of the block; return its port."""
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
+    (folder / "alertmanager.yml").write_text(yamls.dump(config))
     port = free_port()
     with (folder / "alertmanager.log").open("wb") as log:
         process = subprocess.Popen(

@@ -3,9 +3,8 @@
 import re
 from typing import Any
 
-import yaml
-
 from exporter.metrics.families import SETTLED
+from tests.support import yamls
 from tests.support.paths import ROOT
 from tests.support.scraped import Scraped
 
@@ -17,7 +16,7 @@ FAMILIES = {
 } | dict.fromkeys(SETTLED.values(), "gauge")
 """The type of every family by its name, as it is queried."""
 
-RULES = [rule for group in yaml.safe_load((ROOT / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+RULES = [rule for group in yamls.load((ROOT / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 
 ALERTS: dict[str, Any] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 """The alerting rules by their name."""

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests.support import yamls
 from tests.support.paths import ROOT
 from tests.support.running import PATIENCE, Running, free_port, program, wait_for
 
@@ -35,7 +34,7 @@ class Prometheus:
         """
         self.url = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
-        config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
+        config = yamls.load((ROOT / "prometheus.yml").read_text())
         config["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), "1s")
         config["alerting"]["alertmanagers"][0]["static_configs"] = [at(alertmanager or free_port())]
         for job in config["scrape_configs"]:
@@ -44,7 +43,7 @@ class Prometheus:
             if "scrape_interval" in job:
                 job["scrape_interval"] = "500ms"
         change(config)
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        (folder / "prometheus.yml").write_text(yamls.dump(config))
         if not (folder / "alerts.yml").exists():
             rules = (ROOT / "alerts.yml").read_text()
             (folder / "alerts.yml").write_text(re.sub(r"interval: \dm", "interval: 1s", rules))

@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import yaml
-
 from exporter import __version__
 from exporter.app import create_app
 from exporter.events.measures import WITH_PEOPLE, Kind, Measure
@@ -18,12 +16,13 @@ from exporter.settings.declared import Settings
 from exporter.web.pages.listing import PAGE_SIZE
 from exporter.web.pages.rows import Sort, State
 from exporter.web.pages.views import MAX_WORDS
+from tests.support import yamls
 from tests.support.crossings import crossing, sensor
 from tests.support.crossings import payload as crossing_payload
 from tests.support.deliveries import Clock, body, delivery
 from tests.support.paths import ROOT
 
-SPECIFICATION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+SPECIFICATION: dict[str, Any] = yamls.load((ROOT / "docs" / "openapi.yaml").read_text())
 SCHEMAS = SPECIFICATION["components"]["schemas"]
 
 
