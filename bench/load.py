@@ -1,14 +1,12 @@
 """A client that costs less than the measured program: it sends prepared requests as fast as they are answered.
 
-It is a process of its own: `python -m bench.load` sends the deliveries of a simulated building to a webhook, or pushes
-of the same zones to a Pushgateway, and prints its results as JSON.
+It is a process of its own, which sends the deliveries of a simulated building to a webhook, or pushes of the same zones
+to a Pushgateway.
 """
 
-import argparse
 import asyncio
 import json
-import subprocess
-import sys
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
@@ -257,38 +255,33 @@ def send(
 
     Raises RuntimeError unless all of it is answered: with 2xx, if its kind is one that is not refused.
     """
-    command = [sys.executable, "-m", "bench.load", str(port), kind, str(zones), str(minutes), str(maximum)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as load:  # noqa: S603
-        assert load.stdout is not None  # noqa: S101 - it is a pipe
-        load.stdout.readline()
+    # Another Python would import everything again.
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+
+    def run() -> None:
+        ours.close()  # so that the load ends if the benchmark does
+        requests = list(KINDS[kind](zones, minutes))[:maximum]
+        theirs.send(len(requests))
+        theirs.recv()
+        theirs.send(uvloop.run(_send_all(port, iter(requests), CONNECTIONS)))
+
+    load = context.Process(target=run)
+    load.start()
+    theirs.close()
+    try:
+        prepared = ours.recv()
         begin()
-        printed, errors = load.communicate("\n")
-    if load.returncode:
-        raise RuntimeError(f"the load ended with: {errors.strip().splitlines()[-1]}")
-    result = LoadResult(*json.loads(printed))
+        ours.send(None)
+        result: LoadResult = ours.recv()
+    except EOFError as error:
+        raise RuntimeError("the load ended too early") from error
+    finally:
+        load.kill()
+        load.join()
+        ours.close()
+    if result.requests < prepared:
+        raise RuntimeError(f"{result.requests} of {prepared} requests were answered")
     if result.refused and kind not in REFUSED:
         raise RuntimeError(f"{result.refused} of {result.requests} requests were refused")
     return result
-
-
-def main() -> None:
-    """Send the load that the arguments describe, and print its results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("port", type=int)
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("zones", type=int)
-    parser.add_argument("minutes", type=int)
-    parser.add_argument("maximum", type=int)
-    options = parser.parse_args()
-    requests = list(KINDS[options.kind](options.zones, options.minutes))[: options.maximum]
-    print("prepared", flush=True)
-    sys.stdin.readline()
-    result = uvloop.run(_send_all(options.port, iter(requests), CONNECTIONS))
-    if result.requests < len(requests):
-        sys.exit(f"{result.requests} of {len(requests)} requests were answered")
-    print(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()

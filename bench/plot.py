@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from bench.table import Row
 
@@ -14,7 +14,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "butlr-exporter"
     shown = [row for row in reversed(rows) if row.ratio is not None and row.goal.startswith(">=")]
     names = [f"{row.subject}\n{row.other}" for row in shown]
-    figure, axes = pyplot.subplots(figsize=(10, 0.55 * len(shown) + 1), layout="constrained")
+    figure = Figure(figsize=(10, 0.55 * len(shown) + 1), layout="constrained")
+    axes = figure.subplots()
     bars = axes.barh(names, [row.ratio or 0 for row in shown], color="#3b7dd8", height=0.6)
     axes.bar_label(bars, [f"{row.ratio:.1f}" for row in shown], padding=4)
     goals = [float(row.goal.split()[1]) for row in shown]
@@ -27,4 +28,3 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", frameon=False)
     figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)

@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 import matplotlib as mpl
-from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from exporter.events.measures import Kind
 from exporter.events.model import ReadingEvent
@@ -129,7 +129,8 @@ def wrong_minutes(histories: Histories) -> WrongMinutes:
 def draw(histories: Histories, path: Path) -> None:
     """Draw an hour of one zone."""
     mpl.rcParams |= {"svg.hashsalt": "butlr-exporter", "svg.fonttype": "none", "font.family": "sans-serif"}
-    figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
     zone = list(histories.truth)[SHOWN_ZONE]
 
     def minutes(readings: dict[int, float]) -> tuple[list[float], list[float]]:
@@ -164,7 +165,6 @@ def draw(histories: Histories, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper left", ncols=3, frameon=False)
     figure.savefig(path, metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
 
 
 def main(path: Path = PICTURE) -> str:
