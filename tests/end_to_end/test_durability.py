@@ -18,6 +18,7 @@ import pytest
 from tests.support.crossings import crossing
 from tests.support.crossings import payload as crossing_payload
 from tests.support.deliveries import KEPT, body, delivery, of_now
+from tests.support.reopened import reopened
 from tests.support.running import PATIENCE, Running, free_port, outcomes, running, wait_for
 from tests.support.simulating import started, verifies
 
@@ -191,8 +192,8 @@ class TestSignals:
                 exporter.process.send_signal(number)
             assert exporter.stop(numbers[-1]) == 0
         assert [file.name for file in tmp_path.glob("journal*")] == ["journal.db"]
-        with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            assert all(outcomes(exporter.post(event)) == {"duplicate": 1} for event in known)
+        with reopened(journal) as again:
+            assert all(outcomes(again.post(event)) == {"duplicate": 1} for event in known)
 
 
 class TestBroken:
@@ -230,8 +231,8 @@ class TestBroken:
             assert exporter.log().count("journal cannot be written") == 1
             assert exporter.log().count("journal is written again") == 1
             assert "request refused" not in exporter.log()
-        with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            assert [outcomes(exporter.post(event)) for event in (first, second, third)] == [{"duplicate": 1}] * 3
+        with reopened(journal) as again:
+            assert [outcomes(again.post(event)) for event in (first, second, third)] == [{"duplicate": 1}] * 3
 
     @pytest.mark.parametrize("what", ["journal.db", "journal.db-wal", "journal.db-log.1"])
     def test_a_file_is_deleted(self, tmp_path: Path, what: str) -> None:
@@ -245,8 +246,8 @@ class TestBroken:
             wait_for(lambda: "journal is written again" in exporter.log(), "the journal to heal")
             assert exporter.log().count("journal cannot be written") == failures(exporter) == 1
             exporter.process.kill()
-        with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            assert [outcomes(exporter.post(event)) for event in known] == [{"duplicate": 1}] * 9
+        with reopened(journal) as again:
+            assert [outcomes(again.post(event)) for event in known] == [{"duplicate": 1}] * 9
 
     def test_an_older_journal_in_its_place(self, tmp_path: Path) -> None:
         """An older journal in the place of the current one is not mixed with the known zones."""
@@ -265,9 +266,9 @@ class TestBroken:
             before = sorted(exporter.get("/metrics?name[]=butlr_zone_occupancy").splitlines())
             assert len(before) == 2 + 12
             exporter.process.kill()
-        with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            assert sorted(exporter.get("/metrics?name[]=butlr_zone_occupancy").splitlines()) == before
-            assert [outcomes(exporter.post(event)) for event in known] == [{"duplicate": 1}] * len(known)
+        with reopened(journal) as again:
+            assert sorted(again.get("/metrics?name[]=butlr_zone_occupancy").splitlines()) == before
+            assert [outcomes(again.post(event)) for event in known] == [{"duplicate": 1}] * len(known)
 
     def test_its_folder_is_moved_away_and_back(self, tmp_path: Path) -> None:
         """A journal is written again after its folder was moved away and back."""
@@ -283,8 +284,8 @@ class TestBroken:
             (tmp_path / "elsewhere").rename(folder)
             wait_for(lambda: not refused(exporter, second), "the journal to heal")
             assert exporter.stop() == 0
-        with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
-            assert [outcomes(exporter.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2
+        with reopened(folder / "journal.db") as again:
+            assert [outcomes(again.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2
 
     def test_a_journal_that_heals_just_before_the_end(self, tmp_path: Path) -> None:
         """A pending delivery is written at the end if the journal can be written by then."""
@@ -297,8 +298,8 @@ class TestBroken:
             assert refused(exporter, second)
             resource.prlimit(exporter.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
             assert exporter.stop() == 0
-        with running(tmp_path / "log", f"--journal={journal}") as exporter:
-            assert outcomes(exporter.post(second)) == {"duplicate": 1}
+        with reopened(journal) as again:
+            assert outcomes(again.post(second)) == {"duplicate": 1}
 
     def test_its_folder_is_gone(self, tmp_path: Path) -> None:
         """No delivery is acknowledged while the folder of the journal is gone."""
@@ -313,5 +314,5 @@ class TestBroken:
             folder.mkdir()
             wait_for(lambda: not refused(exporter, second), "the journal to heal")
             exporter.process.kill()
-        with running(tmp_path / "log", f"--journal={folder / 'journal.db'}") as exporter:
-            assert [outcomes(exporter.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2
+        with reopened(folder / "journal.db") as again:
+            assert [outcomes(again.post(event)) for event in (first, second)] == [{"duplicate": 1}] * 2
