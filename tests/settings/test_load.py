@@ -178,6 +178,11 @@ class TestConflicts:
             load(flags, {})
         assert caught.value.mistakes == [mistake]
 
+    def test_polling_without_a_token(self) -> None:
+        """An exporter that polls needs the id of a client of Butlr's API."""
+        with pytest.raises(SettingsError, match="poll is set and butlr_client_id is not"):
+            load({"poll": "1m"}, {})
+
 
 class TestSuggestion:
     """A misspelt name or word brings a suggestion."""

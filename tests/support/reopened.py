@@ -17,11 +17,11 @@ class Reopened:
 
     def get(self, path: str) -> bytes:
         """Return the body of the answer to a GET."""
-        return self._client.get(path).data
+        return bytes(self._client.get(path).data)
 
     def post(self, body: bytes) -> bytes:
         """Post events and return the body of the answer."""
-        return self._client.post("/webhook", data=body).data
+        return bytes(self._client.post("/webhook", data=body).data)
 
 
 @contextmanager
