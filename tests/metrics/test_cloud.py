@@ -44,6 +44,7 @@ def test_polled_readings() -> None:
     samples = scraped.samples()
     label = {"event_type": "ZONE_OCCUPANCY_1MIN", "outcome": "new"}
     assert (label, 2) in samples[polled]
+    assert scraped.metrics.cloud.polled() == {"new": 2}
     assert (label, 0) in samples["butlr_exporter_events_total"]
     assert "butlr_exporter_last_event_received_timestamp_seconds" not in samples
 
