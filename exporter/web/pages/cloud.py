@@ -24,7 +24,7 @@ _PIECE = 2000
 
 
 class Cloud(NamedTuple):
-    """The sources of what the exporter asks Butlr's cloud for."""
+    """The sources of the pages about Butlr's cloud."""
 
     assets: Assets
     poll_seconds: float | None = None
@@ -157,7 +157,7 @@ class MissingPage(NamedTuple):
 
 
 def cloud_json(cloud: Cloud, families: CloudFamilies, now_ms: int) -> dict[str, Any]:
-    """Return what the exporter asks Butlr's cloud for, and the number of devices that are offline."""
+    """Return the polls, the failures of requests to Butlr, and the number of devices that are offline."""
     inventory = cloud.assets.current
     polled = families.last_poll_seconds or None  # 0 before the first
     poll = {
