@@ -46,8 +46,11 @@ class Outages:
 
     def succeeded(self, work: str) -> None:
         """Log the end of the failure of some work, if it had failed."""
+        if self.dismiss(work):
+            log.info("request to Butlr succeeded again", {"work": work})
+
+    def dismiss(self, work: str) -> bool:
+        """Forget the failure of some work that nobody needs any more; return whether it had failed."""
         with self._lock:
             self._last.pop(work, None)
-            had_failed = self._reasons.pop(work, None) is not None
-        if had_failed:
-            log.info("request to Butlr succeeded again", {"work": work})
+            return self._reasons.pop(work, None) is not None

@@ -95,17 +95,27 @@ class Recovery:
                 self._families.expect_polled([MEASURES[job.kind]])
                 span = {"from": utc(job.start_ms), "to": utc(stop_ms)}
                 log.info("recovery begins", {"kind": job.kind, "spaces": len(spaces), **span})
+            job.is_failing = True  # until all answers are there
             for report in self._batches.read(job.kind, spaces, start_ms, stop_ms):
                 job.count(self._readings.apply(report, self._names.known))
                 yield
+            job.is_failing = False
             self._outages.succeeded(WORK)
             self._readings.report_unused(WORK)
         if job.stop_ms == stop_ms:  # else more minutes were added meanwhile
             job.stop_ms = start_ms
         if job.stop_ms <= max(job.start_ms, self._oldest_ms()):
-            del self._jobs[job.kind]
-            if job.is_begun:
-                log.info("recovered", job.numbers())
+            self._end(job)
+
+    def _end(self, job: "_Job") -> None:
+        """Forget a job of which nothing is left to ask for, or is young enough."""
+        del self._jobs[job.kind]
+        if job.is_failing:
+            log.warning("recovery ended early", {**job.numbers(), "reason": "the other minutes are too old now"})
+        elif job.is_begun:
+            log.info("recovered", job.numbers())
+        if not self._jobs:
+            self._outages.dismiss(WORK)
 
     def _oldest_ms(self) -> int:
         """Return the oldest minute that is asked for at present."""
@@ -121,6 +131,8 @@ class _Job:
         self.start_ms = start_ms
         self.stop_ms = stop_ms
         self.is_begun = False
+        self.is_failing = False
+        """Whether the last attempt to read a part of them has had no success."""
         self._requests = 0
         self._outcomes: Counter[Outcome] = Counter()
 

@@ -102,6 +102,7 @@ class Polling:
         self.zones = [f"zone_{n}" for n in range(zones)]
         self.reporting = FakeReporting(self)
         self.journal: BrokenJournal | None = None
+        self.outages = Outages()
         self._parts = Parts(self.assets, self.metrics, self.store, self._intake)
         self._webhook = self._intake(Observer(self.metrics, Activity(self.clock)))
         self.list_zones()
@@ -139,7 +140,7 @@ class Polling:
         declared = Settings(**given)  # type: ignore[arg-type]
         pace = Pace(self.pause, self.clock)
         reporting: object = self.reporting
-        self.work = minutes_reader(declared, self._parts, reporting, pace, Outages(), self.clock).work  # type: ignore[arg-type]
+        self.work = minutes_reader(declared, self._parts, reporting, pace, self.outages, self.clock).work  # type: ignore[arg-type]
 
     def readings(self) -> Readings:
         """Return that which applies answers."""
