@@ -62,6 +62,7 @@ class Readings:
         self._is_journalled = True
         self._unused: Counter[str] = Counter()
         self._reported: set[str] = set()
+        """The reasons that were logged."""
 
     def apply(self, report: Report, name_of: NameOf) -> Counter[Outcome]:
         """Apply the minutes of an answer that has just come; return the number of readings by outcome."""
@@ -71,6 +72,7 @@ class Readings:
         # The answer is as old as the request at most, so its time is that of the computation.
         event_id = f"poll_{ksuid(generation, secrets.randbits(128))}"
         names = {each: name_of(kind, each, now_ms) for each in {minute.space_id for minute in report.minutes}}
+        newest_first = reversed(report.minutes)  # so that no older one is the present one meanwhile
         events = [
             ReadingEvent(
                 event_id,
@@ -82,9 +84,7 @@ class Readings:
                 names[minute.space_id],
                 minute.value < 0,
             )
-            for minute in reversed(
-                report.minutes
-            )  # the newest first, so that no older one is the present one meanwhile
+            for minute in newest_first
         ]
         outcomes: Counter[Outcome] = Counter()
         for chunk in in_pieces(events, CHUNK):
@@ -97,11 +97,11 @@ class Readings:
         return outcomes
 
     def report_unused(self, work: str) -> None:
-        """Log the number of points that were not used since the last call, unless it was for the same reasons."""
-        if self._unused and self._unused.keys() != self._reported:
+        """Log the number of points that were not used since the last call, unless all reasons were logged before."""
+        if not self._unused.keys() <= self._reported:
             reasons = ", ".join(f"{number} {reason}" for reason, number in self._unused.most_common())
             log.warning("points of Butlr's answers not used", {"work": work, "points": reasons})
-            self._reported = {*self._unused}
+            self._reported |= self._unused.keys()
         self._unused.clear()
 
     def _apply(self, events: Sequence[ReadingEvent], now_ms: int) -> list[Outcome]:

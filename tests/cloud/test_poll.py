@@ -217,7 +217,7 @@ def test_failures_in_a_row(error: CloudError, requests: int) -> None:
 
 
 def test_points_that_are_not_used(caplog: pytest.LogCaptureFixture) -> None:
-    """Bad points are counted, and one line has their reasons until these change; good points are used."""
+    """Bad points are counted, and one line has their reasons until there are others; good points are used."""
     cloud = Polling()
     cloud.reporting.fill(Kind.ZONE, cloud.zones, range(-7, 60))
     cloud.begin(recover=timedelta())
@@ -231,8 +231,9 @@ def test_points_that_are_not_used(caplog: pytest.LogCaptureFixture) -> None:
     assert messages(caplog) == [line]
     assert fields(caplog, line)["points"] == "2 malformed, 1 not asked for"
     assert cloud.polled(Outcome.INVALID) == 5 * 3 + 5 * 5
-    cloud.reporting.dropped = Counter({Dropped.CONTRADICTORY: 1})
-    cloud.run(60)
+    for reason in (Dropped.CONTRADICTORY, Dropped.MALFORMED, Dropped.CONTRADICTORY):
+        cloud.reporting.dropped = Counter({reason: 1})
+        cloud.run(60)
     assert messages(caplog) == [line, line]
 
 

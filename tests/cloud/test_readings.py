@@ -20,7 +20,6 @@ def test_the_id_of_a_reading() -> None:
     cloud = Polling(zones=1)
     cloud.reporting.fill(Kind.ZONE, ["zone_0"], [-2])
     taken: list[Event] = []
-    cloud.begin(recover=timedelta())
     decide = cloud.store.apply_all
     cloud.store.apply_all = lambda events, now: taken.extend(events) or decide(events, now)  # type: ignore[func-returns-value,method-assign]
     cloud.begin(recover=timedelta())
