@@ -18,7 +18,6 @@ LOOK_SECONDS = 15.0
 LONGEST_SILENCE_SECONDS = 300.0
 """Time without an event in which no minute is lost: Butlr delivers each for five minutes."""
 
-
 _SHORTEST_GAP_MS = 3 * MINUTE_MS
 """Age of the newest reading up to which the first poll reads all that was missed, with the lag of Butlr's minutes."""
 

@@ -42,11 +42,6 @@ class Worker:
         if self._thread is not None:
             self._thread.join(max(0.0, seconds))
 
-    @property
-    def is_stopped(self) -> bool:
-        """Tell whether the thread is to end."""
-        return self._stop.is_set()
-
     def _run(self, work: Callable[[], float]) -> None:
         try:
             while True:
