@@ -218,9 +218,9 @@ def _cloud(
     if settings.butlr_client_id is None:
         return None
     # An HTTP library takes time and memory, which an exporter without a client id saves.
-    from exporter.cloud.service import CloudService, Parts
+    from exporter.cloud.service import CloudService, ExporterParts
 
-    return CloudService(settings, Parts(assets, metrics, store, intake), clock)
+    return CloudService(settings, ExporterParts(assets, metrics, store, intake), clock)
 
 
 def _shown_cloud(settings: Settings, assets: Assets, cloud: "CloudService | None") -> Cloud | None:

@@ -12,7 +12,7 @@ from exporter.butlr import assets as api
 from exporter.butlr.errors import BadAnswer, CloudError
 from exporter.butlr.graphql import Graphql
 from exporter.butlr.names import id_in_events
-from exporter.cloud.outages import Outages
+from exporter.cloud.outages import RETRY_SECONDS, Outages
 from exporter.events.measures import WITH_PEOPLE, Kind
 from exporter.events.model import Metadata
 from exporter.inventory import Asset, Assets, Device, Inventory
@@ -20,9 +20,6 @@ from exporter.metrics.cloud import CloudFamilies
 from exporter.pieces import paced
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 60.0
-"""Time after a failure to the next attempt; a shorter interval stays as it is."""
 
 PLACES, DEVICES = "read the assets", "read the sensors and hives"
 """The works of one round, as the log names them."""

@@ -1,13 +1,12 @@
 """Polling and recovery in one thread, at one pace: a due poll goes before the next request of a recovery."""
 
-from collections.abc import Callable
-
 from exporter.butlr.reporting import MINUTE_MS
 from exporter.cloud.poll import LOOK_BACK_MS, Poller
+from exporter.cloud.readings import MinutesParts
 from exporter.cloud.recover import Recovery
 from exporter.cloud.silence import Silence
 from exporter.events.measures import Kind
-from exporter.inventory import NOTHING, Assets
+from exporter.inventory import NOTHING
 
 WAIT_SECONDS = 1.0
 """Time from one look for the first inventory to the next."""
@@ -30,44 +29,37 @@ class MinutesReader:
         poller: Poller | None,
         recovery: Recovery,
         silence: Silence,
-        assets: Assets,
         before_ms: dict[Kind, int],
-        clock: Callable[[], float],
-        monotonic: Callable[[], float],
+        parts: MinutesParts,
     ) -> None:
-        """Take the poller, if there is polling, and the newest readings of each kind from before the start.
-
-        `clock` returns Unix seconds, `monotonic` those of a steady clock.
-        """
+        """Take the poller, if there is polling, and the newest readings of each kind from before the start."""
         self._poller = poller
         self._polled = poller.plan.kinds if poller is not None else ()
         self._recovery = recovery
         self._silence = silence
-        self._assets = assets
+        self._parts = parts
         self._before_ms = before_ms
-        self._clock = clock
-        self._monotonic = monotonic
         self._poll_at: float | None = None
 
     def work(self) -> float:
         """Do all that is due; return the seconds until the next time."""
-        if self._assets.current is NOTHING:
+        if self._parts.assets.current is NOTHING:
             return WAIT_SECONDS
         if self._poll_at is None:
-            self._poll_at = self._monotonic()
+            self._poll_at = self._parts.monotonic()
             self._recover_start()
-        if self._poller is not None and self._poll_at <= self._monotonic():
+        if self._poller is not None and self._poll_at <= self._parts.monotonic():
             self._poll_at += self._poller.plan.interval_seconds
             for missed in self._poller.poll():
                 self._recovery.add(*missed)
-            self._poll_at = max(self._poll_at, self._monotonic())
+            self._poll_at = max(self._poll_at, self._parts.monotonic())
         for kind, newest_ms in self._silence.ended().items():
             self._recover_since(kind, newest_ms)
         if self._recovery.step():
             return 0.0
         if self._poller is None:
             return LOOK_SECONDS
-        return min(LOOK_SECONDS, max(0.0, self._poll_at - self._monotonic()))
+        return min(LOOK_SECONDS, max(0.0, self._poll_at - self._parts.monotonic()))
 
     def _recover_start(self) -> None:
         """Have the minutes from before the start asked for, where the first poll does not."""
@@ -86,4 +78,4 @@ class MinutesReader:
             self._recovery.add(kind, newest_ms - LOOK_BACK_MS, now_ms)
 
     def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
+        return int(self._parts.clock() * 1000)

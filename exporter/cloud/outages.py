@@ -8,6 +8,9 @@ from exporter.butlr.errors import CloudError
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 60.0
+"""Time after a failure to the next attempt, unless the work has a shorter interval."""
+
 MAX_REASONS = 5
 """Different reasons that are logged of one failure of some work, until the work succeeds."""
 

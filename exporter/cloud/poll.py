@@ -2,18 +2,13 @@
 
 import logging
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 from exporter.butlr.batches import Batches
 from exporter.butlr.errors import CloudError, Forbidden, Throttled, Unauthorized, Unreachable
 from exporter.butlr.reporting import MAX_SPAN_MS, MINUTE_MS
-from exporter.cloud.names import Names
-from exporter.cloud.outages import Outages
-from exporter.cloud.readings import Readings
+from exporter.cloud.readings import MinutesParts
 from exporter.events.measures import Kind
-from exporter.inventory import Assets
-from exporter.metrics.cloud import CloudFamilies
 
 log = logging.getLogger(__name__)
 
@@ -51,28 +46,10 @@ class PollPlan(NamedTuple):
 class Poller:
     """Polls, for one thread."""
 
-    def __init__(
-        self,
-        plan: PollPlan,
-        batches: Batches,
-        readings: Readings,
-        names: Names,
-        assets: Assets,
-        families: CloudFamilies,
-        outages: Outages,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float],
-    ) -> None:
-        """Take all that a poll reads and writes; `clock` returns Unix seconds, `monotonic` those of a steady clock."""
+    def __init__(self, plan: PollPlan, batches: Batches, parts: MinutesParts) -> None:
         self.plan = plan
         self._batches = batches
-        self._readings = readings
-        self._names = names
-        self._assets = assets
-        self._families = families
-        self._outages = outages
-        self._clock = clock
-        self._monotonic = monotonic
+        self._parts = parts
         self._done_ms: dict[Kind, int] = {}
         """The time up to which each kind was read."""
         self._period_ms = math.ceil(1000 * plan.interval_seconds)
@@ -82,7 +59,7 @@ class Poller:
 
     def poll(self) -> list[Missed]:
         """Poll all kinds once; return the older minutes that failed polls have missed."""
-        begin_seconds, now_ms = self._monotonic(), int(self._clock() * 1000)
+        begin_seconds, now_ms = self._parts.monotonic(), int(self._parts.clock() * 1000)
         self._requests = 0
         missed: list[Missed] = []
         is_complete = True
@@ -91,12 +68,12 @@ class Poller:
                 is_complete &= self._read(kind, now_ms, missed)
         except _ENDS_A_POLL:
             is_complete = False
-        self._names.end_poll()
-        self._readings.report_unused(WORK)
+        self._parts.names.end_poll()
+        self._parts.readings.report_unused(WORK)
         if is_complete:
-            self._outages.succeeded(WORK)
-            self._families.last_poll_seconds = self._clock()
-            self._check_pace(self._monotonic() - begin_seconds)
+            self._parts.outages.succeeded(WORK)
+            self._parts.families.last_poll_seconds = self._parts.clock()
+            self._check_pace(self._parts.monotonic() - begin_seconds)
         return missed
 
     def _read(self, kind: Kind, now_ms: int, missed: list[Missed]) -> bool:
@@ -110,17 +87,17 @@ class Poller:
 
         def failed(error: CloudError) -> None:
             nonlocal failures, in_a_row
-            self._outages.failed(WORK, error)
+            self._parts.outages.failed(WORK, error)
             failures += 1
             in_a_row += 1
             if in_a_row == _IN_A_ROW or isinstance(error, _ENDS_A_POLL):
                 raise error
 
         try:
-            for report in self._batches.read(kind, self._assets.current.spaces[kind], start_ms, stop_ms, failed):
+            for report in self._batches.read(kind, self._parts.assets.current.spaces[kind], start_ms, stop_ms, failed):
                 in_a_row = 0
                 self._requests += 1
-                self._readings.apply(report, self._names.polled)
+                self._parts.readings.apply(report, self._parts.names.polled)
         except _ENDS_A_POLL:
             raise
         except CloudError:
@@ -140,7 +117,7 @@ class Poller:
             self._was_slow = False
         elif seconds > interval_seconds and not self._was_slow:
             self._was_slow = True
-            spaces = sum(len(self._assets.current.spaces[kind]) for kind in self.plan.kinds)
+            spaces = sum(len(self._parts.assets.current.spaces[kind]) for kind in self.plan.kinds)
             log.warning(
                 "poll takes longer than its interval",
                 {

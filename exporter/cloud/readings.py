@@ -4,16 +4,21 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from exporter.butlr.reporting import Report
+from exporter.cloud.names import Names
+from exporter.cloud.outages import Outages
 from exporter.events.ids import ksuid
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import AnyMetadata, ReadingEvent
 from exporter.events.parse import FieldError
 from exporter.ingest.intake import Intake
 from exporter.ingest.observer import EventObserver
+from exporter.inventory import Assets
 from exporter.journal.interface import JournalError
 from exporter.journal.recorder import NotWritten
+from exporter.metrics.cloud import CloudFamilies
 from exporter.metrics.counters import Result
 from exporter.metrics.registry import Metrics
 from exporter.pieces import in_pieces
@@ -117,3 +122,17 @@ class Readings:
         else:
             self._is_journalled = True
         return outcomes
+
+
+class MinutesParts(NamedTuple):
+    """The parts of the thread that reads minutes, which polling and recovery share."""
+
+    readings: Readings
+    names: Names
+    assets: Assets
+    families: CloudFamilies
+    outages: Outages
+    clock: Callable[[], float]
+    """Returns Unix seconds."""
+    monotonic: Callable[[], float]
+    """Returns the seconds of a steady clock."""

@@ -2,24 +2,18 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from exporter.butlr.batches import Batches
 from exporter.butlr.errors import CloudError
 from exporter.butlr.reporting import MAX_SPAN_MS, MINUTE_MS
-from exporter.cloud.names import Names
-from exporter.cloud.outages import Outages
-from exporter.cloud.readings import MEASURES, Readings
+from exporter.cloud.outages import RETRY_SECONDS
+from exporter.cloud.readings import MEASURES, MinutesParts
 from exporter.events.measures import Kind
 from exporter.events.times import utc
-from exporter.inventory import Assets
-from exporter.metrics.cloud import CloudFamilies
 from exporter.rule.outcome import Outcome
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 60.0
-"""Time after a failure to the next attempt."""
 
 WORK = "recover minutes"
 
@@ -27,31 +21,11 @@ WORK = "recover minutes"
 class Recovery:
     """Asks for the missing minutes of each kind of space, one request at a time, for one thread."""
 
-    def __init__(
-        self,
-        recover_ms: int,
-        batches: Batches,
-        readings: Readings,
-        names: Names,
-        assets: Assets,
-        families: CloudFamilies,
-        outages: Outages,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float],
-    ) -> None:
-        """Take the age of the oldest minute to ask for (0: none), and all that is read and written.
-
-        `clock` returns Unix seconds, `monotonic` those of a steady clock.
-        """
+    def __init__(self, recover_ms: int, batches: Batches, parts: MinutesParts) -> None:
+        """Take the age of the oldest minute to ask for; 0: none is."""
         self.recover_ms = recover_ms
         self._batches = batches
-        self._readings = readings
-        self._names = names
-        self._assets = assets
-        self._families = families
-        self._outages = outages
-        self._clock = clock
-        self._monotonic = monotonic
+        self._parts = parts
         self._jobs: dict[Kind, _Job] = {}
         self._reading: Iterator[None] | None = None
         self._next_at = float("-inf")
@@ -70,7 +44,7 @@ class Recovery:
     def step(self) -> bool:
         """Make the next request, if there is one to make now; return whether there was."""
         if self._reading is None:
-            if not self._jobs or self._monotonic() < self._next_at:
+            if not self._jobs or self._parts.monotonic() < self._next_at:
                 return False
             self._reading = self._read(next(iter(self._jobs.values())))
         try:
@@ -78,30 +52,30 @@ class Recovery:
         except StopIteration:
             self._reading = None
         except CloudError as error:
-            self._outages.failed(WORK, error)
+            self._parts.outages.failed(WORK, error)
             self._reading = None
-            self._next_at = self._monotonic() + RETRY_SECONDS
+            self._next_at = self._parts.monotonic() + RETRY_SECONDS
             return False
         return True
 
     def _read(self, job: "_Job") -> Iterator[None]:
         """Read the newest part of a job that one request may ask for. Raises CloudError."""
-        spaces = self._assets.current.spaces[job.kind]
+        spaces = self._parts.assets.current.spaces[job.kind]
         stop_ms = job.stop_ms
         start_ms = max(job.start_ms, self._oldest_ms(), stop_ms - MAX_SPAN_MS)
         if spaces and start_ms < stop_ms:
             if not job.is_begun:
                 job.is_begun = True
-                self._families.expect_polled([MEASURES[job.kind]])
+                self._parts.families.expect_polled([MEASURES[job.kind]])
                 span = {"from": utc(job.start_ms), "to": utc(stop_ms)}
                 log.info("recovery begins", {"kind": job.kind, "spaces": len(spaces), **span})
             job.is_failing = True  # until all answers are there
             for report in self._batches.read(job.kind, spaces, start_ms, stop_ms):
-                job.count(self._readings.apply(report, self._names.known))
+                job.count(self._parts.readings.apply(report, self._parts.names.known))
                 yield
             job.is_failing = False
-            self._outages.succeeded(WORK)
-            self._readings.report_unused(WORK)
+            self._parts.outages.succeeded(WORK)
+            self._parts.readings.report_unused(WORK)
         if job.stop_ms == stop_ms:  # else more minutes were added meanwhile
             job.stop_ms = start_ms
         if job.stop_ms <= max(job.start_ms, self._oldest_ms()):
@@ -115,11 +89,11 @@ class Recovery:
         elif job.is_begun:
             log.info("recovered", job.numbers())
         if not self._jobs:
-            self._outages.dismiss(WORK)
+            self._parts.outages.dismiss(WORK)
 
     def _oldest_ms(self) -> int:
         """Return the oldest minute that is asked for at present."""
-        oldest_ms = int(self._clock() * 1000) - self.recover_ms
+        oldest_ms = int(self._parts.clock() * 1000) - self.recover_ms
         return -(-oldest_ms // MINUTE_MS) * MINUTE_MS
 
 

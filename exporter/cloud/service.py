@@ -14,7 +14,7 @@ from exporter.cloud.minutes import LONGEST_SILENCE_SECONDS, MinutesReader
 from exporter.cloud.names import Names
 from exporter.cloud.outages import Outages
 from exporter.cloud.poll import Poller, PollPlan
-from exporter.cloud.readings import MEASURES, Readings
+from exporter.cloud.readings import MEASURES, MinutesParts, Readings
 from exporter.cloud.recover import Recovery
 from exporter.cloud.silence import Silence, newest_readings
 from exporter.cloud.worker import Worker
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 2.0
 """Time that the end of the service leaves to all rounds under way together."""
 
 
-class Parts(NamedTuple):
+class ExporterParts(NamedTuple):
     """The parts of the exporter that answers of Butlr's API go to."""
 
     assets: Assets
@@ -43,7 +43,7 @@ class Parts(NamedTuple):
 class CloudService:
     """All that the service asks Butlr's cloud for."""
 
-    def __init__(self, settings: Settings, parts: Parts, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, parts: ExporterParts, clock: Callable[[], float]) -> None:
         """Take the settings, of which the client id and secret are set, and the parts of the exporter.
 
         The store has all that the journal holds; `clock` returns Unix seconds.
@@ -87,7 +87,7 @@ class CloudService:
 
 def minutes_reader(
     settings: Settings,
-    parts: Parts,
+    parts: ExporterParts,
     reporting: Reporting,
     pace: Pace,
     outages: Outages,
@@ -98,7 +98,7 @@ def minutes_reader(
     names = Names(parts.assets, parts.store)
     readings = Readings(parts.intake, parts.metrics, clock)
     recover_ms = milliseconds(settings.recover)
-    common = (readings, names, parts.assets, families, outages, clock, pace.clock)
+    minutes_parts = MinutesParts(readings, names, parts.assets, families, outages, clock, pace.clock)
     poller = None
     if settings.poll is not None:
         kinds = tuple(kind for kind, each in MEASUREMENTS.items() if each.name in settings.poll_measurements)
@@ -106,12 +106,12 @@ def minutes_reader(
         families.last_poll_seconds = 0.0
         interval_seconds = settings.poll.total_seconds()
         plan = PollPlan(kinds, interval_seconds, recover_ms)
-        poller = Poller(plan, Batches(reporting, interval_seconds, pace=pace), *common)
-    recovery = Recovery(recover_ms, Batches(reporting, interval_seconds=0, pace=pace), *common)
+        poller = Poller(plan, Batches(reporting, interval_seconds, pace=pace), minutes_parts)
+    recovery = Recovery(recover_ms, Batches(reporting, interval_seconds=0, pace=pace), minutes_parts)
 
     def snapshot() -> Snapshot:
         return parts.store.snapshot(int(clock() * 1000))
 
     longest_seconds = min(settings.stale_after.total_seconds() or LONGEST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS)
     silence = Silence(lambda: parts.metrics.last_event, snapshot, clock, longest_seconds)
-    return MinutesReader(poller, recovery, silence, parts.assets, newest_readings(snapshot()), clock, pace.clock)
+    return MinutesReader(poller, recovery, silence, newest_readings(snapshot()), minutes_parts)

@@ -6,8 +6,8 @@ from typing import Any
 import prometheus_client
 import pytest
 
-from exporter.cloud.assets import RETRY_SECONDS, AssetsReader
-from exporter.cloud.outages import Outages
+from exporter.cloud.assets import AssetsReader
+from exporter.cloud.outages import RETRY_SECONDS, Outages
 from exporter.events.measures import Kind
 from exporter.inventory import Assets
 from exporter.metrics.cloud import CloudFamilies

@@ -10,7 +10,7 @@ from exporter.butlr.reporting import Dropped, Minute, Query, Report
 from exporter.capacity.file import CapacityFile
 from exporter.cloud.outages import Outages
 from exporter.cloud.readings import Readings
-from exporter.cloud.service import Parts, minutes_reader
+from exporter.cloud.service import ExporterParts, minutes_reader
 from exporter.events.measures import Kind
 from exporter.events.model import AnyMetadata, Metadata, ReadingEvent
 from exporter.ingest.activity import Activity
@@ -103,7 +103,7 @@ class Polling:
         self.reporting = FakeReporting(self)
         self.journal: BrokenJournal | None = None
         self.outages = Outages()
-        self._parts = Parts(self.assets, self.metrics, self.store, self._intake)
+        self._parts = ExporterParts(self.assets, self.metrics, self.store, self._intake)
         self._webhook = self._intake(Observer(self.metrics, Activity(self.clock)))
         self.list_zones()
 
