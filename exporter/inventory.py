@@ -73,10 +73,12 @@ NOTHING = Inventory(MappingProxyType({kind: MappingProxyType({}) for kind in WIT
 
 
 class Assets:
-    """The inventory as last read. Thread-safe: it is only ever replaced, by one thread."""
+    """The inventory as last read. Thread-safe: it is only ever replaced, by one thread, and followed before that."""
 
     def __init__(self) -> None:
         self.current = NOTHING
+        self.reads = 0
+        """The number of inventories so far; it grows after each replacement, so an ETag is never newer than a page."""
         self._followers: list[Callable[[Inventory], None]] = []
 
     def follow(self, follower: Callable[[Inventory], None]) -> None:
@@ -88,3 +90,4 @@ class Assets:
         for follower in self._followers:
             follower(inventory)
         self.current = inventory
+        self.reads += 1

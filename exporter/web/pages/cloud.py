@@ -84,8 +84,6 @@ class Directory:
         self._missing: dict[Kind, list[Asset]] = {}
         """In the order of the inventory, as they were sorted last."""
         self._sorted: dict[Kind, list[Asset]] = {}
-        self._seen: Inventory | None = None
-        self._changes = 0
         self._index = _Index(assets.current)
         self._lock = Lock()
 
@@ -95,13 +93,9 @@ class Directory:
         return self._assets.current
 
     @property
-    def changes(self) -> int:
-        """The number of inventories that were read so far, as far as pages have seen them."""
-        inventory = self._assets.current
-        with self._lock:
-            if inventory is not self._seen:
-                self._seen, self._changes = inventory, self._changes + 1
-            return self._changes
+    def reads(self) -> int:
+        """The number of inventories that were read so far."""
+        return self._assets.reads
 
     def asset(self, kind: Kind, space_id: str) -> Asset | None:
         """Return a space that Butlr lists, missing or not."""

@@ -156,7 +156,7 @@ def listed(row: Row, now_ms: int, fresh_since: Mapping[Measure, int], offline: s
 def listed_missing(asset: Asset, capacity: float | None, offline: str) -> Listed:
     """Return a missing space as a page lists it."""
     named = _named(asset.kind, asset.id, asset.metadata)
-    return Listed(*named, None, "missing", None, capacity, None, offline=offline)
+    return Listed(*named, measure=None, state="missing", people=None, capacity=capacity, sensed=None, offline=offline)
 
 
 def _named(kind: Kind, space_id: str, metadata: AnyMetadata) -> tuple[Kind, str, str, str, tuple[str, ...]]:

@@ -280,7 +280,7 @@ class Status:
             [(kind, totals(each), stale_counts(each, snapshot.fresh_since)) for kind, each in rows.items()],
             self._events(),
             self._capacity.last_success_seconds,
-            self._directory.changes,
+            self._directory.reads,
             [(kind, len(assets)) for kind, assets in self._directory.missing(snapshot).items()],
             self._metrics.cloud.last_poll_seconds,
             self._cloud and self._cloud.failures(),
