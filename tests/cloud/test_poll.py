@@ -8,15 +8,15 @@ from itertools import pairwise
 import pytest
 
 from exporter.butlr.errors import BadAnswer, CloudError, Throttled, Unavailable
+from exporter.butlr.names import MEASUREMENTS
 from exporter.butlr.reporting import MAX_IDS, MAX_SPAN_MS, Dropped
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
 from exporter.inventory import NOTHING
 from exporter.rule.outcome import Outcome
+from exporter.settings.types import MEASUREMENT_NAMES
 from tests.support.deliveries import MINUTE
 from tests.support.polling import START_MS, BrokenJournal, Polling
-
-ALL = ("zone_occupancy", "room_occupancy", "floor_occupancy")
 
 
 def messages(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
@@ -29,6 +29,11 @@ def fields(caplog: pytest.LogCaptureFixture, message: str) -> dict[str, object]:
     (record,) = [record for record in caplog.records if record.getMessage() == message]
     assert isinstance(record.args, dict)
     return record.args
+
+
+def test_every_measurement_of_the_setting() -> None:
+    """The setting accepts the measurements that the Reporting API is asked for, and no other."""
+    assert {*MEASUREMENT_NAMES} == {measurement.name for measurement in MEASUREMENTS.values()}
 
 
 def test_minutes_become_readings() -> None:
@@ -87,7 +92,7 @@ def test_rooms_and_floors() -> None:
     cloud.have(Kind.FLOOR, {"space_a": Metadata(floor_id="space_a", floor_name="1st Floor")})
     cloud.reporting.fill(Kind.ROOM, ["room_a"], [-2], -1.5)
     cloud.reporting.fill(Kind.FLOOR, ["space_a"], [-2], 12)
-    cloud.begin(poll_measurements=ALL)
+    cloud.begin(poll_measurements=MEASUREMENT_NAMES)
     cloud.work()
     assert (cloud.values(Kind.ROOM), cloud.values(Kind.FLOOR)) == ({"room_a": 0}, {"space_a": 12})
     assert cloud.sample("butlr_exporter_negative_values_total", event_type="ROOM_OCCUPANCY_1MIN") == 1
@@ -199,7 +204,7 @@ def test_a_failed_request_does_not_hold_up_others() -> None:
     cloud.reporting.fill(Kind.ZONE, cloud.zones, range(-7, 10))
     cloud.reporting.fill(Kind.ROOM, ["room_a"], range(-7, 10))
     cloud.reporting.fails = lambda query: BadAnswer("no") if "zone_0" in query.ids else None
-    cloud.begin(poll_measurements=ALL)
+    cloud.begin(poll_measurements=MEASUREMENT_NAMES)
     cloud.work()
     assert (len(cloud.values()), cloud.values(Kind.ROOM)) == (60, {"room_a": 1})
     assert cloud.metrics.cloud.last_poll_seconds == 0
@@ -210,7 +215,7 @@ def test_failures_in_a_row(error: CloudError, requests: int) -> None:
     """Two failures in a row end the poll of a kind; rejected credentials, 429 and no connection end it at once."""
     cloud = Polling(zones=90)
     cloud.have(Kind.ROOM, {"room_a": Metadata(room_id="room_a")})
-    cloud.begin(poll_measurements=ALL, recover=timedelta())
+    cloud.begin(poll_measurements=MEASUREMENT_NAMES, recover=timedelta())
     cloud.reporting.fails = lambda _: error
     cloud.work()
     assert len(cloud.reporting.queries) == requests

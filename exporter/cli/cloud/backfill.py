@@ -95,6 +95,7 @@ class _Minutes:
 
 
 Spaces = dict[Kind, dict[str, Place]]
+"""The spaces that are asked about, by kind and id."""
 
 
 def run(settings: Settings, job: Job) -> int:

@@ -209,7 +209,7 @@ def _moment(text: str) -> Moment:
     with suppress(ValueError):
         return parse_duration(text)
     try:
-        milliseconds: int = time_ms(text)
+        moment_ms: int = time_ms(text)
     except argparse.ArgumentTypeError as error:
         if "in 2015 or later" in str(error):
             raise
@@ -217,7 +217,7 @@ def _moment(text: str) -> Moment:
             f"must be a time such as 2026-11-25T08:00:00Z, a date such as 2026-11-25, "
             f"or a duration before now such as 24h, not {text!r}"
         ) from None
-    return milliseconds
+    return moment_ms
 
 
 def _run_backfill(settings: Settings, options: argparse.Namespace) -> int:
@@ -227,7 +227,8 @@ def _run_backfill(settings: Settings, options: argparse.Namespace) -> int:
     start_ms, stop_ms = (
         now_ms - milliseconds(each) if isinstance(each, timedelta) else each for each in (options.start, options.stop)
     )
-    mistake = clashing_label(extra_labels := dict(options.extra_labels), settings.labels)
+    extra_labels = dict(options.extra_labels)
+    mistake = clashing_label(extra_labels, settings.labels)
     if start_ms >= stop_ms:
         mistake = f"--from, {utc(start_ms)}, must be before --to, {utc(stop_ms)}"
     if mistake:
