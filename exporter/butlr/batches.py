@@ -20,6 +20,11 @@ MAX_HALVES = 8
 """Requests beyond one more for each first request that halving may cause in one reading."""
 
 
+def fruitless_requests(first: int) -> int:
+    """Return the most requests of one reading of spaces without data that begins with `first` requests; 0 for 0."""
+    return first and 2 * first + MAX_HALVES
+
+
 class Pace:
     """Keeps the requests of one thread apart, whichever reader makes them."""
 

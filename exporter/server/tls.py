@@ -32,6 +32,20 @@ MAX_RECORDS = 8
 PAUSE = 0.1
 """Seconds until connections are accepted again after accepting one failed."""
 
+_NOT_TRUSTED = "the client does not trust tls_cert, or calls the exporter by a name that is not in it"
+
+_HINTS = {
+    "HTTP_REQUEST": "the client speaks plain HTTP; give it a URL that begins with https://",
+    **dict.fromkeys(
+        (
+            "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+            "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        ),
+        _NOT_TRUSTED,
+    ),
+}  # fmt: skip
+"""Hints by OpenSSL's word for the reason. Go's clients send SSLV3_ALERT_BAD_CERTIFICATE for every doubt."""
+
 
 class TlsAcceptor:
     """Accepts connections, and serves those that finish their handshake; uvicorn ends it like an `asyncio.Server`."""
@@ -100,9 +114,9 @@ class _Handshake:
                     connect, self._accepted, ssl=context, ssl_shutdown_timeout=CLOSE_TIMEOUT
                 )
         except OSError as error:
-            reason = getattr(error, "reason", None) or error.strerror or str(error) or "timed out"
+            reason, hint = failure(error)
             fields = {"reason": reason, "client": self.peer, "listener": self._listener}
-            log.warning("TLS handshake failed", fields)
+            log.warning("TLS handshake failed", fields | ({"hint": hint} if hint else {}))
         finally:
             self._limit.remove(self)
 
@@ -115,6 +129,18 @@ class _Handshake:
         except BaseException:
             self._accepted.close()
             raise
+
+
+def failure(error: OSError) -> tuple[str, str]:
+    """Return the reason of a failed handshake, and a hint about the remedy; "" where none is known."""
+    if isinstance(error, TimeoutError):
+        return str(error) or "timed out", ""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason, _HINTS.get(error.reason, "")
+    reason = error.strerror or str(error)
+    if isinstance(error, ConnectionError):
+        return reason or "the client closed the connection", f"perhaps {_NOT_TRUSTED}"
+    return reason or type(error).__name__, ""
 
 
 async def _wait_for_hello(accepted: socket.socket) -> None:

@@ -17,6 +17,9 @@ MIN_KEY_LENGTH = 16
 RECOMPUTED_FOR = timedelta(minutes=5)
 """Time during which Butlr computes a reading again (docs.butlr.io, zone occupancy)."""
 
+POLLED_LATER = timedelta(minutes=3)
+"""Time after which Butlr's API has a minute, and a poll has asked for it."""
+
 READING_INTERVAL = timedelta(minutes=1)
 """Time between two readings of a space."""
 
@@ -45,6 +48,10 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         ),
         f"settle_after is shorter than the {recomputed} in which Butlr corrects a reading": (
             settings.settle_after < RECOMPUTED_FOR
+        ),
+        f"with poll, settle_after is shorter than the {show_duration(RECOMPUTED_FOR + POLLED_LATER)} in which a polled "
+        "minute may change; set it to that, or Prometheus stores final counts that are corrected later": (
+            settings.poll is not None and settings.settle_after < RECOMPUTED_FOR + POLLED_LATER
         ),
         "with stale_after 0 a silent space keeps its count, but forget_after still forgets it; "
         "forget_after 0 keeps it": settings.stale_after == ZERO < settings.forget_after,

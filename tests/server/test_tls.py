@@ -18,7 +18,7 @@ from exporter.server.connection import Connection
 from exporter.server.connections import ConnectionLimit
 from exporter.server.process import bind
 from exporter.server.service import Service
-from exporter.server.tls import missing_bytes
+from exporter.server.tls import failure, missing_bytes
 from exporter.settings.certificate import Certificate
 from exporter.settings.types import SECRET
 from tests.support.certificates import Pair
@@ -102,6 +102,32 @@ class TestServing:
             with silent_reader(port, "/", pairs[0].client):
                 wait_for(lambda: running_server.server_state.connections, "the reader to connect")
                 wait_for(lambda: not running_server.server_state.connections, "the reader to be aborted", 20)
+
+
+def _alert(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] (_ssl.c:1006)")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "hint"),
+    [
+        (TimeoutError(), "timed out", ""),
+        (ConnectionResetError(), "the client closed the connection", "perhaps the client does not trust tls_cert"),
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer", "perhaps the client does"),
+        (_alert("TLSV1_ALERT_UNKNOWN_CA"), "TLSV1_ALERT_UNKNOWN_CA", "the client does not trust tls_cert"),
+        (_alert("HTTP_REQUEST"), "HTTP_REQUEST", "give it a URL that begins with https://"),
+        (_alert("NO_SHARED_CIPHER"), "NO_SHARED_CIPHER", ""),
+        (OSError(), "OSError", ""),
+    ],
+)
+def test_reason_of_a_failed_handshake(error: OSError, reason: str, hint: str) -> None:
+    """Only a handshake that took too long "timed out", and a client's distrust names the certificate."""
+    found, remedy = failure(error)
+    assert found == reason
+    assert hint in remedy
+    assert bool(hint) == bool(remedy)
 
 
 class TestLimit:

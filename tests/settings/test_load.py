@@ -265,6 +265,7 @@ class TestWarnings:
             ({"motion_forget_after": "23h"}, "a room with motion is forgotten before one without"),
             ({"forget_after": "15d"}, "a room with motion is forgotten before one without"),
             ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "fewer than 16 characters; openssl"),
+            ({"poll": "60s", "butlr_client_id": "c", "butlr_client_secret": "s"}, "shorter than the 8m"),
             ({"butlr_api_url": "http://cloud:9729"}, "anybody on the way can read the secret"),
         ],
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import asdict
@@ -57,8 +57,9 @@ def _print_all(graphql: Graphql, topology: Topology, *, as_json: bool) -> int:
         )
     else:
         _print_places(topology.places)
+        names = {place.id: _name(place) for place in topology.places}
         for noun, devices in found.items():
-            _print_devices(noun, devices)
+            _print_devices(noun, devices, names)
     return 1 if None in found.values() else 0
 
 
@@ -97,14 +98,25 @@ def _print_places(places: Sequence[Place]) -> None:
     print(f"{with_capacity:,} of {len(spaces):,} floors, rooms and zones have a capacity")  # noqa: T201
 
 
-def _print_devices(noun: str, devices: Sequence[Device] | None) -> None:
+def _name(place: Place) -> str:
+    """Return the names of a place, from the narrowest to the widest."""
+    names = [getattr(place.metadata, f"{level}_name") for level in reversed(Level)]
+    return plain(", ".join(filter(None, names)))
+
+
+def _print_devices(noun: str, devices: Sequence[Device] | None, names: Mapping[str, str]) -> None:
+    """Print the number of devices, and those that are offline with the names of their places."""
     if devices is None:
         return
     offline = [device for device in devices if device.is_online is False]
     print(f"{counted(len(devices), noun)}, {len(offline):,} of them offline")  # noqa: T201
     for device in offline[:_MAX_OFFLINE]:
         since = "" if device.last_heartbeat_ms is None else f", last heard of at {utc(device.last_heartbeat_ms)}"
-        print(f"  {plain(device.name or device.id)} ({plain(device.address or 'no address')}){since}")  # noqa: T201
+        found = names.get(device.room_id) or names.get(device.floor_id)
+        where = f", {found}" if found else ""
+        print(  # noqa: T201
+            f"  {plain(device.name or device.id)} ({plain(device.address or 'no address')}){where}{since}"
+        )
     if len(offline) > _MAX_OFFLINE:
         print(f"  and {len(offline) - _MAX_OFFLINE:,} more")  # noqa: T201
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from exporter.butlr.assets import Place, read_topology
-from exporter.butlr.batches import PACE_SECONDS, Batches
+from exporter.butlr.batches import PACE_SECONDS, Batches, fruitless_requests
 from exporter.butlr.client import Client
 from exporter.butlr.errors import CloudError
 from exporter.butlr.graphql import Graphql
@@ -179,15 +179,21 @@ def _spaces(places: tuple[Place, ...], job: Job) -> Spaces:
     return spaces
 
 
+def _paced(requests: int) -> str:
+    """Return the least time that so many requests take."""
+    return show_duration(timedelta(seconds=round(requests * PACE_SECONDS)))
+
+
 def _read(batches: Batches, spaces: Spaces, job: Job, minutes: _Minutes) -> None:
     """Read all minutes into `minutes`. Raises CloudError."""
     at_a_time = sum(-(-len(each) // MAX_IDS) for each in spaces.values())
     begins = range(job.start_ms, job.stop_ms, MAX_SPAN_MS)
     requests = at_a_time * len(begins)
+    fruitless = len(begins) * sum(fruitless_requests(-(-len(each) // MAX_IDS)) for each in spaces.values())
     print_error(
         f"reading {show_duration(timedelta(milliseconds=job.stop_ms - job.start_ms))} from {utc(job.start_ms)} of "
-        f"{', '.join(counted(len(each), kind) for kind, each in spaces.items())}: {counted(requests, 'request')} "
-        f"or more, {show_duration(timedelta(seconds=round(requests * PACE_SECONDS)))} or longer"
+        f"{', '.join(counted(len(each), kind) for kind, each in spaces.items())}: {counted(requests, 'request')}, "
+        f"{_paced(requests)}; up to {fruitless:,}, {_paced(fruitless)}, where Butlr has no minutes"
     )
     with tqdm(total=requests, disable=None, leave=False, dynamic_ncols=True, bar_format=_BAR) as progress:
         for number, begin_ms in enumerate(begins, 1):

@@ -58,9 +58,10 @@ Blocks of Prometheus are made from the file:
 
 Never import samples younger than three hours into a Prometheus that has data, hence --to 3h: at its next start it drops
 samples of its own. Only minutes that are final are written, and none that Butlr does not have. At most 30 spaces and
-two hours are asked for at a time, 1.5 s apart: a day of 30 zones takes 18 s, one of 500 zones five minutes. After
-Ctrl-C or a failure the file has everything before the time that the message names; without such a time there is no
-file. The exit status is 1 after a failure, and if there was nothing to write.
+two hours are asked for at a time, 1.5 s apart: a day of 30 zones takes 18 s, one of 500 zones five minutes.
+Where Butlr has no minutes it takes longer, for 30 zones ten times as long: an empty answer is asked for again in
+halves. After Ctrl-C or a failure the file has everything before the time that the message names; without such a time
+there is no file. The exit status is 1 after a failure, and if there was nothing to write.
 
 """
 

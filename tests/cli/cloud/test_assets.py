@@ -31,7 +31,9 @@ def test_the_places_of_the_simulated_account(capsys: pytest.CaptureFixture[str])
     assert out.splitlines()[0].split() == ["kind", "name", "capacity", "tags", "id"]
     assert "      Phone Booth" in out
     assert "have a capacity\n" in out
-    assert "sensors, 2 of them offline\n" in out
+    assert (
+        "sensors, 2 of them offline\n  Sensor 10 (00-17-0d-00-01-00-00-09), Ground Floor, Main Building, Berlin" in out
+    )
     assert "mi-rr-or" not in out
     assert "simulated" not in out
 

@@ -79,7 +79,8 @@ def test_every_minute_at_its_begin(
     ]
     number = len(spaces(cloud, "zone"))
     assert capsys.readouterr().err.splitlines() == [
-        f"butlr-exporter: reading 3h20m from {utc(START_MS)} of {number} zones: 2 requests or more, 3s or longer",
+        f"butlr-exporter: reading 3h20m from {utc(START_MS)} of {number} zones: 2 requests, 3s; "
+        "up to 20, 30s, where Butlr has no minutes",
         f"butlr-exporter: 4 minutes of 1 of {number} spaces, from {utc(START_MS)} to {utc(START_MS + 130 * MINUTE_MS)}",
     ]
     assert set(pauses) == {PACE_SECONDS}
