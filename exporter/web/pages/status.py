@@ -137,7 +137,7 @@ class Status:
         return None if self._cloud is None else cloud_json(self._cloud, self._metrics.cloud, snapshot.now)
 
     def _last_news(self) -> float:
-        """Return when the last event or the last poll brought anything, Unix seconds; 0 if none has."""
+        """Return when the last event came or the last poll without a failure ended, Unix seconds; 0 before both."""
         return max(self._metrics.last_event or 0, self._metrics.cloud.last_poll_seconds or 0)
 
     def spaces_as_json(self, query: Query) -> Iterator[bytes]:
@@ -175,10 +175,10 @@ class Status:
         if page is not None:
             ordered = islice(ordered, (page - 1) * PAGE_SIZE, page * PAGE_SIZE)
         each = [totals(rows) for rows in of_kind]
+        known = each[0] if query.kind else all_totals(each, floors.people())
         head = {
             "time": utc(snapshot.now),
-            "totals": (each[0] if query.kind else all_totals(each, floors.people()))._asdict()
-            | {"missing": sum(map(len, every_missing.values()))},
+            "totals": {**known._asdict(), "missing": sum(map(len, every_missing.values()))},
             "events": self._events_now(snapshot),
             "cloud": self._cloud_now(snapshot),
             "matched": matched,
