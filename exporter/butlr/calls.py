@@ -34,6 +34,9 @@ THROTTLED_SECONDS = 60.0
 MAX_WAIT_SECONDS = 120.0
 """Longest wait inside a call; where Butlr asks for more, the call fails."""
 
+MAX_HELD_SECONDS = 21_600.0
+"""Longest time without a request for which Butlr can ask: a wrong date must not end all polls."""
+
 _backoff = wait_exponential_jitter(initial=1, max=30, jitter=1)
 
 _T = TypeVar("_T")
@@ -78,6 +81,15 @@ class Observation(NamedTuple):
     seconds: float
 
 
+class _Held(NamedTuple):
+    """The calls of an API that Butlr asked to wait."""
+
+    error: CloudError
+    """The error of the call to which Butlr answered so."""
+    until: float
+    """The end of the wait, by the clock of the caller."""
+
+
 class Caller:
     """Makes calls, and repeats them."""
 
@@ -98,9 +110,16 @@ class Caller:
         self._before_pause = before_pause
         self.clock = clock
         self._now = now
+        self._held: dict[Api, _Held] = {}
 
     def make(self, call: Call[_T], bearer: str | None) -> _T:
-        """Make a call, with a token if there is one; repeat it if that helps. Raises CloudError."""
+        """Make a call, with a token if there is one; repeat it if that helps. Raises CloudError.
+
+        Send nothing while the time lasts for which Butlr asked in an earlier call of the same API.
+        """
+        held = self._held.get(call.api)
+        if held is not None and (wait_seconds := held.until - self.clock()) > 0:
+            raise type(held.error)(str(held.error), wait_seconds=wait_seconds, was_sent=False)
         retrying = Retrying(
             retry=retry_if_exception(lambda error: _helps(call, error)),
             stop=stop_after_attempt(MAX_TRIES),
@@ -109,7 +128,12 @@ class Caller:
             before_sleep=self._report,
             reraise=True,
         )
-        value: _T = retrying(self._once, call, bearer)
+        try:
+            value: _T = retrying(self._once, call, bearer)
+        except CloudError as error:
+            if error.wait_seconds:
+                self._held[call.api] = _Held(error, self.clock() + min(error.wait_seconds, MAX_HELD_SECONDS))
+            raise
         return value
 
     def _report(self, state: RetryCallState) -> None:

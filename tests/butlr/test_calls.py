@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.butlr.calls import MAX_TRIES, THROTTLED_SECONDS, Api, Call
+from exporter.butlr.calls import MAX_HELD_SECONDS, MAX_TRIES, THROTTLED_SECONDS, Api, Call
 from exporter.butlr.errors import (
     BadAnswer,
     CallOutcome,
@@ -135,6 +135,44 @@ def test_a_long_wait_is_left_to_the_caller() -> None:
         cloud.client().make(CALL)
     assert caught.value.wait_seconds == 86400
     assert cloud.pauses == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_long_wait_outlasts_the_call(status: int) -> None:
+    """Until the time of `Retry-After` is over, further calls of the same API fail without a request, and no other's."""
+    cloud = ScriptedCloud(Reply(status, b"", "300"), OK, OK)
+    client = cloud.client()
+    with pytest.raises(CloudError, match=f"answered {status}"):
+        client.make(CALL)
+    observed = len(cloud.observed)
+    cloud.now += 299
+    with pytest.raises(CloudError, match=f"answered {status}") as caught:
+        client.make(CALL)
+    assert (len(cloud.requests), len(cloud.observed), caught.value.wait_seconds) == (1, observed, 1)
+    assert client.make(CALL._replace(api=Api.REPORTING)) == b"ok"
+    cloud.now += 1
+    assert client.make(CALL) == b"ok"
+
+
+def test_the_wait_after_the_last_try_is_kept() -> None:
+    """A call that was throttled at its last try is followed by the wait that Butlr asks for, as at the others."""
+    cloud = ScriptedCloud(*[Reply(429, b"", "90")] * MAX_TRIES, OK)
+    client = cloud.client()
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            client.make(CALL)
+    cloud.now += 90
+    assert client.make(CALL) == b"ok"
+
+
+def test_a_wait_of_years_is_not_believed() -> None:
+    """A `Retry-After` far in the future stops the calls for six hours."""
+    cloud = ScriptedCloud(Reply(429, b"", "Wed, 21 Oct 2099 07:28:00 GMT"), OK)
+    client = cloud.client()
+    with pytest.raises(Throttled):
+        client.make(CALL)
+    cloud.now += MAX_HELD_SECONDS
+    assert client.make(CALL) == b"ok"
 
 
 @pytest.mark.parametrize("answer", [TimedOut("slow"), Unreachable("broken"), Reply(502, b""), Reply(504, b"")])

@@ -71,11 +71,16 @@ def test_wrong_credentials_are_not_sent_again_for_minutes() -> None:
 
 
 def test_a_throttled_log_in_is_not_called_wrong_credentials() -> None:
-    """A log-in that Butlr throttles waits as long as it asks; a longer wait is an error of its own."""
+    """A log-in that Butlr throttles waits as long as it asks; a longer wait is an error of its own, and is kept."""
     cloud = ScriptedCloud(logins=[Reply(429, b"", "7"), Reply(429, b"", "3600")])
-    with pytest.raises(Throttled, match="too many requests, wait 3600 s"):
-        token_of(cloud).get()
+    token = token_of(cloud)
+    for _ in range(2):
+        with pytest.raises(Throttled, match="too many requests, wait 3600 s"):
+            token.get()
     assert [int(seconds) for seconds in cloud.pauses] == [7]
+    assert len(cloud.log_ins) == 2
+    cloud.now += 3600
+    assert token.get() == "t3"
 
 
 def test_a_failed_renewal_leaves_no_old_token() -> None:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from exporter.app import Exporter, build
 from exporter.butlr.batches import Pace
+from exporter.butlr.calls import Caller
 from exporter.butlr.errors import BadAnswer, CloudError, TimedOut, Unreachable
 from exporter.butlr.transport import Reply
 from exporter.cloud import connection, service
@@ -73,6 +74,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.setattr(connection, "Transport", lambda _: api)
     monkeypatch.setattr(Worker, "pause", lambda *_: None)
     monkeypatch.setattr(service, "Pace", partial(Pace, clock=lambda: api.now))
+    monkeypatch.setattr(connection, "Caller", partial(Caller, clock=lambda: api.now))
     return api
 
 
@@ -156,7 +158,6 @@ HOSTILE: dict[str, Answers] = {
     "an error page": lambda _: Reply(502, b"<h1>Bad Gateway</h1>"),
     "a redirect": lambda _: Reply(302, b"", location="https://login.example.com/"),
     "too many requests": lambda _: Reply(429, b"", retry_after="1"),
-    "a long wait": lambda _: Reply(429, b"", retry_after="86400"),
     "sensors that cannot be read": lambda name: GOOD[name] if name == "sites" else reply("<html>"),
 }
 
@@ -198,6 +199,26 @@ def test_a_bad_answer_changes_nothing(
     ask(exporter, api)
     assert known(exporter).samples == before.samples
     assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+def test_a_long_wait_is_kept_by_all_works(exporter: Exporter, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """While Butlr asks for an hour without requests there is none, and all that is known stays; it is logged once."""
+    before = known(exporter)
+    api.answer = lambda _: Reply(429, b"", retry_after="3600")
+    for _ in range(3):
+        ask(exporter, api)
+    after = known(exporter)
+    assert after.samples == before.samples
+    assert after.failed == {part: number + 1 for part, number in before.failed.items()}
+    assert len(caplog.records) == 2  # of two works
+    caplog.clear()
+    api.now += 3600
+    api.answer = GOOD.__getitem__
+    ask(exporter, api)
+    assert {record.getMessage() for record in caplog.records} <= {"request to Butlr succeeded again"}
+    assert known(exporter).failed == after.failed
+    assert exporter.cloud is not None
+    assert exporter.cloud.failures() == {}
 
 
 @pytest.mark.parametrize("answer", GONE.values(), ids=GONE)
