@@ -134,6 +134,10 @@ class TestPolls:
             "age_seconds": 20,
             "readings": {"new": 4},
         }
+        assert "too old to be shown" not in page
+        families.count_polled("ZONE_OCCUPANCY_1MIN", Outcome.LATE, 7)
+        page = text(client.get("/").text)
+        assert "too old to be shown; butlr-exporter backfill brings them into Prometheus" in page
 
     def test_polls_beside_events(self, client: FlaskClient) -> None:
         """With a webhook as well, the page speaks of both."""

@@ -77,8 +77,12 @@ class TestMissing:
         page = client.get("/").text
         assert "never reported" not in page
         assert "Birch" not in page
-        assert "Butlr lists 1 room" in text(client.get("/?kind=room").text)
-        assert "like every room" in text(client.get("/?kind=room&state=missing").text)
+        unknown = text(client.get("/?kind=room").text)
+        missing = text(client.get("/?kind=room&state=missing").text)
+        assert "Butlr lists 1 room" in unknown
+        assert "like every room" in missing
+        for page in (unknown, missing):
+            assert "perhaps poll_measurements or the event types of the webhook leave rooms out" in page
         assert "nothing ever came from any room" in text(client.get("/spaces/room/room_1").text)
         assert client.get("/api/v1/spaces").get_json()["totals"]["missing"] == 2
 

@@ -303,6 +303,10 @@ class TestZone:
         assert [reading["value"] for reading in answer["readings"]["ZONE_OCCUPANCY_1MIN"]] == [2.5]
         assert answer["rule"] is None
 
+    def test_corrected_readings(self, zone: FlaskClient) -> None:
+        """The page explains its circles."""
+        assert "A circle is a reading that Butlr corrected." in zone.get("/spaces/zone/zone_a").text
+
     def test_capacity_rule(self, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> None:
         """A zone has the line, the patterns and the capacity of the rule that matches it."""
         file = tmp_path_factory.mktemp("capacity") / "capacity.yml"
