@@ -46,10 +46,6 @@ class Pace:
             self._next_at = self.clock() + PACE_SECONDS
 
 
-def _ends_the_reading(error: CloudError) -> None:
-    raise error
-
-
 class _Rest(NamedTuple):
     """The pause of a space without data."""
 
@@ -74,18 +70,15 @@ class Batches:
         self._had_data: set[tuple[Kind, str]] = set()
         self._resting: dict[tuple[Kind, str], _Rest] = {}
 
-    def read(
-        self,
-        kind: Kind,
-        ids: Iterable[str],
-        start_ms: int,
-        stop_ms: int,
-        failed: Callable[[CloudError], None] = _ends_the_reading,
-    ) -> Iterator[Report]:
-        """Return the answers for the spaces that do not rest, each as soon as it is there.
+    def read(self, kind: Kind, ids: Iterable[str], start_ms: int, stop_ms: int) -> Iterator[Report]:
+        """Return the answers for the spaces that do not rest, each as soon as it is there. Raises CloudError."""
+        for answer in self.answers(kind, ids, start_ms, stop_ms):
+            if isinstance(answer, CloudError):
+                raise answer
+            yield answer
 
-        `failed` gets the error of each failed query, and ends the reading by raising it. Raises CloudError.
-        """
+    def answers(self, kind: Kind, ids: Iterable[str], start_ms: int, stop_ms: int) -> Iterator[Report | CloudError]:
+        """Return the same, with the error of each failed query in place of its answer."""
         now = self._clock()
         due = [each for each in dict.fromkeys(ids) if self._rest(kind, each).until <= now]
         # Spaces with data never share a request with the others: its empty answer would be no surprise.
@@ -100,8 +93,8 @@ class Batches:
             try:
                 report = self._pace.ask(self._reporting, query)
             except CloudError as error:
-                failed(error)
                 unknown.update(query.ids)
+                yield error
                 continue
             found |= {minute.space_id for minute in report.minutes}
             halves = query.halves() if report.is_empty else ()

@@ -84,24 +84,19 @@ class Poller:
         wanted_ms = min(stop_ms - LOOK_BACK_MS, max(done_ms - LOOK_BACK_MS, oldest_ms))
         start_ms = max(wanted_ms, stop_ms - MAX_SPAN_MS)
         failures = in_a_row = 0
-
-        def failed(error: CloudError) -> None:
-            nonlocal failures, in_a_row
-            self._parts.outages.failed(WORK, error)
-            failures += 1
-            in_a_row += 1
-            if in_a_row == _IN_A_ROW or isinstance(error, _ENDS_A_POLL):
-                raise error
-
-        try:
-            for report in self._batches.read(kind, self._parts.assets.current.spaces[kind], start_ms, stop_ms, failed):
+        for answer in self._batches.answers(kind, self._parts.assets.current.spaces[kind], start_ms, stop_ms):
+            if isinstance(answer, CloudError):
+                self._parts.outages.failed(WORK, answer)
+                if isinstance(answer, _ENDS_A_POLL):
+                    raise answer
+                failures += 1
+                in_a_row += 1
+                if in_a_row == _IN_A_ROW:
+                    return False
+            else:
                 in_a_row = 0
                 self._requests += 1
-                self._parts.readings.apply(report, self._parts.names.polled)
-        except _ENDS_A_POLL:
-            raise
-        except CloudError:
-            return False
+                self._parts.readings.apply(answer, self._parts.names.polled)
         if failures:
             return False
         self._done_ms[kind] = stop_ms
