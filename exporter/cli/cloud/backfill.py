@@ -186,10 +186,11 @@ def _paced(requests: int) -> str:
 
 def _read(batches: Batches, spaces: Spaces, job: Job, minutes: _Minutes) -> None:
     """Read all minutes into `minutes`. Raises CloudError."""
-    at_a_time = sum(-(-len(each) // MAX_IDS) for each in spaces.values())
+    firsts = [-(-len(each) // MAX_IDS) for each in spaces.values()]
+    at_a_time = sum(firsts)
     begins = range(job.start_ms, job.stop_ms, MAX_SPAN_MS)
     requests = at_a_time * len(begins)
-    fruitless = len(begins) * sum(fruitless_requests(-(-len(each) // MAX_IDS)) for each in spaces.values())
+    fruitless = len(begins) * sum(map(fruitless_requests, firsts))
     print_error(
         f"reading {show_duration(timedelta(milliseconds=job.stop_ms - job.start_ms))} from {utc(job.start_ms)} of "
         f"{', '.join(counted(len(each), kind) for kind, each in spaces.items())}: {counted(requests, 'request')}, "
