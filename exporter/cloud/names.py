@@ -1,7 +1,8 @@
 """The names of a space for a reading that Butlr's API brought, which come from the inventory and from events.
 
 An event may bring more names or newer ones than the inventory has, and a series must not change its labels with every
-other reading. So the inventory's names are given once, when they are new; else the reading has those that are known.
+other reading. So the inventory's names are given when they are new, until they have become those of the space once;
+after that a reading has the names that are known.
 """
 
 from exporter.events.measures import Kind
@@ -26,17 +27,17 @@ class Names:
     def __init__(self, assets: Assets, store: Store) -> None:
         self._assets = assets
         self._store = store
-        self._given: dict[tuple[Kind, str], AnyMetadata] = {}
-        """The inventory's names as the last poll with a reading of the space gave them."""
-        self._giving: dict[tuple[Kind, str], AnyMetadata] = {}
-        """The same of the poll under way."""
+        self._given: dict[tuple[Kind, str], Metadata] = {}
+        """The inventory's names that each space has had."""
+        self._giving: dict[tuple[Kind, str], Metadata] = {}
+        """New names that the poll under way has given."""
 
     def polled(self, kind: Kind, space_id: str, now_ms: int) -> AnyMetadata:
         """Return the names for a polled reading: those of the inventory once, then those that are known."""
         asset = self._assets.current.spaces[kind].get(space_id)
         if asset is not None:
-            self._giving[kind, space_id] = asset.metadata
             if self._given.get((kind, space_id)) != asset.metadata:
+                self._giving[kind, space_id] = asset.metadata
                 known = self._store.names(kind, space_id, now_ms)
                 return filled(asset.metadata, known) if isinstance(known, Metadata) else asset.metadata
         return self.known(kind, space_id, now_ms)
@@ -49,9 +50,12 @@ class Names:
             return asset.metadata if asset is not None else Metadata(**{kind.id_field: space_id})
         return known
 
-    def end_poll(self) -> None:
-        """Let the names that the poll gave be no longer new."""
-        self._given |= self._giving
+    def end_poll(self, now_ms: int) -> None:
+        """Let the names be no longer new that the poll gave, except where a newer event has others."""
+        for (kind, space_id), metadata in self._giving.items():
+            known = self._store.names(kind, space_id, now_ms)
+            if isinstance(known, Metadata) and filled(metadata, known) == known:
+                self._given[kind, space_id] = metadata
         self._giving.clear()
 
 

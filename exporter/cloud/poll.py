@@ -68,7 +68,7 @@ class Poller:
                 is_complete &= self._read(kind, now_ms, missed)
         except _ENDS_A_POLL:
             is_complete = False
-        self._parts.names.end_poll()
+        self._parts.names.end_poll(int(self._parts.clock() * 1000))
         self._parts.readings.report_unused(WORK)
         if is_complete:
             self._parts.outages.succeeded(WORK)

@@ -1,6 +1,7 @@
 """The names of polled spaces."""
 
 from datetime import timedelta
+from itertools import groupby
 
 from exporter.events.measures import Kind, Measure
 from exporter.events.model import Metadata
@@ -57,6 +58,27 @@ def test_new_names_of_the_inventory_win_over_an_older_event() -> None:
     cloud.list_zones(floor_id="space_b", zone_name="Sofa")
     cloud.run(60)
     assert cloud.names("zone_0") == Metadata(org_name="Acme", floor_id="space_b", zone_id="zone_0", zone_name="Sofa")
+
+
+def test_a_rename_outlasts_a_newer_event() -> None:
+    """A rename in Butlr that comes beside a newer event shows once a polled reading is the newest."""
+    cloud = Polling(zones=1)
+    cloud.list_zones(zone_name="Desk")
+    cloud.reporting.fill(Kind.ZONE, cloud.zones, range(-7, 60))
+    cloud.begin()
+    cloud.work()
+    cloud.run(60)
+    cloud.deliver(delivery(cloud.now_ms + MINUTE, 3, generation=int(cloud.now), zone="zone_0", name="Desk"))
+    cloud.list_zones(zone_name="Sofa")
+    seen = []
+    for _ in range(5):
+        cloud.run(60)
+        names = cloud.names("zone_0")
+        assert isinstance(names, Metadata)
+        seen.append(names.zone_name)
+    assert seen[0] == "Desk"
+    assert seen[-1] == "Sofa"
+    assert len([*groupby(seen)]) == 2
 
 
 def test_a_space_without_data_is_named_when_it_has_some() -> None:
