@@ -33,13 +33,12 @@ class Names:
         """New names that the poll under way has given."""
 
     def polled(self, kind: Kind, space_id: str, now_ms: int) -> AnyMetadata:
-        """Return the names for a polled reading: those of the inventory once, then those that are known."""
+        """Return the names for a polled reading: those of the inventory while new, then those that are known."""
         asset = self._assets.current.spaces[kind].get(space_id)
-        if asset is not None:
-            if self._given.get((kind, space_id)) != asset.metadata:
-                self._giving[kind, space_id] = asset.metadata
-                known = self._store.names(kind, space_id, now_ms)
-                return filled(asset.metadata, known) if isinstance(known, Metadata) else asset.metadata
+        if asset is not None and self._given.get((kind, space_id)) != asset.metadata:
+            self._giving[kind, space_id] = asset.metadata
+            known = self._store.names(kind, space_id, now_ms)
+            return filled(asset.metadata, known) if isinstance(known, Metadata) else asset.metadata
         return self.known(kind, space_id, now_ms)
 
     def known(self, kind: Kind, space_id: str, now_ms: int) -> AnyMetadata:

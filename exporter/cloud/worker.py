@@ -24,7 +24,7 @@ class Worker:
 
     def pause(self, seconds: float) -> None:
         """Wait. Raises Stopped."""
-        if self._stop.wait(seconds):
+        if self._stop.wait(min(seconds, threading.TIMEOUT_MAX)):
             raise Stopped
 
     def start(self, work: Callable[[], float]) -> None:

@@ -20,6 +20,9 @@ RECOMPUTED_FOR = timedelta(minutes=5)
 POLLED_LATER = timedelta(minutes=3)
 """Time after which Butlr's API has a minute, and a poll has asked for it."""
 
+SHORTEST_ASSETS_INTERVAL = timedelta(seconds=5)
+"""Interval between reads of the assets that leaves most of Butlr's requests to others."""
+
 READING_INTERVAL = timedelta(minutes=1)
 """Time between two readings of a space."""
 
@@ -53,6 +56,12 @@ def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         "minute may change; set it to that, or Prometheus stores final counts that are corrected later": (
             settings.poll is not None and settings.settle_after < RECOMPUTED_FOR + POLLED_LATER
         ),
+        f"stale_after is shorter than poll and the {show_duration(POLLED_LATER)} after which a minute is polled, "
+        "so that spaces are silent between polls": (
+            settings.poll is not None and ZERO < settings.stale_after < settings.poll + POLLED_LATER
+        ),
+        f"assets_interval is shorter than {show_duration(SHORTEST_ASSETS_INTERVAL)}; each read of the assets is three "
+        "requests, and Butlr's engineers estimate 100 a minute": settings.assets_interval < SHORTEST_ASSETS_INTERVAL,
         "with stale_after 0 a silent space keeps its count, but forget_after still forgets it; "
         "forget_after 0 keeps it": settings.stale_after == ZERO < settings.forget_after,
         "forget_after is at most stale_after, so that a space is forgotten before it is silent": (

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from exporter.app import Exporter, build
 from exporter.butlr.transport import Limits, Reply
 from exporter.cloud import connection, service
+from exporter.cloud.worker import Stopped, Worker
 from exporter.events.measures import Kind
 from exporter.rule.space import Forgotten
 from exporter.settings.declared import Settings
@@ -162,3 +164,11 @@ def test_a_stop_while_a_request_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         exporter.close()
         assert not answered.is_set()
         answered.set()
+
+
+def test_the_longest_pause() -> None:
+    """A pause of more years than the clock has ends with the service."""
+    worker = Worker("test")
+    threading.Timer(0.01, worker.stop).start()
+    with pytest.raises(Stopped):
+        worker.pause(timedelta.max.total_seconds())

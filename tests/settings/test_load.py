@@ -266,6 +266,8 @@ class TestWarnings:
             ({"forget_after": "15d"}, "a room with motion is forgotten before one without"),
             ({"webhook_api_keys": "0123456789abcdef,0123456789abcde"}, "fewer than 16 characters; openssl"),
             ({"poll": "60s", "butlr_client_id": "c", "butlr_client_secret": "s"}, "shorter than the 8m"),
+            ({"poll": "421s", "butlr_client_id": "c", "butlr_client_secret": "s"}, "shorter than poll and the 3m"),
+            ({"assets_interval": "4s"}, "assets_interval is shorter than 5s"),
             ({"butlr_api_url": "http://cloud:9729"}, "anybody on the way can read the secret"),
         ],
     )
