@@ -11,7 +11,7 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --disable-pip-version-ch
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="butlr-exporter" \
-      org.opencontainers.image.description="Prometheus exporter for Butlr webhooks" \
+      org.opencontainers.image.description="Prometheus exporter for Butlr occupancy sensors" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --system --uid 9728 --no-create-home --shell /usr/sbin/nologin butlr
 RUN install --directory --owner=butlr /data

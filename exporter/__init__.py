@@ -1,4 +1,4 @@
-"""Prometheus exporter for Butlr webhooks."""
+"""Prometheus exporter for Butlr occupancy sensors."""
 
 from importlib.metadata import version
 

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
     parser = _Parser(
         prog="butlr-exporter",
-        description="Prometheus exporter for Butlr webhooks.",
+        description="Prometheus exporter for Butlr occupancy sensors.",
         epilog="butlr-exporter COMMAND --help lists the options of a command.",
         allow_abbrev=False,
     )

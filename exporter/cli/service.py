@@ -38,7 +38,7 @@ Keep a secret in a file: everybody on this machine can read flags in the list of
 def add_commands(commands: Any) -> None:
     """Add `serve` and `check` to the parser of the command line."""
     for run, inspect, summary in (
-        (_serve, preflight.journal_mistakes, "receive webhooks and serve metrics"),
+        (_serve, preflight.journal_mistakes, "receive webhooks or poll Butlr, and serve metrics"),
         (_check, preflight.all_mistakes, "validate the settings and print them"),
     ):
         command = commands.add_parser(
