@@ -32,8 +32,8 @@ def test_a_building_until_it_is_stopped() -> None:
             wait_for(lambda: get(metrics).count(b"\nbutlr_zone_capacity{") > 16, "capacities")
             page = f"http://localhost:{port}/?kind=zone"
             wait_for(lambda: get(page).count(b">Phone Booth<") == 2, "the missing zones")
-            for words in (b"zones that never reported", b"Offline sensors and hives"):
-                wait_for(lambda words=words: words in get(page), repr(words))
+            texts = {b"zones that never reported", b"Offline sensors and hives"}
+            wait_for(lambda: {text for text in texts if text in get(page)} == texts, "the missing zones and devices")
             api = f"http://localhost:{prometheus}/api/v1/targets"
             targets = wait_for(lambda: json.loads(get(api))["data"]["activeTargets"], "a target")
             assert {target["scrapeUrl"] for target in targets} == {metrics, f"{metrics}/settled"}
