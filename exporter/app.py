@@ -224,7 +224,7 @@ def _cloud(
 
 
 def _shown_cloud(settings: Settings, assets: Assets, cloud: "CloudService | None") -> Cloud | None:
-    """Return the sources of what the pages show of Butlr's cloud; None without a client id."""
+    """Return the sources for the pages about Butlr's cloud; None without a client id."""
     if cloud is None:
         return None
     return Cloud(assets, settings.poll.total_seconds() if settings.poll else None, cloud.failures)
