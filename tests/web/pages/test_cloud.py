@@ -14,24 +14,6 @@ from tests.support.deliveries import HOUR, MINUTE, NOW, Clock, body, delivery
 from tests.support.inventories import ROOM, asset, device, inventory
 
 
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock that the test moves."""
-    return Clock()
-
-
-@pytest.fixture
-def exporter(clock: Clock) -> Exporter:
-    """Return an exporter with a client id, which asks nobody."""
-    return build(load(CONNECTED, {}), clock)
-
-
-@pytest.fixture
-def client(exporter: Exporter) -> FlaskClient:
-    """Return a client of it."""
-    return exporter.app.test_client()
-
-
 class TestDevices:
     """Sensors and hives that are not connected."""
 

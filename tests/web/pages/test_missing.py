@@ -5,34 +5,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from exporter.app import Exporter, build
+from exporter.app import Exporter
 from exporter.events.measures import Kind
 from exporter.inventory import Assets
 from exporter.pieces import in_pieces
-from exporter.settings.load import load
 from exporter.web.pages import cloud as cloud_module
 from exporter.web.pages.cloud import Directory
-from tests.support.connected import CONNECTED, POD, named, send, text
-from tests.support.deliveries import HOUR, NOW, Clock
+from tests.support.connected import POD, named, send, text
+from tests.support.deliveries import HOUR, NOW
 from tests.support.inventories import ROOM, asset, device, inventory
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock that the test moves."""
-    return Clock()
-
-
-@pytest.fixture
-def exporter(clock: Clock) -> Exporter:
-    """Return an exporter with a client id, which asks nobody."""
-    return build(load(CONNECTED, {}), clock)
-
-
-@pytest.fixture
-def client(exporter: Exporter) -> FlaskClient:
-    """Return a client of it."""
-    return exporter.app.test_client()
 
 
 class TestMissing:
