@@ -71,11 +71,10 @@ def scrape_building() -> Histories:
     end_ms = START_MS + (PLAN.length_ms or 0) + SETTLE_AFTER_MS
     for due_ms, event in [*_events(), (end_ms, None)]:
         while now_ms < due_ms:
-            for space in store.snapshot(now_ms).spaces:
+            spaces = store.snapshot(now_ms).by_kind[Kind.ZONE]
+            for space in spaces:
                 live[space.id][now_ms] = space.counts[0].value
-            settlement = store.settled(now_ms, 1)
-            spaces = settlement.snapshot.by_kind[Kind.ZONE]
-            for changes in settlement.changes:
+            for changes in store.settled(now_ms, 1).changes:
                 for at, t, value in zip(changes.positions, *changes.columns[0], strict=True):
                     if t:  # Prometheus keeps the first value of each time
                         settled[spaces[at].id].setdefault(t, value)

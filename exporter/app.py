@@ -25,7 +25,8 @@ from exporter.journal.file import open_journal
 from exporter.journal.recorder import Recorder
 from exporter.metrics.registry import Metrics, Rejection
 from exporter.rule.limits import Limits
-from exporter.rule.store import Settlement, Snapshot, Store
+from exporter.rule.settled import Settlement
+from exporter.rule.store import Snapshot, Store
 from exporter.server.service import Service
 from exporter.settings.certificate import Certificate
 from exporter.settings.declared import Settings

@@ -21,7 +21,7 @@ from exporter.events.times import milliseconds, utc
 from exporter.metrics.settled import openmetrics
 from exporter.rule.history import History
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Settled
+from exporter.rule.settled import Settled
 from exporter.settings.declared import SETTINGS, Settings
 from exporter.settings.types import show_duration
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 from exporter.events.text import BYTE_ORDER_MARK
 from exporter.events.times import utc
-from exporter.rule.store import Settled
+from exporter.rule.settled import Settled
 
 COLUMNS = ("time", "kind", "id", "measure", "value")
 """The columns of every table; the names and constant labels are between the third and the fourth."""

@@ -24,8 +24,6 @@ _PIECE = 48 << 10
 SMALL_COUNTS = {float(people): b" %d.0\n" % people for people in range(1000)}
 """The end of the line of nearly every count."""
 
-_SMALL_COUNTS_IN_LINE = {count: suffix.removesuffix(b"\n") for count, suffix in SMALL_COUNTS.items()}
-
 _BILLION_SECONDS_MS = 10**12
 """10^9 seconds: a timestamp from 2001 to 2033 is between one and two of these."""
 
@@ -58,6 +56,23 @@ class MeasureColumns:
         self.times = reordered(self.times, order, b"")
         self.sensed_ms = array("d", reordered(self.sensed_ms, order, NEVER))
         self.settled = [reordered(column, order, b"") for column in self.settled]
+
+
+class SettledSuffixes(dict[tuple[float, int], bytes]):
+    """The ends of the lines of values with their own times, by value and timestamp (ms); written when first wanted.
+
+    Many spaces have an end in common: as one object, it is in the processor's cache when lines are joined.
+    """
+
+    def __missing__(self, point: tuple[float, int]) -> bytes:
+        """Write an end; empty for the timestamp 0, where there is no point."""
+        value, timestamp_ms = point
+        suffix = self[point] = f" {number(value)} {timestamp(timestamp_ms)}\n".encode() if timestamp_ms else b""
+        return suffix
+
+    def of(self, points: PointColumns) -> Iterator[bytes]:
+        """Return the end of the line of each of many points."""
+        return map(self.__getitem__, zip(points.values, points.timestamps, strict=True))
 
 
 class _Part:
@@ -175,16 +190,3 @@ def seconds_suffix(timestamp_ms: int) -> bytes:
     if _BILLION_SECONDS_MS <= timestamp_ms < 2 * _BILLION_SECONDS_MS and timestamp_ms % 10:
         return b" 1.%012de+09\n" % (timestamp_ms - _BILLION_SECONDS_MS)
     return value_suffix(timestamp_ms / 1000)
-
-
-def settled_suffixes(points: PointColumns, times: dict[int, bytes]) -> list[bytes]:
-    """Return the ends of the lines of values with their own times; empty where there is no point.
-
-    `times` has the ends of such lines for times that many spaces have in common; it gets those that it does not have.
-    """
-    for timestamp_ms in set(points.timestamps).difference(times):
-        times[timestamp_ms] = f" {timestamp(timestamp_ms)}\n".encode() if timestamp_ms else b""
-    values = [_SMALL_COUNTS_IN_LINE.get(value) or f" {number(value)}".encode() for value in points.values]
-    if 0 in points.timestamps:
-        values = [value if time else b"" for value, time in zip(values, points.timestamps, strict=True)]
-    return [value + times[time] for value, time in zip(values, points.timestamps, strict=True)]

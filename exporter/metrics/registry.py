@@ -23,7 +23,8 @@ from exporter.metrics.cloud import CloudFamilies
 from exporter.metrics.counters import EventCounters, Result
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.rule.outcome import Outcome
-from exporter.rule.store import Settlement, Snapshot
+from exporter.rule.settled import Settlement
+from exporter.rule.store import Snapshot
 
 # A counter's creation time is a series of its own in Prometheus, as large as the counter and rarely wanted.
 client.disable_created_metrics()

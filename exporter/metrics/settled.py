@@ -17,7 +17,7 @@ from exporter.events.measures import Measure
 from exporter.events.model import AnyMetadata
 from exporter.metrics.families import SETTLED, labels_of
 from exporter.metrics.text import head, label_values, labelled, number, timestamp
-from exporter.rule.store import Settled
+from exporter.rule.settled import Settled
 
 END = "# EOF\n"
 """The last line of a text."""

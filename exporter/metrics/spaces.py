@@ -22,21 +22,22 @@ from exporter.metrics.columns import (
     SMALL_COUNTS,
     LabelColumns,
     MeasureColumns,
+    SettledSuffixes,
     SharedParts,
     alternating,
     interleaved,
     interleaved_where,
     reordered,
     seconds_suffix,
-    settled_suffixes,
     value_suffix,
 )
 from exporter.metrics.families import INFO, SETTLED, SPACES, SPACES_HELP, Family, Role, families_of, labels_of
 from exporter.metrics.text import head, number, with_comments
 from exporter.metrics.traffic import CrossingColumns
 from exporter.rule.reading import Count
+from exporter.rule.settled import SettledChanges, Settlement
 from exporter.rule.space import Space
-from exporter.rule.store import SettledChanges, Settlement, Snapshot
+from exporter.rule.store import Snapshot
 from exporter.rule.traffic import Crossed
 
 _MAX_SHARED = 4
@@ -81,11 +82,12 @@ class SpaceFamilies:
             settlement = read()
             kinds = {kind.kind: kind for kind in self._kinds}
             for kind in self._kinds:
-                kind.write(settlement.snapshot.by_kind.get(kind.kind, []))
+                if settlement.by_kind is not None:
+                    kind.write(settlement.by_kind[kind.kind])
                 kind.expect_settled(settlement.points)
-            times: dict[int, bytes] = {}  # ends of lines that many spaces have in common
+            suffixes = SettledSuffixes()
             for changes in settlement.changes:
-                kinds[changes.measure.kind].write_settled(changes, times)
+                kinds[changes.measure.kind].write_settled(changes, suffixes)
             for measure, family in SETTLED.items():
                 lines = kinds[measure.kind].settled(measure)
                 yield from with_comments(head(family, measure.declared.settled_help), lines, with_samples_only=False)
@@ -236,11 +238,11 @@ class _KindFamilies:
             if len(columns.settled) != points:
                 columns.settled = [[b""] * len(self._spaces) for _ in range(points)]
 
-    def write_settled(self, changes: SettledChanges, times: dict[int, bytes]) -> None:
-        """Write the lines of settled readings that have changed; `times` has the end of the line of each time."""
+    def write_settled(self, changes: SettledChanges, suffixes: SettledSuffixes) -> None:
+        """Write the lines of settled readings that have changed; these are the suffixes of one scrape."""
         columns = self._measures.get(changes.measure) or self._add(changes.measure)
         for column, points in zip(columns.settled, changes.columns, strict=True):
-            for at, suffix in zip(changes.positions, settled_suffixes(points, times), strict=True):
+            for at, suffix in zip(changes.positions, suffixes.of(points), strict=True):
                 column[at] = suffix
 
     def _reorder(self, spaces: list[Space]) -> None:

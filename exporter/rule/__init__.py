@@ -54,5 +54,6 @@ among the deliveries of one reading are about one in 10^18.
 - `series`: the readings of one measure of one space, rows 5 to 11.
 - `traffic`: the crossings of one sensor, a rule of its own.
 - `space`: one space. `store`: all of them, rows 3 and 4.
+- `settled`: the settled readings of all series that may have changed since they were read last.
 - `history`: the final value of every reading among captured deliveries.
 """

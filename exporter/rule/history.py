@@ -9,7 +9,8 @@ from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point
-from exporter.rule.store import Settled, Store
+from exporter.rule.settled import Settled
+from exporter.rule.store import Store
 
 _DECISIVE = frozenset({Outcome.NEW, Outcome.BACKFILLED, Outcome.CORRECTED})
 """Outcomes that set the value of a reading."""

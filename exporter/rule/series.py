@@ -3,8 +3,8 @@
 Pure, like the rest of the rule.
 """
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.events.measures import Cadence, Measure
@@ -12,18 +12,14 @@ from exporter.events.model import ReadingEvent
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import (
-    NO_READING,
     Count,
-    PointColumns,
     delivery_count,
     fingerprint,
     has,
     key,
     pack,
-    points_of,
     revise,
     timestamp_of,
-    timestamps_of,
     value_of,
     without_first,
 )
@@ -31,29 +27,9 @@ from exporter.rule.reading import (
 FOREVER = 1 << 62
 """Later than any time, milliseconds since the epoch."""
 
-_NEVER = key(FOREVER)
+_UNREAD = array("q", [0])
 
 _NEW, _BACKFILLED = Outcome.NEW, Outcome.BACKFILLED
-
-
-class SettledSpan(NamedTuple):
-    """The readings that are settled at one time, and not out of the window by then; at most `points` of each series."""
-
-    oldest: bytes
-    """The key of the oldest timestamp in the window."""
-    unsettled: bytes
-    """The key of the oldest timestamp that is not settled yet."""
-    points: int
-    window: int
-    settle_after: int
-
-
-def settled_span(now: int, points: int, limits: Limits) -> SettledSpan:
-    """Return the span of the readings that are settled at `now`, milliseconds since the epoch."""
-    window, settle_after = limits.window, limits.settle_after
-    return SettledSpan(
-        key(max(now - window, -1) + 1), key(max(now - settle_after, -1) + 1), points, window, settle_after
-    )
 
 
 class SeriesState(NamedTuple):
@@ -75,7 +51,7 @@ class Series:
     is_stream = False
     """Whether only the newest reading is kept, and only in memory."""
 
-    __slots__ = ("cutoff", "deliveries", "due", "measure", "newest", "readings")
+    __slots__ = ("at", "cutoff", "deliveries", "due", "measure", "newest", "readings")
 
     def __init__(self, measure: Measure) -> None:
         self.measure = measure
@@ -86,9 +62,11 @@ class Series:
         """The newest timestamp that is `late` although it may be in the window: its reading was dropped to bound
         memory. It only rises, so a dropped reading stays away."""
         self.deliveries = 0
-        self.due = 0
-        """The time (ms) until which the settled readings stay as `read_settled` returned them last; 0 if they may have
-        changed already."""
+        self.due = _UNREAD
+        """The times (ms) until which the settled readings of some series stay as they were read last; 0 if they may
+        have changed already. In one array, as a reader of many series could not afford to look at each."""
+        self.at = 0
+        """The place of this series in `due`."""
 
     def apply(self, event: ReadingEvent, now: int, limits: Limits) -> Outcome:
         """Apply one delivery that arrives at `now`."""
@@ -96,8 +74,9 @@ class Series:
         if t <= self.cutoff or t <= self.newest - limits.window:
             return Outcome.LATE
         # Before `due`, an older reading may be settled, and a newer one may push a settled one out of the window.
-        if not self.due - limits.settle_after <= t < self.due:
-            self.due = 0
+        due = self.due[self.at]
+        if not due - limits.settle_after <= t < due:
+            self.due[self.at] = 0
         delivery = fingerprint(event)
         at, reading = self._find(t)
         if reading is None:
@@ -157,7 +136,7 @@ class Series:
         """Drop the oldest reading; if it is the only one, only its oldest delivery."""
         oldest = self.readings[0]
         if timestamp_of(oldest) < self.newest:
-            self.due = 0
+            self.due[self.at] = 0
             self.cutoff = timestamp_of(oldest)
             self._drop(self.cutoff)
         else:
@@ -186,36 +165,6 @@ class StreamSeries(Series):
 def new_series(measure: Measure) -> Series:
     """Return a series of a measure without any reading."""
     return StreamSeries(measure) if measure.declared.cadence is Cadence.STREAM else Series(measure)
-
-
-def read_settled(each: Sequence[Series], span: SettledSpan) -> list[PointColumns]:
-    """Return the newest settled readings of some series, and note in each series how long they stay so.
-
-    There are `span.points` columns, the newest last. Readings older than the window, counted from now, are left out:
-    those of a silent space disappear. Each step takes all series, as a call for each would take as long as the reading.
-    """
-    oldest, unsettled, points, window, settle_after = span
-    readings = [series.readings for series in each]
-    ends = [bisect_left(packed, unsettled) for packed in readings]
-    shown = [
-        [
-            newest if end >= back and (newest := packed[end - back]) >= oldest else NO_READING
-            for packed, end in zip(readings, ends, strict=True)
-        ]
-        for back in range(points, 0, -1)
-    ]
-    columns = list(map(points_of, shown))
-    # The oldest reading that is shown leaves the window, and the oldest one that is not settled yet settles.
-    leaving = [FOREVER] * len(readings)
-    for column in reversed(columns):
-        leaving = [t or later for t, later in zip(column.timestamps, leaving, strict=True)]
-    settling = timestamps_of(
-        [packed[end] if end < len(packed) else _NEVER for packed, end in zip(readings, ends, strict=True)]
-    )
-    for series, settles, leaves in zip(each, settling, leaving, strict=True):
-        due, gone = settles + settle_after, leaves + window
-        series.due = due if due < gone else gone
-    return columns
 
 
 def is_older(generation: int | None, than: int | None) -> bool:

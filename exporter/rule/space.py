@@ -66,12 +66,24 @@ class Space(Struct, frozen=True, gc=False):
     counts: tuple[Count, ...]
 
 
+class Roster:
+    """All spaces, with their names and measures, as somebody may have read them."""
+
+    __slots__ = ("is_read",)
+
+    def __init__(self) -> None:
+        self.is_read = False
+        """Whether no space has come, gone, been renamed, or got one more measure since it was read."""
+
+
 class SpaceSeries:
     """All that is known of one space: the series or crossings of each measure, and the names of their newest event."""
 
-    __slots__ = ("_key", "arrival", "named_at", "named_generation", "series", "view")
+    __slots__ = ("_key", "_roster", "arrival", "named_at", "named_generation", "series", "view")
 
-    def __init__(self, kind: Kind, space_id: str) -> None:
+    def __init__(self, kind: Kind, space_id: str, roster: Roster) -> None:
+        """Make a space without a measure, which is to be on this roster."""
+        self._roster = roster
         self.arrival = 0
         self.named_at = -1
         """Timestamp of the reading that brought the metadata; -1 before the first."""
@@ -133,6 +145,7 @@ class SpaceSeries:
     def _add(self, measure: Measure) -> Series | Crossings:
         added = Crossings() if measure.declared.cadence is Cadence.EVENT else new_series(measure)
         self.series = tuple(sorted([*self.series, added], key=attrgetter("measure.declared.number")))
+        self._roster.is_read = False
         return added
 
     def state(self, limits: Limits) -> SpaceState:
@@ -182,6 +195,7 @@ class SpaceSeries:
 
     def _view(self, metadata: AnyMetadata) -> None:
         if metadata is not self.view.metadata:
+            self._roster.is_read = False
             metadata = _interned(metadata, ID_POSITION[self.view.kind])
         counts = tuple([series.count() for series in self.series])
         self.view = Space(self.view.kind, self.view.id, metadata, counts)

@@ -8,13 +8,14 @@ from itertools import chain
 from threading import Lock
 from typing import NamedTuple
 
-from exporter.events.measures import Cadence, Kind, Measure, measures_of
+from exporter.events.measures import Cadence, Kind, Measure
 from exporter.events.model import AnyMetadata, Event
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
-from exporter.rule.reading import Count, Point, PointColumns, Reading, unpack
-from exporter.rule.series import FOREVER, Series, read_settled, settled_span
-from exporter.rule.space import Forgotten, Space, SpaceSeries, SpaceState
+from exporter.rule.reading import Count, Reading, unpack
+from exporter.rule.series import FOREVER, Series
+from exporter.rule.settled import SettledChanges, Settlement, SettlingSeries, settled_span, settling_series
+from exporter.rule.space import Forgotten, Roster, Space, SpaceSeries, SpaceState
 from exporter.rule.traffic import Crossings, CrossingsState
 
 _BATCH = 200
@@ -43,38 +44,6 @@ class Snapshot(NamedTuple):
         return not all(map(self.is_stale, space.counts))
 
 
-class Settled(NamedTuple):
-    """The newest settled readings of one measure of a space."""
-
-    metadata: AnyMetadata
-    """The present metadata of the space."""
-    measure: Measure
-    points: list[Point]
-    """At least one, oldest first."""
-
-
-class SettledChanges(NamedTuple):
-    """The newest settled readings of one measure of some spaces, where they may have changed since they were read last.
-
-    All columns are of equal length.
-    """
-
-    measure: Measure
-    positions: Sequence[int]
-    """The position of each space among those of its kind."""
-    columns: Sequence[PointColumns]
-    """One for each point of a space, the newest last. A reading that is not settled, or not in the window, is none."""
-
-
-class Settlement(NamedTuple):
-    """Every space at one instant, and the changes of their settled readings, to be read once and to the end."""
-
-    snapshot: Snapshot
-    points: int
-    """Settled readings of each measure at most."""
-    changes: Iterator[SettledChanges]
-
-
 class Store:
     """All spaces. Thread-safe: each event is applied atomically, and readers get values that no writer changes."""
 
@@ -92,6 +61,9 @@ class Store:
         """The ids of the spaces that no silence makes forgotten."""
         self._all_held_until = -1
         """Time up to which no silence makes any space forgotten."""
+        self._roster = Roster()
+        self._settling: list[SettlingSeries] = []
+        """All series whose readings settle, as of the last `Settlement`."""
         self._settled_read = (0, 0)
         """Time and number of points of the last `Settlement`; FOREVER while its changes are being read."""
         self._lock = Lock()
@@ -121,7 +93,7 @@ class Store:
         return Snapshot(now, oldest_fresh(now, self._limits), by_kind)
 
     def settled(self, now: int, points: int) -> Settlement:
-        """Return every space that is known at `now`, with the changes of their settled readings since the last call.
+        """Return the changes, since the last call, of the settled readings of all spaces that are known at `now`.
 
         There are at most `points` readings of each measure, the newest. All come as changed at the first call, after
         one whose changes were not read to the end, with other `points`, and with a clock that has moved back. Each
@@ -129,34 +101,30 @@ class Store:
         """
         last, last_points = self._settled_read
         anew = now < last or points != last_points
+        self._settled_read = FOREVER, points
+        every, by_kind = None, None
         with self._lock:
             self._forget(now)
-            every = {kind: [*spaces.values()] for kind, spaces in self._spaces.items()}
-            by_kind = {kind: [space.view for space in spaces] for kind, spaces in every.items()}
-        self._settled_read = FOREVER, points
-        changes = self._settled_changes(every, now, points, anew=anew)
-        return Settlement(Snapshot(now, oldest_fresh(now, self._limits), by_kind), points, changes)
+            if anew or not self._roster.is_read:
+                every = {kind: [*spaces.values()] for kind, spaces in self._spaces.items()}
+                by_kind = {kind: [space.view for space in spaces] for kind, spaces in every.items()}
+                self._roster.is_read = True
+        return Settlement(by_kind, points, self._settled_changes(every, now, points, anew=anew))
 
     def _settled_changes(
-        self, every: Mapping[Kind, Sequence[SpaceSeries]], now: int, points: int, *, anew: bool
+        self, every: Mapping[Kind, Sequence[SpaceSeries]] | None, now: int, points: int, *, anew: bool
     ) -> Iterator[SettledChanges]:
+        """Read the series that are due; of `every` space if it is given, else of those of the last time."""
+        if every is not None:
+            self._settling = [
+                each for kind, spaces in every.items() for each in settling_series(kind, spaces, self._lock, _BATCH)
+            ]
         span = settled_span(now, points, self._limits)
-        for kind, spaces in every.items():
-            due: dict[Measure, tuple[list[int], list[Series]]] = {
-                measure: ([], []) for measure in measures_of(kind) if measure.declared.cadence is Cadence.MINUTE
-            }
-            for at, space in enumerate(spaces):
-                for series in space.series:
-                    if isinstance(series, Series) and (series.due <= now or anew) and series.measure in due:
-                        positions, each = due[series.measure]
-                        positions.append(at)
-                        each.append(series)
-            for measure, (positions, each) in due.items():
-                for first in range(0, len(each), _BATCH):
-                    batch = slice(first, first + _BATCH)
-                    with self._lock:
-                        columns = read_settled(each[batch], span)
-                    yield SettledChanges(measure, positions[batch], columns)
+        for each in self._settling:
+            for places in each.batches(None if anew else now, _BATCH):
+                with self._lock:
+                    changes = each.read(places, span)
+                yield changes
         self._settled_read = now, points
 
     def names(self, kind: Kind, space_id: str, now: int) -> AnyMetadata | None:
@@ -228,7 +196,7 @@ class Store:
         """Forget a space entirely, so that its next event makes it anew; return whether it was known at `now`."""
         with self._lock:
             is_known = self._known(space.kind, space.space_id, now) is not None
-            self._spaces[space.kind].pop(space.space_id, None)
+            self._drop(space.kind, space.space_id)
         return is_known
 
     def restore(self, states: Iterable[SpaceState]) -> None:
@@ -247,7 +215,7 @@ class Store:
         with self._lock:
             for event, arrival in deliveries:
                 if isinstance(event, Forgotten):
-                    self._spaces[event.kind].pop(event.space_id, None)
+                    self._drop(event.kind, event.space_id)
                     continue
                 kind, space_id = event.measure.kind, event.space_id
                 space = self._find(kind, space_id, arrival)
@@ -275,7 +243,7 @@ class Store:
         if space is None or now - space.arrival <= self._shortest_life:
             return space
         if space.known_until(self._limits) < now:
-            del spaces[space_id]
+            self._drop(kind, space_id)
             return None
         return space
 
@@ -287,8 +255,13 @@ class Store:
         return len(self) < self._limits.max_spaces
 
     def _add(self, kind: Kind, space_id: str) -> SpaceSeries:
-        space = self._spaces[kind][space_id] = SpaceSeries(kind, space_id)
+        space = self._spaces[kind][space_id] = SpaceSeries(kind, space_id, self._roster)
         return space
+
+    def _drop(self, kind: Kind, space_id: str) -> None:
+        """Drop a space, if it is there."""
+        self._spaces[kind].pop(space_id, None)
+        self._roster.is_read = False
 
     def _forget(self, now: int) -> None:
         """Drop every space that was without a delivery for too long, if there may be one."""
@@ -303,7 +276,7 @@ class Store:
                 if (end := space.known_until(self._limits)) >= now:
                     until = min(until, end)
                 elif space.view.id not in held:
-                    del spaces[space.view.id]
+                    self._drop(kind, space.view.id)
         self._searched, self._none_until = now, until
 
 

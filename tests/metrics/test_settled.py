@@ -20,8 +20,9 @@ from exporter.metrics.settled import openmetrics
 from exporter.metrics.spaces import SpaceFamilies
 from exporter.metrics.text import timestamp
 from exporter.rule.reading import Point
+from exporter.rule.settled import Settled, Settlement
 from exporter.rule.space import Forgotten
-from exporter.rule.store import Settled, Settlement, Store
+from exporter.rule.store import Store
 from exporter.settings.declared import Settings
 from tests.support.deliveries import HOUR, MINUTE, MINUTE_MEASURES, NOW, READ, SECOND, delivery
 from tests.support.scraped import Scraped

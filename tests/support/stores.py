@@ -9,8 +9,9 @@ from exporter.events.model import Event
 from exporter.rule.limits import Limits
 from exporter.rule.outcome import Outcome
 from exporter.rule.reading import Point
+from exporter.rule.settled import Settled, SettledChanges
 from exporter.rule.space import Space
-from exporter.rule.store import Settled, SettledChanges, Snapshot, Store, oldest_fresh
+from exporter.rule.store import Snapshot, Store, oldest_fresh
 from tests.support.deliveries import HOUR, MINUTE, NOW, SECOND
 
 LIMITS = Limits(
@@ -61,10 +62,10 @@ def readings(store: Store, zone: str = "zone_a") -> dict[int, float]:
 
 def all_settled(store: Store, now: int = NOW, points: int = 1) -> list[Settled]:
     """Return the settled readings of each measure of each space that have changed since the last call, if any."""
-    settlement = store.settled(now, points)
+    by_kind = store.snapshot(now).by_kind
     return [
-        Settled(settlement.snapshot.by_kind[changes.measure.kind][at].metadata, changes.measure, found)
-        for changes in settlement.changes
+        Settled(by_kind[changes.measure.kind][at].metadata, changes.measure, found)
+        for changes in store.settled(now, points).changes
         for at, found in zip(changes.positions, points_of_each(changes), strict=True)
         if found
     ]

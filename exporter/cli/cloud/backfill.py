@@ -32,7 +32,7 @@ from exporter.events.times import milliseconds, utc
 from exporter.files import STANDARD_STREAM
 from exporter.metrics.settled import END, family_lines
 from exporter.rule.reading import Point
-from exporter.rule.store import Settled
+from exporter.rule.settled import Settled
 from exporter.settings.declared import Settings
 from exporter.settings.types import show_duration
 
