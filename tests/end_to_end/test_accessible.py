@@ -58,6 +58,9 @@ def test_axe_on_every_kind(browser: Browser, tmp_path: Path, scheme: str, width:
         silent = json.loads(fresh("r2", 2)) | {"type": "ROOM_OCCUPANCY", "timestamp": int(time.time() - 900) * 1000}
         silent["metadata"] = {"floor_id": "f1", "floor_name": "1st Floor", "room_id": "r2", "room_name": "Cedar"}
         exporter.post(json.dumps(silent).encode())
+        crossed = {"id": "event_long_ago", "type": "TRAFFIC", "timestamp": int(time.time() - 110 * 60) * 1000}
+        crossed |= {"metadata": {"sensor_id": "back door", "floor_id": "f1"}, "data": {"in": 888888, "out": 888888}}
+        exporter.post(json.dumps(crossed).encode())  # shown as 110 min ago: no age is longer
         page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
         page.goto(exporter.url)
         expect(page.locator("nav.kinds a")).to_have_count(4)

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import random
+import re
 import signal
 import socket
 import time
@@ -20,6 +21,9 @@ from tests.support.deliveries import NOW, Clock, G, body, delivery
 from tests.support.paths import SAMPLES
 from tests.support.running import PATIENCE, Running, Threaded, running
 from tests.support.sockets import answers, drained, fresh
+
+CLOCK = re.compile(rb"clock, [-:TZ0-9]{20}")
+"""The time of an answer, as it tells that an event is ahead of the server's clock."""
 
 PAYLOADS = sorted(path for path in SAMPLES.glob("*/*.json") if not path.stem.endswith(".answer"))
 
@@ -72,12 +76,12 @@ class TestConnection:
 
     @pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: path.stem)
     def test_payloads(self, exporter: Running, path: Path) -> None:
-        """Each payload, good or bad, is answered as by the app alone."""
+        """Each payload, good or bad, is answered as by the app alone, but for the second of its answer."""
         response = create_app().test_client().post("/webhook", data=path.read_bytes())
         status, content_type, text = posted(exporter, path.read_bytes())
         assert (status, content_type) == (response.status_code, response.content_type)
         if response.status_code != 200:
-            assert text == response.data
+            assert CLOCK.sub(b"clock", text) == CLOCK.sub(b"clock", response.data)
 
     def test_pieces(self, exporter: Running) -> None:
         """A body may come in pieces, with or without a length, and may be too large for the fast path."""
