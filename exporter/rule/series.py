@@ -56,7 +56,7 @@ class Series:
     def __init__(self, measure: Measure) -> None:
         self.measure = measure
         self.readings: list[bytes] = []
-        """Each packed, oldest first."""
+        """Each packed, oldest first. Always the same list, unless the series is a stream."""
         self.newest = -1
         self.cutoff = -1
         """The newest timestamp that is `late` although it may be in the window: its reading was dropped to bound
@@ -101,7 +101,7 @@ class Series:
     def restore(self, state: SeriesState, limits: Limits) -> None:
         """Continue from a saved state, as far as these limits allow."""
         self.cutoff = state.floor
-        self.readings = state.readings
+        self.readings.extend(state.readings)
         self.deliveries = sum(map(delivery_count, self.readings))
         self._trim(timestamp_of(self.readings[-1]), limits)
 
