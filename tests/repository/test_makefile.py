@@ -172,3 +172,10 @@ def test_run_keeps_a_journal_in_the_clone(clone: Clone) -> None:
     assert (clone.folder / "journal").is_dir()
     assert "/journal/" in (ROOT / ".gitignore").read_text().splitlines()
     assert clone.make("run", journal="none").stdout == "serve with journal none\n"
+
+
+@pytest.mark.xdist_group("itself")
+def test_a_group_of_tests_has_one_process(request: pytest.FixtureRequest) -> None:
+    """Under `make test` pytest-xdist marks the names of grouped tests, or each process would start their programs."""
+    is_spread = request.config.getoption("loadgroup", False)
+    assert request.node.nodeid.endswith("@itself") == is_spread

@@ -15,6 +15,8 @@ from tests.support.deliveries import body, delivery
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import drained, responses
 
+pytestmark = pytest.mark.xdist_group("bodies")  # they share a server
+
 OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 """Headers that offer another protocol."""
 

@@ -16,6 +16,8 @@ from exporter.server.service import Service
 from tests.support.running import PATIENCE, Running, Threaded, free_port, running, wait_for
 from tests.support.sockets import answers, drained, fresh, many_zones, responses, silent_reader
 
+pytestmark = pytest.mark.xdist_group("connection")  # they share an exporter
+
 
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

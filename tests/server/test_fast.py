@@ -22,6 +22,8 @@ from tests.support.paths import SAMPLES
 from tests.support.running import PATIENCE, Running, Threaded, running
 from tests.support.sockets import answers, drained, fresh
 
+pytestmark = pytest.mark.xdist_group("fast")  # they share an exporter
+
 CLOCK = re.compile(rb"clock, [-:TZ0-9]{20}")
 """The time of an answer, as it tells that an event is ahead of the server's clock."""
 

@@ -13,6 +13,8 @@ from exporter.server.service import Service
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import Response, drained, fresh, responses
 
+pytestmark = pytest.mark.xdist_group("http_rules")  # they share two exporters
+
 EVENT = fresh()
 SIZE = str(len(EVENT)).encode()
 CHUNK = b"%x\r\n%b\r\n" % (len(EVENT), EVENT)

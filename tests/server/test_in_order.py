@@ -12,6 +12,8 @@ from exporter.server.connection import MAX_PIPELINE
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import Response, drained, fresh, responses
 
+pytestmark = pytest.mark.xdist_group("in_order")  # they share an exporter
+
 
 def posted(text: bytes, path: bytes = b"/webhook") -> bytes:
     """Return the bytes of a POST."""

@@ -21,6 +21,8 @@ from tests.support.credentials import RIGHT_BASIC, RIGHT_KEYS, WRONG_BASIC, WRON
 from tests.support.deliveries import Clock, body, delivery
 from tests.support.responses import problem, samples
 
+pytestmark = pytest.mark.xdist_group("access")  # they share many apps
+
 READING = ["/metrics", "/metrics/settled", "/metrics?name[]=python_info", "/", "/api/v1/spaces"]
 
 ZONE = ["/spaces/zone/zone_a", "/api/v1/spaces/zone/zone_a"]

@@ -10,6 +10,8 @@ from exporter.app import build
 from tests.support.running import PATIENCE, Threaded
 from tests.support.sockets import answers
 
+pytestmark = pytest.mark.xdist_group("paths")  # they share an exporter
+
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:

@@ -17,6 +17,8 @@ from exporter.simulate.world.estate import Estate
 from exporter.simulate.world.stream import deliveries
 from tests.support.deliveries import MINUTE, NOW, SECOND
 
+pytestmark = pytest.mark.xdist_group("agreement")  # they share the events of a building
+
 PLAN = Plan(zones=24, types=tuple(EventType), interval_ms=SECOND, intervals=90, seed=2)
 
 LAST = NOW + 85 * SECOND

@@ -20,6 +20,8 @@ from exporter.simulate.world.sensing import COMPUTATIONS, SensedReading, Sensor
 from exporter.simulate.world.stream import deliveries
 from tests.support.deliveries import MINUTE, NOW, SECOND, G, place
 
+pytestmark = pytest.mark.xdist_group("delivery")  # they share the events of a building
+
 FAST = Plan(zones=20, interval_ms=SECOND, intervals=60)
 
 BOTH = (EventType.ZONE_OCCUPANCY, EventType.ZONE_OCCUPANCY_1MIN)
