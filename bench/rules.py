@@ -14,10 +14,10 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, NamedTuple
 
 import yaml
@@ -28,7 +28,7 @@ from bench.table import Row, missing
 _ROOT = Path(__file__).parent.parent
 
 QUERIES = 20
-"""Queries whose processor time is measured."""
+"""Queries that are measured."""
 
 CROWDED_OF = 5
 """One in so many zones is over capacity, and half of these are far over."""
@@ -54,8 +54,9 @@ class Cost(NamedTuple):
     zones: int
     evaluation_seconds: float
     """Processor time of one evaluation of all groups, with the scrapes between two evaluations."""
-    query_seconds: float
-    """Processor time of one query that counts the zones over capacity, the least work that their alerts need."""
+    queries: float
+    """Number of queries that count the zones over capacity, the least work that their alerts need, which allocate as
+    much memory as such an evaluation. Unlike the time of either, it hardly depends on what else the machine does."""
     longest_seconds: float
     """Median time of the longest group's evaluations: on a busy machine, longer than its processor time."""
     alerts: int
@@ -64,11 +65,6 @@ class Cost(NamedTuple):
     """Series in Prometheus' head, but for those of Prometheus and of the exporter itself."""
     memory_bytes: int
     """Resident memory of Prometheus."""
-
-    @property
-    def queries(self) -> float:
-        """Return the number of such queries that take as long as an evaluation."""
-        return self.evaluation_seconds / self.query_seconds
 
 
 QUERY = "count(max by (zone_id) (butlr_zone_occupancy) / max by (zone_id) (butlr_zone_capacity) > 1)"
@@ -164,6 +160,12 @@ class _Prometheus:
         groups = self.get("rules", type="record")["groups"]
         return {group["name"]: (group["lastEvaluation"], group["evaluationTime"]) for group in groups}
 
+    def allocated(self) -> float:
+        """Return the memory, in bytes, that it has allocated since its start, freed or not."""
+        with urllib.request.urlopen(f"{self._url}/metrics", timeout=PATIENCE_SECONDS) as response:  # noqa: S310
+            lines = response.read().decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith("go_memstats_alloc_bytes_total "))
+
     def load(self, rules: str) -> None:
         """Replace the rules, and have Prometheus read them."""
         self._rules.write_text(rules)
@@ -212,11 +214,10 @@ def measure(zones: int, interval: str = "15s", evaluations: int = EVALUATIONS) -
         used = prometheus.program.processor_seconds
         _wait_for(lambda: prometheus.value("count(butlr_zone_capacity)") >= zones)
         prometheus.value(QUERY)
-        before = used()
+        before_queries = prometheus.allocated()
         for _ in range(QUERIES):
             prometheus.value(QUERY)
-        query_seconds = (used() - before) / QUERIES
-
+        query_bytes = (prometheus.allocated() - before_queries) / QUERIES
         rules = yaml.safe_load((_ROOT / "alerts.yml").read_text())
         # A group with an interval of its own keeps it, so that it disturbs the others as often as in use.
         often = {group["name"] for group in rules["groups"] if "interval" not in group}
@@ -227,7 +228,7 @@ def measure(zones: int, interval: str = "15s", evaluations: int = EVALUATIONS) -
         first = prometheus.evaluations()
         _wait_for(lambda: all(prometheus.evaluations()[group][0] != first[group][0] for group in often))
         seconds: dict[str, dict[str, float]] = {group: {} for group in first}
-        first, before = prometheus.evaluations(), used()
+        first, before, before_bytes = prometheus.evaluations(), used(), prometheus.allocated()
 
         def evaluated() -> bool:
             for group, (at, duration) in prometheus.evaluations().items():
@@ -236,17 +237,26 @@ def measure(zones: int, interval: str = "15s", evaluations: int = EVALUATIONS) -
             return min(len(seconds[group]) for group in often) >= evaluations
 
         _wait_for(evaluated)
-        # A group that is slower than the interval misses evaluations, so the slowest counts.
-        rounds = min(len(seconds[group]) for group in often)
+        seconds_used, bytes_used = used() - before, prometheus.allocated() - before_bytes
+        rounds = _rounds(seconds)
         return Cost(
             zones=zones,
-            evaluation_seconds=(used() - before) / rounds,
-            query_seconds=query_seconds,
+            evaluation_seconds=seconds_used / rounds,
+            queries=bytes_used / rounds / query_bytes,
             longest_seconds=max(median(each.values()) for each in seconds.values() if each),
             alerts=int(prometheus.value("count(ALERTS)")),
             series=int(prometheus.value('count({__name__=~".+",zone_id!=""})')),
             memory_bytes=prometheus.program.memory(),
         )
+
+
+def _rounds(seconds: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the number of evaluations of all groups together, by the durations of those of each group.
+
+    A group that is slower than the interval misses evaluations, and has a part of the time of fewer rounds.
+    """
+    durations = [each.values() for each in seconds.values() if each]
+    return sum(map(sum, durations)) / sum(map(fmean, durations))
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -131,12 +131,12 @@ class TestCost:
     def test_an_evaluation_is_short(self) -> None:
         """An evaluation costs no more than some queries, though every crowded zone has its texts and numbers.
 
-        The bound is a ratio of processor times, to a query that divides all counts by all capacities.
+        The bound is a ratio to a query that divides all counts by all capacities, of the memory that both allocate.
         """
         program("prometheus", "prometheus")
         cost = rules.measure(4000, "3s")
         assert cost.alerts >= 800
-        assert cost.queries < 12, cost
+        assert cost.queries < 8, cost  # four more texts of each alert make it 8.5
         # Occupancy, its time, capacity and info are scraped. The rules add the people of each zone, three series of
         # each crowded one, and two series of each alert: 6.2 in all. Another series of each crowded zone makes it 6.4.
         assert cost.series / cost.zones < 6.3, cost
