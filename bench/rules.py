@@ -218,6 +218,7 @@ def measure(zones: int, interval: str = "15s", evaluations: int = EVALUATIONS) -
         for _ in range(QUERIES):
             prometheus.value(QUERY)
         query_bytes = (prometheus.allocated() - before_queries) / QUERIES
+
         rules = yaml.safe_load((_ROOT / "alerts.yml").read_text())
         # A group with an interval of its own keeps it, so that it disturbs the others as often as in use.
         often = {group["name"] for group in rules["groups"] if "interval" not in group}
@@ -251,9 +252,10 @@ def measure(zones: int, interval: str = "15s", evaluations: int = EVALUATIONS) -
 
 
 def _rounds(seconds: Mapping[str, Mapping[str, float]]) -> float:
-    """Return the number of evaluations of all groups together, by the durations of those of each group.
+    """Return the number of evaluations of all groups together, from the durations of those of each group.
 
-    A group that is slower than the interval misses evaluations, and has a part of the time of fewer rounds.
+    A group that is slower than the interval misses evaluations. Each group counts by the time that it took, so the
+    others do not seem to cost more then.
     """
     durations = [each.values() for each in seconds.values() if each]
     return sum(map(sum, durations)) / sum(map(fmean, durations))
